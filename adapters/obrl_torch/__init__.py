@@ -1,0 +1,1 @@
+"""obrl for PyTorch."""
