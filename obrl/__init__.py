@@ -1,5 +1,28 @@
-"""Online Batch Relation: learn how labels relate while a model trains, and use it as supervision."""
+"""Online Batch Relation: learn how labels relate while a model trains, and use it as supervision.
+
+The names here are the NumPy version, which is the specification. `obrl.torch` is the same for PyTorch.
+"""
 
 from obrl._version import __version__
+from obrl.algebra import LossTerms
+from obrl.counts import PairCounts, count_pairs
+from obrl.loss import OBRLoss, RelationLoss, relation_loss
+from obrl.measures import MEASURES
+from obrl.pairs import Pair, Pairs
+from obrl.relation import OnlineBatchRelation
+from obrl.settings import Settings
 
-__all__ = ["__version__"]
+__all__ = [
+    "MEASURES",
+    "LossTerms",
+    "OBRLoss",
+    "OnlineBatchRelation",
+    "Pair",
+    "PairCounts",
+    "Pairs",
+    "RelationLoss",
+    "Settings",
+    "__version__",
+    "count_pairs",
+    "relation_loss",
+]

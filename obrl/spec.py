@@ -146,18 +146,14 @@ def relation(state: SpecState, *, measure: str = "unit_pearson") -> Array:
         measure: applied to the averaged counts for the estimator "counts"; unused for "batch".
     """
     average = np.full(state.relation_sum.shape, math.nan)
-    np.divide(
-        state.relation_sum, state.relation_weight, out=average, where=state.relation_weight > 0
-    )  # Eq. 1, R_g
+    np.divide(state.relation_sum, state.relation_weight, out=average, where=state.relation_weight > 0)  # Eq. 1, R_g
     if average.ndim == 2:
         return average
     n, s, r = np.where(state.relation_weight > 0, average, 0.0)
     return measure_pairs(measure, PairCounts(n, s, r))
 
 
-def pair_codes(
-    relation: ArrayLike, *, positive_threshold: float = 0.8, negative_threshold: float = 0.2
-) -> PairCodes:
+def pair_codes(relation: ArrayLike, *, positive_threshold: float = 0.8, negative_threshold: float = 0.2) -> PairCodes:
     """Eq. 3 for every ordered pair; the diagonal and undefined pairs are neither positive nor negative.
 
     Args:

@@ -1,0 +1,189 @@
+"""What every framework refuses, and in which words.
+
+The checks read metadata only (rank, shape, kind of dtype), so they cost nothing on a device and hold under
+tracing. Checks of values (`check_target_range`) take plain numbers: whoever has them at hand calls them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Real
+from typing import Any, NamedTuple
+
+import numpy.typing as npt
+
+REDUCTIONS = ("mean", "sum", "none")
+
+
+class Metadata(NamedTuple):
+    """What a check may know of an array: `shape`, the `kind` of its dtype, and `dtype` and `device` as words.
+
+    `kind` is "bool", "int", "float", "complex" or "other".
+    """
+
+    shape: tuple[int, ...]
+    kind: str
+    dtype: str
+    device: str = "cpu"
+
+
+_KINDS = {"b": "bool", "i": "int", "u": "int", "f": "float", "c": "complex"}
+
+
+def metadata(array: npt.NDArray[Any]) -> Metadata:
+    """The metadata of a NumPy array."""
+    return Metadata(array.shape, _KINDS.get(array.dtype.kind, "other"), str(array.dtype))
+
+
+def check_number(name: str, value: object) -> float:
+    """Return `value` as a float; raise TypeError unless it is a real number."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be a real number, got {value!r}")
+    return float(value)
+
+
+def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
+    """Raise ValueError unless `value` is one of `choices`."""
+    if not isinstance(value, str) or value not in choices:
+        expected = ", ".join(repr(choice) for choice in choices)
+        raise ValueError(f"{name} must be one of {expected}, got {value!r}")
+
+
+def check_num_labels(num_labels: object) -> int:
+    """Return `num_labels` as an int; raise unless it is a positive whole number."""
+    if isinstance(num_labels, bool) or not hasattr(num_labels, "__index__"):
+        raise TypeError(f"num_labels must be a positive int, got {num_labels!r}")
+    count = int(num_labels.__index__())
+    if count < 1:
+        raise ValueError(f"num_labels must be at least 1, got {count}")
+    return count
+
+
+def check_label_names(label_names: Sequence[str] | None, num_labels: int) -> tuple[str, ...] | None:
+    """Return the names as a tuple; raise unless there is one distinct string a label."""
+    if label_names is None:
+        return None
+    if isinstance(label_names, str):
+        raise TypeError(f"label_names must be a sequence of {num_labels} strings, got the string {label_names!r}")
+    names = tuple(label_names)
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(f"label_names must hold strings, got {name!r}")
+    if len(names) != num_labels:
+        raise ValueError(f"label_names must hold {num_labels} names, one a label, got {len(names)}")
+    if len(set(names)) != len(names):
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        raise ValueError(f"label_names must be distinct, got {', '.join(repeated)} more than once")
+    return tuple(str(name) for name in names)
+
+
+def _check_shape(name: str, meta: Metadata, shape: tuple[int, ...], words: str) -> None:
+    if len(meta.shape) != len(shape):
+        raise ValueError(f"{name} must have shape {words}, got {len(meta.shape)} dimensions: {_shape(meta)}")
+    if any(have != want for have, want in zip(meta.shape, shape, strict=True)):
+        expected = "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
+        raise ValueError(f"{name} must have shape {words} = {expected}, got {_shape(meta)}")
+
+
+def _check_columns(name: str, meta: Metadata, num_labels: int | None) -> None:
+    if len(meta.shape) != 2 or (num_labels is not None and meta.shape[1] != num_labels):
+        width = "" if num_labels is None else f" with num_labels = {num_labels}"
+        raise ValueError(f"{name} must have shape (batch, num_labels){width}, got {_shape(meta)}")
+
+
+def _shape(meta: Metadata) -> str:
+    return str(tuple(meta.shape))
+
+
+def _check_kind(name: str, meta: Metadata, kinds: tuple[str, ...], words: str) -> None:
+    if meta.kind not in kinds:
+        raise TypeError(f"{name} must be {words}, got {meta.dtype}")
+
+
+def check_labels(targets: Metadata, observed: Metadata | None, *, num_labels: int | None) -> None:
+    """Check what an update of the relation takes.
+
+    Raises:
+        ValueError: a rank, shape or device other than expected.
+        TypeError: complex targets, or `observed` other than bool.
+    """
+    _check_columns("targets", targets, num_labels)
+    _check_kind("targets", targets, ("bool", "int", "float"), "bool, integer or floating point")
+    if observed is not None:
+        _check_kind("observed", observed, ("bool",), "bool (True where a target is known)")
+        _check_shape("observed", observed, targets.shape, "(batch, num_labels)")
+        _check_device("observed", observed, "targets", targets)
+
+
+def check_logits(logits: Metadata, *, num_labels: int) -> None:
+    """Check the logits alone: floating point, (batch, num_labels)."""
+    _check_columns("logits", logits, num_labels)
+    _check_kind("logits", logits, ("float",), "floating point (raw scores, before the sigmoid)")
+
+
+def check_batch(
+    logits: Metadata,
+    targets: Metadata,
+    observed: Metadata | None,
+    sample_weight: Metadata | None,
+    *,
+    num_labels: int,
+) -> None:
+    """Check what a loss takes, all of it before anything moves.
+
+    Raises:
+        ValueError: a rank, shape or device other than expected.
+        TypeError: logits that are not floating point, complex targets or weights, `observed` other than bool.
+    """
+    check_logits(logits, num_labels=num_labels)
+    check_labels(targets, observed, num_labels=num_labels)
+    _check_shape("targets", targets, logits.shape, "of logits (batch, num_labels)")
+    _check_device("targets", targets, "logits", logits)
+    if sample_weight is not None:
+        _check_kind("sample_weight", sample_weight, ("int", "float"), "integer or floating point")
+        _check_shape("sample_weight", sample_weight, logits.shape[:1], "(batch,)")
+        _check_device("sample_weight", sample_weight, "logits", logits)
+
+
+def _check_device(name: str, meta: Metadata, other_name: str, other: Metadata) -> None:
+    if meta.device != other.device:
+        raise ValueError(f"{name} must be on the device of {other_name}, {other.device}, got {meta.device}")
+
+
+def check_target_range(low: float, high: float) -> None:
+    """Raise ValueError unless the observed targets, from `low` to `high`, lie in [0, 1]."""
+    if not (low >= 0 and high <= 1):
+        raise ValueError(
+            "targets must lie in [0, 1] (0 or 1, or soft in between; missing: NaN or observed=False), "
+            f"got values from {low:g} to {high:g}"
+        )
+
+
+def check_matrix(name: str, meta: Metadata, *, num_labels: int | None = None) -> None:
+    """Check a relation handed in: real, square, and `num_labels` wide where that is known."""
+    _check_kind(name, meta, ("bool", "int", "float"), "a real matrix")
+    square = len(meta.shape) == 2 and meta.shape[0] == meta.shape[1]
+    if not square or (num_labels is not None and meta.shape[0] != num_labels):
+        size = "num_labels, num_labels" if num_labels is None else f"{num_labels}, {num_labels}"
+        raise ValueError(f"{name} must have shape ({size}), got {_shape(meta)}")
+
+
+def check_pos_weight(meta: Metadata, values: npt.NDArray[Any], *, num_labels: int) -> None:
+    """Check the weights of the positives; `values` is a NumPy array."""
+    _check_kind("pos_weight", meta, ("int", "float"), "integer or floating point")
+    _check_shape("pos_weight", meta, (num_labels,), "(num_labels,)")
+    if not (values >= 0).all() or not (values < float("inf")).all():
+        raise ValueError(
+            f"pos_weight must be finite and non-negative, got values from {values.min():g} to {values.max():g}"
+        )
+
+
+def resolve_update(update: bool | None, *, default: bool, freeze: bool) -> bool:
+    """Whether this call moves the relation: `update` where it is given, else `default`, never when frozen."""
+    if update is None:
+        return default and not freeze
+    if not isinstance(update, bool):
+        raise TypeError(f"update must be True, False or None, got {update!r}")
+    if update and freeze:
+        raise ValueError("update must not be True on a frozen relation (freeze=True), got update=True")
+    return update

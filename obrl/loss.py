@@ -1,0 +1,478 @@
+"""The joint loss and the relation loss for NumPy, in float64."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from obrl import algebra
+from obrl.algebra import LossTerms, PairLaplacians, pair_laplacians
+from obrl.counts import split_targets
+from obrl.errors import (
+    REDUCTIONS,
+    check_batch,
+    check_choice,
+    check_label_names,
+    check_logits,
+    check_matrix,
+    check_num_labels,
+    check_number,
+    check_pos_weight,
+    metadata,
+    resolve_update,
+)
+from obrl.namespace import NUMPY
+from obrl.online import RelationState, is_symmetric, select_pairs, threshold_pairs
+from obrl.pairs import Pairs, active_pairs, describe_active
+from obrl.relation import FloatArray, OnlineBatchRelation, starting_relation, updated_state
+from obrl.settings import NORMALIZATIONS, Settings, check_thresholds
+from obrl.storage import save_relation
+
+Reduced = float | FloatArray
+
+
+class _Batch(NamedTuple):
+    """A checked batch in float64."""
+
+    logits: FloatArray
+    targets: FloatArray
+    positive: npt.NDArray[np.bool_]
+    observed: npt.NDArray[np.bool_] | None
+    sample_weight: FloatArray | None
+
+
+class _RelationCriterion:
+    """What the two losses share: settings, the relation, and how a call moves it."""
+
+    def __init__(
+        self,
+        num_labels: int,
+        settings: Settings,
+        *,
+        reduction: str,
+        label_names: Sequence[str] | None,
+        relation: Any,
+        freeze: bool,
+    ) -> None:
+        self.num_labels = check_num_labels(num_labels)
+        self.settings = settings
+        check_choice("reduction", reduction, REDUCTIONS)
+        self.reduction = reduction
+        self.freeze = bool(freeze)
+        names = check_label_names(label_names, self.num_labels)
+        self._online = starting_relation(relation, settings, self.num_labels, names)
+
+    @property
+    def label_names(self) -> tuple[str, ...] | None:
+        """The names of the labels, if any were given."""
+        return self._online.label_names
+
+    @property
+    def relation(self) -> FloatArray:
+        """R_g, (num_labels, num_labels) float64, NaN where there is no evidence; a copy."""
+        return self._online.relation
+
+    @property
+    def relation_sum(self) -> FloatArray:
+        """R_sb of Eq. 1; a copy."""
+        return self._online.relation_sum
+
+    @property
+    def relation_weight(self) -> FloatArray:
+        """S of Eq. 1, a number a pair: (num_labels, num_labels); a copy."""
+        return self._online.relation_weight
+
+    def pairs(self) -> Pairs:
+        """The pairs that the loss acts on now; printing them gives a table, or says that there is none."""
+        return active_pairs(self._online.state, self.settings, self.label_names)
+
+    def to_numpy(self) -> OnlineBatchRelation:
+        """The relation, copied."""
+        return self._online.to_numpy()
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the relation as an .npz (no pickle) that every framework of obrl can start from."""
+        save_relation(path, self._online.state, self.settings, self.label_names)
+
+    def load(self, path: str | os.PathLike[str]) -> None:
+        """Put the relation of a file in place of the present one.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: no relation of obrl, or one of another number of labels, other names, or another decay,
+                measure or estimator. The state is then as it was.
+        """
+        self._online = starting_relation(os.fspath(path), self.settings, self.num_labels, self.label_names)
+
+    def reset(self) -> None:
+        """Forget all evidence, also what the relation started from."""
+        self._online.reset()
+
+    def _check(self, logits: Any, targets: Any, observed: Any, sample_weight: Any) -> _Batch:
+        x, y = np.asarray(logits), np.asarray(targets)
+        mask = None if observed is None else np.asarray(observed)
+        weight = None if sample_weight is None else np.asarray(sample_weight)
+        check_batch(
+            metadata(x),
+            metadata(y),
+            None if mask is None else metadata(mask),
+            None if weight is None else metadata(weight),
+            num_labels=self.num_labels,
+        )
+        positive, known = split_targets(y, mask)
+        y = y.astype(np.float64)
+        return _Batch(
+            logits=x.astype(np.float64),
+            targets=y if known is None else np.where(known, y, 0.0),
+            positive=positive,
+            observed=known,
+            sample_weight=None if weight is None else weight.astype(np.float64)[:, np.newaxis],
+        )
+
+    def _next_state(self, batch: _Batch, update: bool | None) -> RelationState:
+        if resolve_update(update, default=True, freeze=self.freeze):
+            return updated_state(self._online.state, self.settings, batch.positive, batch.observed)
+        return self._online.state
+
+    def _laplacians(self, state: RelationState) -> PairLaplacians:
+        positive, negative = select_pairs(NUMPY, state, self.settings)
+        return pair_laplacians(
+            NUMPY, positive, negative, symmetric=is_symmetric(self.settings), like=state.relation_weight
+        )
+
+    def _commit(self, state: RelationState) -> None:
+        self._online = OnlineBatchRelation.from_state(state, self.settings, self.label_names)
+
+    def _describe(self, *extra: str) -> str:
+        parts = [
+            str(self.num_labels),
+            f"decay={self.settings.decay:g}",
+            *extra,
+            f"measure={self.settings.measure!r}",
+            f"estimator={self.settings.estimator!r}",
+            f"normalization={self.settings.normalization!r}",
+            f"reduction={self.reduction!r}",
+            *(["freeze=True"] if self.freeze else []),
+            self.settings.describe_thresholds(),
+            describe_active(self._online.state, self.settings),
+        ]
+        return f"{type(self).__name__}({', '.join(parts)})"
+
+
+class OBRLoss(_RelationCriterion):
+    """L = L_E + alpha L_B: cross-entropy, and agreement with the relation learnt online.
+
+        L_E = -1/K sum_k sum_m [ y log p + (1 - y) log(1 - p) ]                                          (Eq. 4)
+        L_B = 1/(2 K M^2) sum_k sum_ij [ f_p(R_ij) (p_ki - p_kj)^2 + f_n(R_ij) (1 - (p_ki - p_kj)^2)^2 ]  (Eq. 2)
+
+    with p = sigmoid(logits), f_p(R) = 1 where R >= positive_threshold and f_n(R) = 1 where R <= negative_threshold
+    (Eq. 3; the diagonal and pairs without evidence count for neither). Each call first updates the relation R from
+    its targets alone, then uses it. Missing targets leave L_E and the relation; L_B acts on every prediction.
+
+    Args:
+        num_labels: M.
+        decay: lambda of Eq. 1, in (0, 1].
+        alpha: weight of L_B.
+        positive_threshold: r_p, on the scale of `measure`.
+        negative_threshold: r_n, below it.
+        measure: a key of `obrl.MEASURES`; `"unit_pearson"` is (1 + phi) / 2, `"pearson"` the formula as printed.
+        estimator: `"batch"` (Eq. 1) or `"counts"`.
+        normalization: `"all_pairs"` (Eq. 2) or `"active_pairs"`, which divides by the number of active ordered
+            pairs in place of M^2.
+        reduction: `"mean"` (the paper: 1/K sum_k w_k L_k), `"sum"` or `"none"`.
+        pos_weight: (num_labels,), finite and non-negative; multiplies the positives' part of L_E.
+        label_names: one distinct name a label, for `pairs`.
+        relation: where to start: an OnlineBatchRelation, its .npz, or a (num_labels, num_labels) matrix.
+        freeze: never update the relation.
+
+    Raises:
+        TypeError, ValueError: an argument of another type, shape or range.
+
+    Example:
+        >>> import numpy as np
+        >>> criterion = OBRLoss(3)
+        >>> logits = np.zeros((4, 3))
+        >>> targets = np.array([[1, 1, 0], [0, 0, 1], [1, 1, 0], [0, 0, 1]])
+        >>> round(criterion(logits, targets), 4)  # 3 log 2 + 0.5 * 4 / 18
+        2.1906
+        >>> print(criterion.pairs())
+        sign     label label relation    phi evidence
+        together 0     1        1.000   1.00      1.0
+        apart    0     2        0.000  -1.00      1.0
+        apart    1     2        0.000  -1.00      1.0
+
+    Source: Wang, Su and Zhao, Eq. 1 to 4.
+    """
+
+    __module__ = "obrl"
+
+    def __init__(
+        self,
+        num_labels: int,
+        *,
+        decay: float = 0.99,
+        alpha: float = 0.5,
+        positive_threshold: float = 0.8,
+        negative_threshold: float = 0.2,
+        measure: str = "unit_pearson",
+        estimator: str = "batch",
+        normalization: str = "all_pairs",
+        reduction: str = "mean",
+        pos_weight: npt.ArrayLike | None = None,
+        label_names: Sequence[str] | None = None,
+        relation: Any = None,
+        freeze: bool = False,
+    ) -> None:
+        settings = Settings(
+            decay=decay,
+            alpha=alpha,
+            positive_threshold=positive_threshold,
+            negative_threshold=negative_threshold,
+            measure=measure,
+            estimator=estimator,
+            normalization=normalization,
+        )
+        super().__init__(
+            num_labels,
+            settings,
+            reduction=reduction,
+            label_names=label_names,
+            relation=relation,
+            freeze=freeze,
+        )
+        self.pos_weight: FloatArray | None = None
+        if pos_weight is not None:
+            weights = np.asarray(pos_weight)
+            check_pos_weight(metadata(weights), weights, num_labels=self.num_labels)
+            self.pos_weight = weights.astype(np.float64)
+
+    def __call__(
+        self,
+        logits: npt.ArrayLike,
+        targets: npt.ArrayLike,
+        observed: npt.ArrayLike | None = None,
+        sample_weight: npt.ArrayLike | None = None,
+        update: bool | None = None,
+    ) -> Reduced:
+        """Update the relation, then give L.
+
+        Args:
+            logits: x, (batch, num_labels), floating point.
+            targets: y, (batch, num_labels), bool, integer or floating point in [0, 1]; NaN is missing; the relation
+                counts at least 0.5 as 1.
+            observed: (batch, num_labels), bool; False marks a missing target, whatever it holds.
+            sample_weight: w, (batch,); multiplies each sample's loss and never touches the relation.
+            update: whether to update the relation; by default yes, unless frozen.
+
+        Returns:
+            A float, or (batch,) with `reduction="none"`.
+
+        Raises:
+            TypeError, ValueError: what was expected and what came; the relation is then as it was.
+        """
+        return self.terms(logits, targets, observed, sample_weight, update).total
+
+    def terms(
+        self,
+        logits: npt.ArrayLike,
+        targets: npt.ArrayLike,
+        observed: npt.ArrayLike | None = None,
+        sample_weight: npt.ArrayLike | None = None,
+        update: bool | None = None,
+    ) -> LossTerms:
+        """As a call, with L_E and L_B (before alpha) beside the total."""
+        batch = self._check(logits, targets, observed, sample_weight)
+        return self._evaluate(batch, update, gradient=False)[0]
+
+    def value_and_grad(
+        self,
+        logits: npt.ArrayLike,
+        targets: npt.ArrayLike,
+        observed: npt.ArrayLike | None = None,
+        sample_weight: npt.ArrayLike | None = None,
+        update: bool | None = None,
+    ) -> tuple[LossTerms, npt.NDArray[Any]]:
+        """As `terms`, with the gradient of the total.
+
+        Returns:
+            The terms, and the gradient with respect to the logits, in their shape and dtype. With
+            `reduction="none"` row k is the gradient of sample k's loss.
+        """
+        batch = self._check(logits, targets, observed, sample_weight)
+        terms, gradient = self._evaluate(batch, update, gradient=True)
+        assert gradient is not None  # for the type checker: it was asked for
+        return terms, gradient.astype(np.asarray(logits).dtype)
+
+    def _evaluate(self, batch: _Batch, update: bool | None, *, gradient: bool) -> tuple[LossTerms, FloatArray | None]:
+        state = self._next_state(batch, update)
+        terms, slope = algebra.joint_loss(
+            NUMPY,
+            batch.logits,
+            batch.targets,
+            batch.observed,
+            batch.sample_weight,
+            None if self.pos_weight is None else self.pos_weight[np.newaxis],
+            self._laplacians(state),
+            alpha=self.settings.alpha,
+            normalization=self.settings.normalization,
+            reduction=self.reduction,
+            rows=len(batch.logits),
+            gradient=gradient,
+        )
+        self._commit(state)
+        return LossTerms(*(_plain(term) for term in terms)), slope
+
+    def __repr__(self) -> str:
+        return self._describe(f"alpha={self.settings.alpha:g}")
+
+
+class RelationLoss(_RelationCriterion):
+    """L_B alone (Eq. 2) with its own relation, to add to any other loss.
+
+    The arguments are those of `OBRLoss` without alpha and pos_weight.
+
+    Example:
+        >>> criterion = RelationLoss(2)
+        >>> round(criterion([[3.0, -3.0], [3.0, -3.0]], [[1, 1], [0, 0]]), 4)
+        0.2048
+    """
+
+    __module__ = "obrl"
+
+    def __init__(
+        self,
+        num_labels: int,
+        *,
+        decay: float = 0.99,
+        positive_threshold: float = 0.8,
+        negative_threshold: float = 0.2,
+        measure: str = "unit_pearson",
+        estimator: str = "batch",
+        normalization: str = "all_pairs",
+        reduction: str = "mean",
+        label_names: Sequence[str] | None = None,
+        relation: Any = None,
+        freeze: bool = False,
+    ) -> None:
+        settings = Settings(
+            decay=decay,
+            positive_threshold=positive_threshold,
+            negative_threshold=negative_threshold,
+            measure=measure,
+            estimator=estimator,
+            normalization=normalization,
+        )
+        super().__init__(
+            num_labels,
+            settings,
+            reduction=reduction,
+            label_names=label_names,
+            relation=relation,
+            freeze=freeze,
+        )
+
+    def __call__(
+        self,
+        logits: npt.ArrayLike,
+        targets: npt.ArrayLike,
+        observed: npt.ArrayLike | None = None,
+        sample_weight: npt.ArrayLike | None = None,
+        update: bool | None = None,
+    ) -> Reduced:
+        """Update the relation, then give L_B; the arguments are those of `OBRLoss.__call__`."""
+        return self._evaluate(self._check(logits, targets, observed, sample_weight), update, gradient=False)[0]
+
+    def value_and_grad(
+        self,
+        logits: npt.ArrayLike,
+        targets: npt.ArrayLike,
+        observed: npt.ArrayLike | None = None,
+        sample_weight: npt.ArrayLike | None = None,
+        update: bool | None = None,
+    ) -> tuple[Reduced, npt.NDArray[Any]]:
+        """As a call, with the gradient of L_B with respect to the logits, in their shape and dtype."""
+        batch = self._check(logits, targets, observed, sample_weight)
+        value, gradient = self._evaluate(batch, update, gradient=True)
+        assert gradient is not None  # for the type checker: it was asked for
+        return value, gradient.astype(np.asarray(logits).dtype)
+
+    def _evaluate(self, batch: _Batch, update: bool | None, *, gradient: bool) -> tuple[Reduced, FloatArray | None]:
+        state = self._next_state(batch, update)
+        value, slope = algebra.relation_loss(
+            NUMPY,
+            batch.logits,
+            batch.sample_weight,
+            self._laplacians(state),
+            normalization=self.settings.normalization,
+            reduction=self.reduction,
+            rows=len(batch.logits),
+            gradient=gradient,
+        )
+        self._commit(state)
+        return _plain(value), slope
+
+    def __repr__(self) -> str:
+        return self._describe()
+
+
+def relation_loss(
+    logits: npt.ArrayLike,
+    relation: npt.ArrayLike,
+    *,
+    positive_threshold: float = 0.8,
+    negative_threshold: float = 0.2,
+    normalization: str = "all_pairs",
+    reduction: str = "mean",
+) -> Reduced:
+    """L_B (Eq. 2) under a given relation, without state.
+
+    Args:
+        logits: x, (batch, num_labels), floating point.
+        relation: R, (num_labels, num_labels), any real scale; NaN is no evidence. Where it is not symmetric, each
+            direction counts half.
+        positive_threshold: r_p of Eq. 3.
+        negative_threshold: r_n of Eq. 3, below it.
+        normalization: `"all_pairs"` (Eq. 2) or `"active_pairs"`.
+        reduction: `"mean"`, `"sum"` or `"none"`.
+
+    Returns:
+        A float, or (batch,) with `reduction="none"`.
+
+    Raises:
+        TypeError, ValueError: what was expected and what came.
+
+    Example:
+        >>> relation_loss([[0.0, 0.0]], [[1.0, 0.0], [0.0, 1.0]])
+        0.25
+    """
+    x, matrix = np.asarray(logits), np.asarray(relation)
+    check_matrix("relation", metadata(matrix))
+    check_logits(metadata(x), num_labels=matrix.shape[0])
+    r_p, r_n = (
+        check_number("positive_threshold", positive_threshold),
+        check_number("negative_threshold", negative_threshold),
+    )
+    check_thresholds(r_p, r_n)
+    check_choice("normalization", normalization, NORMALIZATIONS)
+    check_choice("reduction", reduction, REDUCTIONS)
+    matrix = matrix.astype(np.float64)
+    positive, negative = threshold_pairs(NUMPY, matrix, ~np.isnan(matrix), r_p, r_n)
+    value, _ = algebra.relation_loss(
+        NUMPY,
+        x.astype(np.float64),
+        None,
+        pair_laplacians(NUMPY, positive, negative, symmetric=False, like=matrix),
+        normalization=normalization,
+        reduction=reduction,
+        rows=len(x),
+        gradient=False,
+    )
+    return _plain(value)
+
+
+def _plain(value: Any) -> Any:
+    return float(value) if np.ndim(value) == 0 else value

@@ -1,0 +1,137 @@
+"""What relates two labels: eight measures of a fourfold table.
+
+A measure is a numerator over a denominator, and undefined where the denominator is zero. The tables of two labels i
+and j are written a, b, c, d: both 1, only i, only j, neither. In that form every measure is accurate to a few
+roundings whatever the counts: n s - r c cancels badly when written so (in float32 it puts phi wrong by 1e-4 at
+n = 25,600), but equals ad - bc, whose two products are each bounded by the denominator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from obrl.counts import PairCounts
+from obrl.namespace import Array, Namespace
+
+
+class FourfoldTable:
+    """The tables of all pairs, and their margins; arrays broadcast to (num_labels, num_labels)."""
+
+    def __init__(self, ns: Namespace, counts: PairCounts) -> None:
+        self.ns = ns
+        self.i = counts.r
+        self.j = ns.transpose(counts.r)
+        self.not_i = counts.n - self.i
+        self.not_j = counts.n - self.j
+        self.both = counts.s
+        self.only_i = self.i - counts.s
+        self.only_j = self.j - counts.s
+        self.neither = self.not_i - self.only_j
+
+    def cross_difference(self) -> Array:
+        """Return ad - bc, which is n s - r c."""
+        return self.both * self.neither - self.only_i * self.only_j
+
+    def minimum(self, a: Array, b: Array) -> Array:
+        """Return the smaller of two arrays, elementwise."""
+        return self.ns.where(a < b, a, b)
+
+
+Fraction = tuple[Array, Array]
+
+
+def _pearson(table: FourfoldTable) -> Fraction:
+    # One square root of the product, not two roots: it is exact for two equal labels.
+    spread = table.ns.sqrt((table.i * table.not_i) * (table.j * table.not_j))
+    return table.cross_difference(), spread
+
+
+def _unit_pearson(table: FourfoldTable) -> Fraction:
+    difference, spread = _pearson(table)
+    return difference + spread, spread * 2  # (1 + phi) / 2
+
+
+def _matching(table: FourfoldTable) -> Fraction:
+    agree = table.both + table.neither
+    return agree, agree + (table.only_i + table.only_j)
+
+
+def _cosine(table: FourfoldTable) -> Fraction:
+    return table.both, table.ns.sqrt(table.i * table.j)
+
+
+def _jaccard(table: FourfoldTable) -> Fraction:
+    return table.both, table.only_i + table.j
+
+
+def _conditional(table: FourfoldTable) -> Fraction:
+    return table.both, table.j  # P(i | j)
+
+
+def _yule_q(table: FourfoldTable) -> Fraction:
+    concordant = table.both * table.neither
+    discordant = table.only_i * table.only_j
+    return concordant - discordant, concordant + discordant
+
+
+def _phi_ratio(table: FourfoldTable) -> Fraction:
+    # With the margins held, n s - r c is largest at s = min(r, c) and smallest at s = max(0, r + c - n).
+    difference = table.cross_difference()
+    largest = table.minimum(table.i * table.not_j, table.j * table.not_i)
+    smallest = table.minimum(table.i * table.j, table.not_i * table.not_j)
+    return difference, table.ns.where(difference < 0, smallest, largest)
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One way to relate two labels.
+
+    Attributes:
+        fraction: numerator and denominator for all pairs of a `FourfoldTable`.
+        formula: the formula in words, with n, s, r, c as in `PairCounts`.
+        low: the smallest value.
+        high: the largest value.
+        symmetric: whether (i, j) and (j, i) always agree.
+        to_phi: the phi coefficient from a value, where it follows from it.
+    """
+
+    fraction: Callable[[FourfoldTable], Fraction]
+    formula: str
+    low: float
+    high: float
+    symmetric: bool = True
+    to_phi: Callable[[float], float] | None = None
+
+
+MEASURES = MappingProxyType(
+    {
+        "pearson": Measure(_pearson, "phi = (n s - r c) / sqrt(r (n-r) c (n-c))", -1, 1, to_phi=lambda value: value),
+        "unit_pearson": Measure(_unit_pearson, "(1 + phi) / 2", 0, 1, to_phi=lambda value: 2 * value - 1),
+        "matching": Measure(_matching, "P(y_i = y_j) = (n - r - c + 2 s) / n", 0, 1),
+        "cosine": Measure(_cosine, "s / sqrt(r c)", 0, 1),
+        "jaccard": Measure(_jaccard, "s / (r + c - s)", 0, 1),
+        "conditional": Measure(_conditional, "P(i | j) = s / c", 0, 1, symmetric=False),
+        "yule_q": Measure(_yule_q, "(ad - bc) / (ad + bc) of the fourfold table", -1, 1),
+        "phi_ratio": Measure(_phi_ratio, "phi over the largest phi of its sign that the margins allow", -1, 1),
+    }
+)
+"""The measures by name. The values are `Measure`."""
+
+
+def apply_measure(ns: Namespace, measure: str, counts: PairCounts) -> tuple[Array, Array]:
+    """Relate every pair of labels.
+
+    Args:
+        ns: the framework's functions.
+        measure: a key of `MEASURES`.
+        counts: of a batch, or averages of them (every measure is a ratio, so the scale does not matter).
+
+    Returns:
+        The relation, with 0 in place of an undefined value, and a bool array that says where it is defined; both
+        broadcast to (num_labels, num_labels). There is no NaN.
+    """
+    numerator, denominator = MEASURES[measure].fraction(FourfoldTable(ns, counts))
+    defined = denominator > 0
+    return ns.where(defined, numerator, 0.0) / ns.where(defined, denominator, 1.0), defined

@@ -1,0 +1,118 @@
+"""Online Batch Relation: Eq. 1 as pure functions over a state of two arrays."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from obrl.counts import PairCounts
+from obrl.measures import MEASURES, apply_measure
+from obrl.namespace import Array, Namespace
+from obrl.settings import Settings
+
+
+class RelationState(NamedTuple):
+    """The two accumulators of Eq. 1.
+
+    Attributes:
+        relation_sum: R_sb; for the estimator `"batch"` the decayed sum of batch relations, (num_labels, num_labels);
+            for `"counts"` that of the pair counts n, s and r, (3, num_labels, num_labels).
+        relation_weight: S, (num_labels, num_labels): each pair's own decayed number of batches.
+    """
+
+    relation_sum: Array
+    relation_weight: Array
+
+
+def state_shapes(num_labels: int, estimator: str) -> RelationState:
+    """The shapes of the two accumulators."""
+    matrix = (num_labels, num_labels)
+    return RelationState((3, *matrix) if estimator == "counts" else matrix, matrix)
+
+
+def update_state(ns: Namespace, state: RelationState, counts: PairCounts, settings: Settings) -> RelationState:
+    """Eq. 1 for one batch, pair by pair; a pair that the batch leaves undefined stays as it was.
+
+    Args:
+        ns: the framework's functions.
+        state: the accumulators.
+        counts: of the batch, in the dtype of the state.
+        settings: decay (lambda), measure and estimator count.
+
+    Returns:
+        The new accumulators.
+    """
+    if settings.estimator == "counts":
+        batch = ns.stack([counts.n, counts.s, counts.r], like=state.relation_weight)
+        defined = ns.unstack(batch)[0] > 0
+    else:
+        batch, defined = apply_measure(ns, settings.measure, counts)
+    decayed_sum = settings.decay * state.relation_sum + batch  # Eq. 1: R_sb <- lambda R_sb + R_b
+    decayed_weight = settings.decay * state.relation_weight + 1.0  # Eq. 1: S <- lambda S + 1
+    return RelationState(
+        ns.where(defined, decayed_sum, state.relation_sum),
+        ns.where(defined, decayed_weight, state.relation_weight),
+    )
+
+
+def known_relation(ns: Namespace, state: RelationState, settings: Settings) -> tuple[Array, Array]:
+    """R_g where there is evidence.
+
+    Returns:
+        The relation, (num_labels, num_labels), with 0 where there is no evidence, and a bool array that says where
+        there is.
+    """
+    if settings.estimator == "counts":
+        return apply_measure(ns, settings.measure, PairCounts(*ns.unstack(state.relation_sum)))
+    known = state.relation_weight > 0
+    return state.relation_sum / ns.where(known, state.relation_weight, 1.0), known  # Eq. 1: R_g = R_sb / S
+
+
+def select_pairs(ns: Namespace, state: RelationState, settings: Settings) -> tuple[Array, Array]:
+    """Eq. 3: which pairs are pulled together and which are pushed apart.
+
+    Returns:
+        `positive_pairs` f_p and `negative_pairs` f_n, bool, (num_labels, num_labels), False on the diagonal and where
+        there is no evidence; not yet symmetrised.
+    """
+    if settings.estimator == "counts":
+        value, known = known_relation(ns, state, settings)
+        scale = 1.0
+    else:
+        # R_g >= r_p without dividing: R_sb >= r_p S where S > 0.
+        value, scale = state.relation_sum, state.relation_weight
+        known = scale > 0
+    return threshold_pairs(ns, value, known, settings.positive_threshold, settings.negative_threshold, scale=scale)
+
+
+def threshold_pairs(
+    ns: Namespace,
+    relation: Array,
+    known: Array,
+    positive_threshold: float,
+    negative_threshold: float,
+    *,
+    scale: Array | float = 1.0,
+) -> tuple[Array, Array]:
+    """Eq. 3 on `relation / scale`, where `known` and off the diagonal."""
+    candidate = known & ~ns.eye(like=relation)
+    positive = (relation >= positive_threshold * scale) & candidate
+    negative = (relation <= negative_threshold * scale) & candidate
+    return positive, negative
+
+
+def merge_states(earlier: RelationState, later: RelationState, decay: float) -> RelationState:
+    """The state of one run, given those of its first part and of its second part started from nothing.
+
+    After n updates from nothing the weight is 1 + lambda + ... + lambda^(n-1), so lambda^n = 1 - (1 - lambda) weight,
+    pair by pair, and no counter is needed.
+    """
+    remaining = 1.0 - (1.0 - decay) * later.relation_weight
+    return RelationState(
+        remaining * earlier.relation_sum + later.relation_sum,
+        remaining * earlier.relation_weight + later.relation_weight,
+    )
+
+
+def is_symmetric(settings: Settings) -> bool:
+    """Whether the relation of (i, j) is always that of (j, i)."""
+    return MEASURES[settings.measure].symmetric

@@ -1,0 +1,239 @@
+"""Online Batch Relation for NumPy."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from obrl.counts import PairCounts, exact_counts, split_targets
+from obrl.errors import check_label_names, check_labels, check_num_labels, metadata
+from obrl.namespace import NUMPY
+from obrl.online import RelationState, known_relation, merge_states, state_shapes, update_state
+from obrl.pairs import Pairs, active_pairs
+from obrl.settings import Settings
+from obrl.storage import check_compatible, load_relation, save_relation, state_from_matrix
+
+FloatArray = npt.NDArray[np.float64]
+
+
+class OnlineBatchRelation:
+    """The moving average of how labels relate within each mini-batch (Eq. 1), in float64.
+
+        R_sb <- decay R_sb + R_b;    S <- decay S + 1;    R_g = R_sb / S,
+
+    where R_b is the measure of the batch. A pair whose measure a batch leaves undefined (a label constant in it) is
+    left as it was, so S counts each pair's own evidence.
+
+    Args:
+        num_labels: M, the number of labels.
+        decay: lambda, in (0, 1]; 1 is the plain mean over all batches.
+        measure: a key of `obrl.MEASURES`; `"unit_pearson"` is (1 + phi) / 2.
+        estimator: `"batch"` (Eq. 1) or `"counts"`, which averages the pair counts and measures the average: less
+            noisy, and unbiased for labels that are constant in many batches.
+        label_names: one distinct name a label, for `pairs`.
+
+    Raises:
+        TypeError, ValueError: an argument of another type or outside its range.
+
+    Example:
+        >>> relation = OnlineBatchRelation(2).update([[1, 1], [0, 0], [1, 1]])
+        >>> relation.relation
+        array([[1., 1.],
+               [1., 1.]])
+
+    Source: Wang, Su and Zhao, Eq. 1.
+    """
+
+    __module__ = "obrl"
+
+    def __init__(
+        self,
+        num_labels: int,
+        *,
+        decay: float = 0.99,
+        measure: str = "unit_pearson",
+        estimator: str = "batch",
+        label_names: Sequence[str] | None = None,
+    ) -> None:
+        self.num_labels = check_num_labels(num_labels)
+        self.settings = Settings(decay=decay, measure=measure, estimator=estimator)
+        self.label_names = check_label_names(label_names, self.num_labels)
+        self._state = _empty_state(self.num_labels, self.settings)
+
+    @property
+    def relation(self) -> FloatArray:
+        """R_g, (num_labels, num_labels) float64, NaN where there is no evidence; a copy."""
+        value, known = known_relation(NUMPY, self._state, self.settings)
+        return np.where(known, value, np.nan)
+
+    @property
+    def relation_sum(self) -> FloatArray:
+        """R_sb of Eq. 1: (num_labels, num_labels), or (3, num_labels, num_labels) for `"counts"`; a copy."""
+        return np.array(self._state.relation_sum)
+
+    @property
+    def relation_weight(self) -> FloatArray:
+        """S of Eq. 1, a number a pair: (num_labels, num_labels); a copy."""
+        return np.array(self._state.relation_weight)
+
+    @property
+    def state(self) -> RelationState:
+        """Both accumulators, copied."""
+        return RelationState(self.relation_sum, self.relation_weight)
+
+    def update(self, targets: npt.ArrayLike, observed: npt.ArrayLike | None = None) -> Self:
+        """Eq. 1 for one batch.
+
+        Args:
+            targets: (batch, num_labels), bool, integer or floating point in [0, 1]; at least 0.5 counts as 1, NaN is
+                missing.
+            observed: (batch, num_labels), bool; False marks a missing target, whatever it holds.
+
+        Returns:
+            The same object.
+
+        Raises:
+            TypeError: complex targets, or `observed` that is not bool.
+            ValueError: a wrong shape, or an observed target outside [0, 1]. The state is then as it was.
+        """
+        values = np.asarray(targets)
+        mask = None if observed is None else np.asarray(observed)
+        check_labels(metadata(values), None if mask is None else metadata(mask), num_labels=self.num_labels)
+        self._state = updated_state(self._state, self.settings, *split_targets(values, mask))
+        return self
+
+    def merge(self, later: OnlineBatchRelation) -> OnlineBatchRelation:
+        """The relation of one run, of which this is the first part and `later` the second, started from nothing.
+
+        Exact, pair by pair: updating here and there and merging equals updating in one place.
+
+        Raises:
+            TypeError: `later` is no OnlineBatchRelation.
+            ValueError: another number of labels, other names, or another decay, measure or estimator.
+        """
+        if not isinstance(later, OnlineBatchRelation):
+            raise TypeError(f"later must be an obrl.OnlineBatchRelation, got {type(later).__name__}")
+        if later.num_labels != self.num_labels:
+            raise ValueError(f"later must have {self.num_labels} labels, got {later.num_labels}")
+        check_compatible(later.settings, self.settings)
+        names = merged_names(self.label_names, later.label_names)
+        state = merge_states(self._state, later._state, self.settings.decay)
+        return OnlineBatchRelation.from_state(state, self.settings, names)
+
+    def pairs(self, *, positive_threshold: float = 0.8, negative_threshold: float = 0.2) -> Pairs:
+        """The active pairs under these thresholds; printing them gives a table, or says that there is none."""
+        settings = Settings(
+            decay=self.settings.decay,
+            measure=self.settings.measure,
+            estimator=self.settings.estimator,
+            positive_threshold=positive_threshold,
+            negative_threshold=negative_threshold,
+        )
+        return active_pairs(self._state, settings, self.label_names)
+
+    def reset(self) -> None:
+        """Forget all evidence."""
+        self._state = _empty_state(self.num_labels, self.settings)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write an .npz (no pickle) that every framework of obrl can start from."""
+        save_relation(path, self._state, self.settings, self.label_names)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read what `save` wrote, with the settings it was made under.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: the file is no relation, is damaged, or has a newer format.
+        """
+        return cls.from_state(*load_relation(path))
+
+    @classmethod
+    def from_state(cls, state: RelationState, settings: Settings, label_names: Sequence[str] | None = None) -> Self:
+        """A relation from its accumulators, copied into float64."""
+        relation = cls(
+            state.relation_weight.shape[0],
+            decay=settings.decay,
+            measure=settings.measure,
+            estimator=settings.estimator,
+            label_names=label_names,
+        )
+        relation._state = RelationState(*(np.array(array, np.float64) for array in state))
+        return relation
+
+    def to_numpy(self) -> OnlineBatchRelation:
+        """A copy; every framework's relation has this method."""
+        return OnlineBatchRelation.from_state(self._state, self.settings, self.label_names)
+
+    def __repr__(self) -> str:
+        known = known_relation(NUMPY, self._state, self.settings)[1]
+        size = self.num_labels
+        evidence = int((known & ~np.eye(size, dtype=bool)).sum())
+        return (
+            f"OnlineBatchRelation({size}, decay={self.settings.decay:g}, measure={self.settings.measure!r}, "
+            f"estimator={self.settings.estimator!r}, evidence for {evidence // 2} of {size * (size - 1) // 2} pairs)"
+        )
+
+
+def updated_state(
+    state: RelationState,
+    settings: Settings,
+    positive: npt.NDArray[np.bool_],
+    observed: npt.NDArray[np.bool_] | None,
+) -> RelationState:
+    """Eq. 1 for one batch of targets as `split_targets` gives them."""
+    counts = exact_counts(positive, observed)
+    return update_state(NUMPY, state, PairCounts(*(part.astype(np.float64) for part in counts)), settings)
+
+
+def merged_names(first: tuple[str, ...] | None, second: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """The names both agree on; raise ValueError where they differ."""
+    if first is not None and second is not None and first != second:
+        position = next(i for i, pair in enumerate(zip(first, second, strict=True)) if pair[0] != pair[1])
+        raise ValueError(
+            f"label_names must agree, got {first[position]!r} and {second[position]!r} for label {position}"
+        )
+    return second if first is None else first
+
+
+def starting_relation(
+    relation: Any,
+    settings: Settings,
+    num_labels: int,
+    label_names: tuple[str, ...] | None,
+) -> OnlineBatchRelation:
+    """What a loss starts from: an empty relation, a copy of another, its .npz, or a matrix.
+
+    Args:
+        relation: None, an OnlineBatchRelation of any framework, a path, or a (num_labels, num_labels) matrix.
+        settings: of the loss.
+        num_labels: of the loss.
+        label_names: of the loss, or None to take those of the relation.
+
+    Raises:
+        ValueError: another number of labels, other names, another decay, measure or estimator, or a matrix that
+            `state_from_matrix` refuses.
+    """
+    if relation is None:
+        return OnlineBatchRelation.from_state(_empty_state(num_labels, settings), settings, label_names)
+    if hasattr(relation, "to_numpy") and hasattr(relation, "settings"):
+        start = relation.to_numpy()
+    elif isinstance(relation, str | os.PathLike):
+        start = OnlineBatchRelation.load(relation)
+    else:
+        state = state_from_matrix(relation, settings, num_labels)
+        return OnlineBatchRelation.from_state(state, settings, label_names)
+    if start.num_labels != num_labels:
+        raise ValueError(f"relation must have {num_labels} labels, got {start.num_labels}")
+    check_compatible(start.settings, settings)
+    start.label_names = merged_names(label_names, start.label_names)
+    return start
+
+
+def _empty_state(num_labels: int, settings: Settings) -> RelationState:
+    return RelationState(*(np.zeros(shape) for shape in state_shapes(num_labels, settings.estimator)))

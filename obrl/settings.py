@@ -1,0 +1,84 @@
+"""The settings that every framework shares: same names, same defaults, same errors."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from obrl.errors import check_choice, check_number
+from obrl.measures import MEASURES
+
+ESTIMATORS = ("batch", "counts")
+NORMALIZATIONS = ("all_pairs", "active_pairs")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """What defines the relation and its loss; immutable and hashable.
+
+    Args:
+        decay: lambda of Eq. 1, in (0, 1]. 1 is the plain mean over all batches.
+        alpha: weight of the relation loss L_B in L = L_E + alpha L_B, at least 0.
+        positive_threshold: r_p of Eq. 3; pairs related by at least this much are pulled together.
+        negative_threshold: r_n of Eq. 3, below `positive_threshold`; pairs related by at most this much are
+            pushed apart.
+        measure: what relates two labels, a key of `obrl.MEASURES`. The thresholds are on its scale.
+        estimator: `"batch"` averages the relation of each batch (Eq. 1); `"counts"` averages the pair counts
+            and applies the measure to the average.
+        normalization: `"all_pairs"` divides L_B by 2 K M^2 (Eq. 2); `"active_pairs"` by 2 K times the number
+            of active ordered pairs.
+
+    Raises:
+        TypeError: a number is expected and something else came.
+        ValueError: a value outside its range, or thresholds that are equal or cross.
+
+    Example:
+        >>> Settings(decay=0.9).measure
+        'unit_pearson'
+    """
+
+    decay: float = 0.99
+    alpha: float = 0.5
+    positive_threshold: float = 0.8
+    negative_threshold: float = 0.2
+    measure: str = "unit_pearson"
+    estimator: str = "batch"
+    normalization: str = "all_pairs"
+
+    def __post_init__(self) -> None:
+        for name in ("decay", "alpha", "positive_threshold", "negative_threshold"):
+            object.__setattr__(self, name, check_number(name, getattr(self, name)))
+        if not 0 < self.decay <= 1:
+            raise ValueError(f"decay must be in (0, 1], got {self.decay}")
+        if not 0 <= self.alpha < math.inf:
+            raise ValueError(f"alpha must be finite and at least 0, got {self.alpha}")
+        check_thresholds(self.positive_threshold, self.negative_threshold)
+        check_choice("measure", self.measure, tuple(MEASURES))
+        check_choice("estimator", self.estimator, ESTIMATORS)
+        check_choice("normalization", self.normalization, NORMALIZATIONS)
+
+    def describe_thresholds(self) -> str:
+        """The thresholds in words, for the two Pearson measures also as phi coefficients.
+
+        Example:
+            >>> Settings().describe_thresholds()
+            'together: relation >= 0.80 (phi >= 0.60), apart: relation <= 0.20 (phi <= -0.60)'
+        """
+        to_phi = MEASURES[self.measure].to_phi
+        parts = []
+        for word, sign, threshold in (
+            ("together", ">=", self.positive_threshold),
+            ("apart", "<=", self.negative_threshold),
+        ):
+            phi = "" if to_phi is None else f" (phi {sign} {to_phi(threshold):.2f})"
+            parts.append(f"{word}: relation {sign} {threshold:.2f}{phi}")
+        return ", ".join(parts)
+
+
+def check_thresholds(positive_threshold: float, negative_threshold: float) -> None:
+    """Raise ValueError unless both thresholds are finite and the negative one is the lower."""
+    if not -math.inf < negative_threshold < positive_threshold < math.inf:
+        raise ValueError(
+            "negative_threshold must be below positive_threshold, both finite, got "
+            f"negative_threshold={negative_threshold} and positive_threshold={positive_threshold}"
+        )

@@ -1,0 +1,158 @@
+"""A relation as a file: one .npz, no pickle, that every framework reads and writes."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import zipfile
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from obrl.errors import check_label_names, check_matrix, metadata
+from obrl.measures import MEASURES
+from obrl.online import RelationState, state_shapes
+from obrl.settings import Settings
+
+FORMAT_VERSION = 1
+ACCUMULATION_SETTINGS = ("decay", "measure", "estimator")
+"""The settings that decide what the accumulators mean; a file made under others is refused."""
+
+
+class StoredRelation(NamedTuple):
+    """What a file holds."""
+
+    state: RelationState
+    settings: Settings
+    label_names: tuple[str, ...] | None
+
+
+def save_relation(
+    path: str | os.PathLike[str],
+    state: RelationState,
+    settings: Settings,
+    label_names: tuple[str, ...] | None,
+) -> None:
+    """Write a relation; the file appears whole or not at all.
+
+    Args:
+        path: the file, written under exactly this name.
+        state: accumulators as NumPy arrays, stored in their dtype.
+        settings: stored with them.
+        label_names: stored with them where there are any.
+    """
+    target = Path(path)
+    arrays: dict[str, npt.NDArray[Any]] = {
+        "format_version": np.array(FORMAT_VERSION),
+        "relation_sum": np.asarray(state.relation_sum),
+        "relation_weight": np.asarray(state.relation_weight),
+        "settings": np.array(json.dumps(asdict(settings))),
+    }
+    if label_names is not None:
+        arrays["label_names"] = np.array(label_names, dtype=np.str_)
+    with tempfile.NamedTemporaryFile(dir=target.parent, prefix=target.name, suffix=".part", delete=False) as file:
+        part = Path(file.name)
+        try:
+            np.savez(file, allow_pickle=False, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+            part.chmod(0o666 & ~_umask())
+            part.replace(target)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def load_relation(path: str | os.PathLike[str]) -> StoredRelation:
+    """Read a relation.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is no relation, is damaged, or has a newer format.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (zipfile.BadZipFile, ValueError, EOFError, AttributeError) as error:
+        raise ValueError(f"expected a relation written by obrl (.npz), got {os.fspath(path)}: {error}") from error
+    missing = {"format_version", "relation_sum", "relation_weight", "settings"} - set(arrays)
+    if missing:
+        raise ValueError(
+            f"expected a relation written by obrl, but {os.fspath(path)} lacks {', '.join(sorted(missing))}"
+        )
+    version = int(arrays["format_version"])
+    if version != FORMAT_VERSION:
+        raise ValueError(f"expected a relation of format version {FORMAT_VERSION}, got {version} in {os.fspath(path)}")
+    known = {field.name for field in fields(Settings)}
+    stored: dict[str, Any] = json.loads(str(arrays["settings"]))
+    if set(stored) != known:
+        raise ValueError(f"expected the settings {sorted(known)} in {os.fspath(path)}, got {sorted(stored)}")
+    settings = Settings(**stored)
+    state = RelationState(arrays["relation_sum"], arrays["relation_weight"])
+    check_matrix("relation_weight", metadata(state.relation_weight))
+    size = state.relation_weight.shape[0]
+    expected = state_shapes(size, settings.estimator).relation_sum
+    if state.relation_sum.shape != expected:
+        raise ValueError(
+            f"relation_sum must have shape {expected}, got {state.relation_sum.shape} in {os.fspath(path)}"
+        )
+    if not all(np.isfinite(array).all() for array in state):
+        raise ValueError(f"the accumulators must be finite, and are not in {os.fspath(path)}")
+    names = arrays.get("label_names")
+    return StoredRelation(state, settings, check_label_names(None if names is None else names.tolist(), size))
+
+
+def check_compatible(stored: Settings, wanted: Settings) -> None:
+    """Raise ValueError unless both accumulate in the same way."""
+    for name in ACCUMULATION_SETTINGS:
+        have, want = getattr(stored, name), getattr(wanted, name)
+        if have != want:
+            raise ValueError(f"the relation must have been accumulated with {name}={want!r}, got {name}={have!r}")
+
+
+def state_from_matrix(matrix: npt.ArrayLike, settings: Settings, num_labels: int) -> RelationState:
+    """Accumulators that start from a given relation matrix.
+
+    The matrix weighs as much as an endless history of batches, 1 / (1 - decay), so that it fades at the rate of the
+    moving average; with decay 1, where a history has no such limit, it counts as one batch.
+
+    Args:
+        matrix: (num_labels, num_labels), on the scale of `settings.measure`; NaN where nothing is known.
+        settings: decay, measure and estimator count.
+        num_labels: the number of labels.
+
+    Raises:
+        ValueError: a wrong shape, values outside the measure's range, a matrix that is not symmetric where the
+            measure is, or the estimator `"counts"`, whose counts no matrix holds.
+    """
+    if settings.estimator == "counts":
+        raise ValueError(
+            'a relation matrix cannot start estimator="counts", which averages pair counts: expected an '
+            'OnlineBatchRelation or its .npz, or estimator="batch", got a matrix'
+        )
+    values = np.asarray(matrix)
+    check_matrix("relation", metadata(values), num_labels=num_labels)
+    values = values.astype(np.float64)
+    measure = MEASURES[settings.measure]
+    known = ~np.isnan(values)
+    seen = values[known]
+    slack = 1e-6  # a matrix computed in float32 may pass its limit by a rounding
+    if seen.size and not (seen.min() >= measure.low - slack and seen.max() <= measure.high + slack):
+        raise ValueError(
+            f"relation must lie in [{measure.low}, {measure.high}], the range of {settings.measure!r}, "
+            f"got values from {seen.min():g} to {seen.max():g}"
+        )
+    if measure.symmetric and not np.allclose(values, values.T, rtol=0, atol=slack, equal_nan=True):
+        raise ValueError(f"relation must be symmetric, as {settings.measure!r} is, got a matrix that is not")
+    weight = np.where(known, 1.0 if settings.decay == 1 else 1.0 / (1.0 - settings.decay), 0.0)
+    return RelationState(np.where(known, values, 0.0) * weight, weight)
