@@ -1,0 +1,152 @@
+"""Times implementations side by side: each in its own process, one short burst after the other, in turn."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from benchmarks.memory import MALLOC_ENVIRONMENT
+from benchmarks.processes import WorkerProcess
+from benchmarks.registry import IMPLEMENTATIONS, PLAIN
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is measured.
+
+    Args:
+        rounds: how many bursts each implementation gets.
+        burst_s: seconds a burst lasts, at least one step.
+        max_steps: most steps in a burst.
+        memory_steps: steps whose peak memory is taken.
+        threads: threads of each framework.
+    """
+
+    rounds: int = 15
+    burst_s: float = 0.2
+    max_steps: int = 200
+    memory_steps: int = 5
+    threads: int = 2
+
+
+@dataclass(frozen=True)
+class Row:
+    """One implementation at one size on one kind of labels.
+
+    `over_bce` is its median over that of cross-entropy alone in the same mode (eager or compiled);
+    `plain_over` is the median of the plain formula, eager, over its own: how many times faster it is.
+    `active_together` and `active_apart` are the shares of label pairs that it saw as related.
+    """
+
+    implementation: str
+    title: str
+    compiled: bool
+    batch: int
+    num_labels: int
+    labels: str
+    steps: int
+    median_ms: float
+    min_ms: float
+    max_ms: float
+    over_bce: float | None
+    plain_over: float | None
+    peak_memory_bytes: int
+    active_together: float | None
+    active_apart: float | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The row as plain types."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Timed:
+    """What was measured of one implementation on one kind of labels."""
+
+    seconds: tuple[float, ...]
+    together: float | None
+    apart: float | None
+
+
+def in_turn(workers: Sequence[WorkerProcess], plan: Plan) -> list[list[float]]:
+    """Time every worker in every round, each round starting one worker later; only one runs at a time."""
+    seconds: list[list[float]] = [[] for _ in workers]
+    for turn in range(plan.rounds):
+        for offset in range(len(workers)):
+            at = (turn + offset) % len(workers)
+            seconds[at] += workers[at].ask("time", budget_s=plan.burst_s, max_steps=plan.max_steps)
+    return seconds
+
+
+def measure_size(
+    batch: int,
+    num_labels: int,
+    names: Sequence[str],
+    kinds: Sequence[str],
+    plan: Plan,
+    *,
+    say: Callable[[str], None],
+) -> tuple[list[Row], dict[str, str]]:
+    """Measure all implementations at one size; returns the rows and the versions that the workers report."""
+    timed: dict[str, dict[str, Timed]] = {kind: {} for kind in kinds}
+    versions: dict[str, str] = {}
+    with ExitStack() as stack:
+        workers = [stack.enter_context(WorkerProcess(name, batch, num_labels, threads=plan.threads)) for name in names]
+        for worker in workers:
+            versions |= worker.ask("versions")
+        for kind in kinds:
+            say(f"({batch}, {num_labels}) {kind} labels: preparing {len(names)} implementations")
+            active = [worker.ask("load", labels=kind) for worker in workers]
+            say(f"({batch}, {num_labels}) {kind} labels: {plan.rounds} rounds")
+            for name, seconds, shares in zip(names, in_turn(workers, plan), active, strict=True):
+                timed[kind][name] = Timed(tuple(seconds), shares["together"], shares["apart"])
+    say(f"({batch}, {num_labels}): peak memory")
+    peaks = {name: measure_memory(name, batch, num_labels, kinds, plan) for name in names}
+    rows = [
+        row
+        for kind in kinds
+        for row in make_rows(batch, num_labels, kind, timed[kind], {name: peaks[name][kind] for name in names})
+    ]
+    return rows, versions
+
+
+def measure_memory(name: str, batch: int, num_labels: int, kinds: Sequence[str], plan: Plan) -> dict[str, int]:
+    """The peak extra memory of one implementation on each kind of labels, in bytes."""
+    with WorkerProcess(name, batch, num_labels, threads=plan.threads, environment=MALLOC_ENVIRONMENT) as worker:
+        peaks = {}
+        for kind in kinds:
+            worker.ask("load", labels=kind)
+            peaks[kind] = int(worker.ask("memory", steps=plan.memory_steps))
+        return peaks
+
+
+def make_rows(batch: int, num_labels: int, kind: str, timed: dict[str, Timed], peaks: dict[str, int]) -> list[Row]:
+    """Turn the seconds of every implementation into rows with medians and ratios."""
+    medians = {name: statistics.median(entry.seconds) for name, entry in timed.items()}
+    rows = []
+    for name, entry in timed.items():
+        implementation = IMPLEMENTATIONS[name]
+        base, plain = medians.get(implementation.baseline), medians.get(PLAIN)
+        rows.append(
+            Row(
+                implementation=name,
+                title=implementation.title,
+                compiled=implementation.compiled,
+                batch=batch,
+                num_labels=num_labels,
+                labels=kind,
+                steps=len(entry.seconds),
+                median_ms=medians[name] * 1e3,
+                min_ms=min(entry.seconds) * 1e3,
+                max_ms=max(entry.seconds) * 1e3,
+                over_bce=None if base is None else medians[name] / base,
+                plain_over=None if plain is None else plain / medians[name],
+                peak_memory_bytes=peaks[name],
+                active_together=entry.together,
+                active_apart=entry.apart,
+            )
+        )
+    return rows

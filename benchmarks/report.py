@@ -1,0 +1,115 @@
+"""Tables and JSON of the measurements."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measure import Plan, Row
+from benchmarks.memory import HOW as MEMORY_HOW
+
+FORMAT = 1
+TIME_HOW = (
+    "A step is relation update, forward and backward to the logits. Each implementation runs in a process of "
+    "its own; they are timed in turn, a short burst of steps each, one at a time, while the rest sleep. "
+    "'x BCE' is the median over that of cross-entropy alone in the same mode; 'plain / it' is how many times "
+    "faster than the plain formula (eager) it is."
+)
+HEADER = ("implementation", "median ms", "min", "max", "x BCE", "plain / it", "peak MB")
+
+
+def machine() -> dict[str, Any]:
+    """The processor, as the system names it, and how much of it there is."""
+    cpu = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                cpu = line.split(":", 1)[1].strip()
+                break
+    return {"cpu": cpu, "cores": os.cpu_count(), "architecture": platform.machine(), "gpu": None}
+
+
+def make_document(rows: Sequence[Row], plan: Plan, versions: dict[str, str]) -> dict[str, Any]:
+    """Everything that one run measured, and on what, as plain types."""
+    return {
+        "benchmark": "loss_step",
+        "format": FORMAT,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine(),
+        "versions": versions,
+        "settings": asdict(plan),
+        "how": {"time": TIME_HOW, "memory": MEMORY_HOW},
+        "rows": [row.as_dict() for row in rows],
+    }
+
+
+def _number(value: float | None, digits: int = 3) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.{digits}g}" if abs(value) < 10**digits else f"{value:.0f}"
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    times = tuple(_number(row[key]) for key in ("median_ms", "min_ms", "max_ms", "over_bce", "plain_over"))
+    return (row["title"], *times, f"{row['peak_memory_bytes'] / 1e6:.1f}")
+
+
+def _groups(document: dict[str, Any]) -> Iterable[tuple[str, list[dict[str, Any]]]]:
+    def key(row: dict[str, Any]) -> tuple[int, int, str]:
+        return row["batch"], row["num_labels"], row["labels"]
+
+    for (batch, num_labels, labels), group in groupby(document["rows"], key=key):
+        rows = list(group)
+        seen = [row for row in rows if row["active_together"] is not None]
+        share = ""
+        if seen:
+            together = _span([row["active_together"] for row in seen])
+            apart = _span([row["active_apart"] for row in seen])
+            share = f": {together} of the pairs related positively, {apart} negatively"
+        yield f"(K, M) = ({batch}, {num_labels}), {labels} labels{share}", rows
+
+
+def _span(shares: Sequence[float]) -> str:
+    low, high = f"{min(shares):.1%}", f"{max(shares):.1%}"
+    return low if low == high else f"{low} to {high}"
+
+
+def text_table(document: dict[str, Any]) -> str:
+    """The rows for a terminal, one block a size and kind of labels."""
+    blocks = []
+    for title, rows in _groups(document):
+        lines = [HEADER, *(_cells(row) for row in rows)]
+        widths = [max(len(line[at]) for line in lines) for at in range(len(HEADER))]
+        text = [
+            "  ".join(
+                cell.ljust(width) if at == 0 else cell.rjust(width)
+                for at, (cell, width) in enumerate(zip(line, widths, strict=True))
+            )
+            for line in lines
+        ]
+        blocks.append("\n".join([title, *text]))
+    return "\n\n".join(blocks)
+
+
+def markdown(document: dict[str, Any]) -> str:
+    """The rows as Markdown tables, with what they were measured on."""
+    about, versions = document["machine"], document["versions"]
+    parts = [
+        f"Measured {document['date'][:10]} on {about['cores']} cores of {about['cpu']} "
+        f"({document['settings']['threads']} threads), "
+        + ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
+        + f". GPU: {about['gpu'] or 'not measured'}.",
+        document["how"]["time"] + " " + document["how"]["memory"],
+    ]
+    for title, rows in _groups(document):
+        lines = [f"| {' | '.join(cells)} |" for cells in (HEADER, *(_cells(row) for row in rows))]
+        lines.insert(1, "|---" + "|---:" * (len(HEADER) - 1) + "|")
+        parts += [f"**{title}**", "\n".join(lines)]
+    return "\n\n".join(parts) + "\n"

@@ -1,0 +1,121 @@
+"""The process that runs one implementation: `python -m benchmarks.worker NAME BATCH NUM_LABELS THREADS`.
+
+It reads one JSON object a line from standard input and answers each with one line, and otherwise waits,
+without using a processor, so that another worker can be timed meanwhile.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any, TextIO
+
+import numpy as np
+
+from benchmarks.labels import LABEL_KINDS, active_share, draw_targets
+from benchmarks.memory import peak_extra_bytes
+from benchmarks.registry import IMPLEMENTATIONS, Batch
+
+BATCHES = 4
+"""How many different mini-batches the steps cycle through."""
+
+SLOW_S = 0.3
+"""A step that takes longer needs no warm-up in each burst."""
+
+
+class Worker:
+    """Holds one step and times it on request."""
+
+    def __init__(self, name: str, batch: int, num_labels: int, threads: int) -> None:
+        self._batch = batch
+        self._num_labels = num_labels
+        self._step = IMPLEMENTATIONS[name].build(num_labels, threads=threads)
+        self._next = 0
+
+    def versions(self) -> dict[str, str]:
+        """What the step runs on."""
+        return self._step.versions()
+
+    def load(self, labels: str) -> dict[str, Any]:
+        """Draw batches of a kind of labels, run each once (this compiles), and say which pairs are active."""
+        rng = np.random.default_rng(1)
+        shape = (self._batch, self._num_labels)
+        batches = [
+            Batch(
+                logits=rng.standard_normal(shape, dtype=np.float32),
+                targets=draw_targets(*shape, share=LABEL_KINDS[labels], rng=rng),
+            )
+            for _ in range(BATCHES)
+        ]
+        self._step.load(batches)
+        for _ in range(BATCHES):
+            self._timed_step()
+        relation = self._step.relation()
+        if relation is None:
+            return {"together": None, "apart": None}
+        together, apart = active_share(relation)
+        return {"together": together, "apart": apart}
+
+    def _timed_step(self) -> float:
+        index = self._next
+        self._next = (index + 1) % BATCHES
+        start = time.perf_counter()
+        self._step.step(index)
+        return time.perf_counter() - start
+
+    def time(self, budget_s: float, max_steps: int) -> list[float]:
+        """Run steps for about `budget_s`, at least one and at most `max_steps`; return the seconds of each.
+
+        A few steps come first that are not counted: another process has had the processor's caches.
+        """
+        warm_up = time.perf_counter()
+        while self._timed_step() < SLOW_S and time.perf_counter() - warm_up < budget_s / 5:
+            pass
+        seconds: list[float] = []
+        start = time.perf_counter()
+        while not seconds or (len(seconds) < max_steps and time.perf_counter() - start < budget_s):
+            seconds.append(self._timed_step())
+        return seconds
+
+    def memory(self, steps: int) -> int:
+        """The peak extra memory of a step in bytes, the median of `steps`."""
+        peaks = []
+        for _ in range(steps):
+            self._step.release()
+            peaks.append(peak_extra_bytes(self._timed_step))
+        return round(statistics.median(peaks))
+
+
+def serve(worker: Worker, requests: TextIO, answers: TextIO) -> None:
+    """Answer each `{"command": name, **arguments}` with `{"result": ...}` or `{"error": traceback}`."""
+    commands: dict[str, Callable[..., Any]] = {
+        "versions": worker.versions,
+        "load": worker.load,
+        "time": worker.time,
+        "memory": worker.memory,
+    }
+    for line in requests:
+        request = json.loads(line)
+        try:
+            answer = {"result": commands[request.pop("command")](**request)}
+        except Exception:
+            answer = {"error": traceback.format_exc()}
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+def main() -> None:
+    """Serve until standard input ends. Whatever a framework prints goes to standard error."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    name, *numbers = sys.argv[1:]
+    serve(Worker(name, *map(int, numbers)), sys.stdin, answers)
+
+
+if __name__ == "__main__":
+    main()

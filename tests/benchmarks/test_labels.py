@@ -1,0 +1,73 @@
+"""The label generator draws what it promises, and the share of active pairs is counted as Eq. 3 does."""
+
+import numpy as np
+import pytest
+
+from benchmarks.labels import LABEL_KINDS, active_share, draw_targets, plan_blocks
+
+
+def unit_pearson(targets):
+    return (1 + np.corrcoef(targets.T)) / 2
+
+
+@pytest.mark.parametrize("num_labels", [40, 312, 1000])
+def test_about_ten_percent_of_the_pairs_are_active_in_each_sign(num_labels):
+    targets = draw_targets(4000, num_labels, share=LABEL_KINDS["correlated"], rng=np.random.default_rng(3))
+    together, apart = active_share(unit_pearson(targets))
+    assert 0.09 <= together <= 0.11
+    assert 0.09 <= apart <= 0.11
+
+
+@pytest.mark.parametrize("num_labels", [40, 312, 1000])
+def test_sparse_labels_have_few_active_pairs_but_some(num_labels):
+    targets = draw_targets(4000, num_labels, share=LABEL_KINDS["sparse"], rng=np.random.default_rng(3))
+    together, apart = active_share(unit_pearson(targets))
+    assert 0 < together < 0.005
+    assert 0 < apart < 0.005
+
+
+def test_the_drawn_pairs_are_those_of_the_plan():
+    num_labels = 40
+    blocks = plan_blocks(num_labels, 0.1)
+    targets = draw_targets(20000, num_labels, share=0.1, rng=np.random.default_rng(0))
+    pairs = num_labels * (num_labels - 1) // 2
+    together, apart = active_share(unit_pearson(targets))
+    assert round(together * pairs) == blocks.together
+    assert round(apart * pairs) == blocks.apart
+
+
+def test_targets_are_zero_or_one_float32_and_follow_the_seed():
+    first, again, other = (draw_targets(50, 12, share=0.1, rng=np.random.default_rng(seed)) for seed in (5, 5, 6))
+    assert first.dtype == np.float32
+    assert first.shape == (50, 12)
+    assert set(np.unique(first)) == {0.0, 1.0}
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+
+
+@pytest.mark.parametrize("num_labels", [1, 2, 3, 7, 41])
+@pytest.mark.parametrize("share", [0.0, 0.0026, 0.1, 0.25])
+def test_blocks_fit_into_the_labels(num_labels, share):
+    blocks = plan_blocks(num_labels, share)
+    assert blocks.count * (blocks.follow + blocks.oppose) <= num_labels
+
+
+def test_blocks_of_one_factor_count_their_pairs():
+    blocks = plan_blocks(8, 0.107)
+    signs = np.array([1] * blocks.follow + [-1] * blocks.oppose)
+    products = np.outer(signs, signs)[np.triu_indices(len(signs), k=1)]
+    assert (products > 0).sum() * blocks.count == blocks.together
+    assert (products < 0).sum() * blocks.count == blocks.apart
+
+
+@pytest.mark.parametrize(("num_labels", "share"), [(0, 0.1), (40, -0.1), (40, 0.3)])
+def test_impossible_plans_are_refused(num_labels, share):
+    with pytest.raises(ValueError, match="must be"):
+        plan_blocks(num_labels, share)
+
+
+def test_active_share_counts_thresholds_inclusively_and_nan_as_neither():
+    relation = np.array([[1, 0.8, 0.2, np.nan], [0.8, 1, 0.5, 0.79], [0.2, 0.5, 1, 0.21], [np.nan, 0.79, 0.21, 1]])
+    assert active_share(relation) == (1 / 6, 1 / 6)
+    assert active_share(relation, positive_threshold=0.79, negative_threshold=0.21) == (2 / 6, 2 / 6)
+    assert active_share(np.ones((1, 1))) == (0.0, 0.0)

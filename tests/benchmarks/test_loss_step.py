@@ -1,0 +1,138 @@
+"""A short run of the whole benchmark: every implementation, the table, the JSON and the Markdown."""
+
+import json
+import math
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from benchmarks.labels import LABEL_KINDS
+from benchmarks.loss_step import QUICK, SIZES, make_plan, parse
+from benchmarks.registry import IMPLEMENTATIONS
+from benchmarks.report import markdown, text_table
+
+ROOT = Path(__file__).resolve().parents[2]
+RESULTS = ROOT / "benchmarks" / "results"
+ROW_TYPES = {
+    "implementation": str,
+    "title": str,
+    "compiled": bool,
+    "batch": int,
+    "num_labels": int,
+    "labels": str,
+    "steps": int,
+    "median_ms": float,
+    "min_ms": float,
+    "max_ms": float,
+    "over_bce": float,
+    "plain_over": float,
+    "peak_memory_bytes": int,
+}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("benchmark")
+    arguments = ["--quick", "--sizes", "64x40", "--json", str(folder / "out.json")]
+    arguments += ["--markdown", str(folder / "out.md")]
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.loss_step", *arguments], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout, json.loads((folder / "out.json").read_text()), (folder / "out.md").read_text()
+
+
+def check_document(document):
+    """Raise AssertionError unless the document has the documented form."""
+    assert document["benchmark"] == "loss_step"
+    assert document["format"] == 1
+    datetime.fromisoformat(document["date"])
+    assert set(document["machine"]) == {"cpu", "cores", "architecture", "gpu"}
+    assert set(document["versions"]) >= {"python", "numpy", "torch", "obrl"}
+    assert document["settings"]["threads"] >= 1
+    assert set(document["how"]) == {"time", "memory"}
+    for row in document["rows"]:
+        assert set(row) == {*ROW_TYPES, "active_together", "active_apart"}
+        for key, kind in ROW_TYPES.items():
+            assert type(row[key]) is kind, key
+        assert 0 < row["min_ms"] <= row["median_ms"] <= row["max_ms"] < math.inf
+        assert row["peak_memory_bytes"] >= 0
+        if row["implementation"] == IMPLEMENTATIONS[row["implementation"]].baseline:
+            assert row["over_bce"] == 1
+            assert row["active_together"] is row["active_apart"] is None
+        else:
+            assert 0 <= row["active_together"] <= 1
+            assert 0 <= row["active_apart"] <= 1
+
+
+def test_the_json_holds_every_implementation_on_every_kind_of_labels(run):
+    _, document, _ = run
+    check_document(document)
+    found = [(row["labels"], row["implementation"]) for row in document["rows"]]
+    assert found == [(kind, name) for kind in LABEL_KINDS for name in IMPLEMENTATIONS]
+
+
+def test_all_losses_saw_the_same_share_of_active_pairs(run):
+    _, document, _ = run
+    for kind in LABEL_KINDS:
+        seen = {
+            (row["active_together"], row["active_apart"])
+            for row in document["rows"]
+            if row["labels"] == kind and row["active_together"] is not None
+        }
+        assert len(seen) == 1, kind
+
+
+def test_the_table_and_the_markdown_show_every_row(run):
+    printed, document, text = run
+    assert printed.strip() == text_table(document).strip()
+    assert text == markdown(document)
+    for title in {entry.title for entry in IMPLEMENTATIONS.values()}:
+        assert printed.count(f"\n{title} ") >= len(LABEL_KINDS)
+        assert text.count(f"| {title} |") == len(LABEL_KINDS)
+    assert "GPU: not measured" in text
+
+
+def test_the_check_of_the_form_fails_on_a_wrong_document(run):
+    _, document, _ = run
+    row = {**document["rows"][0], "median_ms": math.nan}
+    with pytest.raises(AssertionError):
+        check_document({**document, "rows": [row]})
+
+
+def test_published_tables_are_those_of_the_published_figures():
+    for path in sorted(RESULTS.glob("loss_step*.json")):
+        document = json.loads(path.read_text())
+        check_document(document)
+        assert path.with_suffix(".md").read_text() == markdown(document), path.name
+
+
+def test_the_default_sizes_are_the_documented_five():
+    assert SIZES == ((64, 40), (256, 40), (1024, 40), (256, 312), (128, 1000))
+    options = parse([])
+    assert options.sizes is None
+    assert options.implementations == list(IMPLEMENTATIONS)
+
+
+def test_options_change_the_plan():
+    assert make_plan(parse(["--quick"])) == QUICK
+    plan = make_plan(parse(["--repeats", "4", "--threads", "1"]))
+    assert (plan.rounds, plan.threads) == (4, 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--sizes", "64"], "BATCHxLABELS"),
+        (["--sizes", "1x40"], "at least 2 samples"),
+        (["--repeats", "0"], "--repeats must be at least 1"),
+        (["--implementations", "nothing"], "invalid choice"),
+    ],
+)
+def test_bad_arguments_are_explained(arguments, message, capsys):
+    with pytest.raises(SystemExit):
+        parse(arguments)
+    assert message in capsys.readouterr().err
