@@ -1,0 +1,1 @@
+"""The NumPy package against the specification."""

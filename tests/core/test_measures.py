@@ -1,0 +1,126 @@
+"""Every measure on every fourfold table of small n, and the counts it is made of."""
+
+from collections.abc import Iterator
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, note
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from obrl import MEASURES, count_pairs, counts, spec
+from obrl.measures import apply_measure
+from obrl.namespace import NUMPY
+from tests.support import strategies
+from tests.support.cases import Case, laid_out
+from tests.support.tolerances import assert_close, assert_exact, band
+
+LARGEST = 7
+TERMS_OF_A_MEASURE = 4
+
+
+def tables(size: int) -> Iterator[tuple[int, int, int, int]]:
+    """Both, only i, only j, neither."""
+    for both, only_i, only_j in product(range(size + 1), repeat=3):
+        if both + only_i + only_j <= size:
+            yield both, only_i, only_j, size - both - only_i - only_j
+
+
+def labels_of(table: tuple[int, int, int, int]) -> NDArray[np.int64]:
+    """Two labels with this table."""
+    both, only_i, only_j, neither = table
+    rows = [[1, 1]] * both + [[1, 0]] * only_i + [[0, 1]] * only_j + [[0, 0]] * neither
+    return np.array(rows, np.int64).reshape(-1, 2)
+
+
+def measured(name: str, pairs: counts.PairCounts, dtype: type[np.floating] = np.float64) -> NDArray[np.float64]:
+    value, defined = apply_measure(NUMPY, name, counts.PairCounts(*(part.astype(dtype) for part in pairs)))
+    assert value.dtype == dtype
+    assert not np.isnan(value).any()
+    return np.where(defined, value, np.nan)
+
+
+def test_all_eight_are_there() -> None:
+    assert set(MEASURES) == set(strategies.MEASURES)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("name", strategies.MEASURES)
+def test_every_small_table(name: str, dtype: type[np.floating]) -> None:
+    seen, undefined = 0, 0
+    for size in range(LARGEST + 1):
+        for table in tables(size):
+            targets = labels_of(table)
+            wanted = spec.measure_pairs(name, spec.pair_counts(targets))
+            got = measured(name, count_pairs(targets), dtype)
+            bound = band(TERMS_OF_A_MEASURE, 1.0, np.dtype(dtype).name)
+            assert_close(f"{name} of {table}", got, wanted, bound)
+            known = got[~np.isnan(got)]
+            assert ((known >= MEASURES[name].low - bound) & (known <= MEASURES[name].high + bound)).all()
+            if MEASURES[name].symmetric:
+                np.testing.assert_array_equal(got, got.T)
+            seen, undefined = seen + 1, undefined + int(np.isnan(got[0, 1]))
+    assert seen == sum(len(list(tables(size))) for size in range(LARGEST + 1))
+    assert 0 < undefined < seen
+
+
+@pytest.mark.parametrize("name", strategies.MEASURES)
+@given(table=st.tuples(*[st.integers(0, 2**22)] * 4))
+def test_large_tables_in_float32(name: str, table: tuple[int, int, int, int]) -> None:
+    """Written as n s - r c, phi would be wrong by 1e-4 at n = 25,600."""
+    both, only_i, only_j, neither = (float(cell) for cell in table)
+    n = both + only_i + only_j + neither
+    exact = spec.PairCounts(
+        np.full((2, 2), n),
+        np.array([[both + only_i, both], [both, both + only_j]]),
+        np.array([[both + only_i, both + only_i], [both + only_j, both + only_j]]),
+    )
+    wanted = spec.measure_pairs(name, exact)
+    got = measured(name, counts.PairCounts(*exact), np.float32)
+    assert_close(name, got, wanted, band(TERMS_OF_A_MEASURE, 1.0, "float32"))
+
+
+def test_the_direct_formula_would_fail_that() -> None:
+    both, only_i, only_j, neither = 25_571, 11, 10, 8
+    n, r, c = both + only_i + only_j + neither, both + only_i, both + only_j
+    exact = spec.measure_pairs(
+        "pearson",
+        spec.PairCounts(
+            np.full((2, 2), float(n)),
+            np.array([[r, both], [both, c]], np.float64),
+            np.array([[r, r], [c, c]], np.float64),
+        ),
+    )[0, 1]
+    n32, s32, r32, c32 = (np.float32(number) for number in (n, both, r, c))
+    direct = (n32 * s32 - r32 * c32) / np.sqrt(r32 * (n32 - r32) * c32 * (n32 - c32))
+    with pytest.raises(AssertionError):
+        assert_close("pearson", direct, exact, band(TERMS_OF_A_MEASURE, 1.0, "float32"))
+
+
+@given(strategies.cases())
+def test_counts_are_exact(case: Case) -> None:
+    note(case.snippet())
+    for batch in case.batches:
+        got = count_pairs(laid_out(batch.targets, batch.layout), batch.observed)
+        wanted = spec.pair_counts(batch.targets, batch.observed)
+        for name, have, want in zip("nsr", got, wanted, strict=True):
+            assert have.dtype == np.int64
+            assert_exact(name, have, want)
+
+
+@given(case=strategies.cases(max_batches=1), rows=st.integers(1, 4))
+def test_counting_in_blocks(case: Case, rows: int) -> None:
+    (batch,) = case.batches
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(counts, "MAX_EXACT_ROWS", rows)
+        got = count_pairs(batch.targets, batch.observed)
+    for name, have, want in zip("nsr", got, count_pairs(batch.targets, batch.observed), strict=True):
+        assert_exact(name, have, want)
+
+
+def test_counts_beyond_what_float32_adds_up() -> None:
+    rows = 2**24 + 3
+    got = count_pairs(np.ones((rows, 1), bool))
+    assert int(got.n[0, 0]) == rows
+    assert int(got.s[0, 0]) == rows

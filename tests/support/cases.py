@@ -1,0 +1,115 @@
+"""A case: settings and several batches, as plain NumPy data that any framework can be given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+LAYOUTS = ("rows", "columns", "strided")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one call takes. `logits` is float64; `targets` has the dtype that the call is to be given."""
+
+    logits: NDArray[np.float64]
+    targets: NDArray[Any]
+    observed: NDArray[np.bool_] | None = None
+    sample_weight: NDArray[np.float64] | None = None
+    update: bool | None = None
+    layout: str = "rows"
+
+    @property
+    def size(self) -> int:
+        return len(self.logits)
+
+    @property
+    def moves(self) -> bool:
+        """Whether the relation moves in training."""
+        return self.update is not False
+
+
+@dataclass(frozen=True)
+class Case:
+    """A loss and the batches it sees, in order."""
+
+    num_labels: int
+    batches: tuple[Batch, ...]
+    decay: float = 0.99
+    alpha: float = 0.5
+    positive_threshold: float = 0.8
+    negative_threshold: float = 0.2
+    measure: str = "unit_pearson"
+    estimator: str = "batch"
+    normalization: str = "all_pairs"
+    reduction: str = "mean"
+    pos_weight: NDArray[np.float64] | None = field(default=None)
+
+    @property
+    def accumulation(self) -> dict[str, Any]:
+        """What `OnlineBatchRelation` takes."""
+        return {"decay": self.decay, "measure": self.measure, "estimator": self.estimator}
+
+    @property
+    def thresholds(self) -> dict[str, float]:
+        return {
+            "positive_threshold": self.positive_threshold,
+            "negative_threshold": self.negative_threshold,
+        }
+
+    @property
+    def relation_arguments(self) -> dict[str, Any]:
+        """What `RelationLoss` takes."""
+        return {
+            **self.accumulation,
+            **self.thresholds,
+            "normalization": self.normalization,
+            "reduction": self.reduction,
+        }
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What `OBRLoss` takes."""
+        return {**self.relation_arguments, "alpha": self.alpha, "pos_weight": self.pos_weight}
+
+    def snippet(self, package: str = "obrl") -> str:
+        """A program that repeats the case."""
+        lines = ["import numpy as np", "from numpy import array, nan, inf, float16, float32, uint8  # noqa: F401"]
+        lines += ["" if package == "obrl" else "import torch", f"from {package} import OBRLoss"]
+        arguments = ", ".join(f"{name}={_literal(value, package)}" for name, value in self.arguments.items())
+        lines.append(f"criterion = OBRLoss({self.num_labels}, {arguments})")
+        for batch in self.batches:
+            given = {name: getattr(batch, name) for name in ("observed", "sample_weight", "update")}
+            rest = "".join(f", {name}={_literal(value, package)}" for name, value in given.items())
+            logits, targets = _literal(batch.logits, package), _literal(batch.targets, package)
+            lines.append(f"print(criterion({logits}, {targets}{rest}))")
+        return "\n".join(line for line in lines if line)
+
+    def __repr__(self) -> str:
+        return f"Case(\n{self.snippet()}\n)"
+
+
+def _literal(value: Any, package: str) -> str:
+    if not isinstance(value, np.ndarray):
+        return repr(value)
+    with np.printoptions(threshold=value.size + 1, floatmode="unique"):
+        text = f"np.array({value.tolist()!r}, dtype='{value.dtype}').reshape({value.shape})"
+    return text if package == "obrl" else f"torch.tensor({text})"
+
+
+def laid_out(array: NDArray[Any], layout: str) -> NDArray[Any]:
+    """The same values, in another order of memory.
+
+    Args:
+        array: rank 2.
+        layout: "rows" is contiguous, "columns" transposed, "strided" a view of every other element.
+    """
+    if layout == "rows":
+        return np.ascontiguousarray(array)
+    if layout == "columns":
+        return np.asfortranarray(array)
+    wide = np.repeat(np.repeat(array, 2, axis=0), 2, axis=1)
+    return wide[::2, ::2]

@@ -1,0 +1,1 @@
+"""obrl.torch against the specification."""

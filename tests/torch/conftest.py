@@ -1,0 +1,3 @@
+from tests.support.profiles import load_profile
+
+load_profile()
