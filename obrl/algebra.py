@@ -81,8 +81,8 @@ class Terms(NamedTuple):
     """
 
     elementwise: Array
-    constant: Array | None
-    gradient: Array | None
+    constant: Array
+    gradient: Array
 
 
 class LossTerms(NamedTuple):
@@ -200,22 +200,29 @@ def joint_loss(
     normalization: str,
     reduction: str,
     rows: int,
-    gradient: bool,
-) -> tuple[LossTerms, Array | None]:
-    """L = L_E + alpha L_B and, if asked, its gradient with respect to the logits, in one pass.
+    gradient: str,
+) -> tuple[LossTerms, tuple[Array, ...]]:
+    """L = L_E + alpha L_B and its gradient with respect to the logits, in one pass.
 
-    The arguments are those of `cross_entropy_terms`, `relation_terms` and `reduce_terms`.
+    The arguments are those of `cross_entropy_terms`, `relation_terms` and `reduce_terms`, and `gradient`, which is
+    `"none"`, `"total"` (of L) or `"parts"` (of L_E and of L_B).
+
+    Returns:
+        The reduced terms, and the gradients asked for.
     """
     q = centred_probabilities(ns, logits)
-    entropy = cross_entropy_terms(ns, logits, q, targets, observed, pos_weight, gradient=gradient)
-    relation = relation_terms(ns, q, pairs, normalization=normalization, gradient=gradient)
+    slopes = gradient != "none"
+    entropy = cross_entropy_terms(ns, logits, q, targets, observed, pos_weight, gradient=slopes)
+    relation = relation_terms(ns, q, pairs, normalization=normalization, gradient=slopes)
     cross_entropy = reduce_terms(ns, entropy, sample_weight, reduction=reduction, rows=rows)
     relation_loss = reduce_terms(ns, relation, sample_weight, reduction=reduction, rows=rows)
     terms = LossTerms(cross_entropy + alpha * relation_loss, cross_entropy, relation_loss)
-    if entropy.gradient is None or relation.gradient is None:
-        return terms, None
-    slope = entropy.gradient + alpha * relation.gradient
-    return terms, reduce_gradient(slope, sample_weight, reduction=reduction, rows=rows)
+    parts: tuple[Array, ...] = ()
+    if gradient == "total":
+        parts = (entropy.gradient + alpha * relation.gradient,)
+    elif gradient == "parts":
+        parts = (entropy.gradient, relation.gradient)
+    return terms, tuple(reduce_gradient(part, sample_weight, reduction=reduction, rows=rows) for part in parts)
 
 
 def relation_loss(
@@ -228,11 +235,11 @@ def relation_loss(
     reduction: str,
     rows: int,
     gradient: bool,
-) -> tuple[Array, Array | None]:
+) -> tuple[Array, tuple[Array, ...]]:
     """L_B alone and, if asked, its gradient with respect to the logits, in one pass."""
     q = centred_probabilities(ns, logits)
     terms = relation_terms(ns, q, pairs, normalization=normalization, gradient=gradient)
     value = reduce_terms(ns, terms, sample_weight, reduction=reduction, rows=rows)
-    if terms.gradient is None:
-        return value, None
-    return value, reduce_gradient(terms.gradient, sample_weight, reduction=reduction, rows=rows)
+    if not gradient:
+        return value, ()
+    return value, (reduce_gradient(terms.gradient, sample_weight, reduction=reduction, rows=rows),)

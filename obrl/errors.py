@@ -16,15 +16,15 @@ REDUCTIONS = ("mean", "sum", "none")
 
 
 class Metadata(NamedTuple):
-    """What a check may know of an array: `shape`, the `kind` of its dtype, and `dtype` and `device` as words.
+    """What a check may know of an array: `shape`, the `kind` of its dtype, its `dtype` and its `device`.
 
     `kind` is "bool", "int", "float", "complex" or "other".
     """
 
     shape: tuple[int, ...]
     kind: str
-    dtype: str
-    device: str = "cpu"
+    dtype: object
+    device: object = "cpu"
 
 
 _KINDS = {"b": "bool", "i": "int", "u": "int", "f": "float", "c": "complex"}
@@ -112,7 +112,7 @@ def check_labels(targets: Metadata, observed: Metadata | None, *, num_labels: in
     if observed is not None:
         _check_kind("observed", observed, ("bool",), "bool (True where a target is known)")
         _check_shape("observed", observed, targets.shape, "(batch, num_labels)")
-        _check_device("observed", observed, "targets", targets)
+        check_device("observed", observed, "targets", targets)
 
 
 def check_logits(logits: Metadata, *, num_labels: int) -> None:
@@ -138,14 +138,15 @@ def check_batch(
     check_logits(logits, num_labels=num_labels)
     check_labels(targets, observed, num_labels=num_labels)
     _check_shape("targets", targets, logits.shape, "of logits (batch, num_labels)")
-    _check_device("targets", targets, "logits", logits)
+    check_device("targets", targets, "logits", logits)
     if sample_weight is not None:
         _check_kind("sample_weight", sample_weight, ("int", "float"), "integer or floating point")
         _check_shape("sample_weight", sample_weight, logits.shape[:1], "(batch,)")
-        _check_device("sample_weight", sample_weight, "logits", logits)
+        check_device("sample_weight", sample_weight, "logits", logits)
 
 
-def _check_device(name: str, meta: Metadata, other_name: str, other: Metadata) -> None:
+def check_device(name: str, meta: Metadata, other_name: str, other: Metadata) -> None:
+    """Raise ValueError unless both are on one device."""
     if meta.device != other.device:
         raise ValueError(f"{name} must be on the device of {other_name}, {other.device}, got {meta.device}")
 

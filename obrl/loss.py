@@ -2,168 +2,25 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from obrl import algebra
-from obrl.algebra import LossTerms, PairLaplacians, pair_laplacians
-from obrl.counts import split_targets
-from obrl.errors import (
-    REDUCTIONS,
-    check_batch,
-    check_choice,
-    check_label_names,
-    check_logits,
-    check_matrix,
-    check_num_labels,
-    check_number,
-    check_pos_weight,
-    metadata,
-    resolve_update,
-)
+from obrl.algebra import LossTerms, pair_laplacians
+from obrl.criterion import Batch, RelationCriterion
+from obrl.errors import REDUCTIONS, check_choice, check_logits, check_matrix, check_number, check_pos_weight, metadata
 from obrl.namespace import NUMPY
-from obrl.online import RelationState, is_symmetric, select_pairs, threshold_pairs
-from obrl.pairs import Pairs, active_pairs, describe_active
-from obrl.relation import FloatArray, OnlineBatchRelation, starting_relation, updated_state
+from obrl.online import threshold_pairs
+from obrl.relation import FloatArray
 from obrl.settings import NORMALIZATIONS, Settings, check_thresholds
-from obrl.storage import save_relation
 
 Reduced = float | FloatArray
 
 
-class _Batch(NamedTuple):
-    """A checked batch in float64."""
-
-    logits: FloatArray
-    targets: FloatArray
-    positive: npt.NDArray[np.bool_]
-    observed: npt.NDArray[np.bool_] | None
-    sample_weight: FloatArray | None
-
-
-class _RelationCriterion:
-    """What the two losses share: settings, the relation, and how a call moves it."""
-
-    def __init__(
-        self,
-        num_labels: int,
-        settings: Settings,
-        *,
-        reduction: str,
-        label_names: Sequence[str] | None,
-        relation: Any,
-        freeze: bool,
-    ) -> None:
-        self.num_labels = check_num_labels(num_labels)
-        self.settings = settings
-        check_choice("reduction", reduction, REDUCTIONS)
-        self.reduction = reduction
-        self.freeze = bool(freeze)
-        names = check_label_names(label_names, self.num_labels)
-        self._online = starting_relation(relation, settings, self.num_labels, names)
-
-    @property
-    def label_names(self) -> tuple[str, ...] | None:
-        """The names of the labels, if any were given."""
-        return self._online.label_names
-
-    @property
-    def relation(self) -> FloatArray:
-        """R_g, (num_labels, num_labels) float64, NaN where there is no evidence; a copy."""
-        return self._online.relation
-
-    @property
-    def relation_sum(self) -> FloatArray:
-        """R_sb of Eq. 1; a copy."""
-        return self._online.relation_sum
-
-    @property
-    def relation_weight(self) -> FloatArray:
-        """S of Eq. 1, a number a pair: (num_labels, num_labels); a copy."""
-        return self._online.relation_weight
-
-    def pairs(self) -> Pairs:
-        """The pairs that the loss acts on now; printing them gives a table, or says that there is none."""
-        return active_pairs(self._online.state, self.settings, self.label_names)
-
-    def to_numpy(self) -> OnlineBatchRelation:
-        """The relation, copied."""
-        return self._online.to_numpy()
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the relation as an .npz (no pickle) that every framework of obrl can start from."""
-        save_relation(path, self._online.state, self.settings, self.label_names)
-
-    def load(self, path: str | os.PathLike[str]) -> None:
-        """Put the relation of a file in place of the present one.
-
-        Raises:
-            FileNotFoundError: there is no such file.
-            ValueError: no relation of obrl, or one of another number of labels, other names, or another decay,
-                measure or estimator. The state is then as it was.
-        """
-        self._online = starting_relation(os.fspath(path), self.settings, self.num_labels, self.label_names)
-
-    def reset(self) -> None:
-        """Forget all evidence, also what the relation started from."""
-        self._online.reset()
-
-    def _check(self, logits: Any, targets: Any, observed: Any, sample_weight: Any) -> _Batch:
-        x, y = np.asarray(logits), np.asarray(targets)
-        mask = None if observed is None else np.asarray(observed)
-        weight = None if sample_weight is None else np.asarray(sample_weight)
-        check_batch(
-            metadata(x),
-            metadata(y),
-            None if mask is None else metadata(mask),
-            None if weight is None else metadata(weight),
-            num_labels=self.num_labels,
-        )
-        positive, known = split_targets(y, mask)
-        y = y.astype(np.float64)
-        return _Batch(
-            logits=x.astype(np.float64),
-            targets=y if known is None else np.where(known, y, 0.0),
-            positive=positive,
-            observed=known,
-            sample_weight=None if weight is None else weight.astype(np.float64)[:, np.newaxis],
-        )
-
-    def _next_state(self, batch: _Batch, update: bool | None) -> RelationState:
-        if resolve_update(update, default=True, freeze=self.freeze):
-            return updated_state(self._online.state, self.settings, batch.positive, batch.observed)
-        return self._online.state
-
-    def _laplacians(self, state: RelationState) -> PairLaplacians:
-        positive, negative = select_pairs(NUMPY, state, self.settings)
-        return pair_laplacians(
-            NUMPY, positive, negative, symmetric=is_symmetric(self.settings), like=state.relation_weight
-        )
-
-    def _commit(self, state: RelationState) -> None:
-        self._online = OnlineBatchRelation.from_state(state, self.settings, self.label_names)
-
-    def _describe(self, *extra: str) -> str:
-        parts = [
-            str(self.num_labels),
-            f"decay={self.settings.decay:g}",
-            *extra,
-            f"measure={self.settings.measure!r}",
-            f"estimator={self.settings.estimator!r}",
-            f"normalization={self.settings.normalization!r}",
-            f"reduction={self.reduction!r}",
-            *(["freeze=True"] if self.freeze else []),
-            self.settings.describe_thresholds(),
-            describe_active(self._online.state, self.settings),
-        ]
-        return f"{type(self).__name__}({', '.join(parts)})"
-
-
-class OBRLoss(_RelationCriterion):
+class OBRLoss(RelationCriterion):
     """L = L_E + alpha L_B: cross-entropy, and agreement with the relation learnt online.
 
         L_E = -1/K sum_k sum_m [ y log p + (1 - y) log(1 - p) ]                                          (Eq. 4)
@@ -285,8 +142,8 @@ class OBRLoss(_RelationCriterion):
         update: bool | None = None,
     ) -> LossTerms:
         """As a call, with L_E and L_B (before alpha) beside the total."""
-        batch = self._check(logits, targets, observed, sample_weight)
-        return self._evaluate(batch, update, gradient=False)[0]
+        batch = self.check(logits, targets, observed, sample_weight)
+        return self._evaluate(batch, update, gradient="none")[0]
 
     def value_and_grad(
         self,
@@ -302,13 +159,14 @@ class OBRLoss(_RelationCriterion):
             The terms, and the gradient with respect to the logits, in their shape and dtype. With
             `reduction="none"` row k is the gradient of sample k's loss.
         """
-        batch = self._check(logits, targets, observed, sample_weight)
-        terms, gradient = self._evaluate(batch, update, gradient=True)
-        assert gradient is not None  # for the type checker: it was asked for
+        batch = self.check(logits, targets, observed, sample_weight)
+        terms, (gradient,) = self._evaluate(batch, update, gradient="total")
         return terms, gradient.astype(np.asarray(logits).dtype)
 
-    def _evaluate(self, batch: _Batch, update: bool | None, *, gradient: bool) -> tuple[LossTerms, FloatArray | None]:
-        state = self._next_state(batch, update)
+    def _evaluate(
+        self, batch: Batch, update: bool | None, *, gradient: str
+    ) -> tuple[LossTerms, tuple[FloatArray, ...]]:
+        state = self.next_state(batch, update)
         terms, slope = algebra.joint_loss(
             NUMPY,
             batch.logits,
@@ -316,21 +174,21 @@ class OBRLoss(_RelationCriterion):
             batch.observed,
             batch.sample_weight,
             None if self.pos_weight is None else self.pos_weight[np.newaxis],
-            self._laplacians(state),
+            self.laplacians(state),
             alpha=self.settings.alpha,
             normalization=self.settings.normalization,
             reduction=self.reduction,
             rows=len(batch.logits),
             gradient=gradient,
         )
-        self._commit(state)
+        self.commit(state)
         return LossTerms(*(_plain(term) for term in terms)), slope
 
     def __repr__(self) -> str:
-        return self._describe(f"alpha={self.settings.alpha:g}")
+        return self.describe(f"alpha={self.settings.alpha:g}")
 
 
-class RelationLoss(_RelationCriterion):
+class RelationLoss(RelationCriterion):
     """L_B alone (Eq. 2) with its own relation, to add to any other loss.
 
     The arguments are those of `OBRLoss` without alpha and pos_weight.
@@ -384,7 +242,7 @@ class RelationLoss(_RelationCriterion):
         update: bool | None = None,
     ) -> Reduced:
         """Update the relation, then give L_B; the arguments are those of `OBRLoss.__call__`."""
-        return self._evaluate(self._check(logits, targets, observed, sample_weight), update, gradient=False)[0]
+        return self._evaluate(self.check(logits, targets, observed, sample_weight), update, gradient=False)[0]
 
     def value_and_grad(
         self,
@@ -395,28 +253,27 @@ class RelationLoss(_RelationCriterion):
         update: bool | None = None,
     ) -> tuple[Reduced, npt.NDArray[Any]]:
         """As a call, with the gradient of L_B with respect to the logits, in their shape and dtype."""
-        batch = self._check(logits, targets, observed, sample_weight)
-        value, gradient = self._evaluate(batch, update, gradient=True)
-        assert gradient is not None  # for the type checker: it was asked for
+        batch = self.check(logits, targets, observed, sample_weight)
+        value, (gradient,) = self._evaluate(batch, update, gradient=True)
         return value, gradient.astype(np.asarray(logits).dtype)
 
-    def _evaluate(self, batch: _Batch, update: bool | None, *, gradient: bool) -> tuple[Reduced, FloatArray | None]:
-        state = self._next_state(batch, update)
+    def _evaluate(self, batch: Batch, update: bool | None, *, gradient: bool) -> tuple[Reduced, tuple[FloatArray, ...]]:
+        state = self.next_state(batch, update)
         value, slope = algebra.relation_loss(
             NUMPY,
             batch.logits,
             batch.sample_weight,
-            self._laplacians(state),
+            self.laplacians(state),
             normalization=self.settings.normalization,
             reduction=self.reduction,
             rows=len(batch.logits),
             gradient=gradient,
         )
-        self._commit(state)
+        self.commit(state)
         return _plain(value), slope
 
     def __repr__(self) -> str:
-        return self._describe()
+        return self.describe()
 
 
 def relation_loss(

@@ -46,7 +46,7 @@ class Pairs(tuple[Pair, ...]):
     def __str__(self) -> str:
         if not self:
             return "no active pair: no relation reaches a threshold, so the relation loss has no effect"
-        width = max(len(name) for pair in self for name in pair.names)
+        width = max(len("label"), *(len(name) for pair in self for name in pair.names))
         lines = [f"{'sign':8} {'label':{width}} {'label':{width}} {'relation':>8} {'phi':>6} {'evidence':>8}"]
         for pair in self:
             sign = "together" if pair.sign > 0 else "apart"

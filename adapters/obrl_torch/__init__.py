@@ -1,1 +1,9 @@
-"""obrl for PyTorch."""
+"""obrl for PyTorch; imported by its users as `obrl.torch`."""
+
+from obrl.algebra import LossTerms
+from obrl_torch.loss import OBRLoss, RelationLoss, relation_loss
+from obrl_torch.relation import OnlineBatchRelation
+
+relation_loss.__module__ = "obrl.torch"
+
+__all__ = ["LossTerms", "OBRLoss", "OnlineBatchRelation", "RelationLoss", "relation_loss"]

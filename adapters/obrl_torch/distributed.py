@@ -1,0 +1,34 @@
+"""One relation across processes: sum the counts, then measure."""
+
+from __future__ import annotations
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from obrl.counts import PairCounts, pair_counts
+from obrl_torch.inputs import Labels
+from obrl_torch.namespace import TORCH
+
+
+def is_shared(*, sync: bool, process_group: dist.ProcessGroup | None) -> bool:
+    """Whether counts come from more than one process."""
+    if not sync or not dist.is_available() or not dist.is_initialized():
+        return False
+    return dist.get_world_size(process_group) > 1
+
+
+def count_batch(labels: Labels, *, sync: bool, process_group: dist.ProcessGroup | None) -> PairCounts:
+    """The pair counts of a batch, over all processes of the group.
+
+    Every process of the group must call this, one with an empty batch too: there is one SUM all-reduce of n, s and r.
+    """
+    observed = None if labels.observed is None else labels.observed.to(labels.positive.dtype)
+    rows = labels.positive.shape[0]
+    if not is_shared(sync=sync, process_group=process_group):
+        return pair_counts(TORCH, labels.positive, observed, rows)
+    # All processes must send the same shapes, whether or not one of them misses a target.
+    observed = torch.ones_like(labels.positive) if observed is None else observed
+    packed: Tensor = torch.stack(pair_counts(TORCH, labels.positive, observed, rows))
+    dist.all_reduce(packed, op=dist.ReduceOp.SUM, group=process_group)
+    return PairCounts(*packed.unbind(0))

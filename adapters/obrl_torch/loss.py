@@ -1,0 +1,423 @@
+"""The joint loss and the relation loss as modules."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from obrl import errors
+from obrl.algebra import LossTerms, PairLaplacians, pair_laplacians
+from obrl.errors import REDUCTIONS, check_choice, check_number, resolve_update
+from obrl.online import is_symmetric, select_pairs, threshold_pairs
+from obrl.pairs import describe_active
+from obrl.settings import NORMALIZATIONS, Settings, check_thresholds
+from obrl_torch.functions import IMPLEMENTATIONS, Problem, differentiable_terms
+from obrl_torch.inputs import (
+    Labels,
+    computation_dtype,
+    may_read_values,
+    metadata,
+    optional_metadata,
+    split_labels,
+    without_autocast,
+)
+from obrl_torch.namespace import TORCH
+from obrl_torch.relation import RelationModule
+
+
+class _Criterion(RelationModule):
+    """A loss with a relation."""
+
+    pos_weight: Tensor | None
+
+    def __init__(
+        self,
+        num_labels: int,
+        settings: Settings,
+        *,
+        reduction: str,
+        pos_weight: Any,
+        label_names: Sequence[str] | None,
+        relation: Any,
+        freeze: bool,
+        impl: str,
+        sync: bool,
+        process_group: dist.ProcessGroup | None,
+        validate: bool | None,
+    ) -> None:
+        check_choice("reduction", reduction, REDUCTIONS)
+        check_choice("impl", impl, IMPLEMENTATIONS)
+        super().__init__(
+            num_labels,
+            settings,
+            label_names=label_names,
+            relation=relation,
+            sync=sync,
+            process_group=process_group,
+            validate=validate,
+        )
+        self.reduction = reduction
+        self.freeze = freeze
+        self.impl = impl
+        self.register_buffer("pos_weight", _pos_weight(pos_weight, self.num_labels), persistent=False)
+
+    def load(self, path: str | os.PathLike[str]) -> None:
+        """Put the relation of a file in place of the present one.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: no relation of obrl, or one of another number of labels, other names, or another decay,
+                measure or estimator. The state is then as it was.
+        """
+        self._load(path)
+
+    def _terms(
+        self,
+        logits: Tensor,
+        targets: Tensor,
+        observed: Tensor | None,
+        sample_weight: Tensor | None,
+        update: bool | None,
+        *,
+        joint: bool,
+        parts: bool,
+    ) -> tuple[Tensor, ...]:
+        errors.check_batch(
+            metadata("logits", logits),
+            metadata("targets", targets),
+            optional_metadata("observed", observed),
+            optional_metadata("sample_weight", sample_weight),
+            num_labels=self.num_labels,
+        )
+        self._check_device("logits", logits)
+        moves = resolve_update(update, default=self.training and torch.is_grad_enabled(), freeze=self.freeze)
+        labels = split_labels(targets, observed, read_values=may_read_values(self.validate, targets))
+        if moves:
+            self._advance(labels)
+        dtype = computation_dtype(logits)
+        with without_autocast(logits.device.type):
+            problem = self._problem(labels if joint else None, sample_weight, dtype)
+            return differentiable_terms(logits, problem, dtype=dtype, impl=self.impl, parts=parts)
+
+    def _problem(self, labels: Labels | None, sample_weight: Tensor | None, dtype: torch.dtype) -> Problem:
+        targets = observed = None
+        if labels is not None:
+            targets, observed = labels.targets.to(dtype), labels.observed
+            if observed is not None:
+                targets = torch.where(observed, targets, 0.0)
+        return Problem(
+            targets=targets,
+            observed=observed,
+            sample_weight=None if sample_weight is None else sample_weight.to(dtype)[:, None],
+            pos_weight=None if self.pos_weight is None else self.pos_weight.to(dtype)[None],
+            pairs=self._laplacians(dtype),
+            alpha=self.settings.alpha,
+            normalization=self.settings.normalization,
+            reduction=self.reduction,
+        )
+
+    @torch.no_grad()
+    def _laplacians(self, dtype: torch.dtype) -> PairLaplacians:
+        positive, negative = select_pairs(TORCH, self._state(), self.settings)
+        like = self.relation_weight.new_empty((), dtype=dtype)
+        return pair_laplacians(TORCH, positive, negative, symmetric=is_symmetric(self.settings), like=like)
+
+    def _describe(self, *extra: str) -> str:
+        parts = [
+            str(self.num_labels),
+            f"decay={self.settings.decay:g}",
+            *extra,
+            f"measure={self.settings.measure!r}",
+            f"estimator={self.settings.estimator!r}",
+            f"normalization={self.settings.normalization!r}",
+            f"reduction={self.reduction!r}",
+            *(["freeze=True"] if self.freeze else []),
+            self.settings.describe_thresholds(),
+            describe_active(self._host_state(), self.settings),
+        ]
+        return ", ".join(parts)
+
+
+def _pos_weight(pos_weight: Any, num_labels: int) -> Tensor | None:
+    if pos_weight is None:
+        return None
+    weights = torch.as_tensor(np.asarray(pos_weight) if not isinstance(pos_weight, Tensor) else pos_weight)
+    errors.check_pos_weight(
+        metadata("pos_weight", weights), weights.detach().cpu().double().numpy(), num_labels=num_labels
+    )
+    wide = weights.detach().clone()
+    return wide if wide.dtype in (torch.float32, torch.float64) else wide.float()
+
+
+class OBRLoss(_Criterion):
+    """L = L_E + alpha L_B: cross-entropy, and agreement with the relation learnt online.
+
+        L_E = -1/K sum_k sum_m [ y log p + (1 - y) log(1 - p) ]                                          (Eq. 4)
+        L_B = 1/(2 K M^2) sum_k sum_ij [ f_p(R_ij) (p_ki - p_kj)^2 + f_n(R_ij) (1 - (p_ki - p_kj)^2)^2 ]  (Eq. 2)
+
+    with p = sigmoid(logits), f_p(R) = 1 where R >= positive_threshold and f_n(R) = 1 where R <= negative_threshold
+    (Eq. 3; the diagonal and pairs without evidence count for neither). The relation R comes from the targets alone:
+    no gradient flows through it. It is updated first, then used, in training mode with gradients enabled; so a
+    validation pass under `torch.no_grad()` leaves it alone, even if the module is never put in eval mode. With
+    gradient accumulation it moves once a micro-batch. Missing targets leave L_E and the relation; L_B acts on every
+    prediction.
+
+    The state is that of `OnlineBatchRelation`. Value and gradient are computed in one pass, in O(batch M + M^2)
+    memory, without waiting for a device; second derivatives work in eager mode.
+
+    Args:
+        num_labels: M.
+        decay: lambda of Eq. 1, in (0, 1].
+        alpha: weight of L_B.
+        positive_threshold: r_p, on the scale of `measure`.
+        negative_threshold: r_n, below it.
+        measure: a key of `obrl.MEASURES`; `"unit_pearson"` is (1 + phi) / 2, `"pearson"` the formula as printed.
+        estimator: `"batch"` (Eq. 1) or `"counts"`.
+        normalization: `"all_pairs"` (Eq. 2) or `"active_pairs"`, which divides by the number of active ordered pairs
+            in place of M^2.
+        reduction: `"mean"` (the paper: 1/K sum_k w_k L_k), `"sum"` or `"none"`.
+        pos_weight: (num_labels,), finite and non-negative; multiplies the positives' part of L_E.
+        label_names: one distinct name a label, for `pairs`.
+        relation: where to start: an OnlineBatchRelation, its .npz, or a (num_labels, num_labels) matrix.
+        freeze: never update the relation.
+        impl: `"auto"` computes the gradient with the value; `"plain"` leaves it to autograd.
+        sync: False keeps each process of `torch.distributed` by itself; else the counts of all are summed.
+        process_group: None is the default group.
+        validate: whether to check the values of targets: None does on the CPU; True does everywhere, where it makes
+            the host wait for the device; False never does. Shapes, dtypes and devices are always checked.
+
+    Raises:
+        TypeError, ValueError: an argument of another type, shape or range.
+
+    Example:
+        >>> import torch
+        >>> criterion = OBRLoss(3)
+        >>> logits = torch.zeros(4, 3, requires_grad=True)
+        >>> targets = torch.tensor([[1, 1, 0], [0, 0, 1], [1, 1, 0], [0, 0, 1]])
+        >>> loss = criterion(logits, targets)
+        >>> loss.backward()
+        >>> round(loss.item(), 4)  # 3 log 2 + 0.5 * 4 / 18
+        2.1906
+
+    Source: Wang, Su and Zhao, Eq. 1 to 4.
+    """
+
+    __module__ = "obrl.torch"
+
+    def __init__(
+        self,
+        num_labels: int,
+        *,
+        decay: float = 0.99,
+        alpha: float = 0.5,
+        positive_threshold: float = 0.8,
+        negative_threshold: float = 0.2,
+        measure: str = "unit_pearson",
+        estimator: str = "batch",
+        normalization: str = "all_pairs",
+        reduction: str = "mean",
+        pos_weight: Any = None,
+        label_names: Sequence[str] | None = None,
+        relation: Any = None,
+        freeze: bool = False,
+        impl: str = "auto",
+        sync: bool = True,
+        process_group: dist.ProcessGroup | None = None,
+        validate: bool | None = None,
+    ) -> None:
+        settings = Settings(
+            decay=decay,
+            alpha=alpha,
+            positive_threshold=positive_threshold,
+            negative_threshold=negative_threshold,
+            measure=measure,
+            estimator=estimator,
+            normalization=normalization,
+        )
+        super().__init__(
+            num_labels,
+            settings,
+            reduction=reduction,
+            pos_weight=pos_weight,
+            label_names=label_names,
+            relation=relation,
+            freeze=freeze,
+            impl=impl,
+            sync=sync,
+            process_group=process_group,
+            validate=validate,
+        )
+
+    def forward(
+        self,
+        logits: Tensor,
+        targets: Tensor,
+        observed: Tensor | None = None,
+        sample_weight: Tensor | None = None,
+        update: bool | None = None,
+    ) -> Tensor:
+        """Update the relation where it should move, then give L.
+
+        Args:
+            logits: x, (batch, num_labels), float16, bfloat16, float32 or float64.
+            targets: y, (batch, num_labels), bool, integer or floating point in [0, 1]; NaN is missing; the relation
+                counts at least 0.5 as 1.
+            observed: (batch, num_labels), bool; False marks a missing target, whatever it holds.
+            sample_weight: w, (batch,); multiplies each sample's loss and never touches the relation.
+            update: whether to update the relation; None: in training mode with gradients enabled, unless frozen.
+
+        Returns:
+            A scalar, or (batch,) with `reduction="none"`; float64 for float64 logits, else float32. The gradient
+            comes in the dtype of the logits.
+
+        Raises:
+            TypeError, ValueError: what was expected and what came; the relation is then as it was.
+        """
+        return self._terms(logits, targets, observed, sample_weight, update, joint=True, parts=False)[0]
+
+    def terms(
+        self,
+        logits: Tensor,
+        targets: Tensor,
+        observed: Tensor | None = None,
+        sample_weight: Tensor | None = None,
+        update: bool | None = None,
+    ) -> LossTerms:
+        """As a call, with L_E and L_B (before alpha) beside the total; each can be differentiated."""
+        return LossTerms(*self._terms(logits, targets, observed, sample_weight, update, joint=True, parts=True))
+
+    def extra_repr(self) -> str:
+        """The settings and what they mean."""
+        return self._describe(f"alpha={self.settings.alpha:g}")
+
+
+class RelationLoss(_Criterion):
+    """L_B alone (Eq. 2) with its own relation, to add to any other loss: `focal(x, y) + 0.5 * relation_loss(x, y)`.
+
+    The arguments, the state and when it moves are those of `OBRLoss`, without alpha and pos_weight.
+
+    Example:
+        >>> import torch
+        >>> criterion = RelationLoss(2)
+        >>> logits = torch.tensor([[3.0, -3.0], [3.0, -3.0]], requires_grad=True)
+        >>> round(criterion(logits, torch.tensor([[1, 1], [0, 0]])).item(), 4)
+        0.2048
+    """
+
+    __module__ = "obrl.torch"
+
+    def __init__(
+        self,
+        num_labels: int,
+        *,
+        decay: float = 0.99,
+        positive_threshold: float = 0.8,
+        negative_threshold: float = 0.2,
+        measure: str = "unit_pearson",
+        estimator: str = "batch",
+        normalization: str = "all_pairs",
+        reduction: str = "mean",
+        label_names: Sequence[str] | None = None,
+        relation: Any = None,
+        freeze: bool = False,
+        impl: str = "auto",
+        sync: bool = True,
+        process_group: dist.ProcessGroup | None = None,
+        validate: bool | None = None,
+    ) -> None:
+        settings = Settings(
+            decay=decay,
+            positive_threshold=positive_threshold,
+            negative_threshold=negative_threshold,
+            measure=measure,
+            estimator=estimator,
+            normalization=normalization,
+        )
+        super().__init__(
+            num_labels,
+            settings,
+            reduction=reduction,
+            pos_weight=None,
+            label_names=label_names,
+            relation=relation,
+            freeze=freeze,
+            impl=impl,
+            sync=sync,
+            process_group=process_group,
+            validate=validate,
+        )
+
+    def forward(
+        self,
+        logits: Tensor,
+        targets: Tensor,
+        observed: Tensor | None = None,
+        sample_weight: Tensor | None = None,
+        update: bool | None = None,
+    ) -> Tensor:
+        """Update the relation where it should move, then give L_B; the arguments are those of `OBRLoss.forward`."""
+        return self._terms(logits, targets, observed, sample_weight, update, joint=False, parts=False)[0]
+
+    def extra_repr(self) -> str:
+        """The settings and what they mean."""
+        return self._describe()
+
+
+def relation_loss(
+    logits: Tensor,
+    relation: Tensor,
+    *,
+    positive_threshold: float = 0.8,
+    negative_threshold: float = 0.2,
+    normalization: str = "all_pairs",
+    reduction: str = "mean",
+    impl: str = "auto",
+) -> Tensor:
+    """L_B (Eq. 2) under a given relation, without state.
+
+    Args:
+        logits: x, (batch, num_labels), floating point.
+        relation: R, (num_labels, num_labels), any real scale; NaN is no evidence. Where it is not symmetric, each
+            direction counts half. It gets no gradient.
+        positive_threshold: r_p of Eq. 3.
+        negative_threshold: r_n of Eq. 3, below it.
+        normalization: `"all_pairs"` (Eq. 2) or `"active_pairs"`.
+        reduction: `"mean"`, `"sum"` or `"none"`.
+        impl: `"auto"` computes the gradient with the value; `"plain"` leaves it to autograd.
+
+    Returns:
+        A scalar, or (batch,) with `reduction="none"`; float64 for float64 logits, else float32.
+
+    Raises:
+        TypeError, ValueError: what was expected and what came.
+
+    Example:
+        >>> import torch
+        >>> relation_loss(torch.zeros(1, 2), torch.eye(2))
+        tensor(0.2500)
+    """
+    matrix, scores = metadata("relation", relation), metadata("logits", logits)
+    errors.check_matrix("relation", matrix)
+    errors.check_logits(scores, num_labels=relation.shape[0])
+    errors.check_device("relation", matrix, "logits", scores)
+    r_p = check_number("positive_threshold", positive_threshold)
+    r_n = check_number("negative_threshold", negative_threshold)
+    check_thresholds(r_p, r_n)
+    check_choice("normalization", normalization, NORMALIZATIONS)
+    check_choice("reduction", reduction, REDUCTIONS)
+    check_choice("impl", impl, IMPLEMENTATIONS)
+    dtype = computation_dtype(logits)
+    with without_autocast(logits.device.type):
+        with torch.no_grad():
+            values = relation.to(torch.promote_types(relation.dtype, torch.float32))
+            positive, negative = threshold_pairs(TORCH, values, ~torch.isnan(values), r_p, r_n)
+            like = values.new_empty((), dtype=dtype)
+            pairs = pair_laplacians(TORCH, positive, negative, symmetric=False, like=like)
+        problem = Problem(None, None, None, None, pairs, 1.0, normalization, reduction)
+        return differentiable_terms(logits, problem, dtype=dtype, impl=impl, parts=False)[0]

@@ -1,0 +1,58 @@
+"""The algebra's functions in PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from obrl.namespace import Namespace
+
+
+@torch.compiler.assume_constant_result
+def _reduced_precision(device_type: str) -> bool:
+    """Whether float32 products on this device may be rounded to TF32 or bfloat16.
+
+    Dynamo guards on these settings, so that a compiled step is compiled anew when they change.
+    """
+    backend = torch.backends.cuda if device_type == "cuda" else torch.backends.mkldnn
+    precision = getattr(getattr(backend, "matmul", None), "fp32_precision", None)
+    if precision is None:  # torch before 2.9
+        return torch.get_float32_matmul_precision() != "highest"
+    return precision not in ("ieee", "none")
+
+
+class _Torch:
+    sqrt = staticmethod(torch.sqrt)
+    tanh = staticmethod(torch.tanh)
+    log_sigmoid = staticmethod(torch.nn.functional.logsigmoid)
+
+    def matmul(self, a: Tensor, b: Tensor, /) -> Tensor:
+        if a.dtype == torch.float32 and _reduced_precision(a.device.type):
+            return (a.double() @ b.double()).float()
+        return a @ b
+
+    def transpose(self, a: Tensor, /) -> Tensor:
+        return a.mT
+
+    def where(self, condition: Tensor, a: Tensor | float, b: Tensor | float, /) -> Tensor:
+        return torch.where(condition, a, b)
+
+    def sum(self, a: Tensor, /, *, axis: int | None = None, keepdims: bool = False) -> Tensor:
+        return a.sum() if axis is None else a.sum(dim=axis, keepdim=keepdims)
+
+    def cast(self, a: Tensor, /, *, like: Tensor) -> Tensor:
+        return a.to(like.dtype)
+
+    def eye(self, *, like: Tensor) -> Tensor:
+        return torch.eye(like.shape[0], dtype=torch.bool, device=like.device)
+
+    def stack(self, arrays: Sequence[Tensor | float], /, *, like: Tensor) -> Tensor:
+        return torch.stack([a.expand_as(like) if isinstance(a, Tensor) else torch.full_like(like, a) for a in arrays])
+
+    def unstack(self, a: Tensor, /) -> Sequence[Tensor]:
+        return a.unbind(0)
+
+
+TORCH: Namespace = _Torch()

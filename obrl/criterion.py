@@ -1,0 +1,161 @@
+"""What the two NumPy losses share: settings, the relation, and how a call moves it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from obrl.algebra import PairLaplacians, pair_laplacians
+from obrl.counts import split_targets
+from obrl.errors import (
+    REDUCTIONS,
+    check_batch,
+    check_choice,
+    check_label_names,
+    check_num_labels,
+    metadata,
+    resolve_update,
+)
+from obrl.namespace import NUMPY
+from obrl.online import RelationState, is_symmetric, select_pairs
+from obrl.pairs import Pairs, active_pairs, describe_active
+from obrl.relation import FloatArray, OnlineBatchRelation, starting_relation, updated_state
+from obrl.settings import Settings
+from obrl.storage import save_relation
+
+
+class Batch(NamedTuple):
+    """A checked batch in float64."""
+
+    logits: FloatArray
+    targets: FloatArray
+    positive: npt.NDArray[np.bool_]
+    observed: npt.NDArray[np.bool_] | None
+    sample_weight: FloatArray | None
+
+
+class RelationCriterion:
+    """What the two losses share: settings, the relation, and how a call moves it."""
+
+    def __init__(
+        self,
+        num_labels: int,
+        settings: Settings,
+        *,
+        reduction: str,
+        label_names: Sequence[str] | None,
+        relation: Any,
+        freeze: bool,
+    ) -> None:
+        self.num_labels = check_num_labels(num_labels)
+        self.settings = settings
+        check_choice("reduction", reduction, REDUCTIONS)
+        self.reduction = reduction
+        self.freeze = bool(freeze)
+        names = check_label_names(label_names, self.num_labels)
+        self._online = starting_relation(relation, settings, self.num_labels, names)
+
+    @property
+    def label_names(self) -> tuple[str, ...] | None:
+        """The names of the labels, if any were given."""
+        return self._online.label_names
+
+    @property
+    def relation(self) -> FloatArray:
+        """R_g, (num_labels, num_labels) float64, NaN where there is no evidence; a copy."""
+        return self._online.relation
+
+    @property
+    def relation_sum(self) -> FloatArray:
+        """R_sb of Eq. 1; a copy."""
+        return self._online.relation_sum
+
+    @property
+    def relation_weight(self) -> FloatArray:
+        """S of Eq. 1, a number a pair: (num_labels, num_labels); a copy."""
+        return self._online.relation_weight
+
+    def pairs(self) -> Pairs:
+        """The pairs that the loss acts on now; printing them gives a table, or says that there is none."""
+        return active_pairs(self._online.state, self.settings, self.label_names)
+
+    def to_numpy(self) -> OnlineBatchRelation:
+        """The relation, copied."""
+        return self._online.to_numpy()
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the relation as an .npz (no pickle) that every framework of obrl can start from."""
+        save_relation(path, self._online.state, self.settings, self.label_names)
+
+    def load(self, path: str | os.PathLike[str]) -> None:
+        """Put the relation of a file in place of the present one.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: no relation of obrl, or one of another number of labels, other names, or another decay,
+                measure or estimator. The state is then as it was.
+        """
+        self._online = starting_relation(os.fspath(path), self.settings, self.num_labels, self.label_names)
+
+    def reset(self) -> None:
+        """Forget all evidence, also what the relation started from."""
+        self._online.reset()
+
+    def check(self, logits: Any, targets: Any, observed: Any, sample_weight: Any) -> Batch:
+        """Refuse a bad batch, or give it in float64."""
+        x, y = np.asarray(logits), np.asarray(targets)
+        mask = None if observed is None else np.asarray(observed)
+        weight = None if sample_weight is None else np.asarray(sample_weight)
+        check_batch(
+            metadata(x),
+            metadata(y),
+            None if mask is None else metadata(mask),
+            None if weight is None else metadata(weight),
+            num_labels=self.num_labels,
+        )
+        positive, known = split_targets(y, mask)
+        y = y.astype(np.float64)
+        return Batch(
+            logits=x.astype(np.float64),
+            targets=y if known is None else np.where(known, y, 0.0),
+            positive=positive,
+            observed=known,
+            sample_weight=None if weight is None else weight.astype(np.float64)[:, np.newaxis],
+        )
+
+    def next_state(self, batch: Batch, update: bool | None) -> RelationState:
+        """The state after this batch."""
+        if resolve_update(update, default=True, freeze=self.freeze):
+            return updated_state(self._online.state, self.settings, batch.positive, batch.observed)
+        return self._online.state
+
+    def laplacians(self, state: RelationState) -> PairLaplacians:
+        """The pair weights that the algebra needs."""
+        positive, negative = select_pairs(NUMPY, state, self.settings)
+        return pair_laplacians(
+            NUMPY, positive, negative, symmetric=is_symmetric(self.settings), like=state.relation_weight
+        )
+
+    def commit(self, state: RelationState) -> None:
+        """Take over a new state, once nothing can fail any more."""
+        self._online = OnlineBatchRelation.from_state(state, self.settings, self.label_names)
+
+    def describe(self, *extra: str) -> str:
+        """The settings and what they mean, for `repr`."""
+        parts = [
+            str(self.num_labels),
+            f"decay={self.settings.decay:g}",
+            *extra,
+            f"measure={self.settings.measure!r}",
+            f"estimator={self.settings.estimator!r}",
+            f"normalization={self.settings.normalization!r}",
+            f"reduction={self.reduction!r}",
+            *(["freeze=True"] if self.freeze else []),
+            self.settings.describe_thresholds(),
+            describe_active(self._online.state, self.settings),
+        ]
+        return f"{type(self).__name__}({', '.join(parts)})"
