@@ -1,0 +1,70 @@
+"""Every Python example of the README, the contributors' guide and the documentation runs, and so do the doctests."""
+
+import doctest
+import pkgutil
+import re
+from importlib import import_module
+
+import pytest
+
+from tests.project.helpers import ROOT
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+DOCTEST_PACKAGES = ("obrl", "obrl_torch", "benchmarks", "reference_model")
+
+
+def examples(text):
+    """The Python blocks of a page, with the line where each starts."""
+    return [(text[: match.start()].count("\n") + 2, match.group(1)) for match in FENCE.finditer(text)]
+
+
+EXAMPLES = [
+    pytest.param(source, id=f"{page.relative_to(ROOT)}:{line}")
+    for page in PAGES
+    if "_build" not in page.parts
+    for line, source in examples(page.read_text())
+]
+
+
+def modules_of(package):
+    """The names of a package's modules."""
+    found = import_module(package)
+    yield package
+    for entry in pkgutil.walk_packages(found.__path__, f"{package}."):
+        yield entry.name
+
+
+def run_example(source):
+    """Run a block as a program of its own."""
+    exec(compile(source, "<example>", "exec"), {"__name__": "__main__"})
+
+
+@pytest.mark.parametrize("source", EXAMPLES)
+def test_example_runs(source, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run_example(source)
+
+
+def test_examples_are_found_and_can_fail():
+    page = "text\n```python\nx = 1\n```\n```text\nno\n```\n```python\nassert x\n```\n"
+    assert examples(page) == [(3, "x = 1\n"), (9, "assert x\n")]
+    with pytest.raises(NameError):
+        run_example(examples(page)[1][1])
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/guide.md", "docs/numpy.md", "docs/relation.md"])
+def test_the_main_pages_have_examples(page):
+    assert examples((ROOT / page).read_text())
+
+
+@pytest.mark.parametrize("package", DOCTEST_PACKAGES)
+def test_doctests_pass(package):
+    attempted = 0
+    for name in modules_of(package):
+        if name.rpartition(".")[2] in ("__main__",):
+            continue
+        results = doctest.testmod(import_module(name), optionflags=doctest.NORMALIZE_WHITESPACE)
+        assert results.failed == 0, name
+        attempted += results.attempted
+    assert attempted > 0, f"{package} has no doctest"

@@ -1,0 +1,93 @@
+"""What importing obrl brings in, in a fresh interpreter, and what it says where a framework is missing."""
+
+import pytest
+
+from tests.project.helpers import run_python
+
+FRAMEWORKS = {"torch", "jax", "tensorflow", "keras", "triton"}
+
+FOREIGN = """
+import sys
+before = set(sys.modules)
+{statement}
+names = {{name.partition(".")[0] for name in set(sys.modules) - before}}
+print(*sorted(names - set(sys.stdlib_module_names) - {{"obrl", "numpy"}}))
+"""
+
+ATTEMPTS = """
+import sys
+{before}
+attempts = set()
+class Recorder:
+    def find_spec(self, name, path=None, target=None):
+        attempts.add(name.partition(".")[0])
+sys.meta_path.insert(0, Recorder())
+try:
+    {statement}
+except ImportError as error:
+    if error.name is None or error.name.partition(".")[0] not in {frameworks}:
+        raise
+print(*sorted(attempts))
+"""
+
+BLOCKED = """
+import sys
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == {framework!r}:
+            raise ModuleNotFoundError("No module named " + repr(name), name=name)
+sys.meta_path.insert(0, Blocker())
+{statement}
+"""
+
+
+def foreign_modules(statement):
+    """The top-level modules that a statement imports besides obrl, NumPy and the standard library."""
+    return set(run_python(FOREIGN.format(statement=statement)).split())
+
+
+def attempted_modules(statement, *, before="pass"):
+    """The top-level modules that a statement asks for, whether or not they are installed."""
+    return set(run_python(ATTEMPTS.format(before=before, statement=statement, frameworks=FRAMEWORKS)).split())
+
+
+def test_obrl_needs_only_numpy():
+    assert foreign_modules("import obrl") == set()
+
+
+def test_the_check_of_foreign_modules_can_fail():
+    assert "scipy" in foreign_modules("import obrl, scipy")
+    assert "torch" in foreign_modules("import obrl.torch")
+
+
+def test_obrl_does_not_even_ask_for_a_framework():
+    assert attempted_modules("import obrl") & FRAMEWORKS == set()
+
+
+def test_obrl_torch_asks_for_no_other_framework():
+    assert attempted_modules("import obrl.torch", before="import torch") & FRAMEWORKS == set()
+
+
+@pytest.mark.parametrize("framework", sorted(FRAMEWORKS - {"torch"}))
+def test_the_check_of_other_frameworks_can_fail(framework):
+    assert framework in attempted_modules(f"import obrl.torch, {framework}", before="import torch")
+
+
+def test_a_missing_framework_names_the_extra():
+    program = "import obrl\ntry:\n    import obrl.torch\nexcept ImportError as error:\n    print(error)"
+    message = run_python(BLOCKED.format(framework="torch", statement=program))
+    assert 'pip install "obrl[torch]"' in message
+
+
+def test_an_error_inside_the_adapter_is_not_taken_for_a_missing_framework():
+    program = "import obrl.torch"
+    with pytest.raises(RuntimeError) as caught:
+        run_python(BLOCKED.format(framework="obrl_torch", statement=program))
+    assert "obrl_torch" in str(caught.value)
+    assert "obrl[torch]" not in str(caught.value)
+
+
+def test_numpy_works_where_torch_is_missing():
+    statement = "import obrl; print(round(obrl.OBRLoss(2)([[0.0, 0.0], [0.0, 0.0]], [[1, 0], [0, 1]]), 4))"
+    # 2 log 2 + 0.5 * 2 / (2 * 4): one negative pair at distance 0.
+    assert float(run_python(BLOCKED.format(framework="torch", statement=statement))) == 1.5113

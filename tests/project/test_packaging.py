@@ -1,0 +1,80 @@
+"""One source of truth for the version and the pins, and what pyproject promises."""
+
+import re
+import tomllib
+from importlib.metadata import version
+
+import pytest
+
+import obrl
+from tests.project.helpers import ROOT, tracked_files
+
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = PYPROJECT["project"]
+PINNED = {
+    re.split(r"[=<>!~\[ ]", line, maxsplit=1)[0].lower().replace("_", "-")
+    for line in (ROOT / "constraints.txt").read_text().splitlines()
+    if line and not line.startswith("#")
+}
+
+
+def requirement_name(requirement):
+    """`"torch>=2.6"` as `torch`."""
+    return re.split(r"[=<>!~\[; ]", requirement, maxsplit=1)[0].lower().replace("_", "-")
+
+
+def all_requirements():
+    """Every requirement of every extra and development group."""
+    found = [*PROJECT["dependencies"]]
+    for extra in PROJECT["optional-dependencies"].values():
+        found += extra
+    for group in PYPROJECT["dependency-groups"].values():
+        found += [entry for entry in group if isinstance(entry, str)]
+    return sorted(set(found))
+
+
+def test_the_version_has_one_source():
+    assert PROJECT["dynamic"] == ["version"]
+    assert "version" not in PROJECT
+    assert PYPROJECT["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "obrl._version.__version__"}
+    assigned = [
+        str(path.relative_to(ROOT))
+        for path in tracked_files()
+        if path.suffix == ".py" and re.search(r"^__version__\s*[:=]", path.read_text(), re.MULTILINE)
+    ]
+    assert assigned == ["obrl/_version.py"]
+
+
+def test_the_installed_version_is_that_of_the_source():
+    assert version("obrl") == obrl.__version__
+
+
+def test_the_changelog_knows_the_version():
+    headings = re.findall(r"^## \[([^\]]+)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert headings[0] == "Unreleased"
+    assert obrl.__version__ in headings
+
+
+def test_obrl_alone_needs_numpy_alone():
+    assert [requirement_name(requirement) for requirement in PROJECT["dependencies"]] == ["numpy"]
+
+
+@pytest.mark.parametrize("requirement", all_requirements())
+def test_every_requirement_is_pinned_for_development(requirement):
+    assert requirement_name(requirement) in PINNED
+
+
+def test_a_malicious_upload_is_out_of_reach():
+    (lightning,) = [r for r in PROJECT["optional-dependencies"]["reference"] if requirement_name(r) == "lightning"]
+    lowest = tuple(int(part) for part in lightning.split(">=")[1].split("."))
+    assert lowest > (2, 6, 3)
+
+
+@pytest.mark.parametrize("package", ["obrl", "adapters/obrl_torch", "reference_model"])
+def test_packages_are_typed(package):
+    assert (ROOT / package / "py.typed").exists()
+
+
+def test_the_wheel_leaves_out_what_users_do_not_need():
+    find = PYPROJECT["tool"]["setuptools"]["packages"]["find"]
+    assert {"tests*", "benchmarks*", "adapters*"} <= set(find["exclude"])

@@ -1,0 +1,68 @@
+"""What the pages refer to exists: make targets, files, modules; and what they show first."""
+
+import re
+from importlib.util import find_spec
+
+import pytest
+
+from tests.project.helpers import ROOT
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+
+def make_targets(text):
+    """The targets that a page tells its reader to make: in code, or at the start of a line of a block."""
+    return set(re.findall(r"(?:`|^)make ([a-z-]+)", text, re.MULTILINE))
+
+
+def run_modules(text):
+    """The modules that a page runs with `python -m`, less those of the standard library's own tools."""
+    return set(re.findall(r"python -m ([a-z_.]+[a-z_])", text)) - {"venv", "pip"}
+
+
+def relative_links(text):
+    """The files that a page links to, without the section."""
+    return {link for link in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text) if "://" not in link}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_a_page_refers_to_exists(page):
+    text = page.read_text()
+    assert make_targets(text) <= TARGETS
+    assert {module for module in run_modules(text) if find_spec(module) is None} == set()
+    assert {link for link in relative_links(text) if not (page.parent / link).exists()} == set()
+
+
+def test_references_are_found():
+    text = (
+        "Run `make demo`.\n```bash\nmake test\n```\n`python -m benchmarks.loss_step`, [x](docs/a.md#b), [y](https://z)"
+    )
+    assert make_targets(text) == {"demo", "test"}
+    assert run_modules(text) == {"benchmarks.loss_step"}
+    assert relative_links(text) == {"docs/a.md"}
+
+
+def test_the_first_screen_of_the_readme_says_what_matters():
+    first_screen = (ROOT / "README.md").read_text().partition("## What it promises")[0]
+    for needed in ("make demo", "make test", "unit_pearson", '`measure="pearson"`', "No reading is", "noise"):
+        assert needed in re.sub(r"\s+", " ", first_screen)
+
+
+def test_the_readme_shows_no_interface_that_does_not_exist():
+    text = (ROOT / "README.md").read_text()
+    for name in re.findall(r"\bobrl\.(\w+)", text):
+        assert find_spec(f"obrl.{name}") is not None, name
+
+
+def test_the_changelog_has_its_form():
+    text = (ROOT / "CHANGELOG.md").read_text()
+    assert re.search(r"^## \[Unreleased\]$", text, re.MULTILINE)
+    sections = set(re.findall(r"^### (.*)$", text, re.MULTILINE))
+    assert sections <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+
+
+def test_contributing_has_its_checklists():
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    for checklist in ("Add a measure", "Add a framework", "Add a kernel", "Add a data set"):
+        assert re.search(rf"^### {checklist}$", text, re.MULTILINE)
