@@ -1,0 +1,160 @@
+"""CelebA's 40 attributes, the paper's nine groups of them, and matching attributes by name.
+
+Table I of the paper sorts the attributes into nine groups of 10, 5, 1, 2, 4, 6, 2, 2 and 8. Four of its spellings
+differ from CelebA's, which are used here: Receding_Hair is `Receding_Hairline`, Bush_Eyebrows is `Bushy_Eyebrows`,
+Over_Face is `Oval_Face` and 5_O_Clock_Shadow is `5_o_Clock_Shadow`.
+
+Only the sizes of the groups were at hand, so the members are assigned by anatomy. Hair, eyes, ears, nose, mouth,
+cheeks and neck come out at exactly the paper's sizes. The other 14 attributes are split 6 and 8: five are about the
+beard, eight about the whole face, and `Double_Chin` is counted with the beard, since both lie on the chin. That one
+may be elsewhere in the paper.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+
+import numpy as np
+import numpy.typing as npt
+
+CELEBA_ATTRIBUTES: tuple[str, ...] = (
+    "5_o_Clock_Shadow",
+    "Arched_Eyebrows",
+    "Attractive",
+    "Bags_Under_Eyes",
+    "Bald",
+    "Bangs",
+    "Big_Lips",
+    "Big_Nose",
+    "Black_Hair",
+    "Blond_Hair",
+    "Blurry",
+    "Brown_Hair",
+    "Bushy_Eyebrows",
+    "Chubby",
+    "Double_Chin",
+    "Eyeglasses",
+    "Goatee",
+    "Gray_Hair",
+    "Heavy_Makeup",
+    "High_Cheekbones",
+    "Male",
+    "Mouth_Slightly_Open",
+    "Mustache",
+    "Narrow_Eyes",
+    "No_Beard",
+    "Oval_Face",
+    "Pale_Skin",
+    "Pointy_Nose",
+    "Receding_Hairline",
+    "Rosy_Cheeks",
+    "Sideburns",
+    "Smiling",
+    "Straight_Hair",
+    "Wavy_Hair",
+    "Wearing_Earrings",
+    "Wearing_Hat",
+    "Wearing_Lipstick",
+    "Wearing_Necklace",
+    "Wearing_Necktie",
+    "Young",
+)
+"""The attributes in the order of CelebA's list."""
+
+GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "hair": (
+            "Bald",
+            "Bangs",
+            "Black_Hair",
+            "Blond_Hair",
+            "Brown_Hair",
+            "Gray_Hair",
+            "Receding_Hairline",
+            "Straight_Hair",
+            "Wavy_Hair",
+            "Wearing_Hat",
+        ),
+        "eyes": ("Arched_Eyebrows", "Bags_Under_Eyes", "Bushy_Eyebrows", "Eyeglasses", "Narrow_Eyes"),
+        "ears": ("Wearing_Earrings",),
+        "nose": ("Big_Nose", "Pointy_Nose"),
+        "mouth": ("Big_Lips", "Mouth_Slightly_Open", "Smiling", "Wearing_Lipstick"),
+        "beard": ("5_o_Clock_Shadow", "Double_Chin", "Goatee", "Mustache", "No_Beard", "Sideburns"),
+        "cheeks": ("High_Cheekbones", "Rosy_Cheeks"),
+        "neck": ("Wearing_Necklace", "Wearing_Necktie"),
+        "global": (
+            "Attractive",
+            "Blurry",
+            "Chubby",
+            "Heavy_Makeup",
+            "Male",
+            "Oval_Face",
+            "Pale_Skin",
+            "Young",
+        ),
+    }
+)
+"""The nine groups of Table I, in its order: group name to the CelebA names of its attributes."""
+
+# The paper's own spellings, normalised, and CelebA's for the same attribute.
+_PAPER_SPELLINGS = {
+    "recedinghair": "recedinghairline",
+    "busheyebrows": "bushyeyebrows",
+    "overface": "ovalface",
+}
+
+
+def normalise_name(name: str) -> str:
+    """Return the form of a name that is the same for every spelling in use.
+
+    Case, spaces, underscores, hyphens and apostrophes do not count, and the paper's spellings become CelebA's.
+
+    Args:
+        name: An attribute's name, as any data set, the paper or a user spells it.
+
+    Example:
+        >>> normalise_name("5 o'Clock Shadow") == normalise_name("5_O_Clock_Shadow")
+        True
+        >>> normalise_name("Over_Face") == normalise_name("Oval_Face")
+        True
+    """
+    plain = re.sub(r"[\W_]+", "", name).lower()
+    return _PAPER_SPELLINGS.get(plain, plain)
+
+
+def match_attributes(names: Sequence[str], wanted: Iterable[str]) -> npt.NDArray[np.int64]:
+    """Find attributes by normalised name, never by position.
+
+    Args:
+        names: The names of a table's columns.
+        wanted: The attributes to find.
+
+    Returns:
+        (number wanted,) int64: the column in ``names`` of each wanted attribute, so that ``targets[:, result]`` has the
+        wanted attributes in the wanted order.
+
+    Raises:
+        ValueError: If two of ``names``, or two of ``wanted``, are the same attribute, or a wanted one is absent.
+
+    Example:
+        >>> match_attributes(["Young", "Bald", "Male"], ["male", "young"])
+        array([2, 0])
+    """
+    columns = _positions(names, "the table's attributes")
+    places = _positions(tuple(wanted), "the wanted attributes")
+    absent = [original for key, (_, original) in places.items() if key not in columns]
+    if absent:
+        raise ValueError(f"no attribute named {', '.join(absent)}; the table has {', '.join(names) or 'none at all'}")
+    return np.array([columns[key][0] for key in places], dtype=np.int64)
+
+
+def _positions(names: Sequence[str], what: str) -> dict[str, tuple[int, str]]:
+    found: dict[str, tuple[int, str]] = {}
+    for position, name in enumerate(names):
+        key = normalise_name(name)
+        if key in found:
+            raise ValueError(f"{what} name the same attribute twice: {found[key][1]!r} and {name!r}")
+        found[key] = (position, name)
+    return found
