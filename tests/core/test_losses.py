@@ -1,0 +1,195 @@
+"""When the relation moves, extreme inputs, and the arguments of the NumPy losses."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+import obrl
+from obrl import OBRLoss, OnlineBatchRelation, RelationLoss, relation_loss, spec
+from tests.support import strategies
+from tests.support.cases import Case
+from tests.support.compare import assert_same_state
+from tests.support.tolerances import assert_close, assert_exact, band
+
+TARGETS = np.array([[1, 1, 0], [0, 0, 1], [1, 1, 0], [0, 0, 1], [1, 0, 0]])
+LOGITS = np.array([[2.0, 1, -1], [-1, 0.5, 1], [0, 3, 0.25], [-2, -1, 1], [1, 1, 1]])
+OTHER = 1 - TARGETS[:, ::-1]
+
+
+def trained() -> OBRLoss:
+    criterion = OBRLoss(3, decay=0.9)
+    criterion(LOGITS, TARGETS)
+    return criterion
+
+
+@pytest.mark.parametrize("kind", [OBRLoss, RelationLoss])
+def test_update_says_whether_the_relation_moves(kind: type) -> None:
+    criterion, before, once = kind(3), kind(3), kind(3)
+    criterion(LOGITS, TARGETS, update=False)
+    assert_same_state(criterion, before)
+    once(LOGITS, TARGETS)
+    criterion(LOGITS, TARGETS, update=True)
+    assert_same_state(criterion, once)
+    assert (criterion.relation_weight == 1).all()
+
+
+def test_the_relation_is_updated_before_it_is_used() -> None:
+    assert trained().terms(LOGITS, TARGETS, update=False).relation_loss > 0
+    assert OBRLoss(3).terms(LOGITS, TARGETS).relation_loss > 0
+    assert OBRLoss(3).terms(LOGITS, TARGETS, update=False).relation_loss == 0
+
+
+def test_validation_in_between_changes_nothing() -> None:
+    with_validation, without = trained(), trained()
+    for _ in range(3):
+        with_validation(LOGITS, OTHER, update=False)
+        for criterion in (with_validation, without):
+            criterion(LOGITS, TARGETS)
+    assert_same_state(with_validation, without)
+
+
+def test_a_frozen_relation_stays() -> None:
+    start = trained()
+    frozen = OBRLoss(3, decay=0.9, relation=start.to_numpy(), freeze=True)
+    frozen(LOGITS, OTHER)
+    assert_same_state(frozen, start)
+
+
+@given(strategies.cases(max_batches=2))
+def test_losses_start_from_any_form_of_a_relation(case: Case) -> None:
+    first = OBRLoss(case.num_labels, **case.arguments)
+    for batch in case.batches:
+        first(batch.logits, batch.targets, batch.observed)
+    for start in (first.to_numpy(), first):
+        second = OBRLoss(case.num_labels, **case.arguments, relation=start)
+        assert_same_state(first, second)
+        batch = case.batches[0]
+        second(batch.logits, batch.targets, batch.observed)
+    if case.estimator == "batch":
+        known = OBRLoss(case.num_labels, **case.arguments, relation=first.relation)
+        assert_close("relation", known.relation, first.relation, band(case.num_labels, 1.0))
+
+
+def test_a_start_is_not_shared() -> None:
+    start = OnlineBatchRelation(3).update(TARGETS)
+    before = start.relation_sum
+    OBRLoss(3, relation=start)(LOGITS, OTHER)
+    assert_exact("sum", start.relation_sum, before)
+
+
+def test_a_matrix_fades_like_a_history() -> None:
+    matrix = np.array([[1.0, 0.9], [0.9, 1.0]])
+    criterion = OBRLoss(2, decay=0.75, relation=matrix)
+    criterion(LOGITS[:2, :2], np.array([[1, 0], [0, 1]]))
+    assert_close("relation", criterion.relation[0, 1], 0.75 * 0.9 + 0.25 * 0.0, band(4, 1.0))
+
+
+@pytest.mark.parametrize("reduction", strategies.REDUCTIONS)
+@pytest.mark.parametrize("estimator", strategies.ESTIMATORS)
+def test_an_empty_batch(reduction: str, estimator: str) -> None:
+    criterion = OBRLoss(3, reduction=reduction, estimator=estimator)
+    criterion(LOGITS, TARGETS)
+    before = criterion.to_numpy()
+    terms, gradient = criterion.value_and_grad(LOGITS[:0], TARGETS[:0])
+    for term in terms:
+        assert np.shape(term) == ((0,) if reduction == "none" else ())
+        assert np.sum(term) == 0
+    assert gradient.shape == (0, 3)
+    assert_same_state(criterion, before)
+
+
+@given(
+    st.lists(st.floats(-1e300, 1e300) | st.sampled_from([1e300, -1e300, 1e-320]), min_size=6, max_size=6),
+    st.sampled_from(strategies.REDUCTIONS),
+)
+def test_logits_of_any_size(values: list[float], reduction: str) -> None:
+    logits = np.array(values).reshape(2, 3)
+    criterion = OBRLoss(3, reduction=reduction, pos_weight=[1, 2, 3])
+    criterion(LOGITS, TARGETS)
+    terms, gradient = criterion.value_and_grad(logits, TARGETS[:2])
+    for result in (*terms, gradient):
+        assert np.isfinite(result).all()
+
+
+def test_logits_at_the_end_of_float16() -> None:
+    logits = np.array([[65504.0, -65504.0, 0.0]], np.float16)
+    terms, gradient = OBRLoss(3).value_and_grad(logits, [[0, 1, 1]])
+    assert_exact("L_E", terms.cross_entropy, 2 * 65504.0 + np.log(2))
+    assert_exact("gradient", gradient, np.array([[1, -1, -0.5]], np.float16))
+
+
+def test_perfect_predictions_of_related_labels_cost_nothing() -> None:
+    logits = np.where(TARGETS > 0, 50.0, -50.0)
+    criterion = RelationLoss(3)
+    targets = np.array([[1, 1, 0], [0, 0, 1], [1, 1, 0], [0, 0, 1]])
+    value = criterion(logits[:4], targets)
+    assert len(criterion.pairs()) == 3
+    assert_close("L_B", value, 0.0, band(3, 1.0))
+
+
+@given(strategies.cases(max_batches=1))
+def test_the_relation_loss_is_nearly_non_negative(case: Case) -> None:
+    (batch,) = case.batches
+    criterion = RelationLoss(case.num_labels, **{**case.relation_arguments, "reduction": "none"})
+    value = criterion(batch.logits, batch.targets, batch.observed)
+    assert (value >= -band(case.num_labels, 1.0)).all()
+
+
+def test_lists_do() -> None:
+    terms = OBRLoss(2).terms([[0.0, 0.0]], [[1, 0]], [[True, False]], [2.0])
+    assert_close("L_E", terms.cross_entropy, 2 * np.log(2), band(2, 2.0))
+
+
+def test_terms_are_reduced_alike_and_before_alpha() -> None:
+    weight = np.array([0.5, 2, 0, 1, 1])
+    for reduction in strategies.REDUCTIONS:
+        criterion = OBRLoss(3, alpha=4.0, reduction=reduction)
+        terms = criterion.terms(LOGITS, TARGETS, sample_weight=weight)
+        joined = np.asarray(terms.cross_entropy) + 4.0 * np.asarray(terms.relation_loss)
+        assert_close("total", terms.total, joined, band(15, np.abs(joined)))
+        assert (np.asarray(terms.relation_loss) > 0).any()
+
+
+def test_sample_weights_never_touch_the_relation() -> None:
+    weighted, plain = OBRLoss(3), OBRLoss(3)
+    weighted(LOGITS, TARGETS, sample_weight=np.array([0, 0, 0, 9.0, 9.0]))
+    plain(LOGITS, TARGETS)
+    assert_same_state(weighted, plain)
+
+
+def test_one_way_relations_count_half() -> None:
+    relation = np.array([[1.0, 0.9], [0.5, 1.0]])
+    logits = np.array([[1.0, -2.0]])
+    (difference,) = np.diff(1 / (1 + np.exp(-logits[0])))
+    both = relation_loss(logits, np.array([[1.0, 0.9], [0.9, 1.0]]))
+    one = relation_loss(logits, relation)
+    assert_close("two ways", both, 2 * difference**2 / 8, band(4, 1.0))
+    assert_close("one way", one, both / 2, band(4, 1.0))
+    per_pair = relation_loss(logits, relation, normalization="active_pairs")
+    assert_close("per active pair", per_pair, difference**2 / 2, band(4, 1.0))
+
+
+def test_the_public_names() -> None:
+    assert set(obrl.__all__) >= {
+        "OBRLoss",
+        "RelationLoss",
+        "OnlineBatchRelation",
+        "relation_loss",
+        "count_pairs",
+        "MEASURES",
+    }
+    for name in ("OBRLoss", "RelationLoss", "OnlineBatchRelation"):
+        assert getattr(obrl, name).__module__ == "obrl"
+    for name in spec.__all__:
+        assert getattr(spec, name).__doc__
+
+
+def test_half_precision_inputs_of_every_kind() -> None:
+    soft: NDArray[np.float16] = (TARGETS * 0.75 + 0.125).astype(np.float16)
+    criterion, exact = OBRLoss(3), OBRLoss(3)
+    weight = np.ones(5, np.float16)
+    got = criterion.terms(LOGITS.astype(np.float16), soft, sample_weight=weight)
+    assert_exact("total", got.total, exact.terms(LOGITS, soft.astype(np.float64)).total)
+    assert_same_state(criterion, exact)
