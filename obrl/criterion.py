@@ -137,7 +137,12 @@ class RelationCriterion:
         """The pair weights that the algebra needs."""
         positive, negative = select_pairs(NUMPY, state, self.settings)
         return pair_laplacians(
-            NUMPY, positive, negative, symmetric=is_symmetric(self.settings), like=state.relation_weight
+            NUMPY,
+            positive,
+            negative,
+            symmetric=is_symmetric(self.settings),
+            normalization=self.settings.normalization,
+            like=state.relation_weight,
         )
 
     def commit(self, state: RelationState) -> None:

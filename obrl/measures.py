@@ -129,9 +129,9 @@ def apply_measure(ns: Namespace, measure: str, counts: PairCounts) -> tuple[Arra
         counts: of a batch, or averages of them (every measure is a ratio, so the scale does not matter).
 
     Returns:
-        The relation, with 0 in place of an undefined value, and a bool array that says where it is defined; both
-        broadcast to (num_labels, num_labels). There is no NaN.
+        The relation, finite but arbitrary where it is undefined, and a bool array that says where it is defined;
+        both broadcast to (num_labels, num_labels). There is no NaN.
     """
     numerator, denominator = MEASURES[measure].fraction(FourfoldTable(ns, counts))
     defined = denominator > 0
-    return ns.where(defined, numerator, 0.0) / ns.where(defined, denominator, 1.0), defined
+    return numerator / ns.where(defined, denominator, 1.0), defined

@@ -34,8 +34,8 @@ class Namespace(Protocol):
     def sqrt(self, a: Array, /) -> Array:
         """The elementwise square root."""
 
-    def tanh(self, a: Array, /) -> Array:
-        """The elementwise hyperbolic tangent."""
+    def sigmoid(self, a: Array, /) -> Array:
+        """1 / (1 + exp(-a)), elementwise, without overflow."""
 
     def log_sigmoid(self, a: Array, /) -> Array:
         """log(sigmoid(a)), elementwise, finite for every finite `a`."""
@@ -56,7 +56,6 @@ class Namespace(Protocol):
 class _NumPy:
     matmul = staticmethod(np.matmul)
     sqrt = staticmethod(np.sqrt)
-    tanh = staticmethod(np.tanh)
 
     def transpose(self, a: Array, /) -> Array:
         return a.T
@@ -66,6 +65,9 @@ class _NumPy:
 
     def sum(self, a: Array, /, *, axis: int | None = None, keepdims: bool = False) -> Array:
         return np.sum(a, axis=axis, keepdims=keepdims)
+
+    def sigmoid(self, a: Array, /) -> Array:
+        return 0.5 * (1.0 + np.tanh(0.5 * a))
 
     def log_sigmoid(self, a: Array, /) -> Array:
         return np.minimum(a, 0) - np.log1p(np.exp(-np.abs(a)))

@@ -58,8 +58,8 @@ def known_relation(ns: Namespace, state: RelationState, settings: Settings) -> t
     """R_g where there is evidence.
 
     Returns:
-        The relation, (num_labels, num_labels), with 0 where there is no evidence, and a bool array that says where
-        there is.
+        The relation, (num_labels, num_labels), finite but arbitrary where there is no evidence, and a bool array that
+        says where there is.
     """
     if settings.estimator == "counts":
         return apply_measure(ns, settings.measure, PairCounts(*ns.unstack(state.relation_sum)))

@@ -27,7 +27,6 @@ class Problem(NamedTuple):
         pos_weight: (1, num_labels), or None.
         pairs: the pair weights.
         alpha: weight of L_B.
-        normalization: `"all_pairs"` or `"active_pairs"`.
         reduction: `"mean"`, `"sum"` or `"none"`.
     """
 
@@ -37,7 +36,6 @@ class Problem(NamedTuple):
     pos_weight: Tensor | None
     pairs: PairLaplacians
     alpha: float
-    normalization: str
     reduction: str
 
 
@@ -50,7 +48,6 @@ def evaluate(logits: Tensor, problem: Problem, gradient: str) -> tuple[tuple[Ten
         gradient: `"none"`, `"total"` (of the first term), or `"parts"` (of L_E and L_B).
     """
     shared: dict[str, Any] = {
-        "normalization": problem.normalization,
         "reduction": problem.reduction,
         "rows": logits.shape[0],
     }
@@ -124,8 +121,8 @@ def _add(a: Tensor | None, b: Tensor | None) -> Tensor | None:
 
 
 def _unflatten(flat: Any) -> Problem:
-    targets, observed, sample_weight, pos_weight, mixed, negative, negative_total, active, *settings = flat
-    pairs = PairLaplacians(mixed, negative, negative_total, active)
+    targets, observed, sample_weight, pos_weight, mixed, negative, negative_total, scale, *settings = flat
+    pairs = PairLaplacians(mixed, negative, negative_total, scale)
     return Problem(targets, observed, sample_weight, pos_weight, pairs, *settings)
 
 

@@ -118,7 +118,6 @@ class _Criterion(RelationModule):
             pos_weight=None if self.pos_weight is None else self.pos_weight.to(dtype)[None],
             pairs=self._laplacians(dtype),
             alpha=self.settings.alpha,
-            normalization=self.settings.normalization,
             reduction=self.reduction,
         )
 
@@ -126,7 +125,14 @@ class _Criterion(RelationModule):
     def _laplacians(self, dtype: torch.dtype) -> PairLaplacians:
         positive, negative = select_pairs(TORCH, self._state(), self.settings)
         like = self.relation_weight.new_empty((), dtype=dtype)
-        return pair_laplacians(TORCH, positive, negative, symmetric=is_symmetric(self.settings), like=like)
+        return pair_laplacians(
+            TORCH,
+            positive,
+            negative,
+            symmetric=is_symmetric(self.settings),
+            normalization=self.settings.normalization,
+            like=like,
+        )
 
     def _describe(self, *extra: str) -> str:
         parts = [
@@ -418,6 +424,6 @@ def relation_loss(
             values = relation.to(torch.promote_types(relation.dtype, torch.float32))
             positive, negative = threshold_pairs(TORCH, values, ~torch.isnan(values), r_p, r_n)
             like = values.new_empty((), dtype=dtype)
-            pairs = pair_laplacians(TORCH, positive, negative, symmetric=False, like=like)
-        problem = Problem(None, None, None, None, pairs, 1.0, normalization, reduction)
+            pairs = pair_laplacians(TORCH, positive, negative, symmetric=False, normalization=normalization, like=like)
+        problem = Problem(None, None, None, None, pairs, 1.0, reduction)
         return differentiable_terms(logits, problem, dtype=dtype, impl=impl, parts=False)[0]

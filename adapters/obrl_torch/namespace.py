@@ -25,7 +25,7 @@ def _reduced_precision(device_type: str) -> bool:
 
 class _Torch:
     sqrt = staticmethod(torch.sqrt)
-    tanh = staticmethod(torch.tanh)
+    sigmoid = staticmethod(torch.sigmoid)
     log_sigmoid = staticmethod(torch.nn.functional.logsigmoid)
 
     def matmul(self, a: Tensor, b: Tensor, /) -> Tensor:
