@@ -1,6 +1,7 @@
 """Every Python example of the README, the contributors' guide and the documentation runs, and so do the doctests."""
 
 import doctest
+import inspect
 import pkgutil
 import re
 from importlib import import_module
@@ -35,6 +36,31 @@ def modules_of(package):
         yield entry.name
 
 
+class Finder(doctest.DocTestFinder):
+    """Finds the methods of a class also where it names the module that its users import it from."""
+
+    def _from_module(self, module, item):
+        is_method = inspect.isfunction(item) and "." in item.__qualname__
+        return is_method or super()._from_module(module, item)
+
+
+def doctests(package):
+    """Every doctest of a package, by name."""
+    found = {}
+    for name in modules_of(package):
+        if not name.endswith("__main__"):
+            found |= {test.name: test for test in Finder(exclude_empty=True).find(import_module(name), name)}
+    return {name: test for name, test in found.items() if test.examples}
+
+
+def run_doctest(test):
+    """Run a doctest; raises AssertionError with what differs."""
+    said = []
+    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
+    results = runner.run(test, out=said.append)
+    assert results.failed == 0, f"{test.name}\n" + "".join(said)
+
+
 def run_example(source):
     """Run a block as a program of its own."""
     exec(compile(source, "<example>", "exec"), {"__name__": "__main__"})
@@ -60,11 +86,18 @@ def test_the_main_pages_have_examples(page):
 
 @pytest.mark.parametrize("package", DOCTEST_PACKAGES)
 def test_doctests_pass(package):
-    attempted = 0
-    for name in modules_of(package):
-        if name.rpartition(".")[2] in ("__main__",):
-            continue
-        results = doctest.testmod(import_module(name), optionflags=doctest.NORMALIZE_WHITESPACE)
-        assert results.failed == 0, name
-        attempted += results.attempted
-    assert attempted > 0, f"{package} has no doctest"
+    for test in doctests(package).values():
+        run_doctest(test)
+
+
+def test_doctests_are_found():
+    found = {**doctests("obrl"), **doctests("benchmarks")}
+    assert {"obrl.OBRLoss", "obrl.counts.count_pairs", "obrl.torch.OBRLoss", "benchmarks.labels.plan_blocks"} <= set(
+        found
+    )
+
+
+def test_a_doctest_can_fail():
+    test = doctest.DocTestParser().get_doctest(">>> 1 + 1\n3\n", {}, "wrong", None, 0)
+    with pytest.raises(AssertionError, match="wrong"):
+        run_doctest(test)
