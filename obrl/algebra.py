@@ -71,7 +71,8 @@ def pair_laplacians(
 
 def _laplacian(ns: Namespace, weights: Array) -> Array:
     """diag(W 1) - W."""
-    return ns.where(ns.eye(like=weights), ns.sum(weights, axis=0, keepdims=True), -weights)
+    diagonal = ns.cast(ns.eye(like=weights), like=weights)
+    return diagonal * ns.sum(weights, axis=0, keepdims=True) - weights
 
 
 class Terms(NamedTuple):

@@ -129,9 +129,9 @@ def apply_measure(ns: Namespace, measure: str, counts: PairCounts) -> tuple[Arra
         counts: of a batch, or averages of them (every measure is a ratio, so the scale does not matter).
 
     Returns:
-        The relation, finite but arbitrary where it is undefined, and a bool array that says where it is defined;
-        both broadcast to (num_labels, num_labels). There is no NaN.
+        The relation, finite but arbitrary where it is undefined, and an array of its dtype that is 1 where it is
+        defined and 0 elsewhere; both broadcast to (num_labels, num_labels). There is no NaN.
     """
     numerator, denominator = MEASURES[measure].fraction(FourfoldTable(ns, counts))
-    defined = denominator > 0
-    return numerator / ns.where(defined, denominator, 1.0), defined
+    defined = ns.cast(denominator > 0, like=denominator)
+    return numerator / (denominator + (1.0 - defined)), defined

@@ -43,14 +43,14 @@ def update_state(ns: Namespace, state: RelationState, counts: PairCounts, settin
     """
     if settings.estimator == "counts":
         batch = ns.stack([counts.n, counts.s, counts.r], like=state.relation_weight)
-        defined = ns.unstack(batch)[0] > 0
+        defined = ns.cast(ns.unstack(batch)[0] > 0, like=batch)
     else:
         batch, defined = apply_measure(ns, settings.measure, counts)
-    decayed_sum = settings.decay * state.relation_sum + batch  # Eq. 1: R_sb <- lambda R_sb + R_b
-    decayed_weight = settings.decay * state.relation_weight + 1.0  # Eq. 1: S <- lambda S + 1
+    # Eq. 1 where defined is 1, and no change where it is 0, in arithmetic: on a CPU a select costs twenty products.
+    kept = defined * (settings.decay - 1.0) + 1.0
     return RelationState(
-        ns.where(defined, decayed_sum, state.relation_sum),
-        ns.where(defined, decayed_weight, state.relation_weight),
+        relation_sum=kept * state.relation_sum + defined * batch,  # Eq. 1: R_sb <- lambda R_sb + R_b
+        relation_weight=kept * state.relation_weight + defined,  # Eq. 1: S <- lambda S + 1
     )
 
 
@@ -62,9 +62,11 @@ def known_relation(ns: Namespace, state: RelationState, settings: Settings) -> t
         says where there is.
     """
     if settings.estimator == "counts":
-        return apply_measure(ns, settings.measure, PairCounts(*ns.unstack(state.relation_sum)))
+        value, defined = apply_measure(ns, settings.measure, PairCounts(*ns.unstack(state.relation_sum)))
+        return value, defined > 0
     known = state.relation_weight > 0
-    return state.relation_sum / ns.where(known, state.relation_weight, 1.0), known  # Eq. 1: R_g = R_sb / S
+    weight = state.relation_weight + (1.0 - ns.cast(known, like=state.relation_weight))
+    return state.relation_sum / weight, known  # Eq. 1: R_g = R_sb / S
 
 
 def select_pairs(ns: Namespace, state: RelationState, settings: Settings) -> tuple[Array, Array]:

@@ -119,5 +119,5 @@ def _phi(state: RelationState, settings: Settings, relation: npt.NDArray[Any]) -
         return np.vectorize(to_phi, otypes=[float])(relation)
     if settings.estimator == "counts":
         value, defined = apply_measure(NUMPY, "pearson", PairCounts(*state.relation_sum))
-        return np.where(defined, value, np.nan)
+        return np.where(defined > 0, value, np.nan)
     return np.full(relation.shape, np.nan)

@@ -43,7 +43,8 @@ class _Torch:
         return a.sum() if axis is None else a.sum(dim=axis, keepdim=keepdims)
 
     def cast(self, a: Tensor, /, *, like: Tensor) -> Tensor:
-        return a.to(like.dtype)
+        # On a CPU converting bytes is ten times faster than converting bools, which hold the same bytes.
+        return (a.view(torch.uint8) if a.dtype == torch.bool else a).to(like.dtype)
 
     def eye(self, *, like: Tensor) -> Tensor:
         return torch.eye(like.shape[0], dtype=torch.bool, device=like.device)
