@@ -27,19 +27,31 @@ def assert_state(case: Case, expected: Expected, holder: Any, precision: str = "
     tolerances.assert_close("relation", holder.relation, expected.relation, relation)
 
 
-def assert_loss_terms(case: Case, batch: Batch, expected: Expected, terms: Any, gradient: ArrayLike) -> None:
-    """Compare L, L_E, L_B and the gradient of L in float64."""
-    bounds = tolerances.bounds(case, batch, expected)
+def assert_loss_terms(
+    case: Case,
+    batch: Batch,
+    expected: Expected,
+    terms: Any,
+    gradient: ArrayLike,
+    bounds: tolerances.Bounds | None = None,
+) -> None:
+    """Compare L, L_E, L_B and the gradient of L; without `bounds`, in float64."""
+    bounds = tolerances.bounds(case, batch, expected) if bounds is None else bounds
     for name in ("total", "cross_entropy", "relation_loss"):
         tolerances.assert_close(name, getattr(terms, name), getattr(expected.terms, name), getattr(bounds, name))
     tolerances.assert_close("gradient", gradient, expected.terms.gradient, bounds.gradient)
 
 
 def assert_relation_loss(
-    case: Case, batch: Batch, expected: Expected, value: ArrayLike, gradient: ArrayLike | None
+    case: Case,
+    batch: Batch,
+    expected: Expected,
+    value: ArrayLike,
+    gradient: ArrayLike | None,
+    bounds: tolerances.Bounds | None = None,
 ) -> None:
-    """Compare L_B and, where given, its gradient in float64."""
-    bounds = tolerances.bounds(case, batch, expected)
+    """Compare L_B and, where given, its gradient; without `bounds`, in float64."""
+    bounds = tolerances.bounds(case, batch, expected) if bounds is None else bounds
     tolerances.assert_close("relation_loss", value, expected.relation_value, bounds.relation_loss)
     if gradient is not None:
         tolerances.assert_close("gradient", gradient, expected.relation_gradient, bounds.relation_gradient)

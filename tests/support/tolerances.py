@@ -6,7 +6,7 @@ Three rules:
 - In float64 an error may grow with the number of terms in the sum that a result is: (terms + `ROUNDINGS`) eps times
   the size of what is added up.
 - In a lower precision an error may be at most `PLAIN_ERROR_FACTOR` times that of plain framework code in that
-  precision, plus one such rounding band, plus `ROUNDINGS` eps sum(A + B) / normaliser, absolute: the closed form
+  precision, plus one rounding band, plus `PAIR_ROUNDINGS` eps sum(A + B) / normaliser, absolute: the closed form
   cancels where probabilities agree.
 """
 
@@ -27,6 +27,9 @@ ROUNDINGS = 16
 
 PLAIN_ERROR_FACTOR = 2
 """How many times the error of plain framework code in the same precision is allowed."""
+
+PAIR_ROUNDINGS = 4
+"""c in c eps sum(A + B) / normaliser: four products with the pair weights, each rounded once."""
 
 THRESHOLD_MARGIN = 1e-3
 """Strategies keep relations at least this far from thresholds; float32 errs by less for every case they draw."""
@@ -178,6 +181,12 @@ def table_condition(state: spec.SpecState) -> NDArray[np.float64]:
     return np.where(np.isfinite(smallest), n / np.where(np.isfinite(smallest), smallest, 1.0), 1.0)
 
 
+def rounding_band(terms: int, magnitude: ArrayLike, precision: str) -> NDArray[np.float64]:
+    """One rounding, and one more for each doubling of the number of terms: what any code in this precision may do."""
+    roundings = 1 + np.ceil(np.log2(max(terms, 1)))
+    return roundings * EPS[precision] * np.abs(np.asarray(magnitude, np.float64)) + SMALLEST[precision]
+
+
 def lower_precision(plain_error: ArrayLike, output_band: ArrayLike, pairs_band: ArrayLike) -> NDArray[np.float64]:
     """The bound for a precision below float64: the third rule.
 
@@ -187,3 +196,60 @@ def lower_precision(plain_error: ArrayLike, output_band: ArrayLike, pairs_band: 
         pairs_band: c eps sum(A + B) / normaliser.
     """
     return PLAIN_ERROR_FACTOR * np.abs(np.asarray(plain_error)) + np.asarray(output_band) + np.asarray(pairs_band)
+
+
+@dataclass(frozen=True)
+class Results:
+    """What some code gives for a batch, in float64."""
+
+    total: Any
+    cross_entropy: Any
+    relation_loss: Any
+    gradient: NDArray[np.float64]
+    relation_gradient: NDArray[np.float64]
+
+
+def lower_bounds(
+    case: Case, batch: Batch, expected: Expected, plain: Results, *, computed: str, returned: str
+) -> Bounds:
+    """The bounds of a batch's results below float64.
+
+    Args:
+        case: what was run.
+        batch: with the logits that were given, in float64.
+        expected: the specification for them.
+        plain: plain framework code for them, in the precision `computed`.
+        computed: the precision of the loss.
+        returned: the precision of the gradient.
+    """
+    size = sizes(case, batch, expected.codes)
+    terms = case.num_labels if case.reduction == "none" else case.num_labels * max(batch.size, 1)
+
+    def reduced(per_sample: NDArray[np.float64]) -> Any:
+        weighted = size.weight * per_sample
+        return weighted if case.reduction == "none" else weighted.sum()
+
+    def value(name: str, exact: Any, entropy: float, pairs: float) -> Any:
+        return lower_precision(
+            np.asarray(getattr(plain, name)) - np.asarray(exact),
+            rounding_band(terms, reduced(entropy * size.entropy), computed),
+            PAIR_ROUNDINGS * EPS[computed] * reduced(pairs * size.pairs),
+        )
+
+    def slope(name: str, exact: NDArray[np.float64], entropy: float, pairs: float) -> NDArray[np.float64]:
+        weight = size.weight[:, None]
+        band = rounding_band(1, weight * entropy * size.entropy_slope, computed)
+        return lower_precision(
+            getattr(plain, name) - exact,
+            band + rounding_band(1, exact, returned),
+            PAIR_ROUNDINGS * EPS[computed] * weight * pairs * size.pairs_slope,
+        )
+
+    exact = expected.terms
+    return Bounds(
+        total=value("total", exact.total, 1.0, case.alpha),
+        cross_entropy=value("cross_entropy", exact.cross_entropy, 1.0, 0.0),
+        relation_loss=value("relation_loss", expected.relation_value, 0.0, 1.0),
+        gradient=slope("gradient", exact.gradient, 1.0, case.alpha),
+        relation_gradient=slope("relation_gradient", expected.relation_gradient, 0.0, 1.0),
+    )
