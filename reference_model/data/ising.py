@@ -4,8 +4,8 @@ The model gives a row of labels x in {0, 1}^M the probability
 
     P(x) proportional to exp( sum_i bias_i x_i + sum_{i<j} coupling_ij x_i x_j )
 
-so that, given all others, label i is 1 with probability sigmoid(bias_i + sum_j coupling_ij x_j). It keeps what a Gaussian
-copula loses: labels that exclude each other, such as two colours of hair.
+so that, given all others, label i is 1 with probability sigmoid(bias_i + sum_j coupling_ij x_j). It keeps what a
+Gaussian copula loses: labels that exclude each other, such as two colours of hair.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ def load_ising() -> IsingModel:
 def sample_labels(n: int, seed: int, *, sweeps: int = 30, model: IsingModel | None = None) -> npt.NDArray[np.uint8]:
     """Draw rows of labels by Gibbs sampling, all rows side by side.
 
-    Each row starts from independent labels at the model's rates, and every sweep draws each label anew given the others.
-    Over CelebA's labels, 20 sweeps bring every rate within about 0.013 and every correlation within about 0.05.
+    Each row starts from independent labels at the model's rates, and every sweep draws each label anew given the
+    others. 20 sweeps bring every rate of CelebA's labels within about 0.013 and every correlation within about 0.05.
 
     Args:
         n: Number of rows.

@@ -1,0 +1,188 @@
+"""Writing synthetic faces in CelebA's own layout."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import multiprocessing
+import os
+import secrets
+import shutil
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from reference_model.attributes import CELEBA_ATTRIBUTES
+from reference_model.data.errors import DataError
+from reference_model.data.synthetic.plan import Parameters, Plan, make_plan
+from reference_model.data.synthetic.render import render_face
+from reference_model.data.synthetic.scene import make_person, make_scene
+
+MARKER = "synthetic_faces.json"
+"""Written last: a folder with this file holds a finished set, drawn with the parameters in it."""
+
+_JPEG_QUALITY = 92
+# A new process takes as long to start as a hundred faces take to draw.
+_FACES_A_PROCESS = 200
+_CHUNK = 50
+
+
+def write_synthetic_faces(
+    root: Path,
+    *,
+    num_train: int,
+    num_valid: int,
+    num_test: int,
+    seed: int = 0,
+    strength: float = 1.0,
+    label_noise: float = 0.0,
+    pictures_per_person: int = 8,
+    workers: int | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Draw faces and write them as CelebA is laid out, so that `read_celeba` reads them.
+
+    The folder gets ``img_align_celeba/000001.jpg`` and so on (178 x 218), ``list_attr_celeba.txt``,
+    ``list_eval_partition.txt``, ``identity_CelebA.txt`` and a marker with the parameters. It appears under its name
+    only when it is complete; where it is there already with the same parameters, nothing is done. The files do not
+    depend on the number of workers.
+
+    Args:
+        root: The folder to write.
+        num_train: Pictures in the training partition.
+        num_valid: Pictures in the validation partition; no person is in two partitions.
+        num_test: Pictures in the test partition.
+        seed: Seed of labels, people and scenes.
+        strength: How visible the attributes are, in [0, 1]; at 0 the pictures tell nothing about the labels.
+        label_noise: Probability that a written label is the wrong one, in [0, 0.5].
+        pictures_per_person: Largest number of pictures of one person.
+        workers: Processes that draw; by default one a processor, fewer for small sets. More than one needs the usual
+            ``if __name__ == "__main__":`` in the calling script.
+        overwrite: Replace a finished set that was drawn with other parameters.
+
+    Returns:
+        ``root``.
+
+    Raises:
+        ValueError: If a parameter is out of range.
+        DataError: If ``root`` holds a set with other parameters and ``overwrite`` is False, or holds anything else.
+    """
+    root = Path(root)
+    parameters = Parameters(num_train, num_valid, num_test, seed, strength, label_noise, pictures_per_person)
+    if _is_finished(root, parameters, overwrite=overwrite):
+        return root
+    root.parent.mkdir(parents=True, exist_ok=True)
+    partial = root.with_name(f".{root.name}.partial-{secrets.token_hex(4)}")
+    try:
+        _write(partial, parameters, workers)
+        _move(partial, root, parameters)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return root
+
+
+def _is_finished(root: Path, parameters: Parameters, *, overwrite: bool = False) -> bool:
+    """Return whether the wanted set is there, False if it may be written; raise if something else is in the way."""
+    if not root.exists() or (root.is_dir() and not any(root.iterdir())):
+        return False
+    try:
+        found: Any = json.loads((root / MARKER).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise DataError(
+            f"{root} exists and is not a finished set of synthetic faces (it has no readable {MARKER}): "
+            "name another folder, or delete this one"
+        ) from None
+    wanted = parameters.as_marker()
+    if found == wanted:
+        return True
+    if overwrite:
+        return False
+    found = found if isinstance(found, dict) else {}
+    different = [
+        f"{name} {found.get(name)!r} instead of {wanted.get(name)!r}"
+        for name in sorted(set(found) | set(wanted))
+        if found.get(name) != wanted.get(name)
+    ]
+    raise DataError(
+        f"{root} holds synthetic faces drawn with {', '.join(different)}: name another folder, or overwrite it"
+    )
+
+
+def _move(partial: Path, root: Path, parameters: Parameters) -> None:
+    """Give the finished set its name, in place of an older one; another process may have been faster."""
+    old = root.with_name(f".{root.name}.old-{secrets.token_hex(4)}")
+    with contextlib.suppress(FileNotFoundError):
+        root.rename(old)
+    try:
+        partial.rename(root)
+    except OSError:
+        if not _is_finished(root, parameters):
+            raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _write(folder: Path, parameters: Parameters, workers: int | None) -> None:
+    images = folder / "img_align_celeba"
+    images.mkdir(parents=True)
+    plan = make_plan(parameters)
+    _draw_all(images, parameters, plan, workers)
+    files = [_file_name(row) for row in range(parameters.total)]
+    _write_lists(folder, files, plan)
+    (folder / MARKER).write_text(json.dumps(parameters.as_marker(), indent=2) + "\n", encoding="utf-8")
+
+
+def _file_name(row: int) -> str:
+    return f"{row + 1:06d}.jpg"
+
+
+def _draw_all(images: Path, parameters: Parameters, plan: Plan, workers: int | None) -> None:
+    most = max(1, parameters.total // _FACES_A_PROCESS)
+    workers = min(os.cpu_count() or 1, most) if workers is None else workers
+    starts = range(0, parameters.total, _CHUNK)
+    tasks = [
+        (images, parameters, start, plan.drawn[start : start + _CHUNK], plan.person[start : start + _CHUNK])
+        for start in starts
+    ]
+    if workers <= 1:
+        for task in tasks:
+            _draw_some(*task)
+        return
+    # Forking a process that runs threads, as training does, is not safe.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        for future in [pool.submit(_draw_some, *task) for task in tasks]:
+            future.result()
+
+
+def _draw_some(
+    images: Path,
+    parameters: Parameters,
+    start: int,
+    labels: npt.NDArray[np.uint8],
+    people: npt.NDArray[np.int64],
+) -> None:
+    for row, (values, number) in enumerate(zip(labels.astype(bool).tolist(), people.tolist(), strict=True), start):
+        person, scene = make_person(parameters.seed, number), make_scene(parameters.seed, row)
+        shown = dict(zip(CELEBA_ATTRIBUTES, values, strict=True))
+        picture = render_face(person, scene, shown, strength=parameters.strength)
+        picture.save(images / _file_name(row), "JPEG", quality=_JPEG_QUALITY)
+
+
+def _write_lists(folder: Path, files: list[str], plan: Plan) -> None:
+    """Write the three lists as CelebA's are: a trailing space after the names, padded numbers, CR LF for identities."""
+    signed = (2 * plan.written.astype(np.int64) - 1).tolist()
+    rows = [
+        f"{name} " + " ".join(f"{value:2d}" for value in values) for name, values in zip(files, signed, strict=True)
+    ]
+    attributes = [str(len(files)), " ".join(CELEBA_ATTRIBUTES) + " ", *rows]
+    partition = [f"{name} {split}" for name, split in zip(files, plan.split.tolist(), strict=True)]
+    identity = [f"{name} {person}" for name, person in zip(files, plan.person.tolist(), strict=True)]
+    for name, lines, end in (
+        ("list_attr_celeba.txt", attributes, "\n"),
+        ("list_eval_partition.txt", partition, "\n"),
+        ("identity_CelebA.txt", identity, "\r\n"),
+    ):
+        (folder / name).write_bytes((end.join(lines) + end).encode())
