@@ -60,18 +60,18 @@ def pair_laplacians(
     if normalization == "active_pairs":
         active = ns.sum(a) + ns.sum(b)
         scale = 0.5 / ns.where(active > 0, active, 1.0)
-    negative_laplacian = _laplacian(ns, b)
+    diagonal = ns.cast(ns.eye(like=a), like=a)
+    negative_laplacian = _laplacian(ns, b, diagonal)
     return PairLaplacians(
-        mixed=_laplacian(ns, a) - (negative_laplacian + negative_laplacian),
+        mixed=_laplacian(ns, a, diagonal) - (negative_laplacian + negative_laplacian),
         negative=negative_laplacian,
         negative_total=ns.sum(b),
         scale=scale,
     )
 
 
-def _laplacian(ns: Namespace, weights: Array) -> Array:
+def _laplacian(ns: Namespace, weights: Array, diagonal: Array) -> Array:
     """diag(W 1) - W."""
-    diagonal = ns.cast(ns.eye(like=weights), like=weights)
     return diagonal * ns.sum(weights, axis=0, keepdims=True) - weights
 
 
@@ -83,7 +83,7 @@ class Terms(NamedTuple):
     Attributes:
         elementwise: (batch, num_labels).
         scale: a number or a scalar array.
-        constant: a number or a scalar array, the same for every sample.
+        constant: a scalar array, the same for every sample; None for 0.
         gradient: `gradient_scale` times this is the gradient of every sample's loss with respect to its logits,
             (batch, num_labels); None where it was not asked for.
         gradient_scale: a number or a scalar array.
@@ -91,7 +91,7 @@ class Terms(NamedTuple):
 
     elementwise: Array
     scale: Array | float
-    constant: Array | float
+    constant: Array | None
     gradient: Array
     gradient_scale: Array | float
 
@@ -167,7 +167,7 @@ def cross_entropy_terms(
     if observed is not None:
         value = ns.where(observed, value, 0.0)
         slope = None if slope is None else ns.where(observed, slope, 0.0)
-    return Terms(value, 1.0, 0.0, slope, 1.0)
+    return Terms(value, 1.0, None, slope, 1.0)
 
 
 def reduce_terms(ns: Namespace, terms: Terms, sample_weight: Array | None, *, reduction: str, rows: int) -> Array:
@@ -184,13 +184,17 @@ def reduce_terms(ns: Namespace, terms: Terms, sample_weight: Array | None, *, re
         A scalar array, or (batch,) with `"none"`.
     """
     if reduction == "none":
-        value = ns.sum(terms.elementwise, axis=1, keepdims=True) * terms.scale + terms.constant
+        value = ns.sum(terms.elementwise, axis=1, keepdims=True) * terms.scale
+        if terms.constant is not None:
+            value = value + terms.constant
         return ns.sum(value if sample_weight is None else value * sample_weight, axis=1)
     share = _share(reduction, rows)
-    if sample_weight is None:
-        return ns.sum(terms.elementwise) * (terms.scale * share) + terms.constant * (rows * share)
-    weighted = ns.sum(terms.elementwise * sample_weight) * (terms.scale * share)
-    return weighted + ns.sum(sample_weight) * (terms.constant * share)
+    weighted = terms.elementwise if sample_weight is None else terms.elementwise * sample_weight
+    value = ns.sum(weighted) * (terms.scale * share)
+    if terms.constant is None:
+        return value
+    weight = rows if sample_weight is None else ns.sum(sample_weight)
+    return value + terms.constant * (weight * share)
 
 
 def reduce_gradient(

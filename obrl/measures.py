@@ -50,7 +50,7 @@ def _pearson(table: FourfoldTable) -> Fraction:
 
 def _unit_pearson(table: FourfoldTable) -> Fraction:
     difference, spread = _pearson(table)
-    return difference + spread, spread * 2  # (1 + phi) / 2
+    return difference + spread, spread + spread  # (1 + phi) / 2
 
 
 def _matching(table: FourfoldTable) -> Fraction:

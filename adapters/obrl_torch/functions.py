@@ -5,6 +5,7 @@ Second derivatives, and those with respect to weights, come from differentiating
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -74,31 +75,24 @@ class _OnePass(torch.autograd.Function):
     """Terms whose gradients are computed with them."""
 
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, dtype: torch.dtype, gradient: str, *flat: Any) -> tuple[Tensor, ...]:
-        problem = _unflatten(flat)
+    def forward(ctx: Any, logits: Tensor, problem: Problem, dtype: torch.dtype, gradient: str) -> tuple[Tensor, ...]:
         terms, gradients = evaluate(logits.to(dtype), problem, gradient)
-        tensors = [value for value in flat if isinstance(value, Tensor)]
-        ctx.save_for_backward(logits, *gradients, *tensors)
-        ctx.places = [isinstance(value, Tensor) for value in flat]
-        ctx.constants = [value for value in flat if not isinstance(value, Tensor)]
-        ctx.dtype, ctx.gradient = dtype, gradient
+        ctx.save_for_backward(logits, *gradients)
+        ctx.problem, ctx.dtype, ctx.gradient = problem, dtype, gradient
         ctx.set_materialize_grads(False)
         return terms
 
     @staticmethod
-    def backward(ctx: Any, *upstream: Tensor | None) -> tuple[Tensor | None, ...]:
-        count = 2 if ctx.gradient == "parts" else 1
-        logits, saved, tensors = ctx.saved_tensors[0], ctx.saved_tensors[1 : 1 + count], ctx.saved_tensors[1 + count :]
-        problem = _unflatten(_interleave(ctx.places, tensors, ctx.constants))
+    def backward(ctx: Any, *upstream: Tensor | None) -> tuple[Tensor | None, None, None, None]:
+        logits, *gradients = ctx.saved_tensors
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A graph of the gradient is asked for: its formula, differentiable, in place of its value.
-            saved = evaluate(logits.to(ctx.dtype), problem, ctx.gradient)[1]
-        gradient = _scale(saved, upstream, problem)
-        rest = (None,) * (2 + len(ctx.places))
-        return (None if gradient is None else gradient.to(logits.dtype), *rest)
+            gradients = list(evaluate(logits.to(ctx.dtype), ctx.problem, ctx.gradient)[1])
+        gradient = _scale(gradients, upstream, ctx.problem)
+        return (None if gradient is None else gradient.to(logits.dtype)), None, None, None
 
 
-def _scale(gradients: tuple[Tensor, ...], upstream: tuple[Tensor | None, ...], problem: Problem) -> Tensor | None:
+def _scale(gradients: Sequence[Tensor], upstream: tuple[Tensor | None, ...], problem: Problem) -> Tensor | None:
     """The chain rule: each gradient times what arrives for its term."""
     if len(gradients) == 1:
         return _product(gradients[0], upstream[0], problem)
@@ -118,22 +112,6 @@ def _add(a: Tensor | None, b: Tensor | None) -> Tensor | None:
     if a is None or b is None:
         return b if a is None else a
     return a + b
-
-
-def _unflatten(flat: Any) -> Problem:
-    targets, observed, sample_weight, pos_weight, mixed, negative, negative_total, scale, *settings = flat
-    pairs = PairLaplacians(mixed, negative, negative_total, scale)
-    return Problem(targets, observed, sample_weight, pos_weight, pairs, *settings)
-
-
-def _flatten(problem: Problem) -> tuple[Any, ...]:
-    """Each tensor as an argument of its own, as autograd wants them."""
-    return (*problem[:4], *problem.pairs, *problem[5:])
-
-
-def _interleave(places: list[bool], tensors: tuple[Tensor, ...], constants: list[Any]) -> list[Any]:
-    tensors_left, constants_left = iter(tensors), iter(constants)
-    return [next(tensors_left) if is_tensor else next(constants_left) for is_tensor in places]
 
 
 def differentiable_terms(
@@ -156,5 +134,5 @@ def differentiable_terms(
     if not logits.requires_grad:
         return evaluate(logits.to(dtype), problem, "none")[0]
     gradient = "parts" if parts and problem.targets is not None else "total"
-    result: tuple[Tensor, ...] = _OnePass.apply(logits, dtype, gradient, *_flatten(problem))
+    result: tuple[Tensor, ...] = _OnePass.apply(logits, problem, dtype, gradient)
     return result
