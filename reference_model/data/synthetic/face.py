@@ -165,8 +165,8 @@ class Face:
         above = np.clip((widest - along) / widest, 0.0, 1.0)
         below = np.clip((along - widest) / (1 - widest), 0.0, 1.0)
         # The lower half is |x|^k + |y|^k = 1 with a larger k for squarer jaws.
-        k = 2.5 + 0.9 * self.traits.present("Male") - 0.75 * oval
-        jaw = (1 - below**k) ** (1 / 2.1) * (1 - 0.16 * oval * below)
-        cheeks = 11 * self.traits.present("Chubby") * np.sin(math.pi * below) * (below < 1)
+        k = 2.9 + 0.9 * self.traits.present("Male") - 1.1 * oval
+        jaw = (1 - below**k) ** (1 / 2.1) * (1 - 0.24 * oval * below)
+        cheeks = 14 * self.traits.present("Chubby") * np.sin(math.pi * below) * (below < 1)
         width = self.half_width * np.where(along < widest, np.sqrt(1 - above**2.2), jaw) + cheeks
         return np.where((along < 0) | (along > 1), 0.0, width)

@@ -26,7 +26,7 @@ def _crown(face: Face, margin: float) -> Points:
 
 def _side(face: Face, low: float, outwards: float) -> Points:
     """Return the outer edge of the right side's hair, downwards from the temple to ``low``."""
-    y = np.linspace(94, low, 14)
+    y = np.linspace(94, low, 26)
     wave = 6 * face.traits.present("Wavy_Hair") * np.sin((y - 94) / 22 * 2 * math.pi)
     flare = outwards * np.sin(math.pi / 2 * (y - 94) / (low - 94))
     return np.stack([face.x + face.half_width + 9 + flare + wave, y], axis=1)
@@ -60,7 +60,7 @@ def _draw_side_strands(canvas: Canvas, face: Face, low: float) -> None:
                 ends = np.array([(face.x + side * (reach + offset), 92), (face.x + side * (reach + offset), low - 3)])
                 canvas.stroke(ends, 2.8, shine, 0.85 * cover * straight)
         if wavy:
-            y = np.linspace(96, low - 3, 12)
+            y = np.linspace(96, low - 3, 24)
             x = face.x + side * (reach + 4 + 6 * np.sin((y - 94) / 22 * 2 * math.pi))
             canvas.stroke(np.stack([x, y], axis=1), 3.4, shine, 0.85 * cover * wavy)
 

@@ -38,10 +38,10 @@ def draw_mouth(canvas: Canvas, face: Face) -> None:
     """Draw the lips: thick or thin, painted or not, smiling or not, open or closed."""
     x, y, traits = face.inner_x, face.mouth_y, face.traits
     smile, full, ajar = (traits.present(name) for name in ("Smiling", "Big_Lips", "Mouth_Slightly_Open"))
-    natural = mix(shade(face.skin, 0.72), (176, 88, 88), 0.45)
+    natural = mix(shade(face.skin, 0.72), (168, 72, 76), 0.6)
     colour = mix(natural, (206, 12, 44), traits.present("Wearing_Lipstick"))
     half = 14 + 1.2 * face.person.mouth_width + 5.5 * smile
-    thick, gap = 3.2 + 3.3 * full, 8.0 * ajar
+    thick, gap = 3.2 + 3.9 * full, 8.0 * ajar
     corner = y - 6.5 * smile + 1.5 * traits.absent("Smiling")
     dip = 2.4 * smile
     left, right = (x - half, corner), (x + half, corner)
@@ -82,7 +82,8 @@ def draw_beard(canvas: Canvas, face: Face) -> None:
     stubble = traits.present("5_o_Clock_Shadow")
     if stubble:
         upper = curve([(face.x + face.half_width, 126), (x, 118), (face.x - face.half_width, 126)], 8)
-        canvas.polygon(np.concatenate([_jaw(face, 126, 1.0), upper]), (58, 66, 84), 0.45 * stubble)
+        shadow = mix(shade(face.skin, 0.42), (46, 54, 72), 0.4)
+        canvas.polygon(np.concatenate([_jaw(face, 126, 1.0), upper]), shadow, 0.5 * stubble)
     full = traits.absent("No_Beard")
     if full:
         canvas.polygon(np.concatenate([_jaw(face, 124, -1.0), _jaw(face, 124, 9.0)[::-1]]), beard, 0.85 * full)
