@@ -27,6 +27,8 @@ from obrl.relation import FloatArray, OnlineBatchRelation, starting_relation, up
 from obrl.settings import Settings
 from obrl.storage import save_relation
 
+IMPLEMENTATIONS = ("auto", "plain")
+
 
 class Batch(NamedTuple):
     """A checked batch in float64."""
@@ -50,10 +52,12 @@ class RelationCriterion:
         label_names: Sequence[str] | None,
         relation: Any,
         freeze: bool,
+        impl: str,
     ) -> None:
         self.num_labels = check_num_labels(num_labels)
         self.settings = settings
         check_choice("reduction", reduction, REDUCTIONS)
+        check_choice("impl", impl, IMPLEMENTATIONS)
         self.reduction = reduction
         self.freeze = bool(freeze)
         names = check_label_names(label_names, self.num_labels)

@@ -81,8 +81,7 @@ def _check_shape(name: str, meta: Metadata, shape: tuple[int, ...], words: str) 
     if len(meta.shape) != len(shape):
         raise ValueError(f"{name} must have shape {words}, got {len(meta.shape)} dimensions: {_shape(meta)}")
     if any(have != want for have, want in zip(meta.shape, shape, strict=True)):
-        expected = "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
-        raise ValueError(f"{name} must have shape {words} = {expected}, got {_shape(meta)}")
+        raise ValueError(f"{name} must have shape {words} = {tuple(shape)}, got {_shape(meta)}")
 
 
 def _check_columns(name: str, meta: Metadata, num_labels: int | None) -> None:
@@ -92,7 +91,7 @@ def _check_columns(name: str, meta: Metadata, num_labels: int | None) -> None:
 
 
 def _shape(meta: Metadata) -> str:
-    return str(tuple(meta.shape))
+    return f"{tuple(meta.shape)}"
 
 
 def _check_kind(name: str, meta: Metadata, kinds: tuple[str, ...], words: str) -> None:

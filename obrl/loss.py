@@ -45,6 +45,7 @@ class OBRLoss(RelationCriterion):
         label_names: one distinct name a label, for `pairs`.
         relation: where to start: an OnlineBatchRelation, its .npz, or a (num_labels, num_labels) matrix.
         freeze: never update the relation.
+        impl: `"auto"` or `"plain"`, which are one here; other frameworks have more.
 
     Raises:
         TypeError, ValueError: an argument of another type, shape or range.
@@ -83,6 +84,7 @@ class OBRLoss(RelationCriterion):
         label_names: Sequence[str] | None = None,
         relation: Any = None,
         freeze: bool = False,
+        impl: str = "auto",
     ) -> None:
         settings = Settings(
             decay=decay,
@@ -100,6 +102,7 @@ class OBRLoss(RelationCriterion):
             label_names=label_names,
             relation=relation,
             freeze=freeze,
+            impl=impl,
         )
         self.pos_weight: FloatArray | None = None
         if pos_weight is not None:
@@ -214,6 +217,7 @@ class RelationLoss(RelationCriterion):
         label_names: Sequence[str] | None = None,
         relation: Any = None,
         freeze: bool = False,
+        impl: str = "auto",
     ) -> None:
         settings = Settings(
             decay=decay,
@@ -230,6 +234,7 @@ class RelationLoss(RelationCriterion):
             label_names=label_names,
             relation=relation,
             freeze=freeze,
+            impl=impl,
         )
 
     def __call__(

@@ -239,6 +239,10 @@ class OnlineBatchRelation(RelationModule):
             validate=self.validate,
         )
 
+    def pairs(self, *, positive_threshold: float = 0.8, negative_threshold: float = 0.2) -> Pairs:
+        """The active pairs under these thresholds; printing them gives a table, or says that there is none."""
+        return self.to_numpy().pairs(positive_threshold=positive_threshold, negative_threshold=negative_threshold)
+
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
         """Read what any framework's `save` wrote, with the settings it was made under."""
