@@ -1,0 +1,262 @@
+"""The command line and the files of settings: presets, then ``--config``, then flags; the later one wins."""
+
+from __future__ import annotations
+
+import difflib
+from argparse import ArgumentError
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from jsonargparse import ArgumentParser, get_loader
+
+from reference_model.config import RunConfig
+from reference_model.runs import RunError, RunFolder
+
+PRESETS = ("demo", "small", "paper")
+# What a resumed run may say differently: where things are, and what the console shows.
+FREE_ON_RESUME = ("root", "out", "train.progress", "train.checkpoint_every")
+DESCRIPTION = """Train the paper's facial attribute model, with cross-entropy alone or with the joint loss of obrl.
+Without arguments it draws synthetic faces and compares both losses on them (the demo preset)."""
+
+
+class SettingsError(ValueError):
+    """The settings cannot be used; the message is meant for the user."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a command line asks for.
+
+    Args:
+        config: The settings.
+        resume: The run to go on with, or None.
+        overwrite: Whether a run that is there may be replaced.
+    """
+
+    config: RunConfig
+    resume: Path | None
+    overwrite: bool
+
+
+def make_parser() -> ArgumentParser:
+    """Return the parser of ``python -m reference_model.train``."""
+    parser = ArgumentParser(
+        prog="python -m reference_model.train",
+        description=DESCRIPTION,
+        exit_on_error=False,
+        allow_abbrev=False,
+        default_env=False,
+    )
+    parser.add_argument("--config", action="config", help="A YAML file of settings; flags win over it.")
+    parser.add_class_arguments(RunConfig, None, fail_untyped=True)
+    parser.add_argument(
+        "--resume",
+        nargs="?",
+        const="",
+        default=None,
+        metavar="RUN",
+        help="Go on with an interrupted run: its folder, or nothing to take the folder of --out.",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="Replace the run that the folder of --out holds.")
+    return parser
+
+
+def parse_command(arguments: Sequence[str]) -> Request:
+    """Parse a command line.
+
+    Args:
+        arguments: The arguments after the program's name.
+
+    Returns:
+        The settings and what to do with the run folder.
+
+    Raises:
+        SettingsError: If a setting is unknown, ill-typed or out of range, or contradicts the run to resume.
+    """
+    parser = make_parser()
+    given = _given_keys(parser, arguments)
+    try:
+        resume = _resume_folder(parser, arguments)
+        if resume is not None:
+            return Request(_resumed_config(parser, arguments, resume), resume, overwrite=False)
+        preset = _choose_preset(given)
+        parser.set_defaults(_flatten(_typed(parser, _read_yaml(_preset_path(preset)))) | {"preset": preset})
+        parsed = parser.parse_args(list(arguments))
+        return Request(build_config(parsed.as_dict()), None, overwrite=bool(parsed.overwrite))
+    except (ArgumentError, TypeError) as error:
+        raise SettingsError(str(error)) from None
+    except RunError as error:
+        raise SettingsError(str(error)) from None
+
+
+def build_config(content: Mapping[str, Any]) -> RunConfig:
+    """Build the typed settings from nested plain values.
+
+    Raises:
+        SettingsError: If a value is out of range.
+    """
+    known = {field.name for field in fields(RunConfig)}
+    try:
+        config: RunConfig = _build(RunConfig, {key: value for key, value in content.items() if key in known})
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+    return config
+
+
+def dump_config(config: RunConfig) -> str:
+    """Return the settings as YAML, in a form that ``--config`` reads."""
+    parser = make_parser()
+    content = _plain(asdict(config))
+    text: str = parser.dump(parser.parse_object(content), skip_validation=True)
+    lines = [line for line in text.splitlines() if not line.startswith(("resume:", "overwrite:", "config:"))]
+    return "\n".join(lines) + "\n"
+
+
+def load_config(path: Path) -> RunConfig:
+    """Read the settings of a run.
+
+    Raises:
+        SettingsError: If the file is missing or holds an unknown or ill-typed setting.
+    """
+    parser = make_parser()
+    content = _read_yaml(path)
+    _check_known(_flatten(content), _known_keys(parser), prefix="", origin=f" in {path}")
+    return build_config(_typed(parser, content))
+
+
+def _typed(parser: ArgumentParser, content: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        parsed: dict[str, Any] = parser.parse_object(dict(content)).as_dict()
+    except (ArgumentError, TypeError) as error:
+        raise SettingsError(str(error)) from None
+    return {key: value for key, value in parsed.items() if key not in ("config", "resume", "overwrite")}
+
+
+def _resume_folder(parser: ArgumentParser, arguments: Sequence[str]) -> Path | None:
+    if not any(argument == "--resume" or argument.startswith("--resume=") for argument in arguments):
+        return None
+    # The settings are parsed later, on top of the run's own; only these two matter here.
+    chosen = make_parser().parse_args([*_without_print(arguments)])
+    named = Path(chosen.resume) if chosen.resume else None
+    if named and chosen.out and named.resolve() != Path(chosen.out).resolve():
+        raise SettingsError(f"--resume {named} and --out {chosen.out} name different runs; give one of them")
+    folder = named or (Path(chosen.out) if chosen.out else None)
+    if folder is None:
+        raise SettingsError("--resume needs the run's folder: --resume RUN, or --out RUN --resume")
+    if chosen.overwrite:
+        raise SettingsError("--resume goes on with a run and --overwrite deletes it; give one of them")
+    if not RunFolder(folder).is_run():
+        raise SettingsError(f"{folder} holds no run to resume")
+    return folder
+
+
+def _without_print(arguments: Sequence[str]) -> list[str]:
+    return [argument for argument in arguments if argument.split("=")[0] != "--print_config"]
+
+
+def _resumed_config(parser: ArgumentParser, arguments: Sequence[str], folder: Path) -> RunConfig:
+    stored = load_config(RunFolder(folder).config)
+    parser.set_defaults(_flatten(asdict(stored)))
+    wanted = build_config(parser.parse_args(list(arguments)).as_dict() | {"out": folder})
+    before, after = _flatten(_plain(asdict(stored))), _flatten(_plain(asdict(wanted)))
+    changed = [key for key in before if before[key] != after[key] and key not in FREE_ON_RESUME]
+    if changed:
+        listed = "; ".join(f"{key} is {before[key]!r} there and {after[key]!r} here" for key in changed)
+        raise SettingsError(
+            f"the run in {folder} was started with other settings: {listed}. Leave them out, or start a new run"
+        )
+    return wanted
+
+
+def _given_keys(parser: ArgumentParser, arguments: Sequence[str]) -> dict[str, Any]:
+    """Check every key that flags and config files name; return those that choose the preset."""
+    known = _known_keys(parser)
+    given: dict[str, Any] = {}
+    from_files: dict[str, Any] = {}
+    for place, argument in enumerate(arguments):
+        if not argument.startswith("--") or argument == "--":
+            continue
+        key, has_value, value = argument[2:].partition("=")
+        _check_known([key], known, prefix="--", origin="")
+        if not has_value:
+            value = arguments[place + 1] if place + 1 < len(arguments) else ""
+        if key == "config":
+            content = _flatten(_read_yaml(Path(value)))
+            _check_known(content, known, prefix="", origin=f" in {value}")
+            from_files |= content
+        given[key] = value
+    return from_files | given
+
+
+def _known_keys(parser: ArgumentParser) -> set[str]:
+    actions = parser._actions
+    return {option[2:] for action in actions for option in action.option_strings if option.startswith("--")}
+
+
+def _check_known(keys: Iterable[str], known: set[str], *, prefix: str, origin: str) -> None:
+    for key in keys:
+        if key in known:
+            continue
+        alike = sorted(name for name in known if name.rsplit(".", 1)[-1] == key.rsplit(".", 1)[-1])
+        alike += difflib.get_close_matches(key, sorted(known), n=3, cutoff=0.6)
+        hint = ""
+        if alike:
+            hint = "; did you mean " + " or ".join(f"{prefix}{name}" for name in dict.fromkeys(alike)) + "?"
+        raise SettingsError(f"unknown setting {prefix}{key}{origin}{hint}")
+
+
+def _choose_preset(given: Mapping[str, Any]) -> str:
+    preset = given.get("preset")
+    if preset is None:
+        return "small" if given.get("data") == "celeba" else "demo"
+    if preset not in PRESETS:
+        alike = difflib.get_close_matches(str(preset), PRESETS, n=1)
+        hint = f"; did you mean {alike[0]}?" if alike else ""
+        raise SettingsError(f"unknown preset {preset!r}; the presets are {', '.join(PRESETS)}{hint}")
+    return str(preset)
+
+
+def _preset_path(name: str) -> Path:
+    return Path(str(files("reference_model") / "presets" / f"{name}.yaml"))
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        content = get_loader("yaml")(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"cannot read the settings in {path}: {error.strerror}") from None
+    except Exception as error:  # the loader's own error types are not part of its interface
+        raise SettingsError(f"{path} is not valid YAML: {error}") from None
+    if not isinstance(content, dict):
+        raise SettingsError(f"{path} must hold settings as key: value; got {type(content).__name__}")
+    return content
+
+
+def _flatten(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in content.items():
+        name = f"{prefix}{key}"
+        flat |= _flatten(value, f"{name}.") if isinstance(value, Mapping) else {name: value}
+    return flat
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def _build(kind: Any, content: Mapping[str, Any]) -> Any:
+    hints = get_type_hints(kind)
+    arguments = {}
+    for key, value in content.items():
+        if is_dataclass(hints[key]):
+            arguments[key] = _build(hints[key], dict(value))
+        else:
+            arguments[key] = tuple(value) if isinstance(value, list) else value
+    return kind(**arguments)

@@ -1,0 +1,65 @@
+"""Cross-entropy alone beside the joint loss, group by group."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from reference_model.config import LossKind
+from reference_model.report import groups_below_majority
+
+LOSSES: tuple[LossKind, ...] = ("ce", "obrl")
+TITLES = {"ce": "cross-entropy", "obrl": "joint loss"}
+
+
+def compare_reports(reports: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what ``comparison.json`` holds.
+
+    Args:
+        reports: The report of each loss, by its name in ``LOSSES``.
+
+    Returns:
+        Accuracies a group and over all attributes, of the majority class and of each loss, and the groups that are
+        not above the majority class.
+    """
+    groups = {
+        name: {
+            "labels": len(group["attributes"]),
+            "majority_accuracy": group["majority_accuracy"],
+            **{loss: reports[loss]["groups"][name]["accuracy"] for loss in LOSSES},
+        }
+        for name, group in reports["ce"]["groups"].items()
+    }
+    return {
+        "data": reports["ce"]["data"],
+        "split": reports["ce"]["split"],
+        "samples": reports["ce"]["samples"],
+        "groups": groups,
+        "all": {
+            "labels": len(reports["ce"]["attributes"]),
+            "majority_accuracy": reports["ce"]["mean_majority_accuracy"],
+            **{loss: reports[loss]["mean_accuracy"] for loss in LOSSES},
+        },
+        "below_majority": {loss: groups_below_majority(reports[loss]) for loss in LOSSES},
+        "relation": reports["obrl"]["relation"]["statement"],
+    }
+
+
+def format_comparison(comparison: Mapping[str, Any]) -> str:
+    """Return the comparison as a table for the console."""
+    lines = [
+        f"Accuracy on the {comparison['split']} partition ({comparison['samples']} pictures)",
+        f"{'group':10} {'labels':>6} {'majority':>9} {TITLES['ce']:>14} {TITLES['obrl']:>11} {'difference':>11}",
+    ]
+    for name, row in [*comparison["groups"].items(), ("all", comparison["all"])]:
+        difference = 100 * (row["obrl"] - row["ce"])
+        lines.append(
+            f"{name:10} {row['labels']:6d} {row['majority_accuracy']:9.2%} {row['ce']:14.2%} {row['obrl']:11.2%} "
+            f"{difference:+11.2f}"
+        )
+    for loss, below in comparison["below_majority"].items():
+        if below:
+            lines.append(f"{TITLES[loss]}: not above the majority class in {', '.join(below)}.")
+        else:
+            lines.append(f"{TITLES[loss]}: every group is above the majority class.")
+    return "\n".join([*lines, comparison["relation"]])

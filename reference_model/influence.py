@@ -1,0 +1,86 @@
+"""How much the relation loss has to say: its share in the loss and in the gradient, measured while training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from reference_model.objective import Terms
+
+DEFINITIONS = {
+    "share_in_loss": "alpha L_B / (L_E + alpha L_B), mean over the measured training batches",
+    "share_in_gradient": (
+        "|alpha dL_B/dx| / (|dL_E/dx| + |alpha dL_B/dx|) with the Euclidean norm over a batch's logits x, mean over "
+        "the measured training batches"
+    ),
+}
+INACTIVE_BELOW = 0.001
+
+
+class InfluenceMeter:
+    """Sums of the two shares over the whole run and over the current epoch.
+
+    The state is plain numbers, so that a checkpoint holds it and a resumed run reports what an uninterrupted one does.
+    """
+
+    def __init__(self) -> None:
+        self._run = [0.0, 0.0, 0.0]  # share in loss, share in gradient, measurements
+        self._epoch = [0.0, 0.0, 0.0]
+        self._last_epoch = [0.0, 0.0, 0.0]
+
+    def add(self, share_in_loss: float, share_in_gradient: float) -> None:
+        """Add one measured batch."""
+        for sums in (self._run, self._epoch):
+            for place, value in enumerate((share_in_loss, share_in_gradient, 1.0)):
+                sums[place] += value
+
+    def end_epoch(self) -> None:
+        """Close the current epoch; an epoch without a measurement leaves the last one as it was."""
+        if self._epoch[2]:
+            self._last_epoch = self._epoch
+        self._epoch = [0.0, 0.0, 0.0]
+
+    def summary(self) -> dict[str, Any]:
+        """Return the mean shares over the run and over the last epoch, None where nothing was measured."""
+        return {
+            name: {"run": _mean(self._run, place), "last_epoch": _mean(self._last_epoch, place)}
+            for place, name in enumerate(DEFINITIONS)
+        } | {"measured_batches": int(self._run[2])}
+
+    def state_dict(self) -> dict[str, list[float]]:
+        """Return the sums."""
+        return {"run": list(self._run), "epoch": list(self._epoch), "last_epoch": list(self._last_epoch)}
+
+    def load_state_dict(self, state: dict[str, list[float]]) -> None:
+        """Take over the sums of :meth:`state_dict`."""
+        self._run, self._epoch = list(state["run"]), list(state["epoch"])
+        self._last_epoch = list(state["last_epoch"])
+
+
+def measure_shares(terms: Terms, logits: Tensor, *, alpha: float) -> tuple[float, float]:
+    """Measure the relation loss's shares on one batch, leaving the graph for the training step's own backward pass.
+
+    Args:
+        terms: The loss of the batch and its parts.
+        logits: (batch, num_labels), what ``terms`` was computed from.
+        alpha: Weight of the relation loss.
+
+    Returns:
+        The share in the loss and the share in the gradient; see ``DEFINITIONS``. 0 where both parts are 0.
+    """
+    (entropy_gradient,) = torch.autograd.grad(terms.cross_entropy, logits, retain_graph=True)
+    (relation_gradient,) = torch.autograd.grad(terms.relation_loss, logits, retain_graph=True)
+    return (
+        _share(alpha * float(terms.relation_loss.detach()), float(terms.cross_entropy.detach())),
+        _share(alpha * float(relation_gradient.norm()), float(entropy_gradient.norm())),
+    )
+
+
+def _share(part: float, rest: float) -> float:
+    return part / (part + rest) if part + rest > 0 else 0.0
+
+
+def _mean(sums: list[float], place: int) -> float | None:
+    return sums[place] / sums[2] if sums[2] else None

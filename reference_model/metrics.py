@@ -1,0 +1,79 @@
+"""Accuracy, balanced accuracy and F1 of every attribute, from four counts."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class LabelCounts(nn.Module):
+    """Counts of right and wrong predictions, one row an attribute; missing labels count nowhere.
+
+    A prediction is positive where its probability is at least one half (logit >= 0).
+
+    Args:
+        num_labels: Number of attributes.
+
+    Example:
+        >>> counts = LabelCounts(2)
+        >>> counts.update(torch.tensor([[1.0, -1.0], [1.0, 2.0]]), torch.tensor([[1.0, 0.0], [0.0, float("nan")]]))
+        >>> counts.accuracy()
+        tensor([0.5000, 1.0000], dtype=torch.float64)
+    """
+
+    counts: Tensor  # (4, num_labels) int64: true positives, false positives, false negatives, true negatives
+
+    def __init__(self, num_labels: int) -> None:
+        super().__init__()
+        # Not part of the model's weights; a run's checkpoint stores it apart.
+        self.register_buffer("counts", torch.zeros(4, num_labels, dtype=torch.int64), persistent=False)
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self.counts.zero_()
+
+    @torch.no_grad()
+    def update(self, logits: Tensor, targets: Tensor) -> None:
+        """Add a batch.
+
+        Args:
+            logits: (batch, num_labels).
+            targets: (batch, num_labels) in [0, 1], NaN where missing; 1 from one half on.
+        """
+        predicted = logits >= 0
+        actual, absent = targets >= 0.5, targets < 0.5  # NaN is neither
+        self.counts += torch.stack(
+            [
+                (predicted & actual).sum(0),
+                (predicted & absent).sum(0),
+                (~predicted & actual).sum(0),
+                (~predicted & absent).sum(0),
+            ]
+        )
+
+    def positives(self) -> Tensor:
+        """Return the labels that are 1: (num_labels,) int64."""
+        return self.counts[0] + self.counts[2]
+
+    def negatives(self) -> Tensor:
+        """Return the labels that are 0: (num_labels,) int64."""
+        return self.counts[1] + self.counts[3]
+
+    def accuracy(self) -> Tensor:
+        """Return the share of right predictions: (num_labels,) float64, NaN where no label was seen."""
+        return (self.counts[0] + self.counts[3]).double() / self.counts.sum(0)
+
+    def balanced_accuracy(self) -> Tensor:
+        """Return the mean of the two classes' recalls: (num_labels,) float64, NaN where a class was not seen."""
+        true_positives, _, _, true_negatives = self.counts.double()
+        return (true_positives / self.positives() + true_negatives / self.negatives()) / 2
+
+    def f1(self) -> Tensor:
+        """Return 2 TP / (2 TP + FP + FN): (num_labels,) float64, NaN where all three are zero."""
+        true_positives, false_positives, false_negatives, _ = self.counts.double()
+        return 2 * true_positives / (2 * true_positives + false_positives + false_negatives)
+
+
+def nanmean(values: Tensor) -> float:
+    """Return the mean of the entries that are not NaN, NaN if there is none."""
+    return float(values[~values.isnan()].mean()) if (~values.isnan()).any() else float("nan")

@@ -1,0 +1,77 @@
+"""The whole net: fused face-level nets, then AttributeNet, from pixels to logits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from reference_model.config import NetConfig
+from reference_model.nets.attribute_net import AttributeNet
+from reference_model.nets.face_net import feature_size
+from reference_model.nets.fusion import FusedFaceNets
+
+
+class AttributeModel(nn.Module):
+    """Pixels to logits: scaling, fused face-level nets, one branch a group of attributes.
+
+    Args:
+        size: Side of the pictures in pixels.
+        groups: For every group the columns of its attributes.
+        config: The net's settings.
+
+    Raises:
+        ValueError: If pictures of ``size`` leave no feature map.
+
+    Example:
+        >>> model = AttributeModel(32, [(0, 2), (1,)], NetConfig(width=0.1, strides=(1, 1)))
+        >>> model(torch.zeros(4, 3, 32, 32, dtype=torch.uint8)).shape
+        torch.Size([4, 3])
+    """
+
+    def __init__(self, size: int, groups: Sequence[Sequence[int]], config: NetConfig) -> None:
+        super().__init__()
+        maps = feature_size(size, strides=config.strides)
+        if maps < 2:
+            raise ValueError(
+                f"pictures of {size} pixels with net.strides {config.strides} leave a feature map of {max(maps, 0)} "
+                "pixels, and at least 2 are needed; use larger pictures or smaller strides"
+            )
+        self.size = size
+        self.face = FusedFaceNets(
+            config.nets, width=config.width, depth=config.depth, strides=config.strides, norm=config.norm
+        )
+        self.attributes = AttributeNet(
+            self.face.out_channels,
+            maps,
+            groups,
+            channels=config.group_channels,
+            hidden=config.group_hidden,
+            dropout=config.dropout,
+            norm=config.norm,
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Compute the logits.
+
+        Args:
+            images: (batch, 3, size, size) uint8, or floating point in [0, 255].
+
+        Returns:
+            Logits (batch, num_labels).
+        """
+        return self.attributes(self.face(scale_pixels(images)))
+
+
+def scale_pixels(images: Tensor) -> Tensor:
+    """Scale pixels from [0, 255] to about [-1, 1), as (x - 127.5) / 128, in the layout convolutions like best."""
+    return ((images.float() - 127.5) / 128).contiguous(memory_format=torch.channels_last)
+
+
+def build_model(size: int, groups: Sequence[Sequence[int]], config: NetConfig, *, seed: int) -> AttributeModel:
+    """Build a model whose initial weights depend on ``seed`` alone, leaving the global random state as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = AttributeModel(size, groups, config)
+    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

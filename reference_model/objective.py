@@ -1,0 +1,85 @@
+"""What is minimised: the cross-entropy of Eq. 4 alone, or obrl's joint loss."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from obrl.torch import OBRLoss
+from reference_model.config import RelationConfig
+
+
+class Terms(Protocol):
+    """A loss and its parts, as ``obrl.torch`` names them."""
+
+    @property
+    def total(self) -> Tensor: ...  # noqa: D102 - named after the loss
+    @property
+    def cross_entropy(self) -> Tensor: ...  # noqa: D102
+    @property
+    def relation_loss(self) -> Tensor: ...  # noqa: D102
+
+
+class CrossEntropyTerms(NamedTuple):
+    """The parts of a loss without relations; ``relation_loss`` is zero."""
+
+    total: Tensor
+    cross_entropy: Tensor
+    relation_loss: Tensor
+
+
+def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """Eq. 4: the sum over the attributes and the mean over the batch; missing (NaN) labels are left out.
+
+    Args:
+        logits: (batch, num_labels).
+        targets: (batch, num_labels) in [0, 1], NaN where missing.
+
+    Returns:
+        A scalar.
+    """
+    observed = ~targets.isnan()
+    known = torch.where(observed, targets, 0.0)
+    # Eq. 4; sums over the attributes, so that a learning rate fits this loss and the joint one alike.
+    return functional.binary_cross_entropy_with_logits(
+        logits, known, weight=observed.to(logits.dtype), reduction="sum"
+    ) / len(logits)
+
+
+class CrossEntropyLoss(nn.Module):
+    """Eq. 4 by torch's own binary cross-entropy, with the calling convention of ``obrl.torch.OBRLoss``."""
+
+    def terms(self, logits: Tensor, targets: Tensor) -> Terms:
+        """Return the loss and its parts; see :func:`cross_entropy`."""
+        loss = cross_entropy(logits, targets)
+        return CrossEntropyTerms(loss, loss.detach(), torch.zeros_like(loss))
+
+
+def build_criterion(loss: str, config: RelationConfig, names: Sequence[str]) -> CrossEntropyLoss | OBRLoss:
+    """Build the loss called ``loss``.
+
+    Args:
+        loss: ``"ce"`` or ``"obrl"``.
+        config: Settings of the relation loss.
+        names: Names of the attributes, in the order of the columns.
+
+    Returns:
+        A module with a ``terms(logits, targets)`` method.
+    """
+    if loss == "ce":
+        return CrossEntropyLoss()
+    return OBRLoss(
+        len(names),
+        decay=config.decay,
+        alpha=config.alpha,
+        positive_threshold=config.positive_threshold,
+        negative_threshold=config.negative_threshold,
+        measure=config.measure,
+        estimator=config.estimator,
+        normalization=config.normalization,
+        label_names=tuple(names),
+    )

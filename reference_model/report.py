@@ -1,0 +1,175 @@
+"""The report of a run: what the predictions are worth, and what the relation loss did."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from obrl.torch import OBRLoss
+from reference_model.config import RelationConfig
+from reference_model.influence import DEFINITIONS, INACTIVE_BELOW
+from reference_model.metrics import LabelCounts, nanmean
+from reference_model.objective import CrossEntropyLoss
+
+FORMAT_VERSION = 1
+NO_RELATION_LOSS = "No relation loss was used: the model was trained with cross-entropy alone."
+
+
+def majority_accuracy(counts: LabelCounts, train_rates: Tensor) -> Tensor:
+    """Return the accuracy of always predicting the class that is more frequent in the training partition.
+
+    Args:
+        counts: What was evaluated.
+        train_rates: (num_labels,) shares of positives in the training partition; 1/2 counts as positive.
+
+    Returns:
+        (num_labels,) float64, NaN where no label was seen.
+    """
+    positives, negatives = counts.positives().double(), counts.negatives().double()
+    return torch.where(train_rates >= 0.5, positives, negatives) / (positives + negatives)
+
+
+def prediction_report(
+    counts: LabelCounts, names: Sequence[str], groups: Mapping[str, Sequence[int]], train_rates: Tensor
+) -> dict[str, Any]:
+    """Return the part of the report that concerns the predictions.
+
+    Args:
+        counts: Counts of the evaluated partition.
+        names: Names of the attributes.
+        groups: For every group the columns of its attributes.
+        train_rates: (num_labels,) shares of positives in the training partition.
+
+    Returns:
+        Means over the attributes, over each group's, and every attribute's own figures. A figure that the partition
+        does not define (balanced accuracy without positives, say) is None and left out of means.
+    """
+    columns = {
+        "accuracy": counts.accuracy(),
+        "balanced_accuracy": counts.balanced_accuracy(),
+        "f1": counts.f1(),
+        "majority_accuracy": majority_accuracy(counts, train_rates),
+    }
+    group_of = {column: group for group, members in groups.items() for column in members}
+    attributes: dict[str, Any] = {}
+    for column, name in enumerate(names):
+        positive, negative = int(counts.positives()[column]), int(counts.negatives()[column])
+        attributes[name] = {
+            "group": group_of[column],
+            **{figure: float(values[column]) for figure, values in columns.items()},
+            "support": {"positive": positive, "negative": negative},
+        }
+    return {
+        **{f"mean_{figure}": nanmean(values) for figure, values in columns.items()},
+        "majority_of": "the training partition",
+        "groups": {
+            group: {
+                "attributes": [names[column] for column in members],
+                **{figure: nanmean(values[list(members)]) for figure, values in columns.items()},
+            }
+            for group, members in groups.items()
+        },
+        "attributes": attributes,
+    }
+
+
+def relation_report(
+    criterion: CrossEntropyLoss | OBRLoss, config: RelationConfig, shares: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the part of the report that concerns the relation loss.
+
+    Args:
+        criterion: The loss at the end of the training.
+        config: Its settings.
+        shares: What :class:`InfluenceMeter` measured while training.
+
+    Returns:
+        Whether it was used and active, in a statement in words and in figures, and the active pairs by name.
+    """
+    if not isinstance(criterion, OBRLoss):
+        return {"used": False, "active": False, "statement": NO_RELATION_LOSS}
+    pairs = [
+        {
+            "attributes": list(pair.names),
+            "sign": "together" if pair.sign > 0 else "apart",
+            "relation": float(pair.relation),
+            "phi": float(pair.phi),
+            "evidence": float(pair.evidence),
+        }
+        for pair in criterion.pairs()
+    ]
+    gradient = shares["share_in_gradient"]["run"]
+    active, statement = judge_relation_loss(len(pairs), gradient)
+    return {
+        "used": True,
+        "active": active,
+        "statement": statement,
+        "settings": asdict(config),
+        "active_pairs": pairs,
+        **shares,
+        "definitions": DEFINITIONS,
+    }
+
+
+def judge_relation_loss(num_pairs: int, share_in_gradient: float | None) -> tuple[bool, str]:
+    """Say whether the relation loss did anything, and why.
+
+    Args:
+        num_pairs: Active pairs at the end of the training.
+        share_in_gradient: Its mean share in the gradient over the run, None if never measured.
+
+    Returns:
+        Whether it was active, and a sentence.
+    """
+    measured = "" if share_in_gradient is None else f"; over the run it made {share_in_gradient:.3%} of the gradient"
+    if num_pairs == 0:
+        return False, f"The relation loss is inactive: no pair of attributes reaches a threshold{measured}."
+    count = f"{num_pairs} active pair" + ("s" if num_pairs > 1 else "")
+    if share_in_gradient is not None and share_in_gradient < INACTIVE_BELOW:
+        return False, (
+            f"The relation loss is inactive: with {count} it makes {share_in_gradient:.3%} of the gradient, "
+            f"under {INACTIVE_BELOW:.1%}."
+        )
+    return True, f"The relation loss is active: {count}{measured}."
+
+
+def format_report(report: Mapping[str, Any]) -> str:
+    """Return the report as a table for the console."""
+    lines = [
+        f"{report['data']}, {report['split']} partition, {report['samples']} pictures, loss {report['loss']}",
+        f"{'group':10} {'labels':>6} {'majority':>9} {'accuracy':>9} {'balanced':>9} {'F1':>7}",
+    ]
+    rows = [(name, len(group["attributes"]), group) for name, group in report["groups"].items()]
+    overall = {
+        figure: report[f"mean_{figure}"] for figure in ("majority_accuracy", "accuracy", "balanced_accuracy", "f1")
+    }
+    for name, size, figures in [*rows, ("all", len(report["attributes"]), overall)]:
+        lines.append(
+            f"{name:10} {size:6d} {_percent(figures['majority_accuracy']):>9} {_percent(figures['accuracy']):>9} "
+            f"{_percent(figures['balanced_accuracy']):>9} {_percent(figures['f1']):>7}"
+        )
+    relation = report["relation"]
+    lines.append(relation["statement"])
+    for pair in relation.get("active_pairs", [])[:10]:
+        first, second = pair["attributes"]
+        lines.append(f"  {first} and {second}: {pair['sign']}, phi {_number(pair['phi'])}")
+    if len(relation.get("active_pairs", [])) > 10:
+        lines.append(f"  and {len(relation['active_pairs']) - 10} more in report.json")
+    return "\n".join(lines)
+
+
+def groups_below_majority(report: Mapping[str, Any]) -> list[str]:
+    """Return the groups whose accuracy is not above the majority baseline's."""
+    return [name for name, group in report["groups"].items() if not group["accuracy"] > group["majority_accuracy"]]
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None or value != value else f"{value:.2%}"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None or value != value else f"{value:+.2f}"

@@ -1,0 +1,183 @@
+"""The run folder: what a run writes and where it finds it again."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = (
+    "obrl",
+    "torch",
+    "lightning",
+    "numpy",
+    "torchmetrics",
+    "jsonargparse",
+    "pillow",
+    "matplotlib",
+    "safetensors",
+    "tensorboard",
+)
+
+
+class RunError(ValueError):
+    """A run folder cannot be used as asked."""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The names of everything in a run's folder.
+
+    Args:
+        path: The folder.
+    """
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """Every setting, as resolved."""
+        return self.path / "config.yaml"
+
+    @property
+    def environment(self) -> Path:
+        """Versions, machine and seed."""
+        return self.path / "environment.json"
+
+    @property
+    def labels(self) -> Path:
+        """The attributes' names, their rates in the training partition, and a fingerprint of the data."""
+        return self.path / "labels.json"
+
+    @property
+    def metrics(self) -> Path:
+        """One row an epoch."""
+        return self.path / "metrics.csv"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def last_checkpoint(self) -> Path:
+        """The checkpoint to go on from."""
+        return self.checkpoints / "last.ckpt"
+
+    @property
+    def weights(self) -> Path:
+        """The net's final weights."""
+        return self.path / "model.safetensors"
+
+    @property
+    def relation(self) -> Path:
+        """The final relation."""
+        return self.path / "relation.npz"
+
+    @property
+    def report(self) -> Path:
+        """The final report; its presence says that the run is complete."""
+        return self.path / "report.json"
+
+    def is_run(self) -> bool:
+        """Say whether the folder holds a run of this program, finished or not."""
+        return self.config.is_file() and self.environment.is_file()
+
+
+def create_run_folder(path: Path, *, overwrite: bool) -> RunFolder:
+    """Create an empty run folder.
+
+    Args:
+        path: Where.
+        overwrite: Delete a run that is there. Folders that are not runs are never deleted.
+
+    Raises:
+        RunError: If something is there already.
+    """
+    run = RunFolder(path)
+    if path.is_dir() and any(path.iterdir()):
+        if not run.is_run():
+            raise RunError(f"{path} exists and holds something that is not a run; choose another folder with --out")
+        if not overwrite:
+            raise RunError(
+                f"{path} already holds a run; go on with it (--resume {path}), replace it (--overwrite), "
+                "or choose another folder with --out"
+            )
+        shutil.rmtree(path)
+    elif path.exists() and not path.is_dir():
+        raise RunError(f"{path} exists and is not a folder; choose another one with --out")
+    path.mkdir(parents=True, exist_ok=True)
+    return run
+
+
+def default_run_path(data: str, *, now: datetime | None = None) -> Path:
+    """Return a folder under ``runs/`` named after the time and the data."""
+    return Path("runs") / f"{(now or datetime.now()):%Y-%m-%d-%H%M%S}-{data}"
+
+
+def describe_environment(*, seed: int, threads: int, device: str) -> dict[str, Any]:
+    """Return the versions, the machine and the seed of a run."""
+    return {
+        "python": platform.python_version(),
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "versions": {name: _version(name) for name in PACKAGES},
+        "seed": seed,
+        "torch_threads": threads,
+        "device": device,
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write ``text`` to ``path`` so that a reader finds the old file or the new one, never half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(path)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write ``content`` as JSON; a NaN, which JSON has no word for, becomes null."""
+    write_atomically(path, json.dumps(_without_nan(content), indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        RunError: If the file is missing or is no JSON object.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunError(f"{path} is missing") from None
+    except ValueError as error:
+        raise RunError(f"{path} is not valid JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise RunError(f"{path} holds no JSON object")
+    return content
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _without_nan(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(inner) for inner in value]
+    return value
