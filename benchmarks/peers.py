@@ -17,7 +17,10 @@ def batch_unit_pearson(targets: Tensor) -> Tensor:
 
     Where a column is constant phi is undefined; it counts as 0 here, so the pair is unrelated in this batch.
     """
-    return (1 + torch.nan_to_num(torch.corrcoef(targets.T), nan=0.0)) / 2
+    centred = targets - targets.mean(0)
+    covariance = centred.T @ centred
+    deviation = covariance.diagonal().sqrt()
+    return (1 + torch.nan_to_num(covariance / (deviation[:, None] * deviation), nan=0.0)) / 2
 
 
 def plain_relation_loss(
