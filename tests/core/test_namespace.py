@@ -76,10 +76,10 @@ def test_any_non_negative_pair_weights(num_labels: int, rows: int, seed: int) ->
     p = 1 / (1 + np.exp(-logits))
     square = (p[:, :, None] - p[:, None, :]) ** 2
     for positive, negative in iterate_weights(num_labels, seed):
-        pairs = algebra.pair_laplacians(NUMPY, positive, negative, symmetric=False, like=logits)
-        value, (slope,) = algebra.relation_loss(
-            NUMPY, logits, None, pairs, normalization="all_pairs", reduction="none", rows=rows, gradient=True
+        pairs = algebra.pair_laplacians(
+            NUMPY, positive, negative, symmetric=False, normalization="all_pairs", like=logits
         )
+        value, (slope,) = algebra.relation_loss(NUMPY, logits, None, pairs, reduction="none", rows=rows, gradient=True)
         wanted = (positive * square + negative * (1 - square) ** 2).sum(axis=(1, 2)) / (2 * num_labels**2)
         bound = band(num_labels**2, (positive + negative).sum() / num_labels**2)
         assert_close("L_B", value, wanted, bound)

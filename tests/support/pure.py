@@ -89,11 +89,16 @@ def _check_losses(case: Case, batch: Batch, expected: Expected, run: Any) -> Non
     tolerances.assert_exact("f_n", run.unwrap(negative), expected.codes.negative)
     logits = run.wrap(batch.logits)
     pairs = algebra.pair_laplacians(
-        run.ns, positive, negative, symmetric=is_symmetric(run.settings), like=run.state.relation_weight
+        run.ns,
+        positive,
+        negative,
+        symmetric=is_symmetric(run.settings),
+        normalization=case.normalization,
+        like=run.state.relation_weight,
     )
     _, known, targets = split(batch)
     weight = None if batch.sample_weight is None else run.wrap(batch.sample_weight[:, None])
-    reduced = {"normalization": case.normalization, "reduction": case.reduction, "rows": batch.size}
+    reduced: dict[str, Any] = {"reduction": case.reduction, "rows": batch.size}
     terms, gradients = algebra.joint_loss(
         run.ns,
         logits,

@@ -1,0 +1,174 @@
+"""First and second derivatives, and every way of asking for them."""
+
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from torch import Tensor
+
+from obrl.torch import OBRLoss, RelationLoss, relation_loss
+from tests.support import strategies
+from tests.support.cases import Case
+from tests.support.profiles import examples
+from tests.support.tolerances import assert_close, assert_exact, band
+from tests.torch.tensors import arguments, values
+
+IMPLS = pytest.mark.parametrize("impl", ["auto", "plain"])
+REDUCTIONS = pytest.mark.parametrize("reduction", strategies.REDUCTIONS)
+TARGETS = torch.tensor([[1, 1, 0, 1], [0, 0, 1, 1], [1, 1, 0, 0], [0, 0, 1, 0], [1, 1, 0, 1]])
+WEIGHT = torch.tensor([1.0, 0.5, 2.0, 0.0, 1.0], dtype=torch.float64)
+
+
+def logits() -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(5, 4, generator=generator, dtype=torch.float64).requires_grad_()
+
+
+def criterion(impl: str, reduction: str = "mean", **settings: Any) -> OBRLoss:
+    made = OBRLoss(4, impl=impl, reduction=reduction, alpha=3.0, pos_weight=[1, 2, 0.5, 1], **settings)
+    made(logits(), TARGETS)
+    assert len(made.pairs()) == 3
+    return made.eval()
+
+
+@IMPLS
+@REDUCTIONS
+@pytest.mark.parametrize("normalization", strategies.NORMALIZATIONS)
+def test_gradcheck(impl: str, reduction: str, normalization: str) -> None:
+    made = criterion(impl, reduction, normalization=normalization)
+    observed = TARGETS.new_ones(TARGETS.shape, dtype=torch.bool)
+    observed[0, 0] = False
+
+    def total(x: Tensor) -> Tensor:
+        return made(x, TARGETS, observed, WEIGHT)
+
+    assert torch.autograd.gradcheck(total, logits())
+    assert torch.autograd.gradgradcheck(total, logits())
+
+
+@IMPLS
+@REDUCTIONS
+def test_gradcheck_of_each_term(impl: str, reduction: str) -> None:
+    made = criterion(impl, reduction)
+
+    def terms(x: Tensor) -> tuple[Tensor, ...]:
+        return tuple(made.terms(x, TARGETS, sample_weight=WEIGHT))
+
+    assert torch.autograd.gradcheck(terms, logits())
+    assert torch.autograd.gradgradcheck(terms, logits())
+
+
+@IMPLS
+def test_gradcheck_of_the_relation_losses(impl: str) -> None:
+    with_state = RelationLoss(4, impl=impl)
+    with_state(logits(), TARGETS)
+    with_state.eval()
+    relation = with_state.relation.double()
+    assert torch.autograd.gradcheck(lambda x: with_state(x, TARGETS), logits())
+    assert torch.autograd.gradgradcheck(lambda x: with_state(x, TARGETS), logits())
+    assert torch.autograd.gradcheck(lambda x: relation_loss(x, relation, impl=impl), logits())
+    assert torch.autograd.gradgradcheck(lambda x: relation_loss(x, relation, impl=impl), logits())
+
+
+@examples(60)
+@given(strategies.cases(max_batches=2))
+def test_both_implementations_have_the_same_second_derivatives(case: Case) -> None:
+    found = []
+    for impl in ("auto", "plain"):
+        made = OBRLoss(case.num_labels, **case.arguments, impl=impl)
+        for batch in case.batches:
+            given_arguments = arguments(batch, torch.float64)
+            x = given_arguments["logits"]
+            (slope,) = torch.autograd.grad(made(**given_arguments).sum(), x, create_graph=True)
+            (curvature,) = torch.autograd.grad((slope * slope.detach().cos()).sum(), x)
+        found.append(values(curvature))
+    size = 16 * (1 + case.alpha) * 9 * 9
+    assert_close("second derivative", found[0], found[1], band(case.num_labels, size))
+
+
+@IMPLS
+def test_a_penalty_on_the_gradient_trains(impl: str) -> None:
+    x = logits()
+    made = criterion(impl)
+    (slope,) = torch.autograd.grad(made(x, TARGETS), x, create_graph=True)
+    (made(x, TARGETS) + slope.square().sum()).backward()
+    assert x.grad is not None
+    assert x.grad.isfinite().all()
+    assert not torch.equal(x.grad, slope)
+
+
+@IMPLS
+def test_upstream_factors(impl: str) -> None:
+    made, factors = criterion(impl, "none"), torch.tensor([2.0, 0.0, -1.0, 3.0, 0.5], dtype=torch.float64)
+    x = logits()
+    (plain,) = torch.autograd.grad(made(x, TARGETS).sum(), x)
+    (scaled,) = torch.autograd.grad(made(x, TARGETS), x, factors)
+    assert_close("gradient", values(scaled), values(plain * factors[:, None]), band(1, values(scaled)))
+
+
+@IMPLS
+def test_terms_add_up(impl: str) -> None:
+    made, x = criterion(impl), logits()
+    terms = made.terms(x, TARGETS)
+    slopes = [torch.autograd.grad(term, x, retain_graph=True)[0] for term in terms]
+    joined = values(slopes[1] + 3.0 * slopes[2])
+    assert_close("gradient", values(slopes[0]), joined, band(4, abs(joined) + 1))
+    assert slopes[2].abs().max() > 0
+    (mixed,) = torch.autograd.grad(terms.cross_entropy + 7 * terms.relation_loss - terms.total, x)
+    wanted = values(slopes[1] + 7 * slopes[2] - slopes[0])
+    assert_close("a mixture", values(mixed), wanted, band(4, abs(wanted) + 7))
+
+
+@IMPLS
+def test_backward_twice(impl: str) -> None:
+    x = logits()
+    loss = criterion(impl)(x, TARGETS)
+    loss.backward(retain_graph=True)
+    first = x.grad.clone()  # type: ignore[union-attr]
+    loss.backward()
+    assert_exact("twice", values(x.grad), values(2 * first))  # type: ignore[arg-type]
+    with pytest.raises(RuntimeError, match="second time"):
+        loss.backward()
+
+
+@IMPLS
+def test_gradients_of_weights_and_targets(impl: str) -> None:
+    made, x = criterion(impl, "sum"), logits()
+    weight = WEIGHT.clone().requires_grad_()
+    soft = TARGETS.double().requires_grad_()
+    loss = made(x, soft, sample_weight=weight)
+    by_logits, by_weight, by_targets = torch.autograd.grad(loss, (x, weight, soft))
+    each = criterion(impl, "none")(x, TARGETS)
+    assert_close("by weight", values(by_weight), values(each), band(8, abs(values(each)) + 1))
+    (wanted,) = torch.autograd.grad(made(x, TARGETS, sample_weight=WEIGHT), x)
+    assert_close("by logits", values(by_logits), values(wanted), band(8, abs(values(wanted)) + 1))
+    log_odds = WEIGHT[:, None] * (-2 * x - (torch.tensor([1, 2, 0.5, 1]) - 1) * torch.nn.functional.logsigmoid(x) + x)
+    assert_close("by targets", values(by_targets), values(log_odds), band(8, abs(values(log_odds)) + 4))
+
+
+@IMPLS
+def test_no_gradient_where_none_is_wanted(impl: str) -> None:
+    made = criterion(impl)
+    assert not made(logits().detach(), TARGETS).requires_grad
+    with torch.no_grad():
+        assert not made(logits(), TARGETS).requires_grad
+    assert not made.relation.requires_grad
+    assert not any(True for _ in made.parameters())
+
+
+@IMPLS
+def test_both_implementations_give_the_same_value(impl: str) -> None:
+    made, x = criterion(impl), logits()
+    with torch.no_grad():
+        without = made(x, TARGETS)
+    assert_exact("value", values(made(x, TARGETS)), values(without))
+    assert_exact("value", values(criterion("plain")(x, TARGETS)), values(without))
+
+
+@IMPLS
+def test_a_non_leaf(impl: str) -> None:
+    weights = torch.ones(4, 4, dtype=torch.float64, requires_grad=True)
+    criterion(impl)(logits() @ weights, TARGETS).backward()
+    assert weights.grad is not None
+    assert weights.grad.abs().max() > 0

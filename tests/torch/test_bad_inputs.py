@@ -1,0 +1,168 @@
+"""The table of bad inputs, for torch; after each, the state is what it was."""
+
+import copy
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from obrl.torch import OBRLoss, OnlineBatchRelation, RelationLoss, relation_loss
+from tests.support import bad_inputs
+from tests.support.bad_inputs import ARGUMENTS, CALLS, GOOD_LOGITS, GOOD_TARGETS, NUM_LABELS, BadInput, refused
+
+KINDS = (OBRLoss, RelationLoss)
+LOGITS, TARGETS = torch.from_numpy(GOOD_LOGITS), torch.from_numpy(GOOD_TARGETS)
+
+TENSORS_ONLY = (
+    BadInput(
+        "logits a NumPy array", {"logits": GOOD_LOGITS.tolist()}, TypeError, "logits must be a torch.Tensor", "list"
+    ),
+    BadInput("targets a list", {"targets": GOOD_TARGETS.tolist()}, TypeError, "targets must be a torch.Tensor", "list"),
+    BadInput("observed a list", {"observed": [[True]]}, TypeError, "observed must be a torch.Tensor", "list"),
+    BadInput(
+        "sample weight a number", {"sample_weight": 2.0}, TypeError, "sample_weight must be a torch.Tensor", "float"
+    ),
+    BadInput(
+        "targets elsewhere",
+        {"targets": TARGETS.to("meta")},
+        ValueError,
+        "targets must be on the device of logits",
+        "meta",
+    ),
+    BadInput(
+        "observed elsewhere",
+        {"observed": torch.ones(5, 3, dtype=torch.bool, device="meta")},
+        ValueError,
+        "observed must be on the device of targets",
+        "meta",
+    ),
+    BadInput(
+        "sample weights elsewhere",
+        {"sample_weight": torch.ones(5, device="meta")},
+        ValueError,
+        "sample_weight must be on the device of logits",
+        "meta",
+    ),
+    BadInput(
+        "all elsewhere",
+        {"logits": LOGITS.to("meta"), "targets": TARGETS.to("meta")},
+        ValueError,
+        "logits must be on the device of the relation",
+        "meta",
+    ),
+)
+
+
+def trained(kind: Any, **settings: Any) -> Any:
+    criterion = kind(NUM_LABELS, **settings)
+    criterion(LOGITS, TARGETS)
+    return criterion
+
+
+def assert_unmoved(criterion: Any, before: Any) -> None:
+    for name, buffer in criterion.named_buffers():
+        assert torch.equal(buffer, before.get_buffer(name))
+
+
+@pytest.mark.parametrize("bad", ARGUMENTS, ids=str)
+def test_arguments(bad: BadInput) -> None:
+    for convert in (lambda value: value, torch.as_tensor):
+        change = {
+            name: convert(value) if isinstance(value, np.ndarray) else value for name, value in bad.change.items()
+        }
+        with refused(bad):
+            OBRLoss(NUM_LABELS, **change)
+        if bad.relation_loss:
+            with refused(bad):
+                RelationLoss(NUM_LABELS, **change)
+    if set(bad.change) <= {"decay", "measure", "estimator", "label_names"}:
+        with refused(bad):
+            OnlineBatchRelation(NUM_LABELS, **bad.change)
+    if set(bad.change) <= {"positive_threshold", "negative_threshold", "normalization", "reduction"}:
+        with refused(bad):
+            relation_loss(LOGITS, torch.eye(NUM_LABELS, dtype=torch.float64), **bad.change)
+
+
+@pytest.mark.parametrize("estimator", ["batch", "counts"])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("bad", (*CALLS, *TENSORS_ONLY), ids=str)
+def test_calls(bad: BadInput, kind: Any, estimator: str) -> None:
+    criterion = trained(kind, estimator=estimator)
+    before = copy.deepcopy(criterion)
+    arguments = bad_inputs.good_call(bad.change, torch.as_tensor)
+    for method in ("forward", "__call__") + (("terms",) if kind is OBRLoss else ()):
+        with refused(bad):
+            getattr(criterion, method)(**arguments)
+        assert_unmoved(criterion, before)
+    with torch.no_grad(), refused(bad):
+        criterion.eval()(**arguments)
+    criterion.train()(LOGITS, TARGETS)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        bad
+        for bad in (*CALLS, *TENSORS_ONLY)
+        if set(bad.change) <= {"targets", "observed"} and "another batch size" not in bad.name
+    ],
+    ids=str,
+)
+def test_updates(bad: BadInput) -> None:
+    relation = OnlineBatchRelation(NUM_LABELS).update(TARGETS)
+    before = copy.deepcopy(relation)
+    arguments = bad_inputs.good_call(bad.change, torch.as_tensor)
+    del arguments["logits"]
+    with pytest.raises(bad.error):
+        relation.update(**arguments)
+    assert_unmoved(relation, before)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_frozen_relation_is_not_updated(kind: Any) -> None:
+    criterion = kind(NUM_LABELS, freeze=True)
+    before = copy.deepcopy(criterion)
+    with pytest.raises(ValueError, match="frozen"):
+        criterion(LOGITS, TARGETS, update=True)
+    assert_unmoved(criterion, before)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_unknown_implementation(kind: Any) -> None:
+    with pytest.raises(ValueError, match=r"impl must be one of 'auto', 'plain'.*got 'triton'"):
+        kind(NUM_LABELS, impl="triton")
+    with pytest.raises(ValueError, match="impl must be one of"):
+        relation_loss(LOGITS, torch.eye(3), impl="triton")
+
+
+def test_validation_of_values_can_be_turned_off() -> None:
+    """`validate=False` reads no value; what the metadata shows is refused all the same."""
+    criterion = OBRLoss(NUM_LABELS, validate=False)
+    assert criterion(LOGITS, 2 * TARGETS).isfinite()
+    with pytest.raises(ValueError, match="targets must have shape"):
+        criterion(LOGITS, TARGETS[:4])
+    with pytest.raises(ValueError, match="must lie in"):
+        OBRLoss(NUM_LABELS, validate=True)(LOGITS, 2 * TARGETS)
+
+
+@pytest.mark.parametrize(
+    ("relation", "message"),
+    [
+        (torch.eye(4), "logits must have"),
+        (torch.zeros(3, 2), "relation must have shape"),
+        (torch.eye(3, dtype=torch.complex64), "real"),
+        (torch.eye(3, device="meta"), "relation must be on the device of logits"),
+        (np.eye(3), "relation must be a torch.Tensor"),
+    ],
+)
+def test_stateless_relation(relation: Any, message: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=message):
+        relation_loss(LOGITS, relation)
+
+
+def test_merging_what_does_not_fit() -> None:
+    relation = OnlineBatchRelation(3)
+    for other, word in ((OnlineBatchRelation(4), "labels"), (OnlineBatchRelation(3, decay=0.5), "decay")):
+        with pytest.raises(ValueError, match=word):
+            relation.merge(other)

@@ -1,0 +1,146 @@
+"""torch.compile with fullgraph and a dynamic batch, on a few fixed settings: no graph break, no new compilation."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from obrl.torch import OBRLoss, RelationLoss
+from tests.support import oracle
+from tests.support.cases import Batch, Case
+from tests.support.compare import assert_loss_terms, assert_relation_loss, assert_state
+from tests.support.tolerances import assert_exact
+from tests.torch.tensors import DTYPES, arguments, as_given, expected_and_bounds, holder, values
+
+# The compiler of torch uses what torch has deprecated.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning"),
+]
+
+SIZES = (9, 5, 14)
+LABELS = 5
+
+
+def labels(random: np.random.Generator, size: int) -> NDArray[np.float64]:
+    found = random.integers(0, 2, (size, LABELS)).astype(np.float64)
+    found[:, 1], found[:, 2] = found[:, 0], 1 - found[:, 0]
+    return found
+
+
+def batch(random: np.random.Generator, size: int, *, missing: bool, weighted: bool, dtype: str) -> Batch:
+    targets = labels(random, size)
+    observed = random.random((size, LABELS)) < 0.9 if missing else None
+    if missing:
+        targets[random.random((size, LABELS)) < 0.1] = np.nan
+    return Batch(
+        logits=random.integers(-48, 48, (size, LABELS)) / 16,
+        targets=targets.astype(dtype),
+        observed=observed,
+        sample_weight=random.integers(0, 8, size) / 4 if weighted else None,
+    )
+
+
+def case(seed: int, *, missing: bool = False, weighted: bool = False, dtype: str = "float32", **settings: Any) -> Case:
+    random = np.random.default_rng(seed)
+    batches = tuple(batch(random, size, missing=missing, weighted=weighted, dtype=dtype) for size in SIZES)
+    made = Case(LABELS, batches, decay=0.9, alpha=5.0, positive_threshold=0.83, negative_threshold=0.17)
+    return replace(made, **settings)
+
+
+CASES = {
+    "float32": case(0),
+    "float64": case(
+        1,
+        missing=True,
+        weighted=True,
+        dtype="float64",
+        estimator="counts",
+        normalization="active_pairs",
+        reduction="none",
+        pos_weight=np.array([1, 2, 0.5, 1, 3]),
+    ),
+    "bfloat16": case(2, weighted=True, dtype="bool", reduction="sum", measure="conditional"),
+    "float16": case(3, missing=True, dtype="float16", measure="phi_ratio"),
+}
+
+
+def marked(given_arguments: dict[str, Any]) -> dict[str, Any]:
+    for value in given_arguments.values():
+        if isinstance(value, torch.Tensor):
+            torch._dynamo.mark_dynamic(value, 0)
+    return given_arguments
+
+
+@pytest.fixture(autouse=True)
+def fresh_dynamo() -> None:
+    torch._dynamo.reset()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_joint_loss(name: str) -> None:
+    example, dtype = CASES[name], DTYPES[name]
+    criterion = OBRLoss(LABELS, **example.arguments)
+    compiled = torch.compile(criterion.terms, fullgraph=True)
+    active = 0
+    for position, (data, state) in enumerate(zip(example.batches, oracle.trajectory(example), strict=True)):
+        given_arguments = marked(arguments(data, dtype))
+        with torch._dynamo.config.patch(error_on_recompile=position > 0):
+            terms = compiled(**given_arguments)
+            (gradient,) = torch.autograd.grad(terms.total.sum(), given_arguments["logits"])
+        rounded = as_given(data, given_arguments["logits"])
+        expected, bounds = expected_and_bounds(example, rounded, state, dtype)
+        found = type(terms)(*(values(term) for term in terms))
+        assert_loss_terms(example, rounded, expected, found, values(gradient), bounds)
+        assert_state(example, expected, holder(criterion), "float32")
+        active += expected.codes.active
+    assert active > 0
+
+
+@pytest.mark.parametrize("impl", ["auto", "plain"])
+def test_relation_loss(impl: str) -> None:
+    example = CASES["float32"]
+    criterion = RelationLoss(LABELS, **example.relation_arguments, impl=impl)
+    compiled = torch.compile(criterion, fullgraph=True)
+    for position, (data, state) in enumerate(zip(example.batches, oracle.trajectory(example), strict=True)):
+        given_arguments = marked(arguments(data, torch.float32))
+        with torch._dynamo.config.patch(error_on_recompile=position > 0):
+            value = compiled(**given_arguments)
+            value.backward()
+        rounded = as_given(data, given_arguments["logits"])
+        expected, bounds = expected_and_bounds(example, rounded, state, torch.float32)
+        gradient = values(given_arguments["logits"].grad)
+        assert_relation_loss(example, rounded, expected, values(value), gradient, bounds)
+        assert_state(example, expected, holder(criterion), "float32")
+
+
+def test_a_compiled_training_step_with_the_model_inside() -> None:
+    """One graph of net and loss; validation under no_grad leaves the relation alone there too."""
+    torch.manual_seed(0)
+    net, criterion = torch.nn.Linear(6, LABELS), OBRLoss(LABELS, alpha=5.0)
+
+    def loss(inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return criterion(net(inputs), targets)
+
+    compiled = torch.compile(loss, fullgraph=True)
+    inputs, targets = torch.randn(8, 6), torch.from_numpy(labels(np.random.default_rng(0), 8))
+    compiled(inputs, targets).backward()
+    assert net.weight.grad is not None
+    before = values(criterion.relation_sum)
+    assert before.any()
+    with torch.no_grad():
+        compiled(inputs, 1 - targets)
+    assert_exact("state", values(criterion.relation_sum), before)
+
+
+def test_metadata_is_checked_while_tracing() -> None:
+    criterion = OBRLoss(LABELS)
+    compiled = torch.compile(criterion, fullgraph=True, backend="eager")
+    with pytest.raises(Exception, match="targets must have shape"):
+        compiled(torch.zeros(4, LABELS), torch.zeros(3, LABELS))
+    with pytest.raises(Exception, match="logits must be floating point"):
+        compiled(torch.zeros(4, LABELS, dtype=torch.int64), torch.zeros(4, LABELS))
+    assert (criterion.relation_weight == 0).all()
