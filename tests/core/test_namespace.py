@@ -9,10 +9,10 @@ from hypothesis import given, note
 from hypothesis import strategies as st
 
 from obrl import algebra
-from obrl.namespace import NUMPY
+from obrl.namespace import NUMPY, Namespace
 from tests.support import strategies
 from tests.support.cases import Case
-from tests.support.fake_array import STRICT, FakeArray, fake, values_of
+from tests.support.fake_array import STRICT, FakeArray, StrictNamespace, fake, values_of
 from tests.support.profiles import examples
 from tests.support.pure import check, iterate_weights
 from tests.support.tolerances import assert_close, band
@@ -60,6 +60,13 @@ def test_numpy(case: Case) -> None:
 def test_the_fake_array_refuses(use: Callable[[FakeArray], Any]) -> None:
     with pytest.raises((TypeError, AttributeError, FloatingPointError)):
         use(fake(np.ones((2, 2))))
+
+
+def test_the_strict_namespace_offers_what_the_protocol_lists() -> None:
+    def functions(of: type) -> set[str]:
+        return {name for name in vars(of) if not name.startswith("_")}
+
+    assert functions(StrictNamespace) == functions(Namespace)
 
 
 def test_the_fake_array_computes() -> None:

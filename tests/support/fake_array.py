@@ -107,8 +107,8 @@ class StrictNamespace:
     def sqrt(self, a: FakeArray, /) -> FakeArray:
         return fake(NUMPY.sqrt(values_of(a)))
 
-    def tanh(self, a: FakeArray, /) -> FakeArray:
-        return fake(NUMPY.tanh(values_of(a)))
+    def sigmoid(self, a: FakeArray, /) -> FakeArray:
+        return fake(NUMPY.sigmoid(values_of(a)))
 
     def log_sigmoid(self, a: FakeArray, /) -> FakeArray:
         return fake(NUMPY.log_sigmoid(values_of(a)))
