@@ -15,7 +15,7 @@ from pathlib import Path
 from benchmarks.labels import LABEL_KINDS
 from benchmarks.measure import Plan, Row, measure_size
 from benchmarks.registry import IMPLEMENTATIONS
-from benchmarks.report import make_document, markdown, text_table
+from benchmarks.report import busy_warning, machine, make_document, markdown, text_table
 
 SIZES = ((64, 40), (256, 40), (1024, 40), (256, 312), (128, 1000))
 QUICK_SIZES = ((64, 40),)
@@ -72,6 +72,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print the table, and write the files that were asked for."""
     options = parse(arguments)
     plan = make_plan(options)
+    about = machine()
+    if warning := busy_warning(about):
+        print(warning, file=sys.stderr, flush=True)
     rows: list[Row] = []
     versions: dict[str, str] = {}
     for batch, num_labels in options.sizes or (QUICK_SIZES if options.quick else SIZES):
@@ -85,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
         rows += new
         versions |= found
-    document = make_document(rows, plan, versions)
+    document = make_document(rows, plan, versions, about)
     print(text_table(document))
     for path, text in (
         (options.json, json.dumps(document, indent=2) + "\n"),

@@ -15,6 +15,7 @@ from benchmarks.measure import Plan, Row
 from benchmarks.memory import HOW as MEMORY_HOW
 
 FORMAT = 1
+BUSY_LOAD = 0.5
 TIME_HOW = (
     "A step is relation update, forward and backward to the logits. Each implementation runs in a process of "
     "its own; they are timed in turn, a short burst of steps each, one at a time, while the rest sleep. "
@@ -25,7 +26,7 @@ HEADER = ("implementation", "median ms", "min", "max", "x BCE", "plain / it", "p
 
 
 def machine() -> dict[str, Any]:
-    """The processor, as the system names it, and how much of it there is."""
+    """The processor, as the system names it, how much of it there is, and how busy it has been of late."""
     cpu = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
@@ -33,16 +34,32 @@ def machine() -> dict[str, Any]:
             if line.startswith("model name"):
                 cpu = line.split(":", 1)[1].strip()
                 break
-    return {"cpu": cpu, "cores": os.cpu_count(), "architecture": platform.machine(), "gpu": None}
+    return {
+        "cpu": cpu,
+        "cores": os.cpu_count(),
+        "architecture": platform.machine(),
+        "gpu": None,
+        "load_before": round(os.getloadavg()[0], 2),
+    }
 
 
-def make_document(rows: Sequence[Row], plan: Plan, versions: dict[str, str]) -> dict[str, Any]:
-    """Everything that one run measured, and on what, as plain types."""
+def busy_warning(about: dict[str, Any]) -> str | None:
+    """What to say of a machine on which other programs run; None where it was nearly idle."""
+    if about["load_before"] <= BUSY_LOAD:
+        return None
+    return (
+        f"The machine was busy before the run (load {about['load_before']}): others' work makes threads wait for each "
+        "other, and these times mean little."
+    )
+
+
+def make_document(rows: Sequence[Row], plan: Plan, versions: dict[str, str], about: dict[str, Any]) -> dict[str, Any]:
+    """Everything that one run measured, and on what, as plain types; `about` is what `machine` said before it."""
     return {
         "benchmark": "loss_step",
         "format": FORMAT,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": machine(),
+        "machine": about,
         "versions": versions,
         "settings": asdict(plan),
         "how": {"time": TIME_HOW, "memory": MEMORY_HOW},
@@ -108,6 +125,7 @@ def markdown(document: dict[str, Any]) -> str:
         + f". GPU: {about['gpu'] or 'not measured'}.",
         document["how"]["time"] + " " + document["how"]["memory"],
     ]
+    parts += [warning] if (warning := busy_warning(about)) else []
     for title, rows in _groups(document):
         lines = [f"| {' | '.join(cells)} |" for cells in (HEADER, *(_cells(row) for row in rows))]
         lines.insert(1, "|---" + "|---:" * (len(HEADER) - 1) + "|")

@@ -12,7 +12,7 @@ import pytest
 from benchmarks.labels import LABEL_KINDS
 from benchmarks.loss_step import QUICK, SIZES, make_plan, parse
 from benchmarks.registry import IMPLEMENTATIONS
-from benchmarks.report import markdown, text_table
+from benchmarks.report import busy_warning, machine, markdown, text_table
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -50,7 +50,7 @@ def check_document(document):
     assert document["benchmark"] == "loss_step"
     assert document["format"] == 1
     datetime.fromisoformat(document["date"])
-    assert set(document["machine"]) == {"cpu", "cores", "architecture", "gpu"}
+    assert set(document["machine"]) == {"cpu", "cores", "architecture", "gpu", "load_before"}
     assert set(document["versions"]) >= {"python", "numpy", "torch", "obrl"}
     assert document["settings"]["threads"] >= 1
     assert set(document["how"]) == {"time", "memory"}
@@ -108,6 +108,15 @@ def test_published_tables_are_those_of_the_published_figures():
         document = json.loads(path.read_text())
         check_document(document)
         assert path.with_suffix(".md").read_text() == markdown(document), path.name
+
+
+def test_a_busy_machine_is_told(run):
+    _, document, _ = run
+    busy = {**document["machine"], "load_before": 3.0}
+    assert "load 3.0" in busy_warning(busy)
+    assert "load 3.0" in markdown({**document, "machine": busy})
+    assert busy_warning({**busy, "load_before": 0.1}) is None
+    assert machine()["load_before"] >= 0
 
 
 def test_the_default_sizes_are_the_documented_five():
