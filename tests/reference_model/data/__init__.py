@@ -1,0 +1,1 @@
+"""Tests of reading, decoding, varying and drawing faces."""

@@ -1,0 +1,50 @@
+"""The digests of the full lists, on stand-ins small enough for a test."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from reference_model.data import lists, signatures
+from reference_model.data.celeba import read_celeba
+from reference_model.data.errors import DataWarning
+from tests.reference_model.data.builders import TinyCelebA
+
+NAMES = ("list_attr_celeba.txt", "list_eval_partition.txt", "identity_CelebA.txt")
+
+
+@pytest.fixture
+def official(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data set of six pictures that passes for the full one."""
+    root = TinyCelebA(newline="\r\n").write(tmp_path)
+    for name in NAMES:
+        digest = hashlib.md5((root / name).read_bytes(), usedforsecurity=False).hexdigest()
+        monkeypatch.setitem(signatures.OFFICIAL_MD5, name, digest)
+    monkeypatch.setattr(lists, "FULL_COUNT", 6)
+    return root
+
+
+def test_the_official_files_pass(official: Path) -> None:
+    assert len(read_celeba(official)) == 6
+
+
+def test_changed_line_ends_pass(official: Path) -> None:
+    for name in NAMES:
+        path = official / name
+        path.write_bytes(path.read_bytes().replace(b"\r\n", b"\n"))
+    assert len(read_celeba(official)) == 6
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [(NAMES[0], b"-1  1", b" 1  1"), (NAMES[1], b"jpg 1", b"jpg 2"), (NAMES[2], b"jpg 7", b"jpg 8")],
+)
+def test_another_content_is_only_a_warning(official: Path, name: str, old: bytes, new: bytes) -> None:
+    path = official / name
+    path.write_bytes(path.read_bytes().replace(old, new, 1))
+    with pytest.warns(DataWarning, match=rf"{name} has as many rows as the file .* but not its content"):
+        assert len(read_celeba(official)) == 6
+
+
+def test_a_part_of_the_data_set_is_not_compared(tmp_path: Path) -> None:
+    assert len(read_celeba(TinyCelebA().write(tmp_path))) == 6
