@@ -14,6 +14,10 @@ from typing import Any, Self
 ROOT = Path(__file__).resolve().parent.parent
 
 
+# A compiler works in the worker itself: a pool of compiler processes would start up while others are being timed.
+ENVIRONMENT = {"TORCHINDUCTOR_COMPILE_THREADS": "1"}
+
+
 class WorkerError(RuntimeError):
     """A worker failed; the message holds its traceback or what it wrote to standard error."""
 
@@ -44,7 +48,7 @@ class WorkerProcess:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.worker", *arguments],
             cwd=ROOT,
-            env={**os.environ, "OMP_NUM_THREADS": str(threads), **(environment or {})},
+            env={**os.environ, **ENVIRONMENT, "OMP_NUM_THREADS": str(threads), **(environment or {})},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 import platform
 from collections.abc import Callable, Sequence
 
@@ -16,9 +15,6 @@ import obrl
 from benchmarks.peers import PlainOBRLoss
 from benchmarks.registry import Batch
 from obrl.torch import OBRLoss
-
-# Compile in the process itself: a pool of compiler processes would start up while others are being timed.
-os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
 
 
 class TorchStep:
