@@ -1,17 +1,18 @@
 """The one place where hypothesis is set up.
 
-`HYPOTHESIS_PROFILE=slow` multiplies the number of examples of every property by `SLOW_FACTOR`. Where `CI` is set,
-examples are derandomized, so that a run can be repeated.
+`HYPOTHESIS_PROFILE` names the profile: `default`; `slow`, with many times the examples; `quick`, with fewer, always the
+same and not shrunk, which is what the mutation check runs. Where `CI` is set, examples are derandomized, so that a run
+can be repeated.
 """
 
 import os
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 DEFAULT_EXAMPLES = 100
-SLOW_FACTOR = 40
 _PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "default")
-_FACTORS = {"default": 1, "slow": SLOW_FACTOR}
+_FACTORS = {"default": 1.0, "slow": 40.0, "quick": 0.25}
+_WITHOUT_SHRINKING = (Phase.explicit, Phase.generate)
 
 
 def load_profile() -> None:
@@ -21,10 +22,11 @@ def load_profile() -> None:
     for name, factor in _FACTORS.items():
         settings.register_profile(
             name,
-            max_examples=DEFAULT_EXAMPLES * factor,
+            max_examples=int(DEFAULT_EXAMPLES * factor),
             deadline=None,
-            derandomize=bool(os.environ.get("CI")),
+            derandomize=name == "quick" or bool(os.environ.get("CI")),
             print_blob=True,
+            phases=_WITHOUT_SHRINKING if name == "quick" else tuple(Phase),
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
         )
     settings.load_profile(_PROFILE)
@@ -34,6 +36,6 @@ def examples(count: int) -> settings:
     """Settings for a property that needs another number of examples than the profile's.
 
     Args:
-        count: examples under the default profile; the slow one multiplies it.
+        count: examples under the default profile; the others multiply it.
     """
-    return settings(max_examples=count * _FACTORS[_PROFILE])
+    return settings(max_examples=int(count * _FACTORS[_PROFILE]))

@@ -1,0 +1,132 @@
+"""Copy the tree, seed one fault, run the tests that must notice, and say which did."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.mutants.catalogue import Mutant
+
+ROOT = Path(__file__).parents[2]
+COPIED = ("obrl", "adapters", "tests", "pyproject.toml")
+SECONDS = 300
+FAILED, PASSED = 1, 0  # pytest's exit codes; others mean that it could not run the tests
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one run of tests.
+
+    Attributes:
+        verdict: "caught", "survived" or "broken" (the tests could not be run).
+        by: the test that failed first, or what went wrong.
+        seconds: how long it took.
+    """
+
+    verdict: str
+    by: str
+    seconds: float
+
+
+def problems(mutant: Mutant, root: Path = ROOT) -> list[str]:
+    """What is wrong with a mutant itself: a snippet that is not there once, or source that does not compile."""
+    source = (root / mutant.file).read_text(encoding="utf-8")
+    found = []
+    if (count := source.count(mutant.snippet)) != 1:
+        found.append(f"{mutant.name}: the snippet occurs {count} times in {mutant.file}")
+    if mutant.snippet == mutant.replacement:
+        found.append(f"{mutant.name}: the replacement changes nothing")
+    try:
+        compile(source.replace(mutant.snippet, mutant.replacement), mutant.file, "exec")
+    except SyntaxError as error:
+        found.append(f"{mutant.name}: the mutated {mutant.file} does not compile: {error}")
+    found += [f"{mutant.name}: there is no {test}" for test in mutant.tests if not (root / test).is_file()]
+    return found
+
+
+def copy_tree(target: Path) -> None:
+    """Copy what the tests need."""
+    ignore = shutil.ignore_patterns("__pycache__", "*.pyc", ".hypothesis")
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, target / name, ignore=ignore)
+        else:
+            shutil.copy2(source, target / name)
+
+
+def environment(tree: Path) -> dict[str, str]:
+    """An environment in which the copy is imported, whatever is installed."""
+    paths = os.pathsep.join([str(tree), str(tree / "adapters")])
+    return {
+        **os.environ,
+        "PYTHONPATH": paths,
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "HYPOTHESIS_PROFILE": "quick",
+        "OMP_NUM_THREADS": "1",
+    }
+
+
+def verify_imports(tree: Path) -> None:
+    """Raise RuntimeError unless Python imports the packages of the copy."""
+    program = "import obrl, obrl_torch, tests; print(obrl.__file__, obrl_torch.__file__, tests.__file__, sep='\\n')"
+    finished = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tree,
+        env=environment(tree),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for line in finished.stdout.split("\n")[:-1]:
+        if not Path(line).is_relative_to(tree):
+            raise RuntimeError(f"expected packages under the copy {tree}, got {line}")
+
+
+def run_tests(tree: Path, tests: Sequence[str]) -> Outcome:
+    """Run tests in a copy, up to the first failure."""
+    started = time.monotonic()
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "--tb=line", "-p", "no:cacheprovider"]
+    try:
+        finished = subprocess.run(
+            [*command, *tests], cwd=tree, env=environment(tree), capture_output=True, text=True, timeout=SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        return Outcome("broken", f"no end within {SECONDS} s", time.monotonic() - started)
+    seconds = time.monotonic() - started
+    if finished.returncode == PASSED:
+        return Outcome("survived", "", seconds)
+    failed = re.search(r"^FAILED (\S+)", finished.stdout, re.MULTILINE)
+    if finished.returncode != FAILED or failed is None:
+        return Outcome("broken", (finished.stdout + finished.stderr).strip()[-600:], seconds)
+    return Outcome("caught", failed.group(1), seconds)
+
+
+def seed(mutant: Mutant, tree: Path) -> str:
+    """Put a fault into a copy; return the source that was there."""
+    path = tree / mutant.file
+    source = path.read_text(encoding="utf-8")
+    path.write_text(source.replace(mutant.snippet, mutant.replacement), encoding="utf-8")
+    return source
+
+
+def try_mutant(mutant: Mutant, tree: Path) -> Outcome:
+    """Seed a fault, run its tests one file after the other until one fails, and take the fault out again."""
+    source = seed(mutant, tree)
+    seconds = 0.0
+    try:
+        for test in mutant.tests:
+            outcome = run_tests(tree, [test])
+            seconds += outcome.seconds
+            if outcome.verdict != "survived":
+                break
+    finally:
+        (tree / mutant.file).write_text(source, encoding="utf-8")
+    return Outcome(outcome.verdict, outcome.by, seconds)
