@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import random
 import signal
 import threading
@@ -79,7 +80,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, ValueError, KeyError) as error:
+    except (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
         raise ValueError(f"{path} is not a checkpoint of this program: {error}") from error
     if not isinstance(content, dict) or not {"state_dict", STEP_KEY, RANDOM_KEY} <= content.keys():
         raise ValueError(f"{path} is not a checkpoint of this program: it lacks weights, position or random states")

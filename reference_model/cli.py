@@ -18,6 +18,7 @@ from reference_model.runs import RunError, RunFolder
 PRESETS = ("demo", "small", "paper")
 # What a resumed run may say differently: where things are, and what the console shows.
 FREE_ON_RESUME = ("root", "out", "train.progress", "train.checkpoint_every")
+GROUPS_OF_SETTINGS = frozenset(name for name, kind in get_type_hints(RunConfig).items() if is_dataclass(kind))
 DESCRIPTION = """Train the paper's facial attribute model, with cross-entropy alone or with the joint loss of obrl.
 Without arguments it draws synthetic faces and compares both losses on them (the demo preset)."""
 
@@ -122,9 +123,7 @@ def load_config(path: Path) -> RunConfig:
         SettingsError: If the file is missing or holds an unknown or ill-typed setting.
     """
     parser = make_parser()
-    content = _read_yaml(path)
-    _check_known(_flatten(content), _known_keys(parser), prefix="", origin=f" in {path}")
-    return build_config(_typed(parser, content))
+    return build_config(_typed(parser, _read_settings(path, _known_keys(parser))))
 
 
 def _typed(parser: ArgumentParser, content: Mapping[str, Any]) -> dict[str, Any]:
@@ -184,9 +183,7 @@ def _given_keys(parser: ArgumentParser, arguments: Sequence[str]) -> dict[str, A
         if not has_value:
             value = arguments[place + 1] if place + 1 < len(arguments) else ""
         if key == "config":
-            content = _flatten(_read_yaml(Path(value)))
-            _check_known(content, known, prefix="", origin=f" in {value}")
-            from_files |= content
+            from_files |= _flatten(_read_settings(Path(value), known))
         given[key] = value
     return from_files | given
 
@@ -232,6 +229,16 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path} is not valid YAML: {error}") from None
     if not isinstance(content, dict):
         raise SettingsError(f"{path} must hold settings as key: value; got {type(content).__name__}")
+    return content
+
+
+def _read_settings(path: Path, known: set[str]) -> dict[str, Any]:
+    """Read a file of settings, refusing keys that are not known."""
+    content = _read_yaml(path)
+    for group in GROUPS_OF_SETTINGS & content.keys():
+        if not isinstance(content[group], Mapping):
+            raise SettingsError(f"{group} in {path} must hold settings as key: value; got {content[group]!r}")
+    _check_known(_flatten(content), known, prefix="", origin=f" in {path}")
     return content
 
 

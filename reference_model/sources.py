@@ -6,7 +6,7 @@ import hashlib
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +67,8 @@ def open_source(config: RunConfig, names: Sequence[str] = CELEBA_ATTRIBUTES) -> 
     """
     if config.data == "synthetic":
         root = config.root or synthetic_cache(config.synthetic)
-        write_synthetic_faces(root, **synthetic_arguments(config.synthetic))
+        # The cache holds nothing but such faces: a set left by another version may go.
+        write_synthetic_faces(root, **asdict(config.synthetic), overwrite=config.root is None)
         return read_source(root, config.images, names)
     assert config.root is not None  # RunConfig has checked it
     return read_source(config.root, config.images, names)
@@ -108,18 +109,6 @@ def attribute_groups(names: Sequence[str] = CELEBA_ATTRIBUTES) -> dict[str, tupl
     return {group: tuple(place[normalise_name(name)] for name in members) for group, members in GROUPS.items()}
 
 
-def synthetic_arguments(config: SyntheticConfig) -> dict[str, int | float]:
-    """Return the settings as arguments of ``write_synthetic_faces``."""
-    return {
-        "num_train": config.num_train,
-        "num_valid": config.num_valid,
-        "num_test": config.num_test,
-        "seed": config.seed,
-        "strength": config.strength,
-        "label_noise": config.label_noise,
-    }
-
-
 def synthetic_cache(config: SyntheticConfig) -> Path:
     """Return the folder in the user's cache where the faces of these settings are kept between runs."""
     if sys.platform == "darwin":
@@ -129,7 +118,7 @@ def synthetic_cache(config: SyntheticConfig) -> Path:
     else:
         default = Path.home() / ".cache"
     base = Path(os.environ.get("XDG_CACHE_HOME") or default)
-    digest = hashlib.sha256(repr(sorted(synthetic_arguments(config).items())).encode()).hexdigest()[:12]
+    digest = hashlib.sha256(repr(config).encode()).hexdigest()[:12]
     return base / "obrl" / f"synthetic-faces-{digest}"
 
 

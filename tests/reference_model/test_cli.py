@@ -1,0 +1,167 @@
+"""Settings: what wins, what is refused, and that nothing is lost on the way to a file and back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from reference_model.cli import PRESETS, SettingsError, dump_config, load_config, parse_command
+from reference_model.config import RunConfig, TrainConfig
+from reference_model.runs import create_run_folder, write_atomically
+from reference_model.train import main
+
+
+def parse(*arguments: str) -> RunConfig:
+    return parse_command(arguments).config
+
+
+def test_defaults_are_the_demo_on_synthetic_faces() -> None:
+    config = parse()
+    assert (config.preset, config.data, config.loss, config.seed) == ("demo", "synthetic", "both", 0)
+
+
+def test_real_faces_start_from_the_small_preset() -> None:
+    config = parse("--data", "celeba", "--root", "faces")
+    assert (config.preset, config.loss, config.root) == ("small", "obrl", Path("faces"))
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_presets_have_the_papers_values(preset: str) -> None:
+    relation = parse("--preset", preset).relation
+    assert (relation.decay, relation.alpha) == (0.99, 0.5)
+    assert (relation.positive_threshold, relation.negative_threshold) == (0.8, 0.2)
+    assert relation.normalization == "all_pairs"
+
+
+def test_flags_win_over_the_file_and_the_file_over_the_preset(tmp_path: Path) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text("preset: paper\noptim:\n  lr: 3e-2\n  momentum: 0.5\n")
+    config = parse("--config", str(file), "--optim.momentum", "0.7")
+    assert (config.optim.lr, config.optim.momentum) == (0.03, 0.7)
+    assert (config.images.size, config.optim.kind) == (224, "sgd")
+    # Wherever the file stands in the command line.
+    assert parse("--optim.momentum=0.7", f"--config={file}", "--preset=small").images.size == 64
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--lr", "1"], ["unknown setting --lr", "--optim.lr"]),
+        (["--optim.lrr=1"], ["unknown setting --optim.lrr", "--optim.lr"]),
+        (["--net.widht", "2"], ["--net.width"]),
+        (["--relation.lambda", "0.9"], ["unknown setting --relation.lambda"]),
+        (["--epochs=3"], ["--train.epochs"]),
+        (["--overwirte"], ["--overwrite"]),
+        (["--preset", "smal"], ["unknown preset 'smal'", "did you mean small?"]),
+        (["--loss", "bce"], ["loss", "bce", "'ce'"]),
+        (["--optim.lr", "fast"], ["optim.lr", "fast"]),
+        (["--optim.lr", "-1"], ["optim.lr must be above 0"]),
+        (["--net.nets", "[net_7]"], ["net.nets", "net_0, net_1, net_2, net_3"]),
+        (["--net.dropout", "1"], ["net.dropout must be in [0, 1)"]),
+        (["--train.epochs", "0"], ["train.epochs must be at least 1"]),
+        (["--images.crop_padding", "64"], ["images.crop_padding"]),
+        (["--synthetic.strength", "2"], ["synthetic.strength must be in [0, 1]"]),
+        (["--optim.step_at", "[0.8,0.2]"], ["optim.step_at must be rising"]),
+        (["--seed", "-1"], ["seed must be"]),
+        (["--data", "celeba"], ["--root DIR"]),
+        (["stray"], ["stray"]),
+        (["--config", "nowhere.yaml"], ["nowhere.yaml", "No such file"]),
+        (["--resume"], ["--resume RUN"]),
+        (["--resume", "nowhere"], ["nowhere holds no run"]),
+    ],
+)
+def test_mistakes_are_named(arguments: list[str], words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    message = capsys.readouterr().err
+    assert message.startswith("error: ")
+    for word in words:
+        assert word in message
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("optim:\n  lrr: 1\n", ["optim.lrr", "optim.lr"]),
+        ("epoch: 1\n", ["unknown setting epoch"]),
+        ("relation:\n  alhpa: 1\n", ["relation.alpha"]),
+        ("- 1\n", ["key: value"]),
+        ("a: [\n", ["not valid YAML"]),
+        ("optim: 3\n", ["optim"]),
+    ],
+)
+def test_mistakes_in_a_file_are_named(tmp_path: Path, content: str, words: list[str]) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text(content)
+    with pytest.raises(SettingsError) as caught:
+        parse("--config", str(file))
+    for word in words:
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_file_brings_back_the_same_settings(tmp_path: Path, preset: str) -> None:
+    config = parse("--preset", preset, "--root", "faces", "--seed", "3", "--net.nets", "[net_3,net_0]")
+    config = replace(config, out=Path("runs/x"), train=replace(config.train, threads=2))
+    file = tmp_path / "config.yaml"
+    file.write_text(dump_config(config))
+    assert load_config(file) == config
+    assert parse("--config", str(file)) == config
+
+
+def test_print_config_shows_the_resolved_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["--preset", "small", "--optim.lr", "0.5", "--print_config"])
+    assert stop.value.code == 0
+    printed = capsys.readouterr().out
+    file = tmp_path / "printed.yaml"
+    file.write_text(printed)
+    assert parse("--config", str(file)) == parse("--preset", "small", "--optim.lr", "0.5")
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> Path:
+    run = create_run_folder(tmp_path / "run", overwrite=False)
+    config = replace(parse("--preset", "small", "--optim.lr", "0.5"), out=run.path)
+    write_atomically(run.config, dump_config(config))
+    write_atomically(run.environment, "{}")
+    return run.path
+
+
+def test_resuming_takes_the_runs_own_settings(stored: Path) -> None:
+    for arguments in (["--resume", str(stored)], ["--out", str(stored), "--resume"], [f"--resume={stored}"]):
+        request = parse_command(arguments)
+        assert request.resume == stored
+        assert (request.config.preset, request.config.optim.lr, request.config.out) == ("small", 0.5, stored)
+    assert parse_command(["--resume", str(stored), "--optim.lr", "0.5", "--loss=obrl"]).config.optim.lr == 0.5
+    assert parse_command(["--resume", str(stored), "--root", "moved"]).config.root == Path("moved")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--optim.lr", "0.1"], ["optim.lr is 0.5 there and 0.1 here"]),
+        (["--seed", "1", "--loss", "ce"], ["seed is 0 there and 1 here", "loss is 'obrl' there and 'ce' here"]),
+        (["--overwrite"], ["give one of them"]),
+        (["--out", "elsewhere"], ["name different runs"]),
+    ],
+)
+def test_resuming_refuses_contradictions(stored: Path, arguments: list[str], words: list[str]) -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse_command(["--resume", str(stored), *arguments])
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_every_setting_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    for words in ("Ctrl-C and the end of an epoch", "The paper's lambda", "Probability that a written label"):
+        assert words in text
+
+
+def test_settings_cannot_be_built_wrong() -> None:
+    with pytest.raises(ValueError, match=r"train\.batch_size must be at least 1; got 0"):
+        TrainConfig(batch_size=0)

@@ -1,0 +1,102 @@
+"""The run folder: names, refusals, and files that are never half written."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from reference_model.comparison import compare_reports, format_comparison
+from reference_model.logs import MetricsFile
+from reference_model.plots import plot_relation
+from reference_model.runs import RunError, create_run_folder, default_run_path, read_json, write_json
+
+
+def test_a_new_folder_may_be_empty_or_absent(tmp_path: Path) -> None:
+    assert create_run_folder(tmp_path, overwrite=False).path == tmp_path
+    assert create_run_folder(tmp_path / "a" / "b", overwrite=False).path.is_dir()
+
+
+def test_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match="not a folder"):
+        create_run_folder(tmp_path / "file", overwrite=True)
+
+
+def test_default_folder_is_named_after_the_time() -> None:
+    assert default_run_path("celeba", now=datetime(2024, 5, 6, 7, 8, 9)) == Path("runs/2024-05-06-070809-celeba")
+
+
+def test_json_has_no_nan(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"x": [float("nan"), {"y": float("inf")}, 1.5], "z": (1, None)})
+    assert json.loads((tmp_path / "a.json").read_text()) == {"x": [None, {"y": None}, 1.5], "z": [1, None]}
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+@pytest.mark.parametrize(("text", "words"), [("{", "not valid JSON"), ("[1]", "no JSON object"), (None, "is missing")])
+def test_json_that_cannot_be_read(tmp_path: Path, text: str | None, words: str) -> None:
+    if text is not None:
+        (tmp_path / "a.json").write_text(text)
+    with pytest.raises(RunError, match=words):
+        read_json(tmp_path / "a.json")
+
+
+def test_metrics_go_on_from_the_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.csv"
+    first = MetricsFile(path)
+    for step in (10, 20, 30):
+        first.log_metrics({"valid/loss": 1 / step}, step)
+        first.log_metrics({"train/loss": 2 / step}, step)
+        first.save()
+    whole = path.read_text()
+    assert whole.splitlines()[0] == "step,train/loss,valid/loss"
+    resumed = MetricsFile(path, resume_step=20)
+    resumed.log_metrics({"valid/loss": 1 / 30, "train/loss": 2 / 30}, 30)
+    resumed.save()
+    assert path.read_text() == whole
+    assert MetricsFile(path)._rows == {}, "a new run starts empty"
+    with pytest.raises(ValueError, match="step"):
+        resumed.log_metrics({"a": 1.0})
+
+
+def test_relation_picture_shows_missing_evidence(tmp_path: Path) -> None:
+    relation = np.array([[1.0, 0.9, np.nan], [0.9, 1.0, 0.1], [np.nan, 0.1, 1.0]])
+    for measure in ("unit_pearson", "pearson", "jaccard"):
+        plot_relation(tmp_path / "relation.png", relation, ["a", "b", "c"], measure=measure)
+        with Image.open(tmp_path / "relation.png") as picture:
+            colours = picture.convert("RGB").getcolors(maxcolors=picture.width * picture.height)
+        assert colours is not None
+        grey = max(count for count, colour in colours if colour == (204, 204, 204))
+        assert grey > 1000
+
+
+def test_comparison_names_the_groups_below_the_baseline() -> None:
+    def report(accuracies: dict[str, float]) -> dict[str, object]:
+        groups = {
+            name: {"attributes": [name], "accuracy": value, "majority_accuracy": 0.75}
+            for name, value in accuracies.items()
+        }
+        return {
+            "data": "synthetic",
+            "split": "test",
+            "samples": 8,
+            "groups": groups,
+            "attributes": dict.fromkeys(accuracies),
+            "mean_accuracy": 0.8,
+            "mean_majority_accuracy": 0.75,
+            "relation": {"statement": "The relation loss is active."},
+        }
+
+    comparison = compare_reports(
+        {"ce": report({"hair": 0.875, "nose": 0.75}), "obrl": report({"hair": 0.9, "nose": 0.8})}
+    )
+    assert comparison["below_majority"] == {"ce": ["nose"], "obrl": []}
+    text = format_comparison(comparison)
+    assert "cross-entropy: not above the majority class in nose." in text
+    assert "joint loss: every group is above the majority class." in text
+    assert "The relation loss is active." in text
+    assert "+2.50" in text

@@ -1,0 +1,200 @@
+"""Whole runs on a small set: what they write, what they say, what they refuse."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors import safe_open
+
+from obrl import OnlineBatchRelation
+from reference_model.attributes import CELEBA_ATTRIBUTES, GROUPS
+from reference_model.cli import load_config
+from reference_model.fitting import fit, start_run
+from reference_model.module import AttributeModule
+from reference_model.runs import RunFolder
+from reference_model.sources import open_source
+from tests.reference_model.training.commands import EPOCHS, STEPS_PER_EPOCH, tiny_arguments, train
+
+
+def read(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text())
+    return content
+
+
+@pytest.mark.parametrize("loss", ["ce", "obrl"])
+def test_run_folder_holds_everything(finished: dict[str, Path], loss: str) -> None:
+    run = finished[loss]
+    config = load_config(run / "config.yaml")
+    assert (config.loss, config.images.size, config.train.threads, config.out) == (loss, 32, 1, run)
+    environment = read(run / "environment.json")
+    assert environment["seed"] == 0
+    assert environment["versions"]["torch"] == torch.__version__.split("+")[0] or environment["versions"]["torch"]
+    for name in ("obrl", "torch", "lightning", "numpy"):
+        assert environment["versions"][name]
+    with (run / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["step"]) for row in rows] == [STEPS_PER_EPOCH * (epoch + 1) for epoch in range(EPOCHS)]
+    assert all(0 < float(row["valid/accuracy"]) < 1 and float(row["train/loss"]) > 0 for row in rows)
+    assert list((run / "tensorboard").glob("events.*"))
+    pictures = ["accuracy.png"] + (["relation.png"] if loss == "obrl" else [])
+    for picture in pictures:
+        with Image.open(run / picture) as image:
+            assert min(image.size) > 500
+    assert (run / "relation.npz").exists() == (loss == "obrl")
+
+
+def test_report_of_a_run(finished: dict[str, Path]) -> None:
+    report = read(finished["obrl"] / "report.json")
+    assert (report["data"], report["split"], report["samples"], report["loss"]) == ("celeba", "test", 32, "obrl")
+    assert set(report["attributes"]) == set(CELEBA_ATTRIBUTES)
+    assert {name: tuple(group["attributes"]) for name, group in report["groups"].items()} == dict(GROUPS)
+    accuracies = [figures["accuracy"] for figures in report["attributes"].values()]
+    assert report["mean_accuracy"] == pytest.approx(np.mean(accuracies))
+    for group in report["groups"].values():
+        members = [report["attributes"][name]["accuracy"] for name in group["attributes"]]
+        assert group["accuracy"] == pytest.approx(np.mean(members))
+    for figures in report["attributes"].values():
+        assert figures["support"]["positive"] + figures["support"]["negative"] == 32
+    relation = report["relation"]
+    assert relation["used"]
+    assert relation["measured_batches"] == EPOCHS * STEPS_PER_EPOCH // 2
+    assert 0 <= relation["share_in_gradient"]["run"] <= 1
+    assert set(relation["definitions"]) == {"share_in_loss", "share_in_gradient"}
+    pairs = OnlineBatchRelation.load(finished["obrl"] / "relation.npz").pairs()
+    assert [entry["attributes"] for entry in relation["active_pairs"]] == [list(pair.names) for pair in pairs]
+
+
+def test_without_relation_loss_the_report_says_so(finished: dict[str, Path]) -> None:
+    relation = read(finished["ce"] / "report.json")["relation"]
+    assert relation == {
+        "used": False,
+        "active": False,
+        "statement": "No relation loss was used: the model was trained with cross-entropy alone.",
+    }
+
+
+def test_weights_load_without_pickle(finished: dict[str, Path]) -> None:
+    checkpoint = torch.load(finished["obrl"] / "checkpoints" / "last.ckpt", weights_only=True)
+    with safe_open(finished["obrl"] / "model.safetensors", framework="pt") as file:
+        assert json.loads(file.metadata()["names"]) == list(CELEBA_ATTRIBUTES)
+        assert json.loads(file.metadata()["net"])["nets"] == ["net_0", "net_2"]
+        for name in file.keys():  # noqa: SIM118 - not a mapping
+            assert torch.equal(file.get_tensor(name), checkpoint["state_dict"][f"model.{name}"])
+
+
+def test_the_same_seed_gives_the_same_run_and_another_another(
+    finished: dict[str, Path], faces: Path, tmp_path: Path
+) -> None:
+    short = ["--train.epochs", "1", "--loss", "ce"]
+    weights = []
+    for name, seed in (("a", "5"), ("b", "5"), ("c", "6")):
+        assert train(*tiny_arguments(faces, tmp_path / name), *short, "--seed", seed) == 0
+        checkpoint = torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=True)
+        weights.append(checkpoint["state_dict"]["model.attributes.output_weight"])
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+def test_validation_does_not_move_the_relation(
+    finished: dict[str, Path], faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def skip(module: AttributeModule, batch: object, batch_idx: int) -> None:
+        module._valid_sums += 1.0
+
+    monkeypatch.setattr(AttributeModule, "validation_step", skip)
+    assert train(*tiny_arguments(faces, tmp_path / "run"), "--loss", "obrl") == 0
+    with np.load(finished["obrl"] / "relation.npz") as ours, np.load(tmp_path / "run" / "relation.npz") as theirs:
+        for name in ("relation_sum", "relation_weight"):
+            assert np.array_equal(ours[name], theirs[name])
+
+
+def test_relation_is_that_of_the_training_targets(finished: dict[str, Path], faces: Path) -> None:
+    """Eq. 1 over the batches in their order, with NumPy alone."""
+    from reference_model.loader import epoch_order
+
+    config = load_config(finished["obrl"] / "config.yaml")
+    targets = open_source(config).table.subset("train").targets
+    relation = OnlineBatchRelation(40)
+    for epoch in range(EPOCHS):
+        order = epoch_order(len(targets), seed=config.seed, epoch=epoch)
+        for start in range(0, len(targets), 16):
+            relation.update(targets[order[start : start + 16]])
+    stored = OnlineBatchRelation.load(finished["obrl"] / "relation.npz")
+    np.testing.assert_array_equal(stored.relation_weight > 0, relation.relation_weight > 0)
+    np.testing.assert_allclose(stored.relation, relation.relation, rtol=0, atol=16 * np.finfo(np.float32).eps)
+
+
+def test_both_losses_are_compared_and_the_comparison_resumes(
+    faces: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "both"
+    arguments = [*tiny_arguments(faces, out), "--train.epochs", "1", "--loss", "both"]
+    assert train(*arguments) == 0
+    printed = capsys.readouterr().out
+    comparison = read(out / "comparison.json")
+    for name in GROUPS:
+        row = comparison["groups"][name]
+        assert row["ce"] == read(out / "ce" / "report.json")["groups"][name]["accuracy"]
+        assert row["obrl"] == read(out / "obrl" / "report.json")["groups"][name]["accuracy"]
+        assert f"{row['majority_accuracy']:.2%}" in printed
+    assert comparison["relation"] in printed
+    (out / "obrl" / "report.json").unlink()
+    (out / "comparison.json").unlink()
+    assert train("--resume", out) == 0
+    assert "is complete" in capsys.readouterr().out
+    assert read(out / "comparison.json") == comparison
+
+
+def test_an_existing_folder_is_refused_or_replaced(
+    faces: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    short = ["--train.epochs", "1", "--loss", "ce"]
+    run, other = tmp_path / "run", tmp_path / "other"
+    assert train(*tiny_arguments(faces, run), *short) == 0
+    first = (run / "report.json").read_text()
+    assert train(*tiny_arguments(faces, run), *short) == 2
+    assert "already holds a run" in capsys.readouterr().err
+    assert train(*tiny_arguments(faces, run), *short, "--overwrite", "--seed", "1") == 0
+    assert (run / "report.json").read_text() != first
+    other.mkdir()
+    (other / "thesis.tex").write_text("mine")
+    assert train(*tiny_arguments(faces, other), *short, "--overwrite") == 2
+    assert "not a run" in capsys.readouterr().err
+    assert (other / "thesis.tex").read_text() == "mine"
+
+
+def test_bad_data_leaves_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train("--data", "celeba", "--root", tmp_path / "nowhere", "--out", tmp_path / "run") == 2
+    assert "nowhere" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_missing_labels_train(faces: Path, tmp_path: Path) -> None:
+    import dataclasses
+
+    from reference_model.cli import parse_command
+
+    config = parse_command([*tiny_arguments(faces, tmp_path / "run"), "--train.epochs=1", "--loss=obrl"]).config
+    source = open_source(config)
+    targets = source.table.targets.copy()
+    hidden = np.random.default_rng(0).random(targets.shape) < 0.3
+    targets[hidden] = np.nan
+    gappy = dataclasses.replace(source, table=dataclasses.replace(source.table, targets=targets))
+    run = RunFolder(tmp_path / "run")
+    run.path.mkdir()
+    report = fit(run, start_run(run, config, gappy), gappy)
+    test_rows = gappy.table.subset("test").targets
+    for column, name in enumerate(gappy.names):
+        support = report["attributes"][name]["support"]
+        assert support == {
+            "positive": int((test_rows[:, column] == 1).sum()),
+            "negative": int((test_rows[:, column] == 0).sum()),
+        }
+    assert np.isfinite(report["cross_entropy"])
