@@ -8,29 +8,14 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
+from reference_model.data.synthetic.colours import Colour
 from reference_model.data.synthetic.scene import HEIGHT, WIDTH, Scene
 
-Colour = tuple[float, float, float]
 Points = npt.NDArray[np.float64]
 
 OVERSAMPLING = 2
 _ANGLES = np.linspace(0, 2 * math.pi, 28, endpoint=False)
 _CIRCLE = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
-
-
-def mix(first: Colour, second: Colour, share: float) -> Colour:
-    """Return the colour that is ``share`` of the way from ``first`` to ``second``."""
-    keep = 1 - share
-    return (
-        keep * first[0] + share * second[0],
-        keep * first[1] + share * second[1],
-        keep * first[2] + share * second[2],
-    )
-
-
-def shade(colour: Colour, factor: float) -> Colour:
-    """Return ``colour`` times ``factor``; above 1 it becomes lighter, up to white."""
-    return (min(255.0, colour[0] * factor), min(255.0, colour[1] * factor), min(255.0, colour[2] * factor))
 
 
 def pose_matrix(scene: Scene) -> tuple[Points, Points]:

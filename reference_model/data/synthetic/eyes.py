@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from reference_model.data.synthetic.canvas import Canvas, Colour, curve, mix, shade
+from reference_model.data.synthetic.canvas import Canvas, curve
+from reference_model.data.synthetic.colours import Colour, mix, shade
 from reference_model.data.synthetic.face import Face
 
 _IRISES: tuple[Colour, ...] = ((92, 60, 34), (60, 96, 140), (70, 110, 70), (40, 30, 26))

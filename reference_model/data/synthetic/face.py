@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from reference_model.attributes import CELEBA_ATTRIBUTES, normalise_name
-from reference_model.data.synthetic.canvas import Colour, Points, mix, shade
+from reference_model.data.synthetic.canvas import Points
+from reference_model.data.synthetic.colours import Colour, mix, shade
 from reference_model.data.synthetic.scene import WIDTH, Person, Scene
 
 _SKIN: tuple[Colour, ...] = ((232, 190, 158), (214, 166, 112), (136, 92, 64))

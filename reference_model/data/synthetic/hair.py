@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-from reference_model.data.synthetic.canvas import Canvas, Points, curve, mix, shade
+from reference_model.data.synthetic.canvas import Canvas, Points, curve
+from reference_model.data.synthetic.colours import mix, shade
 from reference_model.data.synthetic.face import Face
-from reference_model.data.synthetic.skin import hue
 
 _ARC = np.linspace(math.pi, 2 * math.pi, 25)
 
@@ -123,8 +123,7 @@ def draw_hat(canvas: Canvas, face: Face) -> None:
     amount = face.traits.present("Wearing_Hat")
     if not amount:
         return
-    numbers, x = face.scene.colours, face.x
-    colour = hue(numbers[9], 0.7 + 0.3 * numbers[10], 0.45 + 0.45 * numbers[11])
+    x, colour = face.x, face.scene.hat
     reach = face.half_width + 5
     dome = curve([(x - reach, 66), (x - reach + 6, -8), (x + reach - 6, -8), (x + reach, 66)], 16)
     canvas.polygon(dome, colour, amount)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from reference_model.data.synthetic.canvas import Canvas, Colour, Points, curve, mix, shade
+from reference_model.data.synthetic.canvas import Canvas, Points, curve
+from reference_model.data.synthetic.colours import Colour, mix, shade
 from reference_model.data.synthetic.face import Face
 
 _BEARD: Colour = (40, 28, 24)

@@ -9,6 +9,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from reference_model.data.synthetic.colours import Colour, hue
+
 WIDTH, HEIGHT = 178, 218
 """Size in pixels of a picture, that of CelebA's aligned ones."""
 
@@ -71,7 +73,12 @@ class Scene:
         light: Factors of red, green and blue.
         light_side: In [-1, 1]: which side of the face lies in shadow, and how deep.
         background: Kind of background, 0 to 4.
-        colours: Numbers in [0, 1) that the background, clothes, hat, jewels and the like take their colours from.
+        background_colours: Two colours of the background.
+        clothes: Colour of the clothes.
+        hat: Colour of a hat.
+        tie: Colour of a necktie.
+        silver_earrings: From 0 for earrings of gold to 1 for silver.
+        silver_necklace: The same for a necklace.
     """
 
     rotation: float
@@ -82,7 +89,12 @@ class Scene:
     light: tuple[float, float, float]
     light_side: float
     background: int
-    colours: tuple[float, ...]
+    background_colours: tuple[Colour, Colour]
+    clothes: Colour
+    hat: Colour
+    tie: Colour
+    silver_earrings: float
+    silver_necklace: float
 
 
 def make_person(seed: int, number: int) -> Person:
@@ -106,8 +118,21 @@ def make_scene(seed: int, number: int) -> Scene:
         light=(gain * (1 + 0.04 * warmth), gain, gain * (1 - 0.04 * warmth)),
         light_side=side,
         background=int(generator.integers(5)),
-        colours=tuple(generator.random(16).tolist()),
+        background_colours=(_muted(generator), _muted(generator)),
+        clothes=_colour(generator, (0.35, 0.75), (0.25, 0.7)),
+        hat=_colour(generator, (0.7, 1.0), (0.45, 0.9)),
+        tie=_colour(generator, (0.85, 0.85), (0.35, 0.7)),
+        silver_earrings=float(generator.random()),
+        silver_necklace=float(generator.random()),
     )
+
+
+def _muted(generator: np.random.Generator) -> Colour:
+    return _colour(generator, (0.15, 0.5), (0.35, 0.85))
+
+
+def _colour(generator: np.random.Generator, saturation: tuple[float, float], value: tuple[float, float]) -> Colour:
+    return hue(float(generator.random()), generator.uniform(*saturation), generator.uniform(*value))
 
 
 def _generator(seed: int, purpose: int, number: int) -> np.random.Generator:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import colorsys
-
 import numpy as np
 from PIL import Image
 
-from reference_model.data.synthetic.canvas import Canvas, Colour, curve, mix, shade
+from reference_model.data.synthetic.canvas import Canvas, curve
+from reference_model.data.synthetic.colours import Colour, mix, shade
 from reference_model.data.synthetic.face import Face
 from reference_model.data.synthetic.scene import HEIGHT, Scene
 
@@ -26,17 +25,9 @@ _BLEMISHES = (
 )
 
 
-def hue(number: float, saturation: float, value: float) -> Colour:
-    """Return the colour whose hue is ``number``, in [0, 1)."""
-    red, green, blue = colorsys.hsv_to_rgb(number, saturation, value)
-    return (255 * red, 255 * green, 255 * blue)
-
-
 def make_background(scene: Scene) -> Image.Image:
     """Return the background as a tiny picture, to be stretched: plain, gradients, stripes either way or blocks."""
-    numbers = scene.colours
-    first = hue(numbers[0], 0.15 + 0.35 * numbers[1], 0.35 + 0.5 * numbers[2])
-    second = hue(numbers[3], 0.15 + 0.35 * numbers[4], 0.35 + 0.5 * numbers[5])
+    first, second = scene.background_colours
     colours = np.array([first, second, mix(first, second, 0.5), shade(first, 0.8)])
     layouts = ([[0]], [[0, 0], [1, 2]], [[0], [1], [0], [1]], [[0, 3, 0, 3, 0]], [[0, 1, 2], [1, 3, 0], [2, 0, 1]])
     pattern = np.array(layouts[scene.background])
@@ -46,8 +37,7 @@ def make_background(scene: Scene) -> Image.Image:
 def draw_body(canvas: Canvas, face: Face) -> None:
     """Draw shoulders in clothes and the neck."""
     x, skin, male = face.x, face.skin, face.traits.present("Male")
-    numbers = face.scene.colours
-    clothes = hue(numbers[6], 0.35 + 0.4 * numbers[7], 0.25 + 0.45 * numbers[8])
+    clothes = face.scene.clothes
     wide, neck = 62 + 12 * male, 19 + 7 * male
     floor = HEIGHT + 30
     left = curve([(x - neck - 4, 186), (x - wide, 192), (x - wide - 14, floor)], 8)

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from reference_model.data.synthetic.canvas import Canvas, Colour, curve, mix, shade
+from reference_model.data.synthetic.canvas import Canvas, curve
+from reference_model.data.synthetic.colours import Colour, mix, shade
 from reference_model.data.synthetic.face import Face
-from reference_model.data.synthetic.skin import hue
 
 _GOLD: Colour = (255, 214, 64)
 _SILVER: Colour = (226, 238, 255)
-
-
-def _metal(face: Face, number: int) -> Colour:
-    return mix(_GOLD, _SILVER, face.scene.colours[number])
 
 
 def draw_earrings(canvas: Canvas, face: Face) -> None:
@@ -21,7 +17,7 @@ def draw_earrings(canvas: Canvas, face: Face) -> None:
     amount = face.traits.present("Wearing_Earrings")
     if not amount:
         return
-    metal = _metal(face, 12)
+    metal = mix(_GOLD, _SILVER, face.scene.silver_earrings)
     for side in (-1, 1):
         x = face.x + side * (face.half_width + 3)
         canvas.ellipse(x, 120, 5.2, 5.2, (40, 30, 20), amount)
@@ -35,7 +31,7 @@ def draw_necklace(canvas: Canvas, face: Face) -> None:
     amount = face.traits.present("Wearing_Necklace")
     if not amount:
         return
-    metal, male = _metal(face, 13), face.traits.present("Male")
+    metal, male = mix(_GOLD, _SILVER, face.scene.silver_necklace), face.traits.present("Male")
     reach = 21 + 6 * male
     beads = curve([(face.x - reach, 182), (face.x, 221 - 6 * male), (face.x + reach, 182)], 11)
     canvas.stroke(beads, 2.0, (60, 44, 24), amount)
@@ -49,8 +45,7 @@ def draw_necktie(canvas: Canvas, face: Face) -> None:
     amount = face.traits.present("Wearing_Necktie")
     if not amount:
         return
-    middle, numbers = np.array([face.x, 0.0]), face.scene.colours
-    colour = hue(numbers[14], 0.85, 0.35 + 0.35 * numbers[15])
+    middle, colour = np.array([face.x, 0.0]), face.scene.tie
     for side in (-1, 1):
         collar = np.array([(0, 192), (29, 180), (36, 192), (20, 216), (14, 240), (0, 240)])
         canvas.polygon(collar * (side, 1) + middle, (244, 244, 248), amount)
