@@ -45,10 +45,9 @@ def write_synthetic_faces(
 ) -> Path:
     """Draw faces and write them as CelebA is laid out, so that `read_celeba` reads them.
 
-    The folder gets ``img_align_celeba/000001.jpg`` and so on (178 x 218), ``list_attr_celeba.txt``,
-    ``list_eval_partition.txt``, ``identity_CelebA.txt`` and a marker with the parameters. It appears under its name
-    only when it is complete; where it is there already with the same parameters, nothing is done. The files do not
-    depend on the number of workers.
+    The folder gets ``img_align_celeba/000001.jpg`` and so on (178 x 218), the three lists and a marker with the
+    parameters. It appears under its name only when it is complete; where it is there already with the same parameters,
+    nothing is done. The files do not depend on the number of workers.
 
     Args:
         root: The folder to write.
@@ -59,8 +58,7 @@ def write_synthetic_faces(
         strength: How visible the attributes are, in [0, 1]; at 0 the pictures tell nothing about the labels.
         label_noise: Probability that a written label is the wrong one, in [0, 0.5].
         pictures_per_person: Largest number of pictures of one person.
-        workers: Processes that draw; by default one a processor, fewer for small sets. More than one needs the usual
-            ``if __name__ == "__main__":`` in the calling script.
+        workers: Processes that draw (one a processor, fewer for small sets); scripts need ``if __name__ == "__main__":``.
         overwrite: Replace a finished set that was drawn with other parameters.
 
     Returns:
