@@ -10,7 +10,6 @@ from torch import Tensor
 from obrl.namespace import Namespace
 
 
-@torch.compiler.assume_constant_result
 def _reduced_precision(device_type: str) -> bool:
     """Whether float32 products on this device may be rounded to TF32 or bfloat16.
 
@@ -21,6 +20,10 @@ def _reduced_precision(device_type: str) -> bool:
     if precision is None:  # torch before 2.9
         return torch.get_float32_matmul_precision() != "highest"
     return precision not in ("ieee", "none")
+
+
+# What `torch.compiler.assume_constant_result` sets; calling it would import the compiler with this module.
+_reduced_precision._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 class _Torch:
