@@ -58,7 +58,8 @@ def write_synthetic_faces(
         strength: How visible the attributes are, in [0, 1]; at 0 the pictures tell nothing about the labels.
         label_noise: Probability that a written label is the wrong one, in [0, 0.5].
         pictures_per_person: Largest number of pictures of one person.
-        workers: Processes that draw (one a processor, fewer for small sets); scripts need ``if __name__ == "__main__":``.
+        workers: Processes that draw: one a processor, fewer for small sets. More than one start anew from the calling
+            script, which therefore needs ``if __name__ == "__main__":``.
         overwrite: Replace a finished set that was drawn with other parameters.
 
     Returns:
