@@ -208,7 +208,7 @@ def random_states() -> dict[str, Any]:
 
 
 def restore_random_states(states: dict[str, Any]) -> None:
-    """Set every generator to what :func:`random_states` returned."""
+    """Set every generator to what `random_states` returned."""
     version, numbers, gauss = states["python"]
     random.setstate((version, tuple(numbers), gauss))
     legacy = states["numpy"]

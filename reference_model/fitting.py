@@ -86,8 +86,8 @@ def fit(run: RunFolder, config: RunConfig, source: Source) -> dict[str, Any]:
     """Train to the end, from the last checkpoint where there is one, and write the results.
 
     Args:
-        run: The run's folder, as :func:`start_run` left it or as an interrupted run did.
-        config: The settings, as :func:`start_run` returned them.
+        run: The run's folder, as `start_run` left it or as an interrupted run did.
+        config: The settings, as `start_run` returned them.
         source: The data.
 
     Returns:

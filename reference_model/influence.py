@@ -54,7 +54,7 @@ class InfluenceMeter:
         return {"run": list(self._run), "epoch": list(self._epoch), "last_epoch": list(self._last_epoch)}
 
     def load_state_dict(self, state: dict[str, list[float]]) -> None:
-        """Take over the sums of :meth:`state_dict`."""
+        """Take over the sums of `state_dict`."""
         self._run, self._epoch = list(state["run"]), list(state["epoch"])
         self._last_epoch = list(state["last_epoch"])
 

@@ -46,7 +46,7 @@ def epoch_order(length: int, *, seed: int, epoch: int) -> Indices:
 
     Example:
         >>> epoch_order(5, seed=1, epoch=0)
-        array([4, 0, 3, 2, 1])
+        array([3, 0, 2, 1, 4])
     """
     generator = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, epoch, ORDER_STREAM])))
     return generator.permutation(length).astype(np.int64)

@@ -25,7 +25,7 @@ PROGRESS_KEY = "reference_model_progress"
 
 
 class AttributeModule(lightning.LightningModule):
-    """Trains an :class:`AttributeModel` with cross-entropy alone or with the joint loss.
+    """Trains an `AttributeModel` with cross-entropy alone or with the joint loss.
 
     Args:
         model: The net.
@@ -121,7 +121,7 @@ class AttributeModule(lightning.LightningModule):
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take over what :meth:`on_save_checkpoint` added."""
+        """Take over what `on_save_checkpoint` added."""
         progress = checkpoint[PROGRESS_KEY]
         self._train_sums.copy_(progress["train_sums"])
         self.train_counts.counts.copy_(progress["train_counts"])

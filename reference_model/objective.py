@@ -54,7 +54,7 @@ class CrossEntropyLoss(nn.Module):
     """Eq. 4 by torch's own binary cross-entropy, with the calling convention of ``obrl.torch.OBRLoss``."""
 
     def terms(self, logits: Tensor, targets: Tensor) -> Terms:
-        """Return the loss and its parts; see :func:`cross_entropy`."""
+        """Return the loss and its parts; see `cross_entropy`."""
         loss = cross_entropy(logits, targets)
         return CrossEntropyTerms(loss, loss.detach(), torch.zeros_like(loss))
 

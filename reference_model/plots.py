@@ -40,7 +40,7 @@ def plot_accuracy(path: Path, report: Mapping[str, Any]) -> None:
 
     Args:
         path: A .png file.
-        report: A report as :mod:`reference_model.report` makes it.
+        report: A report as `reference_model.report` makes it.
     """
     order = [name for group in report["groups"].values() for name in group["attributes"]]
     accuracy = [_or_nan(report["attributes"][name]["accuracy"]) for name in order]
@@ -51,7 +51,7 @@ def plot_accuracy(path: Path, report: Mapping[str, Any]) -> None:
     axes.barh(places, np.multiply(accuracy, 100), height=0.7, color="tab:blue", label="accuracy")
     axes.plot(np.multiply(majority, 100), places, "|", color="black", markersize=9, label="majority class")
     axes.set_yticks(places, order, fontsize=8)
-    axes.invert_yaxis()
+    axes.set_ylim(len(order) - 0.4, -0.6)
     axes.set_xlim(0, 100)
     axes.set_xlabel("per cent right")
     axes.set_title(f"{report['data']}, {report['split']} partition, loss {report['loss']}")
@@ -59,7 +59,7 @@ def plot_accuracy(path: Path, report: Mapping[str, Any]) -> None:
     for group in list(report["groups"].values())[:-1]:
         boundary += len(group["attributes"])
         axes.axhline(boundary, color="0.8", linewidth=0.8)
-    axes.legend(loc="lower left")
+    figure.legend(loc="outside lower center", ncols=2)
     _save(figure, path)
 
 

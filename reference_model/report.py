@@ -85,7 +85,7 @@ def relation_report(
     Args:
         criterion: The loss at the end of the training.
         config: Its settings.
-        shares: What :class:`InfluenceMeter` measured while training.
+        shares: What `InfluenceMeter` measured while training.
 
     Returns:
         Whether it was used and active, in a statement in words and in figures, and the active pairs by name.

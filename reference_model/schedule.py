@@ -58,5 +58,5 @@ def learning_rate_factor(step: int, config: OptimConfig, *, total_steps: int) ->
 
 
 def make_scheduler(optimizer: torch.optim.Optimizer, config: OptimConfig, *, total_steps: int) -> LambdaLR:
-    """Return the schedule of :func:`learning_rate_factor`, to be stepped once a training step."""
+    """Return the schedule of `learning_rate_factor`, to be stepped once a training step."""
     return LambdaLR(optimizer, lambda step: learning_rate_factor(step, config, total_steps=total_steps))

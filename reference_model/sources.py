@@ -63,7 +63,7 @@ def open_source(config: RunConfig, names: Sequence[str] = CELEBA_ATTRIBUTES) -> 
         names: The attributes that are wanted, in the order of the columns.
 
     Raises:
-        ValueError: If the data cannot be read, or its attributes are not ``names``; see :func:`read_source`.
+        ValueError: If the data cannot be read, or its attributes are not ``names``; see `read_source`.
     """
     if config.data == "synthetic":
         root = config.root or synthetic_cache(config.synthetic)

@@ -19,10 +19,10 @@ class FusedFaceNets(nn.Module):
 
     Args:
         nets: Which of ``"net_0"`` to ``"net_3"`` take part, each at most once; the order is the order of channels.
-        width: As for :class:`FaceNet`.
-        depth: As for :class:`FaceNet`.
-        strides: As for :class:`FaceNet`.
-        norm: As for :class:`FaceNet`.
+        width: As for `FaceNet`.
+        depth: As for `FaceNet`.
+        strides: As for `FaceNet`.
+        norm: As for `FaceNet`.
 
     Raises:
         ValueError: If ``nets`` is empty, names an unknown net, or names one twice.
