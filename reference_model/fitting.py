@@ -6,6 +6,8 @@ import json
 import logging
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -16,6 +18,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from safetensors.torch import save_file
 
 from obrl.torch import OBRLoss
+from reference_model.attributes import CELEBA_ATTRIBUTES
 from reference_model.checkpoints import (
     STEP_KEY,
     AtomicCheckpointIO,
@@ -31,6 +34,8 @@ from reference_model.loader import EvalLoader, TrainLoader
 from reference_model.logs import MetricsFile
 from reference_model.module import AttributeModule
 from reference_model.nets import build_model
+from reference_model.nets.model import usable_feature_size
+from reference_model.objective import build_criterion
 from reference_model.plots import plot_accuracy, plot_relation
 from reference_model.report import relation_report
 from reference_model.runs import (
@@ -42,6 +47,17 @@ from reference_model.runs import (
     write_json,
 )
 from reference_model.sources import Source, attribute_groups
+
+
+def check_settings(config: RunConfig) -> None:
+    """Find mistakes that only the net and the loss can see, before any data is read.
+
+    Raises:
+        TypeError, ValueError: What is wrong.
+    """
+    usable_feature_size(config.images.size, config.net)
+    build_criterion(config.loss, config.relation, CELEBA_ATTRIBUTES)
+    choose_device(config.train.device)
 
 
 def start_run(run: RunFolder, config: RunConfig, source: Source) -> RunConfig:
@@ -96,13 +112,22 @@ def fit(run: RunFolder, config: RunConfig, source: Source) -> dict[str, Any]:
     Raises:
         TrainingInterrupted: On Ctrl-C or SIGTERM; the run can be resumed.
     """
-    torch.set_num_threads(config.train.threads or torch.get_num_threads())
+    with _process_settings(config):
+        return _finish(run, config, source, _train(run, config, source))
+
+
+@contextmanager
+def _process_settings(config: RunConfig) -> Iterator[None]:
+    """Set what a run changes for the whole process, and put it back."""
+    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    torch.set_num_threads(config.train.threads or threads)
     put_back = seed_everything(config.seed)
     try:
-        module = _train(run, config, source)
+        yield
     finally:
         put_back()
-    return _finish(run, config, source, module)
+        torch.use_deterministic_algorithms(deterministic)
+        torch.set_num_threads(threads)
 
 
 def _train(run: RunFolder, config: RunConfig, source: Source) -> AttributeModule:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -85,7 +86,8 @@ class AttributeModule(lightning.LightningModule):
         now = time.monotonic()
         seconds, self._epoch_started = now - self._epoch_started, now
         epochs = self.config.train.epochs
-        self.print(epoch_line(self._values, epoch=self.current_epoch + 1, epochs=epochs, seconds=seconds), flush=True)
+        self.print(epoch_line(self._values, epoch=self.current_epoch + 1, epochs=epochs, seconds=seconds))
+        sys.stdout.flush()
 
     def on_validation_epoch_start(self) -> None:
         """Forget the last validation."""

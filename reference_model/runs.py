@@ -92,17 +92,19 @@ class RunFolder:
         return self.config.is_file() and self.environment.is_file()
 
 
-def create_run_folder(path: Path, *, overwrite: bool) -> RunFolder:
-    """Create an empty run folder.
+def check_run_folder(path: Path, *, overwrite: bool) -> RunFolder:
+    """Say whether a run may be written to ``path``, without touching anything.
 
     Args:
         path: Where.
-        overwrite: Delete a run that is there. Folders that are not runs are never deleted.
+        overwrite: Whether a run that is there may be deleted. Folders that are not runs never may.
 
     Raises:
-        RunError: If something is there already.
+        RunError: If something is there that may not be deleted.
     """
     run = RunFolder(path)
+    if path.exists() and not path.is_dir():
+        raise RunError(f"{path} exists and is not a folder; choose another one with --out")
     if path.is_dir() and any(path.iterdir()):
         if not run.is_run():
             raise RunError(f"{path} exists and holds something that is not a run; choose another folder with --out")
@@ -111,9 +113,18 @@ def create_run_folder(path: Path, *, overwrite: bool) -> RunFolder:
                 f"{path} already holds a run; go on with it (--resume {path}), replace it (--overwrite), "
                 "or choose another folder with --out"
             )
+    return run
+
+
+def create_run_folder(path: Path, *, overwrite: bool) -> RunFolder:
+    """Create an empty run folder, deleting a run that is there if ``overwrite`` allows it.
+
+    Raises:
+        RunError: As `check_run_folder`.
+    """
+    run = check_run_folder(path, overwrite=overwrite)
+    if run.is_run():
         shutil.rmtree(path)
-    elif path.exists() and not path.is_dir():
-        raise RunError(f"{path} exists and is not a folder; choose another one with --out")
     path.mkdir(parents=True, exist_ok=True)
     return run
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from reference_model.attributes import CELEBA_ATTRIBUTES, GROUPS, normalise_name
 from reference_model.config import ImagesConfig, RunConfig, SyntheticConfig
 from reference_model.data.celeba import read_celeba
+from reference_model.data.errors import DataError
 from reference_model.data.images import FaceImages
 from reference_model.data.synthetic import write_synthetic_faces
 from reference_model.data.table import AttributeTable, PictureFiles
@@ -47,11 +48,11 @@ class Source:
         """Return the pictures of a partition.
 
         Raises:
-            ValueError: If the partition is empty.
+            DataError: If the partition is empty, or a picture cannot be read.
         """
         rows = self.table.subset(partition)
         if len(rows) == 0:
-            raise ValueError(f"the data has no pictures in the {partition} partition")
+            raise DataError(f"the data has no pictures in the {partition} partition")
         return FaceImages(rows, config.size, memory_mb=config.memory_mb)
 
 

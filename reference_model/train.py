@@ -13,12 +13,14 @@ from reference_model.checkpoints import TrainingInterrupted
 from reference_model.cli import Request, SettingsError, parse_command
 from reference_model.comparison import LOSSES, TITLES, compare_reports, format_comparison
 from reference_model.config import RunConfig
+from reference_model.data.errors import DataError
 from reference_model.data.table import SPLITS
-from reference_model.fitting import check_same_data, fit, start_run
+from reference_model.fitting import check_same_data, check_settings, fit, start_run
 from reference_model.report import format_report
 from reference_model.runs import (
     RunError,
     RunFolder,
+    check_run_folder,
     create_run_folder,
     default_run_path,
     read_json,
@@ -44,8 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         request = parse_command(sys.argv[1:] if arguments is None else arguments)
         run, config, source = _prepare(request)
     except (SettingsError, RunError, InputError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return USER_ERROR
+        return _refuse(error)
     except KeyboardInterrupt:
         print("\nStopped before the training began.", file=sys.stderr)
         return CTRL_C_EXIT
@@ -57,12 +58,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"\nStopped. {_how_to_resume(run.path)}", file=sys.stderr)
         return CTRL_C_EXIT
+    except (RunError, DataError) as error:  # a picture that cannot be read shows only when it is read
+        return _refuse(error)
     print(f"Everything is in {run.path}")
     return 0
 
 
 class InputError(ValueError):
-    """The data cannot be used; the message is meant for the user."""
+    """The data or the settings cannot be used; the message is meant for the user."""
+
+
+def _refuse(error: Exception) -> int:
+    print(f"error: {error}", file=sys.stderr)
+    return USER_ERROR
 
 
 def _prepare(request: Request) -> tuple[RunFolder, RunConfig, Source]:
@@ -72,15 +80,16 @@ def _prepare(request: Request) -> tuple[RunFolder, RunConfig, Source]:
         run = RunFolder(request.resume)
         check_same_data(run, source)
         return run, config, source
-    # The folder first: a mistake in --out shows before faces are drawn or pictures are read.
-    run = create_run_folder(config.out or default_run_path(config.data), overwrite=request.overwrite)
+    # Mistakes show before faces are drawn or pictures are read, and nothing is deleted before the data is known.
+    path = config.out or default_run_path(config.data)
+    check_run_folder(path, overwrite=request.overwrite)
     try:
-        source = _open_source(config)
-        return run, start_run(run, config, source), source
-    except (InputError, ValueError) as error:
-        if not any(run.path.iterdir()):
-            run.path.rmdir()
+        check_settings(config)
+    except (TypeError, ValueError) as error:
         raise InputError(str(error)) from None
+    source = _open_source(config)
+    run = create_run_folder(path, overwrite=request.overwrite)
+    return run, start_run(run, config, source), source
 
 
 def _open_source(config: RunConfig) -> Source:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 from reference_model.data.synthetic import write_synthetic_faces
 from tests.reference_model.training.commands import tiny_arguments, train
@@ -26,11 +24,3 @@ def finished(tmp_path_factory: pytest.TempPathFactory, faces: Path) -> dict[str,
     for loss, out in runs.items():
         assert train(*tiny_arguments(faces, out), "--loss", loss) == 0
     return runs
-
-
-@pytest.fixture(autouse=True)
-def _same_threads() -> Iterator[None]:
-    """Leave torch's number of threads as it was."""
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)

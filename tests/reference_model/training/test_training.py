@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +169,42 @@ def test_an_existing_folder_is_refused_or_replaced(
     assert train(*tiny_arguments(faces, other), *short, "--overwrite") == 2
     assert "not a run" in capsys.readouterr().err
     assert (other / "thesis.tex").read_text() == "mine"
+
+
+def test_bad_data_deletes_nothing(
+    finished: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished["ce"], run)
+    nowhere = tmp_path / "nowhere"
+    assert train("--data", "celeba", "--root", nowhere, "--out", run, "--overwrite") == 2
+    assert "nowhere" in capsys.readouterr().err
+    assert (run / "report.json").exists()
+
+
+def test_a_broken_picture_is_named(faces: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    broken = tmp_path / "faces"
+    shutil.copytree(faces, broken)
+    (broken / "img_align_celeba" / "000007.jpg").write_bytes(b"\xff\xd8\xff nothing more")
+    assert train(*tiny_arguments(broken, tmp_path / "run")) == 2
+    message = capsys.readouterr().err
+    assert message.startswith("error: ")
+    assert "000007.jpg" in message
+
+
+def test_the_process_is_left_as_it_was(faces: Path, tmp_path: Path) -> None:
+    threads = torch.get_num_threads() + 1
+    torch.set_num_threads(threads)
+    torch.manual_seed(11)
+    expected = torch.rand(3)
+    torch.manual_seed(11)
+    try:
+        assert train(*tiny_arguments(faces, tmp_path / "run"), "--train.epochs=1", "--train.progress=on") == 0
+        assert torch.get_num_threads() == threads
+        assert not torch.are_deterministic_algorithms_enabled()
+        assert torch.equal(torch.rand(3), expected)
+    finally:
+        torch.set_num_threads(threads - 1)
 
 
 def test_bad_data_leaves_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
