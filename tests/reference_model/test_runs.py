@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from datetime import datetime
 from pathlib import Path
 
@@ -10,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import reference_model
 from reference_model.comparison import compare_reports, format_comparison
 from reference_model.logs import MetricsFile
 from reference_model.plots import plot_relation
@@ -100,3 +104,30 @@ def test_comparison_names_the_groups_below_the_baseline() -> None:
     assert "joint loss: every group is above the majority class." in text
     assert "The relation loss is active." in text
     assert "+2.50" in text
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, "1000 None"),
+        ({"GOMP_SPINCOUNT": "7"}, "7 None"),
+        ({"OMP_WAIT_POLICY": "active"}, "None active"),
+    ],
+)
+def test_waiting_threads_sleep_unless_told_otherwise(given: dict[str, str], expected: str) -> None:
+    code = (
+        "import os, sys, reference_model.openmp; assert 'torch' not in sys.modules; "
+        "print(os.environ.get('GOMP_SPINCOUNT'), os.environ.get('OMP_WAIT_POLICY'))"
+    )
+    environment = {key: value for key, value in os.environ.items() if key not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment | given, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == expected
+
+
+@pytest.mark.parametrize("program", ["train", "evaluate"])
+def test_programs_say_so_before_torch_is_loaded(program: str) -> None:
+    source = (Path(reference_model.__file__).parent / f"{program}.py").read_text()
+    imports = [line for line in source.splitlines() if line.startswith(("import ", "from "))]
+    assert imports[1].startswith("import reference_model.openmp")
