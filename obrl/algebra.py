@@ -41,7 +41,14 @@ class PairLaplacians(NamedTuple):
 
 
 def pair_laplacians(
-    ns: Namespace, positive: Array, negative: Array, *, symmetric: bool, normalization: str, like: Array
+    ns: Namespace,
+    positive: Array,
+    negative: Array,
+    *,
+    num_labels: int,
+    symmetric: bool,
+    normalization: str,
+    like: Array,
 ) -> PairLaplacians:
     """Prepare the pair weights.
 
@@ -49,6 +56,7 @@ def pair_laplacians(
         ns: the framework's functions.
         positive: f_p, or any non-negative weights, (num_labels, num_labels), zero on the diagonal.
         negative: f_n, likewise.
+        num_labels: M.
         symmetric: whether both are symmetric already.
         normalization: `"all_pairs"`, or `"active_pairs"`: the sum of the weights (1 if that is 0) in place of M^2.
         like: an array of the dtype to compute in.
@@ -56,7 +64,7 @@ def pair_laplacians(
     a, b = ns.cast(positive, like=like), ns.cast(negative, like=like)
     if not symmetric:
         a, b = (a + ns.transpose(a)) * 0.5, (b + ns.transpose(b)) * 0.5
-    scale: Array | float = 0.5 / positive.shape[0] ** 2  # Eq. 2: 1 / (2 M^2); the 1/K is the reduction's
+    scale: Array | float = 0.5 / num_labels**2  # Eq. 2: 1 / (2 M^2); the 1/K is the reduction's
     if normalization == "active_pairs":
         active = ns.sum(a) + ns.sum(b)
         scale = 0.5 / ns.where(active > 0, active, 1.0)

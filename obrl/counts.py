@@ -22,12 +22,14 @@ class PairCounts(NamedTuple):
     Attributes:
         n: samples in which i and j are both observed.
         s: samples in which both are observed and both are 1.
-        r: samples in which both are observed and i is 1. The count of j, c, is the transpose.
+        r: samples in which both are observed and i is 1.
+        c: samples in which both are observed and j is 1; the transpose of r.
     """
 
     n: Array
     s: Array
     r: Array
+    c: Array
 
 
 def pair_counts(ns: Namespace, positive: Array, observed: Array | None, batch: float) -> PairCounts:
@@ -41,17 +43,18 @@ def pair_counts(ns: Namespace, positive: Array, observed: Array | None, batch: f
         batch: the number of rows.
 
     Returns:
-        The counts. With `observed=None`, n is the number `batch` and r has shape (num_labels, 1).
+        The counts. With `observed=None`, n is the number `batch`, r has shape (num_labels, 1) and c (1, num_labels).
     """
     columns = ns.transpose(positive)
-    together = ns.matmul(columns, positive)
     if observed is None:
-        ones = ns.transpose(ns.sum(positive, axis=0, keepdims=True))
-        return PairCounts(n=batch, s=together, r=ones)
+        ones = ns.sum(positive, axis=0, keepdims=True)
+        return PairCounts(n=batch, s=ns.matmul(columns, positive), r=ns.transpose(ones), c=ones)
+    rows = ns.transpose(observed)
     return PairCounts(
-        n=ns.matmul(ns.transpose(observed), observed),
-        s=together,
+        n=ns.matmul(rows, observed),
+        s=ns.matmul(columns, positive),
         r=ns.matmul(columns, observed),
+        c=ns.matmul(rows, positive),
     )
 
 
@@ -119,7 +122,7 @@ def exact_counts(positive: npt.NDArray[np.bool_], observed: npt.NDArray[np.bool_
     """Count pairs of any number of rows exactly, as int64 matrices, in blocks that float32 counts exactly."""
     rows, labels = positive.shape
     shape = (labels, labels)
-    totals = PairCounts(*(np.zeros(shape, np.int64) for _ in range(3)))
+    totals = PairCounts(*(np.zeros(shape, np.int64) for _ in PairCounts._fields))
     step = min(MAX_EXACT_ROWS, max(1, 2**26 // max(labels, 1)))
     for start in range(0, rows, step):
         block = positive[start : start + step].astype(np.float32)

@@ -144,6 +144,7 @@ class RelationCriterion:
             NUMPY,
             positive,
             negative,
+            num_labels=self.num_labels,
             symmetric=is_symmetric(self.settings),
             normalization=self.settings.normalization,
             like=state.relation_weight,

@@ -325,7 +325,9 @@ def relation_loss(
         NUMPY,
         x.astype(np.float64),
         None,
-        pair_laplacians(NUMPY, positive, negative, symmetric=False, normalization=normalization, like=matrix),
+        pair_laplacians(
+            NUMPY, positive, negative, num_labels=len(matrix), symmetric=False, normalization=normalization, like=matrix
+        ),
         reduction=reduction,
         rows=len(x),
         gradient=False,

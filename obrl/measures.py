@@ -22,7 +22,7 @@ class FourfoldTable:
     def __init__(self, ns: Namespace, counts: PairCounts) -> None:
         self.ns = ns
         self.i = counts.r
-        self.j = ns.transpose(counts.r)
+        self.j = counts.c
         self.not_i = counts.n - self.i
         self.not_j = counts.n - self.j
         self.both = counts.s

@@ -62,7 +62,8 @@ def known_relation(ns: Namespace, state: RelationState, settings: Settings) -> t
         says where there is.
     """
     if settings.estimator == "counts":
-        value, defined = apply_measure(ns, settings.measure, PairCounts(*ns.unstack(state.relation_sum)))
+        n, s, r = ns.unstack(state.relation_sum)
+        value, defined = apply_measure(ns, settings.measure, PairCounts(n, s, r, ns.transpose(r)))
         return value, defined > 0
     known = state.relation_weight > 0
     weight = state.relation_weight + (1.0 - ns.cast(known, like=state.relation_weight))

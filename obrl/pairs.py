@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from obrl.counts import PairCounts
-from obrl.measures import MEASURES, apply_measure
+from obrl.measures import MEASURES
 from obrl.namespace import NUMPY
 from obrl.online import RelationState, known_relation, select_pairs
 from obrl.settings import Settings
@@ -118,6 +118,6 @@ def _phi(state: RelationState, settings: Settings, relation: npt.NDArray[Any]) -
     if to_phi is not None:
         return np.vectorize(to_phi, otypes=[float])(relation)
     if settings.estimator == "counts":
-        value, defined = apply_measure(NUMPY, "pearson", PairCounts(*state.relation_sum))
-        return np.where(defined > 0, value, np.nan)
+        value, defined = known_relation(NUMPY, state, replace(settings, measure="pearson"))
+        return np.where(defined, value, np.nan)
     return np.full(relation.shape, np.nan)

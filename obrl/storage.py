@@ -81,9 +81,9 @@ def load_relation(path: str | os.PathLike[str]) -> StoredRelation:
         ValueError: the file is no relation, is damaged, or has a newer format.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (zipfile.BadZipFile, ValueError, EOFError, AttributeError) as error:
+        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as content:
+            arrays = {name: content[name] for name in content.files}
+    except (zipfile.BadZipFile, ValueError, EOFError, TypeError, AttributeError) as error:
         raise ValueError(f"expected a relation written by obrl (.npz), got {os.fspath(path)}: {error}") from error
     missing = {"format_version", "relation_sum", "relation_weight", "settings"} - set(arrays)
     if missing:

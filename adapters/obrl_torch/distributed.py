@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
 
 from obrl.counts import PairCounts, pair_counts
 from obrl_torch.inputs import Labels
@@ -29,6 +28,8 @@ def count_batch(labels: Labels, *, sync: bool, process_group: dist.ProcessGroup 
         return pair_counts(TORCH, labels.positive, observed, rows)
     # All processes must send the same shapes, whether or not one of them misses a target.
     observed = torch.ones_like(labels.positive) if observed is None else observed
-    packed: Tensor = torch.stack(pair_counts(TORCH, labels.positive, observed, rows))
+    counts = pair_counts(TORCH, labels.positive, observed, rows)
+    packed = torch.stack([counts.n, counts.s, counts.r])
     dist.all_reduce(packed, op=dist.ReduceOp.SUM, group=process_group)
-    return PairCounts(*packed.unbind(0))
+    n, s, r = packed.unbind(0)
+    return PairCounts(n, s, r, r.mT)

@@ -80,7 +80,7 @@ class _OnePass(torch.autograd.Function):
         ctx.save_for_backward(logits, *gradients)
         ctx.problem, ctx.dtype, ctx.gradient = problem, dtype, gradient
         ctx.set_materialize_grads(False)
-        return terms
+        return terms if gradient == "parts" else terms[:1]
 
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor | None) -> tuple[Tensor | None, None, None, None]:
@@ -124,14 +124,16 @@ def differentiable_terms(
         problem: the loss.
         dtype: to compute in.
         impl: `"auto"` computes the gradient with the value where one is needed; `"plain"` leaves it to autograd.
-        parts: whether L_E and L_B will be differentiated on their own too.
+        parts: whether L_E and L_B are wanted too, ready to be differentiated on their own.
     """
-    if not torch.is_grad_enabled():
-        return evaluate(logits.to(dtype), problem, "none")[0]
     others = (problem.targets, problem.sample_weight, problem.pos_weight)
-    if impl == "plain" or any(other is not None and other.requires_grad for other in others):
-        return evaluate(logits.to(dtype), problem, "none")[0]
-    if not logits.requires_grad:
+    one_pass = (
+        impl == "auto"
+        and torch.is_grad_enabled()
+        and logits.requires_grad
+        and not any(other is not None and other.requires_grad for other in others)
+    )
+    if not one_pass:
         return evaluate(logits.to(dtype), problem, "none")[0]
     gradient = "parts" if parts and problem.targets is not None else "total"
     result: tuple[Tensor, ...] = _OnePass.apply(logits, problem, dtype, gradient)

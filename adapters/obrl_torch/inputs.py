@@ -10,6 +10,7 @@ from torch import Tensor
 
 from obrl.counts import MAX_EXACT_ROWS
 from obrl.errors import Metadata, check_target_range
+from obrl_torch.namespace import convert
 
 _INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -64,10 +65,10 @@ def split_labels(targets: Tensor, observed: Tensor | None, *, read_values: bool)
     else:
         known = observed
         if targets.is_floating_point():
-            not_nan = ~torch.isnan(targets)
+            not_nan = targets == targets  # NaN alone differs from itself; isnan is slower, compiled too
             known = not_nan if observed is None else observed & not_nan
         if read_values and known is not None:
-            seen = targets[known]
+            seen = targets.detach()[known]
             if seen.numel():
                 check_target_range(*(float(value) for value in seen.aminmax()))
             known = None if seen.numel() == targets.numel() else known
@@ -75,14 +76,14 @@ def split_labels(targets: Tensor, observed: Tensor | None, *, read_values: bool)
     if known is not None:
         positive = positive & known
     dtype = torch.float32 if targets.shape[0] <= MAX_EXACT_ROWS else torch.float64
-    return Labels(positive.to(dtype), known, targets)
+    return Labels(convert(positive, dtype), known, targets)
 
 
 def _in_range(targets: Tensor) -> bool:
     """Whether no target is NaN; raises where one is outside [0, 1]."""
     if targets.dtype == torch.bool or not targets.numel():
         return True
-    low, high = (float(value) for value in targets.aminmax())
+    low, high = (float(value) for value in targets.detach().aminmax())
     if low != low or high != high:
         return False
     check_target_range(low, high)
@@ -102,7 +103,7 @@ def may_read_values(validate: bool | None, tensor: Tensor) -> bool:
 
 def without_autocast(device_type: str) -> contextlib.AbstractContextManager[Any]:
     """Autocast off, so that products keep the precision of their arguments."""
-    if torch.is_autocast_enabled(device_type):
+    if torch.amp.is_autocast_available(device_type) and torch.is_autocast_enabled(device_type):
         return torch.autocast(device_type, enabled=False)
     return contextlib.nullcontext()
 

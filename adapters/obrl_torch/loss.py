@@ -129,6 +129,7 @@ class _Criterion(RelationModule):
             TORCH,
             positive,
             negative,
+            num_labels=self.num_labels,
             symmetric=is_symmetric(self.settings),
             normalization=self.settings.normalization,
             like=like,
@@ -424,6 +425,14 @@ def relation_loss(
             values = relation.to(torch.promote_types(relation.dtype, torch.float32))
             positive, negative = threshold_pairs(TORCH, values, ~torch.isnan(values), r_p, r_n)
             like = values.new_empty((), dtype=dtype)
-            pairs = pair_laplacians(TORCH, positive, negative, symmetric=False, normalization=normalization, like=like)
+            pairs = pair_laplacians(
+                TORCH,
+                positive,
+                negative,
+                num_labels=relation.shape[0],
+                symmetric=False,
+                normalization=normalization,
+                like=like,
+            )
         problem = Problem(None, None, None, None, pairs, 1.0, reduction)
         return differentiable_terms(logits, problem, dtype=dtype, impl=impl, parts=False)[0]

@@ -84,7 +84,13 @@ def test_any_non_negative_pair_weights(num_labels: int, rows: int, seed: int) ->
     square = (p[:, :, None] - p[:, None, :]) ** 2
     for positive, negative in iterate_weights(num_labels, seed):
         pairs = algebra.pair_laplacians(
-            NUMPY, positive, negative, symmetric=False, normalization="all_pairs", like=logits
+            NUMPY,
+            positive,
+            negative,
+            num_labels=num_labels,
+            symmetric=False,
+            normalization="all_pairs",
+            like=logits,
         )
         value, (slope,) = algebra.relation_loss(NUMPY, logits, None, pairs, reduction="none", rows=rows, gradient=True)
         wanted = (positive * square + negative * (1 - square) ** 2).sum(axis=(1, 2)) / (2 * num_labels**2)

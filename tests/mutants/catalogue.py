@@ -65,8 +65,8 @@ MUTANTS = (
     Mutant(
         "a mean over the labels in place of their square",
         "obrl/algebra.py",
-        "positive.shape[0] ** 2",
-        "positive.shape[0]",
+        "num_labels**2  # Eq. 2",
+        "num_labels  # Eq. 2",
         (CORE,),
     ),
     Mutant(
@@ -212,8 +212,8 @@ MUTANTS = (
     Mutant(
         "pickles allowed",
         "obrl/storage.py",
-        "np.load(path, allow_pickle=False)",
-        "np.load(path, allow_pickle=True)",
+        "np.load(file, allow_pickle=False)",
+        "np.load(file, allow_pickle=True)",
         (STORAGE,),
     ),
     Mutant(
@@ -296,8 +296,8 @@ MUTANTS = (
     Mutant(
         "torch: counts averaged in place of summed",
         "adapters/obrl_torch/distributed.py",
-        "return PairCounts(*packed.unbind(0))",
-        "return PairCounts(*(packed / dist.get_world_size(process_group)).unbind(0))",
+        "n, s, r = packed.unbind(0)",
+        "n, s, r = (packed / dist.get_world_size(process_group)).unbind(0)",
         (TORCH_DISTRIBUTED,),
     ),
     Mutant(

@@ -92,6 +92,7 @@ def _check_losses(case: Case, batch: Batch, expected: Expected, run: Any) -> Non
         run.ns,
         positive,
         negative,
+        num_labels=case.num_labels,
         symmetric=is_symmetric(run.settings),
         normalization=case.normalization,
         like=run.state.relation_weight,
