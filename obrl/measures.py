@@ -3,7 +3,8 @@
 A measure is a numerator over a denominator, and undefined where the denominator is zero. The tables of two labels i
 and j are written a, b, c, d: both 1, only i, only j, neither. In that form every measure is accurate to a few
 roundings whatever the counts: n s - r c cancels badly when written so (in float32 it puts phi wrong by 1e-4 at
-n = 25,600), but equals ad - bc, whose two products are each bounded by the denominator.
+n = 25,600), but equals ad - bc, whose two products are each bounded by the denominator. Decayed averages of counts are
+rounded themselves: in float32 a label that is constant for a thousand batches loses the last trace of its other value.
 """
 
 from __future__ import annotations

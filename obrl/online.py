@@ -84,7 +84,13 @@ def select_pairs(ns: Namespace, state: RelationState, settings: Settings) -> tup
         # R_g >= r_p without dividing: R_sb >= r_p S where S > 0.
         value, scale = state.relation_sum, state.relation_weight
         known = scale > 0
-    return threshold_pairs(ns, value, known, settings.positive_threshold, settings.negative_threshold, scale=scale)
+    positive, negative = threshold_pairs(
+        ns, value, known, settings.positive_threshold, settings.negative_threshold, scale=scale
+    )
+    if settings.estimator == "counts" and is_symmetric(settings):
+        # Averages of counts are rounded, so (i, j) and (j, i) may differ in their last digit.
+        positive, negative = positive & ns.transpose(positive), negative & ns.transpose(negative)
+    return positive, negative
 
 
 def threshold_pairs(

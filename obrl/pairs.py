@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from obrl.measures import MEASURES
 from obrl.namespace import NUMPY
-from obrl.online import RelationState, known_relation, select_pairs
+from obrl.online import RelationState, is_symmetric, known_relation, select_pairs
 from obrl.settings import Settings
 
 
@@ -75,7 +75,7 @@ def active_pairs(state: RelationState, settings: Settings, label_names: Sequence
     names = [str(index) for index in range(size)] if label_names is None else list(label_names)
     found = []
     for sign, selected in ((1, positive), (-1, negative)):
-        if MEASURES[settings.measure].symmetric:
+        if is_symmetric(settings):
             selected = np.triu(selected, k=1)
         rows = [
             Pair(
@@ -97,7 +97,7 @@ def count_active(state: RelationState, settings: Settings) -> tuple[int, int, in
     """How many pairs are positive, how many negative, and of how many (unordered for a symmetric measure)."""
     positive, negative = select_pairs(NUMPY, state, settings)
     size = positive.shape[0]
-    share = 2 if MEASURES[settings.measure].symmetric else 1
+    share = 2 if is_symmetric(settings) else 1
     return int(positive.sum()) // share, int(negative.sum()) // share, size * (size - 1) // share
 
 

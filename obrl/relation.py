@@ -12,7 +12,7 @@ import numpy.typing as npt
 from obrl.counts import PairCounts, exact_counts, split_targets
 from obrl.errors import check_label_names, check_labels, check_num_labels, metadata
 from obrl.namespace import NUMPY
-from obrl.online import RelationState, known_relation, merge_states, state_shapes, update_state
+from obrl.online import RelationState, is_symmetric, known_relation, merge_states, state_shapes, update_state
 from obrl.pairs import Pairs, active_pairs
 from obrl.settings import Settings
 from obrl.storage import check_compatible, load_relation, save_relation, state_from_matrix
@@ -173,10 +173,11 @@ class OnlineBatchRelation:
     def __repr__(self) -> str:
         known = known_relation(NUMPY, self._state, self.settings)[1]
         size = self.num_labels
-        evidence = int((known & ~np.eye(size, dtype=bool)).sum())
+        share = 2 if is_symmetric(self.settings) else 1  # pairs are ordered for a measure that is not
+        evidence = int((known & ~np.eye(size, dtype=bool)).sum()) // share
         return (
             f"OnlineBatchRelation({size}, decay={self.settings.decay:g}, measure={self.settings.measure!r}, "
-            f"estimator={self.settings.estimator!r}, evidence for {evidence // 2} of {size * (size - 1) // 2} pairs)"
+            f"estimator={self.settings.estimator!r}, evidence for {evidence} of {size * (size - 1) // share} pairs)"
         )
 
 

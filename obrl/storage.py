@@ -68,7 +68,7 @@ def save_relation(
 
 
 def _umask() -> int:
-    mask = os.umask(0)
+    mask = os.umask(0o077)
     os.umask(mask)
     return mask
 
@@ -90,24 +90,32 @@ def load_relation(path: str | os.PathLike[str]) -> StoredRelation:
         raise ValueError(
             f"expected a relation written by obrl, but {os.fspath(path)} lacks {', '.join(sorted(missing))}"
         )
+    try:
+        return _interpret(arrays)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"expected a relation written by obrl, got {os.fspath(path)}: {error}") from error
+
+
+def _interpret(arrays: dict[str, npt.NDArray[Any]]) -> StoredRelation:
+    """The relation in the arrays of a file; raises TypeError or ValueError where they hold none."""
     version = int(arrays["format_version"])
     if version != FORMAT_VERSION:
-        raise ValueError(f"expected a relation of format version {FORMAT_VERSION}, got {version} in {os.fspath(path)}")
+        raise ValueError(f"expected a relation of format version {FORMAT_VERSION}, got {version}")
     known = {field.name for field in fields(Settings)}
     stored: dict[str, Any] = json.loads(str(arrays["settings"]))
     if set(stored) != known:
-        raise ValueError(f"expected the settings {sorted(known)} in {os.fspath(path)}, got {sorted(stored)}")
+        raise ValueError(f"expected the settings {sorted(known)}, got {sorted(stored)}")
     settings = Settings(**stored)
     state = RelationState(arrays["relation_sum"], arrays["relation_weight"])
     check_matrix("relation_weight", metadata(state.relation_weight))
+    if state.relation_sum.dtype.kind not in "iuf":
+        raise TypeError(f"relation_sum must be numeric, got {state.relation_sum.dtype}")
     size = state.relation_weight.shape[0]
     expected = state_shapes(size, settings.estimator).relation_sum
     if state.relation_sum.shape != expected:
-        raise ValueError(
-            f"relation_sum must have shape {expected}, got {state.relation_sum.shape} in {os.fspath(path)}"
-        )
-    if not all(np.isfinite(array).all() for array in state):
-        raise ValueError(f"the accumulators must be finite, and are not in {os.fspath(path)}")
+        raise ValueError(f"relation_sum must have shape {expected}, got {state.relation_sum.shape}")
+    if not all(np.isfinite(array).all() for array in state) or (state.relation_weight < 0).any():
+        raise ValueError("the accumulators must be finite, and the weights at least 0")
     names = arrays.get("label_names")
     return StoredRelation(state, settings, check_label_names(None if names is None else names.tolist(), size))
 
@@ -154,5 +162,7 @@ def state_from_matrix(matrix: npt.ArrayLike, settings: Settings, num_labels: int
         )
     if measure.symmetric and not np.allclose(values, values.T, rtol=0, atol=slack, equal_nan=True):
         raise ValueError(f"relation must be symmetric, as {settings.measure!r} is, got a matrix that is not")
+    if measure.symmetric:
+        values = (values + values.T) / 2  # exactly, so that a pair never lies on both sides of a threshold
     weight = np.where(known, 1.0 if settings.decay == 1 else 1.0 / (1.0 - settings.decay), 0.0)
     return RelationState(np.where(known, values, 0.0) * weight, weight)

@@ -77,14 +77,15 @@ class _OnePass(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, logits: Tensor, problem: Problem, dtype: torch.dtype, gradient: str) -> tuple[Tensor, ...]:
         terms, gradients = evaluate(logits.to(dtype), problem, gradient)
-        ctx.save_for_backward(logits, *gradients)
+        # With the batch in autograd's hands, changing it before backward raises, as it does for any other loss.
+        ctx.save_for_backward(logits, problem.targets, problem.observed, problem.sample_weight, *gradients)
         ctx.problem, ctx.dtype, ctx.gradient = problem, dtype, gradient
         ctx.set_materialize_grads(False)
         return terms if gradient == "parts" else terms[:1]
 
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor | None) -> tuple[Tensor | None, None, None, None]:
-        logits, *gradients = ctx.saved_tensors
+        logits, _, _, _, *gradients = ctx.saved_tensors
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A graph of the gradient is asked for: its formula, differentiable, in place of its value.
             gradients = list(evaluate(logits.to(ctx.dtype), ctx.problem, ctx.gradient)[1])

@@ -27,7 +27,7 @@ from obrl_torch.inputs import (
     split_labels,
     without_autocast,
 )
-from obrl_torch.namespace import TORCH
+from obrl_torch.namespace import TORCH, convert
 from obrl_torch.relation import RelationModule
 
 
@@ -63,7 +63,7 @@ class _Criterion(RelationModule):
             validate=validate,
         )
         self.reduction = reduction
-        self.freeze = freeze
+        self.freeze = bool(freeze)
         self.impl = impl
         self.register_buffer("pos_weight", _pos_weight(pos_weight, self.num_labels), persistent=False)
 
@@ -108,7 +108,7 @@ class _Criterion(RelationModule):
     def _problem(self, labels: Labels | None, sample_weight: Tensor | None, dtype: torch.dtype) -> Problem:
         targets = observed = None
         if labels is not None:
-            targets, observed = labels.targets.to(dtype), labels.observed
+            targets, observed = convert(labels.targets, dtype), labels.observed
             if observed is not None:
                 targets = torch.where(observed, targets, 0.0)
         return Problem(
@@ -193,7 +193,7 @@ class OBRLoss(_Criterion):
         label_names: one distinct name a label, for `pairs`.
         relation: where to start: an OnlineBatchRelation, its .npz, or a (num_labels, num_labels) matrix.
         freeze: never update the relation.
-        impl: `"auto"` computes the gradient with the value; `"plain"` leaves it to autograd.
+        impl: `"auto"` computes the gradient with the value; `"plain"` leaves it to autograd, as `torch.func` needs.
         sync: False keeps each process of `torch.distributed` by itself; else the counts of all are summed.
         process_group: None is the default group.
         validate: whether to check the values of targets: None does on the CPU; True does everywhere, where it makes

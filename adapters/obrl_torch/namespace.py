@@ -13,8 +13,11 @@ from obrl.namespace import Namespace
 def _reduced_precision(device_type: str) -> bool:
     """Whether float32 products on this device may be rounded to TF32 or bfloat16.
 
-    Dynamo guards on these settings, so that a compiled step is compiled anew when they change.
+    A compiled step is compiled anew when `torch.set_float32_matmul_precision` or CUDA's setting changes; set oneDNN's
+    own setting before compiling.
     """
+    if device_type not in ("cpu", "cuda"):
+        return False
     backend = torch.backends.cuda if device_type == "cuda" else torch.backends.mkldnn
     precision = getattr(getattr(backend, "matmul", None), "fp32_precision", None)
     if precision is None:  # torch before 2.9

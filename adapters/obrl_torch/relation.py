@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Self
 
 import torch
@@ -53,7 +54,7 @@ class RelationModule(nn.Module):
         start = starting_relation(_to_host(relation), settings, self.num_labels, names)
         self.label_names = start.label_names
         for name in _STATE:
-            self.register_buffer(name, torch.from_numpy(getattr(start, name)).to(torch.float32))
+            self.register_buffer(name, torch.tensor(getattr(start, name), dtype=torch.float32))
 
     @property
     def relation(self) -> Tensor:
@@ -115,7 +116,7 @@ class RelationModule(nn.Module):
         super()._apply(fn, recurse)
         for name, old in before.items():
             new = self._buffers[name]
-            if new is not None and new.dtype in (torch.float16, torch.bfloat16):
+            if new is not None and new.dtype.is_floating_point and new.dtype.itemsize < 4:
                 # State is never narrower than float32: take the device, keep the values.
                 empty = old.is_meta or new.is_meta
                 self._buffers[name] = torch.empty_like(new, dtype=old.dtype) if empty else old.to(new.device)
@@ -217,8 +218,8 @@ class OnlineBatchRelation(RelationModule):
         return self
 
     def forward(self, targets: Tensor, observed: Tensor | None = None) -> Tensor:
-        """Update in training mode, then give the relation, (num_labels, num_labels)."""
-        if self.training:
+        """Update in training mode with gradients enabled, then give the relation, (num_labels, num_labels)."""
+        if self.training and torch.is_grad_enabled():
             self.update(targets, observed)
         return self.relation
 
@@ -241,7 +242,8 @@ class OnlineBatchRelation(RelationModule):
 
     def pairs(self, *, positive_threshold: float = 0.8, negative_threshold: float = 0.2) -> Pairs:
         """The active pairs under these thresholds; printing them gives a table, or says that there is none."""
-        return self.to_numpy().pairs(positive_threshold=positive_threshold, negative_threshold=negative_threshold)
+        settings = replace(self.settings, positive_threshold=positive_threshold, negative_threshold=negative_threshold)
+        return active_pairs(self._host_state(), settings, self.label_names)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:

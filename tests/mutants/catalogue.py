@@ -282,8 +282,8 @@ MUTANTS = (
     Mutant(
         "torch: state narrowed by half()",
         "adapters/obrl_torch/relation.py",
-        "if new is not None and new.dtype in (torch.float16, torch.bfloat16):",
-        "if new is not None and new.dtype in ():",
+        "if new is not None and new.dtype.is_floating_point and new.dtype.itemsize < 4:",
+        "if new is not None and new.dtype.is_floating_point and new.dtype.itemsize < 0:",
         (TORCH_STATE,),
     ),
     Mutant(
