@@ -12,6 +12,11 @@ from obrl.pairs import Pair, Pairs
 from obrl.relation import OnlineBatchRelation
 from obrl.settings import Settings
 
+# What users see in a message or a pickle is the name they import.
+for _public in (LossTerms, Pair, PairCounts, Pairs, Settings, count_pairs, relation_loss):
+    _public.__module__ = "obrl"
+del _public
+
 __all__ = [
     "MEASURES",
     "LossTerms",

@@ -28,7 +28,7 @@ class PairLaplacians(NamedTuple):
     """What the algebra needs of the pair weights A and B.
 
     Attributes:
-        mixed: L_A - 2 L_B, (num_labels, num_labels).
+        mixed: L_A - 2 L_B, the Laplacian of A - 2 B, (num_labels, num_labels).
         negative: L_B, (num_labels, num_labels).
         negative_total: 1 . B 1, a scalar: what a sample without any difference costs, before `scale`.
         scale: 1 / (2 M^2), or 1 / (2 active pairs); a number or a scalar array.
@@ -69,10 +69,9 @@ def pair_laplacians(
         active = ns.sum(a) + ns.sum(b)
         scale = 0.5 / ns.where(active > 0, active, 1.0)
     diagonal = ns.cast(ns.eye(like=a), like=a)
-    negative_laplacian = _laplacian(ns, b, diagonal)
     return PairLaplacians(
-        mixed=_laplacian(ns, a, diagonal) - (negative_laplacian + negative_laplacian),
-        negative=negative_laplacian,
+        mixed=_laplacian(ns, a - (b + b), diagonal),
+        negative=_laplacian(ns, b, diagonal),
         negative_total=ns.sum(b),
         scale=scale,
     )

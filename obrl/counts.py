@@ -10,8 +10,8 @@ import numpy.typing as npt
 from obrl.errors import check_labels, check_target_range, metadata
 from obrl.namespace import NUMPY, Array, Namespace
 
-MAX_EXACT_ROWS = 2**24
-"""Rows that float32 can count without an error."""
+MAX_EXACT_COUNT = 2**24
+"""Up to this number float32 holds every whole number."""
 
 
 class PairCounts(NamedTuple):
@@ -123,7 +123,7 @@ def exact_counts(positive: npt.NDArray[np.bool_], observed: npt.NDArray[np.bool_
     rows, labels = positive.shape
     shape = (labels, labels)
     totals = PairCounts(*(np.zeros(shape, np.int64) for _ in PairCounts._fields))
-    step = min(MAX_EXACT_ROWS, max(1, 2**26 // max(labels, 1)))
+    step = min(MAX_EXACT_COUNT, max(1, 2**26 // max(labels, 1)))
     for start in range(0, rows, step):
         block = positive[start : start + step].astype(np.float32)
         mask = None if observed is None else observed[start : start + step].astype(np.float32)

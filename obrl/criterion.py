@@ -20,7 +20,7 @@ from obrl.errors import (
     metadata,
     resolve_update,
 )
-from obrl.namespace import NUMPY
+from obrl.namespace import NUMPY, Array, Namespace
 from obrl.online import RelationState, is_symmetric, select_pairs
 from obrl.pairs import Pairs, active_pairs, describe_active
 from obrl.relation import FloatArray, OnlineBatchRelation, starting_relation, updated_state
@@ -139,16 +139,7 @@ class RelationCriterion:
 
     def laplacians(self, state: RelationState) -> PairLaplacians:
         """The pair weights that the algebra needs."""
-        positive, negative = select_pairs(NUMPY, state, self.settings)
-        return pair_laplacians(
-            NUMPY,
-            positive,
-            negative,
-            num_labels=self.num_labels,
-            symmetric=is_symmetric(self.settings),
-            normalization=self.settings.normalization,
-            like=state.relation_weight,
-        )
+        return state_laplacians(NUMPY, state, self.settings, like=state.relation_weight)
 
     def commit(self, state: RelationState) -> None:
         """Take over a new state, once nothing can fail any more."""
@@ -156,16 +147,38 @@ class RelationCriterion:
 
     def describe(self, *extra: str) -> str:
         """The settings and what they mean, for `repr`."""
-        parts = [
-            str(self.num_labels),
-            f"decay={self.settings.decay:g}",
-            *extra,
-            f"measure={self.settings.measure!r}",
-            f"estimator={self.settings.estimator!r}",
-            f"normalization={self.settings.normalization!r}",
-            f"reduction={self.reduction!r}",
-            *(["freeze=True"] if self.freeze else []),
-            self.settings.describe_thresholds(),
-            describe_active(self._online.state, self.settings),
-        ]
-        return f"{type(self).__name__}({', '.join(parts)})"
+        words = describe_criterion(
+            self._online.state, self.settings, *extra, reduction=self.reduction, freeze=self.freeze
+        )
+        return f"{type(self).__name__}({words})"
+
+
+def state_laplacians(ns: Namespace, state: RelationState, settings: Settings, *, like: Array) -> PairLaplacians:
+    """Eq. 3 on a state, in the form that the algebra takes, in the dtype of `like`."""
+    positive, negative = select_pairs(ns, state, settings)
+    return pair_laplacians(
+        ns,
+        positive,
+        negative,
+        num_labels=state.relation_weight.shape[0],
+        symmetric=is_symmetric(settings),
+        normalization=settings.normalization,
+        like=like,
+    )
+
+
+def describe_criterion(state: RelationState, settings: Settings, *extra: str, reduction: str, freeze: bool) -> str:
+    """The settings of a loss and what they mean, for every framework's `repr`; `state` holds NumPy arrays."""
+    parts = [
+        str(state.relation_weight.shape[0]),
+        f"decay={settings.decay:g}",
+        *extra,
+        f"measure={settings.measure!r}",
+        f"estimator={settings.estimator!r}",
+        f"normalization={settings.normalization!r}",
+        f"reduction={reduction!r}",
+        *(["freeze=True"] if freeze else []),
+        settings.describe_thresholds(),
+        describe_active(state, settings),
+    ]
+    return ", ".join(parts)

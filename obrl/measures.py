@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from obrl.counts import PairCounts
+from obrl.counts import MAX_EXACT_COUNT, PairCounts
 from obrl.namespace import Array, Namespace
 
 
@@ -22,17 +22,32 @@ class FourfoldTable:
 
     def __init__(self, ns: Namespace, counts: PairCounts) -> None:
         self.ns = ns
+        self.n = counts.n
         self.i = counts.r
         self.j = counts.c
         self.not_i = counts.n - self.i
         self.not_j = counts.n - self.j
         self.both = counts.s
-        self.only_i = self.i - counts.s
-        self.only_j = self.j - counts.s
-        self.neither = self.not_i - self.only_j
+
+    @property
+    def only_i(self) -> Array:
+        """Samples in which i alone is 1."""
+        return self.i - self.both
+
+    @property
+    def only_j(self) -> Array:
+        """Samples in which j alone is 1."""
+        return self.j - self.both
+
+    @property
+    def neither(self) -> Array:
+        """Samples in which neither is 1."""
+        return self.not_i - self.only_j
 
     def cross_difference(self) -> Array:
         """Return ad - bc, which is n s - r c."""
+        if isinstance(self.n, int) and self.n**2 <= MAX_EXACT_COUNT:
+            return self.n * self.both - self.i * self.j  # exact, in fewer operations
         return self.both * self.neither - self.only_i * self.only_j
 
     def minimum(self, a: Array, b: Array) -> Array:
@@ -90,7 +105,8 @@ class Measure:
     """One way to relate two labels.
 
     Attributes:
-        fraction: numerator and denominator for all pairs of a `FourfoldTable`.
+        fraction: numerator and denominator for all pairs of a `FourfoldTable`; of the counts of one batch, the
+            numerator is 0 wherever the denominator is.
         formula: the formula in words, with n, s, r, c as in `PairCounts`.
         low: the smallest value.
         high: the largest value.
@@ -130,8 +146,9 @@ def apply_measure(ns: Namespace, measure: str, counts: PairCounts) -> tuple[Arra
         counts: of a batch, or averages of them (every measure is a ratio, so the scale does not matter).
 
     Returns:
-        The relation, finite but arbitrary where it is undefined, and an array of its dtype that is 1 where it is
-        defined and 0 elsewhere; both broadcast to (num_labels, num_labels). There is no NaN.
+        The relation, and an array of its dtype that is 1 where it is defined and 0 elsewhere; both broadcast to
+        (num_labels, num_labels). Where it is undefined the relation is 0 for a batch, and finite but arbitrary for
+        averages, which are rounded. There is no NaN.
     """
     numerator, denominator = MEASURES[measure].fraction(FourfoldTable(ns, counts))
     defined = ns.cast(denominator > 0, like=denominator)

@@ -43,13 +43,14 @@ def update_state(ns: Namespace, state: RelationState, counts: PairCounts, settin
     """
     if settings.estimator == "counts":
         batch = ns.stack([counts.n, counts.s, counts.r], like=state.relation_weight)
-        defined = ns.cast(ns.unstack(batch)[0] > 0, like=batch)
+        defined = ns.cast(ns.unstack(batch)[0] > 0, like=batch)  # where it is 0, so are s and r
     else:
         batch, defined = apply_measure(ns, settings.measure, counts)
-    # Eq. 1 where defined is 1, and no change where it is 0, in arithmetic: on a CPU a select costs twenty products.
+    # Eq. 1 where defined is 1, and no change where it is 0 (the batch is 0 there too), in arithmetic: on a CPU a select
+    # costs twenty products.
     kept = defined * (settings.decay - 1.0) + 1.0
     return RelationState(
-        relation_sum=kept * state.relation_sum + defined * batch,  # Eq. 1: R_sb <- lambda R_sb + R_b
+        relation_sum=kept * state.relation_sum + batch,  # Eq. 1: R_sb <- lambda R_sb + R_b
         relation_weight=kept * state.relation_weight + defined,  # Eq. 1: S <- lambda S + 1
     )
 

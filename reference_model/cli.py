@@ -185,6 +185,11 @@ def _given_keys(parser: ArgumentParser, arguments: Sequence[str]) -> dict[str, A
         if key == "config":
             from_files |= _flatten(_read_settings(Path(value), known))
         given[key] = value
+    stored, chosen = from_files.get("preset"), given.get("preset")
+    if stored is not None and chosen is not None and stored != chosen:
+        raise SettingsError(
+            f"--preset {chosen} contradicts {given['config']}, which starts from the preset {stored}; leave one out"
+        )
     return from_files | given
 
 

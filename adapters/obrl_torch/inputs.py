@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from obrl.counts import MAX_EXACT_ROWS
+from obrl.counts import MAX_EXACT_COUNT
 from obrl.errors import Metadata, check_target_range
 from obrl_torch.namespace import convert
 
@@ -75,7 +75,7 @@ def split_labels(targets: Tensor, observed: Tensor | None, *, read_values: bool)
     positive = targets if targets.dtype == torch.bool else targets >= 0.5
     if known is not None:
         positive = positive & known
-    dtype = torch.float32 if targets.shape[0] <= MAX_EXACT_ROWS else torch.float64
+    dtype = torch.float32 if targets.shape[0] <= MAX_EXACT_COUNT else torch.float64
     return Labels(convert(positive, dtype), known, targets)
 
 

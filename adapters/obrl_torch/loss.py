@@ -13,11 +13,13 @@ from torch import Tensor
 
 from obrl import errors
 from obrl.algebra import LossTerms, PairLaplacians, pair_laplacians
+from obrl.criterion import describe_criterion, state_laplacians
 from obrl.errors import REDUCTIONS, check_choice, check_number, resolve_update
-from obrl.online import is_symmetric, select_pairs, threshold_pairs
-from obrl.pairs import describe_active
+from obrl.namespace import NUMPY
+from obrl.online import threshold_pairs
 from obrl.settings import NORMALIZATIONS, Settings, check_thresholds
 from obrl_torch.functions import IMPLEMENTATIONS, Problem, differentiable_terms
+from obrl_torch.host import numpy_like, numpy_views, pairs_to_torch
 from obrl_torch.inputs import (
     Labels,
     computation_dtype,
@@ -123,32 +125,16 @@ class _Criterion(RelationModule):
 
     @torch.no_grad()
     def _laplacians(self, dtype: torch.dtype) -> PairLaplacians:
-        positive, negative = select_pairs(TORCH, self._state(), self.settings)
+        views = numpy_views(self._state())
+        if views is not None:
+            return pairs_to_torch(state_laplacians(NUMPY, views, self.settings, like=numpy_like(dtype)), dtype)
         like = self.relation_weight.new_empty((), dtype=dtype)
-        return pair_laplacians(
-            TORCH,
-            positive,
-            negative,
-            num_labels=self.num_labels,
-            symmetric=is_symmetric(self.settings),
-            normalization=self.settings.normalization,
-            like=like,
-        )
+        return state_laplacians(TORCH, self._state(), self.settings, like=like)
 
     def _describe(self, *extra: str) -> str:
-        parts = [
-            str(self.num_labels),
-            f"decay={self.settings.decay:g}",
-            *extra,
-            f"measure={self.settings.measure!r}",
-            f"estimator={self.settings.estimator!r}",
-            f"normalization={self.settings.normalization!r}",
-            f"reduction={self.reduction!r}",
-            *(["freeze=True"] if self.freeze else []),
-            self.settings.describe_thresholds(),
-            describe_active(self._host_state(), self.settings),
-        ]
-        return ", ".join(parts)
+        return describe_criterion(
+            self._host_state(), self.settings, *extra, reduction=self.reduction, freeze=self.freeze
+        )
 
 
 def _pos_weight(pos_weight: Any, num_labels: int) -> Tensor | None:

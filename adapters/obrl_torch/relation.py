@@ -15,12 +15,14 @@ from torch import Tensor, nn
 import obrl
 from obrl.counts import PairCounts
 from obrl.errors import check_label_names, check_labels, check_num_labels
+from obrl.namespace import NUMPY
 from obrl.online import RelationState, known_relation, update_state
 from obrl.pairs import Pairs, active_pairs
 from obrl.relation import starting_relation
 from obrl.settings import Settings
 from obrl.storage import save_relation
 from obrl_torch.distributed import count_batch
+from obrl_torch.host import numpy_views, state_to_torch
 from obrl_torch.inputs import Labels, may_read_values, metadata, optional_metadata, split_labels, without_autocast
 from obrl_torch.namespace import TORCH
 
@@ -102,7 +104,11 @@ class RelationModule(nn.Module):
             counts = count_batch(labels, sync=self.sync, process_group=self.process_group)
             dtype = self.relation_weight.dtype
             counts = PairCounts(*(part.to(dtype) if isinstance(part, Tensor) else part for part in counts))
-            self._write(update_state(TORCH, self._state(), counts, self.settings))
+            state, tables = numpy_views(self._state()), numpy_views(counts)
+            if state is None or tables is None:
+                self._write(update_state(TORCH, self._state(), counts, self.settings))
+            else:
+                self._write(state_to_torch(update_state(NUMPY, state, tables, self.settings)))
 
     def _check_device(self, name: str, tensor: Tensor) -> None:
         if tensor.device != self.relation_weight.device:

@@ -113,7 +113,7 @@ def test_counts_are_exact(case: Case) -> None:
 def test_counting_in_blocks(case: Case, rows: int) -> None:
     (batch,) = case.batches
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(counts, "MAX_EXACT_ROWS", rows)
+        patch.setattr(counts, "MAX_EXACT_COUNT", rows)
         got = count_pairs(batch.targets, batch.observed)
     for name, have, want in zip("nsrc", got, count_pairs(batch.targets, batch.observed), strict=True):
         assert_exact(name, have, want)

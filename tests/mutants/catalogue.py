@@ -50,8 +50,8 @@ MUTANTS = (
     Mutant(
         "the quadratic part of a negative pair counted once",
         "obrl/algebra.py",
-        "- (negative_laplacian + negative_laplacian),",
-        "- negative_laplacian,",
+        "mixed=_laplacian(ns, a - (b + b), diagonal)",
+        "mixed=_laplacian(ns, a - b, diagonal)",
         (CORE,),
     ),
     Mutant("a factor 2 in L_B", "obrl/algebra.py", "scale=2.0 * pairs.scale", "scale=pairs.scale", (CORE,)),
@@ -313,5 +313,19 @@ MUTANTS = (
         'return tensor.device.type == "cpu" if validate is None else validate',
         'return tensor.device.type == "cpu"',
         (TORCH_MEMORY, TORCH_BAD_INPUTS),
+    ),
+    Mutant(
+        "the two Laplacians swapped on their way out of NumPy",
+        "adapters/obrl_torch/host.py",
+        "mixed=torch.from_numpy(pairs.mixed),",
+        "mixed=torch.from_numpy(pairs.negative),",
+        (TORCH,),
+    ),
+    Mutant(
+        "the shorter form of ad - bc with a sign wrong",
+        "obrl/measures.py",
+        "return self.n * self.both - self.i * self.j",
+        "return self.n * self.both + self.i * self.j",
+        (TORCH,),
     ),
 )

@@ -42,7 +42,20 @@ def test_flags_win_over_the_file_and_the_file_over_the_preset(tmp_path: Path) ->
     assert (config.optim.lr, config.optim.momentum) == (0.03, 0.7)
     assert (config.images.size, config.optim.kind) == (224, "sgd")
     # Wherever the file stands in the command line.
-    assert parse("--optim.momentum=0.7", f"--config={file}", "--preset=small").images.size == 64
+    assert parse("--optim.momentum=0.7", f"--config={file}", "--preset=paper").images.size == 224
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_preset_that_contradicts_the_file_is_refused(
+    before: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text(dump_config(parse("--preset", "paper")))
+    flags = ["--preset", "small", "--config", str(file)]
+    assert main(flags if before else flags[2:] + flags[:2]) == 2
+    message = capsys.readouterr().err
+    assert "--preset small contradicts" in message
+    assert "starts from the preset paper" in message
 
 
 @pytest.mark.parametrize(

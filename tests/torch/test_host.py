@@ -1,0 +1,87 @@
+"""Small matrices on a CPU go through NumPy: the same numbers to the bit, and only where nothing else must see them."""
+
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, note
+
+from obrl.counts import PairCounts
+from obrl.online import RelationState
+from obrl.torch import OBRLoss
+from obrl_torch import host
+from tests.support import strategies
+from tests.support.cases import Case
+from tests.support.profiles import examples
+from tests.support.tolerances import assert_exact
+from tests.torch.tensors import arguments, values
+
+
+def run(case: Case, dtype: torch.dtype, small_labels: int) -> list[Any]:
+    """Every loss, gradient and state of a case, with NumPy up to `small_labels`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(host, "SMALL_LABELS", small_labels)
+        criterion = OBRLoss(case.num_labels, **case.arguments)
+        found: list[Any] = []
+        for batch in case.batches:
+            given_arguments = arguments(batch, dtype)
+            terms = criterion.terms(**given_arguments)
+            found += torch.autograd.grad(terms.total.sum(), given_arguments["logits"])
+            found += [*terms, criterion.relation_sum.clone(), criterion.relation_weight.clone()]
+    return found
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@examples(100)
+@given(case=strategies.cases())
+def test_both_ways_give_the_same_bits(case: Case, dtype: torch.dtype) -> None:
+    note(case.snippet("obrl.torch"))
+    in_numpy, in_torch = run(case, dtype, host.SMALL_LABELS), run(case, dtype, 0)
+    assert len(in_numpy) == len(in_torch) == 6 * len(case.batches)
+    for number, (ours, theirs) in enumerate(zip(in_numpy, in_torch, strict=True)):
+        assert ours.dtype == theirs.dtype
+        assert_exact(f"result {number}", values(ours), values(theirs))
+
+
+def test_views_share_memory() -> None:
+    state = RelationState(torch.zeros(2, 2), torch.ones(2, 2))
+    views = host.numpy_views(state)
+    assert views is not None
+    views.relation_sum[0, 1] = 7
+    assert state.relation_sum[0, 1] == 7
+    counts = host.numpy_views(PairCounts(5, torch.ones(2, 2), torch.ones(2, 1), torch.ones(1, 2)))
+    assert counts is not None
+    assert counts.n == 5
+
+
+class Traced(torch.Tensor):
+    """A subclass, which must see every operation."""
+
+
+def test_what_stays_in_torch() -> None:
+    small = torch.zeros(3, 3)
+    large = torch.zeros(host.SMALL_LABELS + 1, host.SMALL_LABELS + 1)
+    for other in (large, small.to("meta"), small.as_subclass(Traced), small.clone().requires_grad_()):
+        assert host.numpy_views(RelationState(small, other)) is None
+
+    def inside(batch: torch.Tensor) -> torch.Tensor:
+        assert host.numpy_views(RelationState(batch, small)) is None
+        return batch
+
+    torch.func.vmap(inside)(torch.zeros(2, 3, 3))
+
+
+@pytest.mark.parametrize("impl", ["auto", "plain"])
+def test_transforms_of_torch_func(impl: str) -> None:
+    criterion = OBRLoss(3, impl=impl, reduction="none")
+    logits, targets = torch.randn(4, 3), torch.randint(2, (4, 3)).float()
+    criterion(logits, targets, update=True)
+    criterion.freeze = True
+    states = {name: torch.stack([buffer, buffer]) for name, buffer in criterion.named_buffers()}
+
+    def loss(state: dict[str, torch.Tensor]) -> torch.Tensor:
+        return torch.func.functional_call(criterion, state, (logits, targets))
+
+    expected = criterion(logits, targets)
+    for found in torch.func.vmap(loss)(states):
+        assert torch.equal(found, expected)
