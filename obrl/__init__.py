@@ -8,11 +8,13 @@ from obrl.algebra import LossTerms
 from obrl.counts import PairCounts, count_pairs
 from obrl.loss import OBRLoss, RelationLoss, relation_loss
 from obrl.measures import MEASURES
+from obrl.namespace import Array  # noqa: F401 - what the annotations of LossTerms and PairCounts name
 from obrl.pairs import Pair, Pairs
 from obrl.relation import OnlineBatchRelation
 from obrl.settings import Settings
 
-# What users see in a message or a pickle is the name they import.
+# What users see in a message or a pickle is the name they import; the losses say so in their own bodies, which a
+# NamedTuple cannot.
 for _public in (LossTerms, Pair, PairCounts, Pairs, Settings, count_pairs, relation_loss):
     _public.__module__ = "obrl"
 del _public

@@ -32,7 +32,7 @@ class PairCounts(NamedTuple):
     c: Array
 
 
-def pair_counts(ns: Namespace, positive: Array, observed: Array | None, batch: float) -> PairCounts:
+def pair_counts(ns: Namespace, positive: Array, observed: Array | None, batch: int | float) -> PairCounts:
     """Count pairs in the framework of `ns`.
 
     Args:
@@ -40,7 +40,7 @@ def pair_counts(ns: Namespace, positive: Array, observed: Array | None, batch: f
         positive: (batch, num_labels), 1 where a label is observed and at least 0.5, else 0, in the dtype to count
             in; float32 is exact up to 2^24 rows.
         observed: the same shape and dtype, 1 where a label is observed; None where all are.
-        batch: the number of rows.
+        batch: the number of rows; as an int it allows a shorter form of phi.
 
     Returns:
         The counts. With `observed=None`, n is the number `batch`, r has shape (num_labels, 1) and c (1, num_labels).

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from obrl.algebra import PairLaplacians, pair_laplacians
+from obrl.algebra import PairLaplacians
 from obrl.counts import split_targets
 from obrl.errors import (
     REDUCTIONS,
@@ -20,9 +20,9 @@ from obrl.errors import (
     metadata,
     resolve_update,
 )
-from obrl.namespace import NUMPY, Array, Namespace
-from obrl.online import RelationState, is_symmetric, select_pairs
-from obrl.pairs import Pairs, active_pairs, describe_active
+from obrl.namespace import NUMPY
+from obrl.online import RelationState, state_laplacians
+from obrl.pairs import Pairs, active_pairs, describe_criterion
 from obrl.relation import FloatArray, OnlineBatchRelation, starting_relation, updated_state
 from obrl.settings import Settings
 from obrl.storage import save_relation
@@ -139,7 +139,7 @@ class RelationCriterion:
 
     def laplacians(self, state: RelationState) -> PairLaplacians:
         """The pair weights that the algebra needs."""
-        return state_laplacians(NUMPY, state, self.settings, like=state.relation_weight)
+        return state_laplacians(NUMPY, state, self.settings, num_labels=self.num_labels, like=state.relation_weight)
 
     def commit(self, state: RelationState) -> None:
         """Take over a new state, once nothing can fail any more."""
@@ -151,34 +151,3 @@ class RelationCriterion:
             self._online.state, self.settings, *extra, reduction=self.reduction, freeze=self.freeze
         )
         return f"{type(self).__name__}({words})"
-
-
-def state_laplacians(ns: Namespace, state: RelationState, settings: Settings, *, like: Array) -> PairLaplacians:
-    """Eq. 3 on a state, in the form that the algebra takes, in the dtype of `like`."""
-    positive, negative = select_pairs(ns, state, settings)
-    return pair_laplacians(
-        ns,
-        positive,
-        negative,
-        num_labels=state.relation_weight.shape[0],
-        symmetric=is_symmetric(settings),
-        normalization=settings.normalization,
-        like=like,
-    )
-
-
-def describe_criterion(state: RelationState, settings: Settings, *extra: str, reduction: str, freeze: bool) -> str:
-    """The settings of a loss and what they mean, for every framework's `repr`; `state` holds NumPy arrays."""
-    parts = [
-        str(state.relation_weight.shape[0]),
-        f"decay={settings.decay:g}",
-        *extra,
-        f"measure={settings.measure!r}",
-        f"estimator={settings.estimator!r}",
-        f"normalization={settings.normalization!r}",
-        f"reduction={reduction!r}",
-        *(["freeze=True"] if freeze else []),
-        settings.describe_thresholds(),
-        describe_active(state, settings),
-    ]
-    return ", ".join(parts)

@@ -3,8 +3,10 @@
 A measure is a numerator over a denominator, and undefined where the denominator is zero. The tables of two labels i
 and j are written a, b, c, d: both 1, only i, only j, neither. In that form every measure is accurate to a few
 roundings whatever the counts: n s - r c cancels badly when written so (in float32 it puts phi wrong by 1e-4 at
-n = 25,600), but equals ad - bc, whose two products are each bounded by the denominator. Decayed averages of counts are
-rounded themselves: in float32 a label that is constant for a thousand batches loses the last trace of its other value.
+n = 25,600), but equals ad - bc, whose two products are each bounded by the denominator. Where n is a plain int, the
+size of a batch without missing labels, and float32 holds n^2, n s - r c is exact as it stands. Decayed averages of
+counts are rounded themselves: in float32 a label that is constant for a thousand batches loses the last trace of its
+other value.
 """
 
 from __future__ import annotations
@@ -29,26 +31,17 @@ class FourfoldTable:
         self.not_j = counts.n - self.j
         self.both = counts.s
 
-    @property
-    def only_i(self) -> Array:
-        """Samples in which i alone is 1."""
-        return self.i - self.both
-
-    @property
-    def only_j(self) -> Array:
-        """Samples in which j alone is 1."""
-        return self.j - self.both
-
-    @property
-    def neither(self) -> Array:
-        """Samples in which neither is 1."""
-        return self.not_i - self.only_j
+    def cells(self) -> tuple[Array, Array, Array, Array]:
+        """Return a, b, c and d."""
+        only_j = self.j - self.both
+        return self.both, self.i - self.both, only_j, self.not_i - only_j
 
     def cross_difference(self) -> Array:
         """Return ad - bc, which is n s - r c."""
         if isinstance(self.n, int) and self.n**2 <= MAX_EXACT_COUNT:
-            return self.n * self.both - self.i * self.j  # exact, in fewer operations
-        return self.both * self.neither - self.only_i * self.only_j
+            return self.n * self.both - self.i * self.j  # exact, and three operations fewer
+        both, only_i, only_j, neither = self.cells()
+        return both * neither - only_i * only_j
 
     def minimum(self, a: Array, b: Array) -> Array:
         """Return the smaller of two arrays, elementwise."""
@@ -70,8 +63,9 @@ def _unit_pearson(table: FourfoldTable) -> Fraction:
 
 
 def _matching(table: FourfoldTable) -> Fraction:
-    agree = table.both + table.neither
-    return agree, agree + (table.only_i + table.only_j)
+    both, only_i, only_j, neither = table.cells()
+    agree = both + neither
+    return agree, agree + (only_i + only_j)
 
 
 def _cosine(table: FourfoldTable) -> Fraction:
@@ -79,7 +73,7 @@ def _cosine(table: FourfoldTable) -> Fraction:
 
 
 def _jaccard(table: FourfoldTable) -> Fraction:
-    return table.both, table.only_i + table.j
+    return table.both, (table.i - table.both) + table.j
 
 
 def _conditional(table: FourfoldTable) -> Fraction:
@@ -87,8 +81,8 @@ def _conditional(table: FourfoldTable) -> Fraction:
 
 
 def _yule_q(table: FourfoldTable) -> Fraction:
-    concordant = table.both * table.neither
-    discordant = table.only_i * table.only_j
+    both, only_i, only_j, neither = table.cells()
+    concordant, discordant = both * neither, only_i * only_j
     return concordant - discordant, concordant + discordant
 
 
@@ -105,8 +99,7 @@ class Measure:
     """One way to relate two labels.
 
     Attributes:
-        fraction: numerator and denominator for all pairs of a `FourfoldTable`; of the counts of one batch, the
-            numerator is 0 wherever the denominator is.
+        fraction: numerator and denominator for all pairs of a `FourfoldTable`.
         formula: the formula in words, with n, s, r, c as in `PairCounts`.
         low: the smallest value.
         high: the largest value.
@@ -146,9 +139,8 @@ def apply_measure(ns: Namespace, measure: str, counts: PairCounts) -> tuple[Arra
         counts: of a batch, or averages of them (every measure is a ratio, so the scale does not matter).
 
     Returns:
-        The relation, and an array of its dtype that is 1 where it is defined and 0 elsewhere; both broadcast to
-        (num_labels, num_labels). Where it is undefined the relation is 0 for a batch, and finite but arbitrary for
-        averages, which are rounded. There is no NaN.
+        The relation, finite but arbitrary where it is undefined, and an array of its dtype that is 1 where it is
+        defined and 0 elsewhere; both broadcast to (num_labels, num_labels). There is no NaN.
     """
     numerator, denominator = MEASURES[measure].fraction(FourfoldTable(ns, counts))
     defined = ns.cast(denominator > 0, like=denominator)

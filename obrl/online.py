@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from obrl.algebra import PairLaplacians, pair_laplacians
 from obrl.counts import PairCounts
 from obrl.measures import MEASURES, apply_measure
 from obrl.namespace import Array, Namespace
@@ -43,14 +44,13 @@ def update_state(ns: Namespace, state: RelationState, counts: PairCounts, settin
     """
     if settings.estimator == "counts":
         batch = ns.stack([counts.n, counts.s, counts.r], like=state.relation_weight)
-        defined = ns.cast(ns.unstack(batch)[0] > 0, like=batch)  # where it is 0, so are s and r
+        defined = ns.cast(ns.unstack(batch)[0] > 0, like=batch)
     else:
         batch, defined = apply_measure(ns, settings.measure, counts)
-    # Eq. 1 where defined is 1, and no change where it is 0 (the batch is 0 there too), in arithmetic: on a CPU a select
-    # costs twenty products.
+    # Eq. 1 where defined is 1, and no change where it is 0, in arithmetic: on a CPU a select costs twenty products.
     kept = defined * (settings.decay - 1.0) + 1.0
     return RelationState(
-        relation_sum=kept * state.relation_sum + batch,  # Eq. 1: R_sb <- lambda R_sb + R_b
+        relation_sum=kept * state.relation_sum + defined * batch,  # Eq. 1: R_sb <- lambda R_sb + R_b
         relation_weight=kept * state.relation_weight + defined,  # Eq. 1: S <- lambda S + 1
     )
 
@@ -108,6 +108,22 @@ def threshold_pairs(
     positive = (relation >= positive_threshold * scale) & candidate
     negative = (relation <= negative_threshold * scale) & candidate
     return positive, negative
+
+
+def state_laplacians(
+    ns: Namespace, state: RelationState, settings: Settings, *, num_labels: int, like: Array
+) -> PairLaplacians:
+    """Eq. 3 on a state, in the form that the algebra takes, in the dtype of `like`."""
+    positive, negative = select_pairs(ns, state, settings)
+    return pair_laplacians(
+        ns,
+        positive,
+        negative,
+        num_labels=num_labels,
+        symmetric=is_symmetric(settings),
+        normalization=settings.normalization,
+        like=like,
+    )
 
 
 def merge_states(earlier: RelationState, later: RelationState, decay: float) -> RelationState:

@@ -113,6 +113,28 @@ def describe_active(state: RelationState, settings: Settings) -> str:
     return f"active pairs: {positive} together, {negative} apart of {total}"
 
 
+def describe_criterion(state: RelationState, settings: Settings, *extra: str, reduction: str, freeze: bool) -> str:
+    """The settings of a loss, what they mean and what they select, for `repr`; `state` holds NumPy arrays."""
+    words = describe_settings(len(state.relation_weight), settings, *extra, reduction=reduction, freeze=freeze)
+    return f"{words}, {describe_active(state, settings)}"
+
+
+def describe_settings(num_labels: int, settings: Settings, *extra: str, reduction: str, freeze: bool) -> str:
+    """The settings of a loss and what they mean."""
+    parts = [
+        str(num_labels),
+        f"decay={settings.decay:g}",
+        *extra,
+        f"measure={settings.measure!r}",
+        f"estimator={settings.estimator!r}",
+        f"normalization={settings.normalization!r}",
+        f"reduction={reduction!r}",
+        *(["freeze=True"] if freeze else []),
+        settings.describe_thresholds(),
+    ]
+    return ", ".join(parts)
+
+
 def _phi(state: RelationState, settings: Settings, relation: npt.NDArray[Any]) -> npt.NDArray[Any]:
     to_phi = MEASURES[settings.measure].to_phi
     if to_phi is not None:

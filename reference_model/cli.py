@@ -171,10 +171,15 @@ def _resumed_config(parser: ArgumentParser, arguments: Sequence[str], folder: Pa
 
 
 def _given_keys(parser: ArgumentParser, arguments: Sequence[str]) -> dict[str, Any]:
-    """Check every key that flags and config files name; return those that choose the preset."""
+    """Check every key that flags and config files name; return those that choose the preset.
+
+    Raises:
+        SettingsError: If a key is unknown, or a file and a flag, or two files, name different presets.
+    """
     known = _known_keys(parser)
     given: dict[str, Any] = {}
     from_files: dict[str, Any] = {}
+    origins: dict[str, str] = {}
     for place, argument in enumerate(arguments):
         if not argument.startswith("--") or argument == "--":
             continue
@@ -183,14 +188,22 @@ def _given_keys(parser: ArgumentParser, arguments: Sequence[str]) -> dict[str, A
         if not has_value:
             value = arguments[place + 1] if place + 1 < len(arguments) else ""
         if key == "config":
-            from_files |= _flatten(_read_settings(Path(value), known))
+            content = _flatten(_read_settings(Path(value), known))
+            _check_presets(origins, content.get("preset"), value)
+            from_files |= content
         given[key] = value
-    stored, chosen = from_files.get("preset"), given.get("preset")
-    if stored is not None and chosen is not None and stored != chosen:
-        raise SettingsError(
-            f"--preset {chosen} contradicts {given['config']}, which starts from the preset {stored}; leave one out"
-        )
+    _check_presets(origins, given.get("preset"), "--preset")
     return from_files | given
+
+
+def _check_presets(origins: dict[str, str], preset: Any, origin: str) -> None:
+    """Note which preset `origin` names; raise SettingsError where another place has named another."""
+    if preset is None:
+        return
+    origins.setdefault(str(preset), origin)
+    if len(origins) > 1:
+        words = " and ".join(f"{name} in {place}" for name, place in origins.items())
+        raise SettingsError(f"the presets contradict each other: {words}; leave one out")
 
 
 def _known_keys(parser: ArgumentParser) -> set[str]:

@@ -7,11 +7,12 @@ are the same, and the results equal to the bit.
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 from obrl.algebra import PairLaplacians
 from obrl.counts import PairCounts
@@ -20,23 +21,25 @@ from obrl.online import RelationState
 SMALL_LABELS = 256
 """Up to this many labels NumPy is faster, measured on two cores of an AMD EPYC."""
 
+_DTYPES = {torch.float32: np.float32, torch.float64: np.float64}
 _Arrays = TypeVar("_Arrays", PairCounts, RelationState)
 
 
 def numpy_views(arrays: _Arrays) -> _Arrays | None:
     """The same memory as NumPy arrays; None where torch is better or its tensors must be seen by something else.
 
-    That is on another device, above `SMALL_LABELS` labels, in a compiled or traced graph, under the transforms of
-    `torch.func`, and for a subclass of Tensor. Numbers stay as they are.
+    That is on another device, above `SMALL_LABELS` labels, in a dtype that NumPy lacks, in a compiled or traced graph,
+    under a dispatch mode or the transforms of `torch.func`, and for a subclass of Tensor. Numbers stay as they are.
     """
-    if torch.compiler.is_compiling() or torch.jit.is_tracing():  # type: ignore[attr-defined]
+    if torch.compiler.is_compiling() or torch.jit.is_tracing() or is_in_torch_dispatch_mode():  # type: ignore[attr-defined]
         return None
     parts = []
     for array in arrays:
         if not isinstance(array, Tensor):
             parts.append(array)
             continue
-        if type(array) is not Tensor or array.device.type != "cpu" or array.shape[-1] > SMALL_LABELS:
+        plain = type(array) is Tensor and array.device.type == "cpu" and array.dtype in _DTYPES
+        if not plain or array.shape[-1] > SMALL_LABELS:
             return None
         try:
             parts.append(array.numpy())
@@ -52,14 +55,19 @@ def state_to_torch(state: RelationState) -> RelationState:
 
 def pairs_to_torch(pairs: PairLaplacians, dtype: torch.dtype) -> PairLaplacians:
     """The pair weights as tensors; the matrices share the memory of NumPy's."""
+
+    def scalar(value: Any) -> Tensor | float:
+        # A number stays one, as in torch, where a tensor's products are rounded to its dtype.
+        return value if type(value) is float else torch.tensor(float(value), dtype=dtype, device="cpu")
+
     return PairLaplacians(
         mixed=torch.from_numpy(pairs.mixed),
         negative=torch.from_numpy(pairs.negative),
-        negative_total=torch.tensor(float(pairs.negative_total), dtype=dtype),
-        scale=float(pairs.scale),
+        negative_total=scalar(pairs.negative_total),
+        scale=scalar(pairs.scale),
     )
 
 
 def numpy_like(dtype: torch.dtype) -> np.ndarray[tuple[()], np.dtype[np.floating]]:
     """A scalar NumPy array of float32 or float64, to say which."""
-    return np.empty((), np.float64 if dtype == torch.float64 else np.float32)
+    return np.empty((), _DTYPES[dtype])

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from obrl import errors
 from obrl.algebra import LossTerms, PairLaplacians, pair_laplacians
-from obrl.criterion import describe_criterion, state_laplacians
 from obrl.errors import REDUCTIONS, check_choice, check_number, resolve_update
 from obrl.namespace import NUMPY
-from obrl.online import threshold_pairs
+from obrl.online import state_laplacians, threshold_pairs
+from obrl.pairs import describe_criterion
 from obrl.settings import NORMALIZATIONS, Settings, check_thresholds
 from obrl_torch.functions import IMPLEMENTATIONS, Problem, differentiable_terms
 from obrl_torch.host import numpy_like, numpy_views, pairs_to_torch
@@ -127,9 +127,11 @@ class _Criterion(RelationModule):
     def _laplacians(self, dtype: torch.dtype) -> PairLaplacians:
         views = numpy_views(self._state())
         if views is not None:
-            return pairs_to_torch(state_laplacians(NUMPY, views, self.settings, like=numpy_like(dtype)), dtype)
+            small = numpy_like(dtype)
+            pairs = state_laplacians(NUMPY, views, self.settings, num_labels=self.num_labels, like=small)
+            return pairs_to_torch(pairs, dtype)
         like = self.relation_weight.new_empty((), dtype=dtype)
-        return state_laplacians(TORCH, self._state(), self.settings, like=like)
+        return state_laplacians(TORCH, self._state(), self.settings, num_labels=self.num_labels, like=like)
 
     def _describe(self, *extra: str) -> str:
         return describe_criterion(

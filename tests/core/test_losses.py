@@ -1,5 +1,7 @@
 """When the relation moves, extreme inputs, and the arguments of the NumPy losses."""
 
+from typing import get_type_hints
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -182,6 +184,8 @@ def test_the_public_names() -> None:
     }
     for name in set(obrl.__all__) - {"MEASURES", "__version__"}:
         assert getattr(obrl, name).__module__ == "obrl"
+    for kind in (obrl.LossTerms, obrl.PairCounts, obrl.Pair, obrl.Settings):
+        assert list(get_type_hints(kind)) == list(kind.__annotations__)
     for name in spec.__all__:
         assert getattr(spec, name).__doc__
 

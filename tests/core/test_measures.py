@@ -10,8 +10,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from obrl import MEASURES, count_pairs, counts, spec
+from obrl.counts import PairCounts, pair_counts
 from obrl.measures import apply_measure
 from obrl.namespace import NUMPY
+from obrl.online import RelationState, update_state
+from obrl.settings import Settings
 from tests.support import strategies
 from tests.support.cases import Case, laid_out
 from tests.support.tolerances import assert_close, assert_exact, band
@@ -124,3 +127,30 @@ def test_counts_beyond_what_float32_adds_up() -> None:
     got = count_pairs(np.ones((rows, 1), bool))
     assert int(got.n[0, 0]) == rows
     assert int(got.s[0, 0]) == rows
+
+
+@pytest.mark.parametrize("rows", [4096, 4097])
+def test_both_forms_of_phi_in_float32(rows: int) -> None:
+    """Up to 4096 rows n s - r c is exact in float32; above, ad - bc takes its place."""
+    random = np.random.default_rng(rows)
+    labels = random.random((rows, 4)) < [0.5, 0.999, 0.001, 0.3]
+    labels[:, 3] = labels[:, 2]
+    labels[0], labels[1] = [True, True, True, False], [False, False, False, True]
+    counts = pair_counts(NUMPY, labels.astype(np.float32), None, rows)
+    assert isinstance(counts.n, int)
+    value, defined = apply_measure(NUMPY, "pearson", counts)
+    assert value.dtype == np.float32
+    assert defined.all()
+    exact = spec.measure_pairs("pearson", spec.pair_counts(labels))
+    assert_close("phi", value, exact, band(1, 1.0, "float32"))
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_counts_that_rounding_has_spoilt_do_not_move_an_undefined_pair(measure: str) -> None:
+    """Above 2^24 rows float32 counts are rounded, and a numerator may stand over a denominator of 0."""
+    n, r, c, s = (np.full((2, 2), number, np.float32) for number in (2e7, 2e7 - 1, 5, 4))
+    zero = np.zeros((2, 2), np.float32)
+    state = update_state(NUMPY, RelationState(zero, zero), PairCounts(n, s, r, c), Settings(measure=measure))
+    unknown = state.relation_weight == 0
+    assert np.array_equal(state.relation_sum[unknown], zero[unknown])
+    assert np.isfinite(state.relation_sum).all()

@@ -170,14 +170,14 @@ MUTANTS = (
     Mutant(
         "a sign in phi",
         "obrl/measures.py",
-        "return self.both * self.neither - self.only_i * self.only_j",
-        "return self.both * self.neither + self.only_i * self.only_j",
+        "return both * neither - only_i * only_j",
+        "return both * neither + only_i * only_j",
         (MEASURES,),
     ),
     Mutant(
         "jaccard that counts both twice",
         "obrl/measures.py",
-        "return table.both, table.only_i + table.j",
+        "return table.both, (table.i - table.both) + table.j",
         "return table.both, table.i + table.j",
         (MEASURES,),
     ),
@@ -326,6 +326,6 @@ MUTANTS = (
         "obrl/measures.py",
         "return self.n * self.both - self.i * self.j",
         "return self.n * self.both + self.i * self.j",
-        (TORCH,),
+        (MEASURES, TORCH),
     ),
 )

@@ -35,19 +35,22 @@ REDUCTIONS = ("mean", "sum", "none")
 TARGET_TYPES = ("float64", "float32", "float16", "int64", "uint8", "bool")
 DECAYS = (0.99, 1.0, 0.9, 0.5)
 PRINTED_THRESHOLDS = (0.2, 0.8)
+LABEL_COUNTS = (1, 2, 3, 4, 5, 6)
+SIZES = tuple(range(10))
 COLUMN_CHANGES = ("zeros", "ones", "copy", "opposite")
 
 
-def _fractions(low: int, high: int, denominator: int) -> st.SearchStrategy[float]:
+def fractions(low: int, high: int, denominator: int) -> st.SearchStrategy[float]:
+    """Whole numbers over a power of two, which every dtype holds exactly."""
     return st.integers(low, high).map(lambda number: number / denominator)
 
 
 def logit_values() -> st.SearchStrategy[float]:
     """Ordinary logits, and some that saturate the sigmoid."""
-    return st.one_of(_fractions(-96, 96, 16), st.sampled_from([100.0, -100.0, 0.0, 30.0, -30.0]))
+    return st.one_of(fractions(-96, 96, 16), st.sampled_from([100.0, -100.0, 0.0, 30.0, -30.0]))
 
 
-def _full(shape: tuple[int, ...], elements: st.SearchStrategy[Any]) -> st.SearchStrategy[NDArray[np.float64]]:
+def arrays_of(shape: tuple[int, ...], elements: st.SearchStrategy[Any]) -> st.SearchStrategy[NDArray[np.float64]]:
     """Arrays whose every element is drawn by itself: a fill value would make most columns constant."""
     return hnp.arrays(np.float64, shape, elements=elements, fill=st.nothing())
 
@@ -75,7 +78,8 @@ def label_arrays(draw: st.DrawFn, size: int, num_labels: int) -> NDArray[np.floa
     return labels
 
 
-def _masks(size: int, num_labels: int) -> st.SearchStrategy[NDArray[np.bool_]]:
+def masks(size: int, num_labels: int) -> st.SearchStrategy[NDArray[np.bool_]]:
+    """Which targets are observed: most of them, or none."""
     some = st.tuples(_bits(size, num_labels), _bits(size, num_labels)).map(lambda both: (both[0] | both[1]) > 0)
     nothing = st.just(np.zeros((size, num_labels), bool))
     return st.integers(0, 7).flatmap(lambda number: nothing if number == 7 else some)
@@ -86,26 +90,28 @@ def target_arrays(draw: st.DrawFn, size: int, num_labels: int) -> tuple[NDArray[
     """Targets of any dtype, and `observed`; missing ones may hold anything where `observed` says so."""
     labels = draw(label_arrays(size, num_labels))
     dtype = draw(st.sampled_from(TARGET_TYPES))
-    observed = draw(st.one_of(st.none(), _masks(size, num_labels)))
+    observed = draw(st.one_of(st.none(), masks(size, num_labels)))
     floating = dtype.startswith("float")
     if floating and draw(st.booleans()):
-        soft = draw(_full((size, num_labels), _fractions(0, 8, 16)))
+        soft = draw(arrays_of((size, num_labels), fractions(0, 8, 16)))
         labels = np.abs(labels - soft)
     targets = labels.astype(dtype)
     if floating and draw(st.booleans()):
-        targets[~draw(_masks(size, num_labels))] = np.nan
+        targets[~draw(masks(size, num_labels))] = np.nan
     if observed is not None and dtype != "bool":
         targets[~observed] = draw(st.sampled_from([0, 1, 9, *([np.nan, np.inf, -3.5] if floating else [])]))
     return targets, observed
 
 
 @st.composite
-def batches(draw: st.DrawFn, num_labels: int, *, max_size: int = 9) -> Batch:
-    size = draw(st.one_of(st.integers(4, max_size), st.integers(2, max_size), st.integers(0, max_size)))
+def batches(draw: st.DrawFn, num_labels: int, *, sizes: tuple[int, ...]) -> Batch:
+    size = draw(
+        st.one_of(*(st.sampled_from([size for size in sizes if size >= least]) for least in (4, 2, 0))),
+    )
     targets, observed = draw(target_arrays(size, num_labels))
-    weights = _full((size,), _fractions(0, 12, 4))
+    weights = arrays_of((size,), fractions(0, 12, 4))
     return Batch(
-        logits=draw(_full((size, num_labels), logit_values())),
+        logits=draw(arrays_of((size, num_labels), logit_values())),
         targets=targets,
         observed=observed,
         sample_weight=draw(st.one_of(st.none(), weights)),
@@ -144,18 +150,30 @@ def with_thresholds(draw: st.DrawFn, case: Case) -> Case:
 def cases(
     draw: st.DrawFn,
     *,
-    max_labels: int = 6,
+    label_counts: tuple[int, ...] = LABEL_COUNTS,
+    sizes: tuple[int, ...] = SIZES,
     max_batches: int = 3,
     measures: tuple[str, ...] = MEASURES,
     estimators: tuple[str, ...] = ESTIMATORS,
     reductions: tuple[str, ...] = REDUCTIONS,
 ) -> Case:
-    """Any settings over any batches."""
-    num_labels = draw(st.one_of(st.integers(3, max_labels), st.integers(1, max_labels)))
-    positive_weights = _full((num_labels,), _fractions(0, 12, 4))
+    """Any settings over any batches.
+
+    Args:
+        draw: hypothesis's.
+        label_counts: the numbers of labels to choose from.
+        sizes: the numbers of rows to choose from; a framework that compiles for every shape wants few.
+        max_batches: at most so many batches.
+        measures: to choose from.
+        estimators: to choose from.
+        reductions: to choose from.
+    """
+    several = [count for count in label_counts if count >= 3]
+    num_labels = draw(st.one_of(st.sampled_from(several), st.sampled_from(label_counts)))
+    positive_weights = arrays_of((num_labels,), fractions(0, 12, 4))
     case = Case(
         num_labels=num_labels,
-        batches=tuple(draw(batches(num_labels)) for _ in range(draw(st.integers(1, max_batches)))),
+        batches=tuple(draw(batches(num_labels, sizes=sizes)) for _ in range(draw(st.integers(1, max_batches)))),
         decay=draw(st.sampled_from(DECAYS)),
         alpha=draw(st.sampled_from([0.5, 0.0, 1.0, 40.0])),
         measure=draw(st.sampled_from(measures)),

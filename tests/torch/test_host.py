@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 import torch
 from hypothesis import given, note
+from torch.func import functional_call
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from obrl.counts import PairCounts
 from obrl.online import RelationState
@@ -54,6 +56,37 @@ def test_views_share_memory() -> None:
     assert counts.n == 5
 
 
+def test_what_follows_a_default_device_does_not_change() -> None:
+    criterion = OBRLoss(3)
+    logits, targets = torch.zeros(4, 3), torch.ones(4, 3)
+    with torch.device("meta"):
+        loss = criterion(logits, targets)
+    assert loss.device.type == "cpu"
+
+
+def test_a_traced_graph_reads_the_state_it_is_run_with() -> None:
+    criterion = OBRLoss(3, alpha=40.0, freeze=True, validate=False)
+    logits = torch.randn(5, 3)
+    targets = torch.tensor([[1.0, 1, 0], [0, 0, 1], [1, 1, 0], [0, 0, 1], [1, 1, 0]])
+    traced = make_fx(lambda x, *state: functional_call(criterion, dict(zip(NAMES, state, strict=True)), (x, targets)))
+    empty = [getattr(criterion, name) for name in NAMES]
+    graph = traced(logits, *empty)
+    learnt = OBRLoss(3, alpha=40.0)
+    learnt(logits, targets, update=True)
+    state = [getattr(learnt, name) for name in NAMES]
+    assert_exact("loss", values(graph(logits, *state)), values(learnt(logits, targets, update=False)))
+
+
+def test_a_state_in_a_dtype_that_numpy_lacks() -> None:
+    criterion = OBRLoss(2)
+    narrow = {name: buffer.bfloat16() for name, buffer in criterion.state_dict().items()}
+    criterion.load_state_dict(narrow, assign=True)
+    assert criterion(torch.zeros(3, 2), torch.eye(3, 2)).isfinite()
+
+
+NAMES = ("relation_sum", "relation_weight")
+
+
 class Traced(torch.Tensor):
     """A subclass, which must see every operation."""
 
@@ -80,7 +113,7 @@ def test_transforms_of_torch_func(impl: str) -> None:
     states = {name: torch.stack([buffer, buffer]) for name, buffer in criterion.named_buffers()}
 
     def loss(state: dict[str, torch.Tensor]) -> torch.Tensor:
-        return torch.func.functional_call(criterion, state, (logits, targets))
+        return functional_call(criterion, state, (logits, targets))
 
     expected = criterion(logits, targets)
     for found in torch.func.vmap(loss)(states):
