@@ -2,8 +2,10 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
+PARITY := $(BIN)/python -m pytest tests/parity --framework
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
-SUITES := core torch reference_model benchmarks project
+SUITES := core torch jax reference_model benchmarks project
+FRAMEWORKS := numpy torch jax
 
 .PHONY: help demo test test-slow mutants check format docs wheel benchmark clean
 
@@ -15,7 +17,7 @@ $(BIN)/python:
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 
 $(VENV)/.reference: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) --editable '.[reference]'
+	$(PIP) --editable '.[reference,jax]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.reference
@@ -27,9 +29,11 @@ demo: $(VENV)/.reference  ## train the reference model on built-in synthetic fac
 
 test: $(VENV)/.dev  ## run every test, one process a suite (frameworks do not share one well)
 	@set -e; for suite in $(SUITES); do echo "== tests/$$suite"; $(BIN)/python -m pytest tests/$$suite; done
+	@set -e; for name in $(FRAMEWORKS); do echo "== tests/parity: $$name"; $(PARITY) $$name; done
 
 test-slow: $(VENV)/.dev  ## the property tests with many more examples
 	@set -e; for suite in core torch; do HYPOTHESIS_PROFILE=slow $(BIN)/python -m pytest tests/$$suite; done
+	@set -e; for name in $(FRAMEWORKS); do HYPOTHESIS_PROFILE=slow $(PARITY) $$name; done
 
 mutants: $(VENV)/.dev  ## seed faults one by one; each must make the suite fail
 	$(BIN)/python -m tests.mutants

@@ -32,7 +32,14 @@ napoleon_use_rtype = False
 napoleon_use_ivar = True  # fields of named tuples are documented once, with their class
 
 # Modules whose public names (`__all__`) and their public members must all be in the API reference.
-public_modules = ["obrl", "obrl.torch", "obrl.spec", "reference_model.nets", "reference_model.data.synthetic"]
+public_modules = [
+    "obrl",
+    "obrl.torch",
+    "obrl.jax",
+    "obrl.spec",
+    "reference_model.nets",
+    "reference_model.data.synthetic",
+]
 
 html_theme = "furo"
 html_title = f"obrl {release}"

@@ -1,6 +1,7 @@
 """Online Batch Relation: learn how labels relate while a model trains, and use it as supervision.
 
-The names here are the NumPy version, which is the specification. `obrl.torch` is the same for PyTorch.
+The names here are the NumPy version, which is the specification; `obrl.torch` and `obrl.jax` are the same for PyTorch
+and JAX.
 """
 
 from obrl._version import __version__

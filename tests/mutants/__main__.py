@@ -43,7 +43,7 @@ def _check_all(mutants: tuple[Mutant, ...], folder: Path) -> dict[str, Outcome]:
         finally:
             trees.put(tree)
         verdict = {"survived": "passed", "caught": "failed"}.get(outcome.verdict, outcome.verdict)
-        return report(f"{UNCHANGED} {Path(tests[0]).parent.name}", Outcome(verdict, outcome.by, outcome.seconds))[1]
+        return report(f"{UNCHANGED} {tests[0]}", Outcome(verdict, outcome.by, outcome.seconds))[1]
 
     def one(mutant: Mutant) -> tuple[str, Outcome]:
         tree = trees.get()
@@ -52,14 +52,21 @@ def _check_all(mutants: tuple[Mutant, ...], folder: Path) -> dict[str, Outcome]:
         finally:
             trees.put(tree)
 
-    files = sorted({test for mutant in mutants for test in mutant.tests})
-    suites = [[file for file in files if file.startswith(f"tests/{suite}/")] for suite in ("torch", "core")]
+    suites = _in_one_process({test for mutant in mutants for test in mutant.tests})
     with ThreadPoolExecutor(WORKERS) as pool:
-        passing = list(pool.map(unchanged, [suite for suite in suites if suite]))
+        passing = list(pool.map(unchanged, suites))
         found = dict(pool.map(one, mutants))
     for number, outcome in enumerate(passing):
         found[f"{UNCHANGED} {number}"] = outcome
     return found
+
+
+def _in_one_process(tests: set[str]) -> list[list[str]]:
+    """The tests, grouped by what one process can run: the files of a folder, or a folder with options by itself."""
+    groups: dict[str, list[str]] = {}
+    for test in sorted(tests):
+        groups.setdefault(test if " " in test else str(Path(test).parent), []).append(test)
+    return list(groups.values())
 
 
 def main(words: list[str]) -> int:

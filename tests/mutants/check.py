@@ -47,7 +47,7 @@ def problems(mutant: Mutant, root: Path = ROOT) -> list[str]:
         compile(source.replace(mutant.snippet, mutant.replacement), mutant.file, "exec")
     except SyntaxError as error:
         found.append(f"{mutant.name}: the mutated {mutant.file} does not compile: {error}")
-    found += [f"{mutant.name}: there is no {test}" for test in mutant.tests if not (root / test).is_file()]
+    found += [f"{mutant.name}: there is no {test}" for test in mutant.tests if not (root / test.split()[0]).exists()]
     return found
 
 
@@ -76,7 +76,8 @@ def environment(tree: Path) -> dict[str, str]:
 
 def verify_imports(tree: Path) -> None:
     """Raise RuntimeError unless Python imports the packages of the copy."""
-    program = "import obrl, obrl_torch, tests; print(obrl.__file__, obrl_torch.__file__, tests.__file__, sep='\\n')"
+    names = ("obrl", "obrl_torch", "obrl_jax", "tests")
+    program = f"import {', '.join(names)}; print({', '.join(f'{name}.__file__' for name in names)}, sep='\\n')"
     finished = subprocess.run(
         [sys.executable, "-c", program],
         cwd=tree,
@@ -93,10 +94,11 @@ def verify_imports(tree: Path) -> None:
 def run_tests(tree: Path, tests: Sequence[str]) -> Outcome:
     """Run tests in a copy, up to the first failure."""
     started = time.monotonic()
+    words = [word for test in tests for word in test.split()]
     command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "--tb=line", "-p", "no:cacheprovider"]
     try:
         finished = subprocess.run(
-            [*command, *tests], cwd=tree, env=environment(tree), capture_output=True, text=True, timeout=SECONDS
+            [*command, *words], cwd=tree, env=environment(tree), capture_output=True, text=True, timeout=SECONDS
         )
     except subprocess.TimeoutExpired:
         return Outcome("broken", f"no end within {SECONDS} s", time.monotonic() - started)

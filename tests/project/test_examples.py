@@ -12,7 +12,7 @@ from tests.project.helpers import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-DOCTEST_PACKAGES = ("obrl", "obrl_torch", "benchmarks", "reference_model")
+DOCTEST_PACKAGES = ("obrl", "obrl_torch", "obrl_jax", "benchmarks", "reference_model")
 
 
 def examples(text):
@@ -92,9 +92,7 @@ def test_doctests_pass(package):
 
 def test_doctests_are_found():
     found = {**doctests("obrl"), **doctests("benchmarks")}
-    assert {"obrl.OBRLoss", "obrl.counts.count_pairs", "obrl.torch.OBRLoss", "benchmarks.labels.plan_blocks"} <= set(
-        found
-    )
+    assert {"obrl.OBRLoss", "obrl.count_pairs", "obrl.torch.OBRLoss", "benchmarks.labels.plan_blocks"} <= set(found)
 
 
 def test_a_doctest_can_fail():

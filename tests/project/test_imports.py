@@ -4,6 +4,7 @@ import pytest
 
 from tests.project.helpers import run_python
 
+FACES = ["torch", "jax"]
 FRAMEWORKS = {"torch", "jax", "tensorflow", "keras", "triton"}
 
 FOREIGN = """
@@ -64,9 +65,10 @@ def test_obrl_does_not_even_ask_for_a_framework():
     assert attempted_modules("import obrl") & FRAMEWORKS == set()
 
 
-def test_obrl_torch_asks_for_no_other_framework():
-    others = FRAMEWORKS - {"torch"}
-    assert attempted_modules("import obrl.torch", before="import torch") & others == set()
+@pytest.mark.parametrize("face", FACES)
+def test_a_face_asks_for_no_other_framework(face):
+    others = FRAMEWORKS - {face}
+    assert attempted_modules(f"import obrl.{face}", before=f"import {face}") & others == set()
 
 
 @pytest.mark.parametrize("framework", sorted(FRAMEWORKS - {"torch"}))
@@ -74,18 +76,19 @@ def test_the_check_of_other_frameworks_can_fail(framework):
     assert framework in attempted_modules(f"import obrl.torch, {framework}", before="import torch")
 
 
-def test_a_missing_framework_names_the_extra():
-    program = "import obrl\ntry:\n    import obrl.torch\nexcept ImportError as error:\n    print(error)"
-    message = run_python(BLOCKED.format(framework="torch", statement=program))
-    assert 'pip install "obrl[torch]"' in message
+@pytest.mark.parametrize("face", FACES)
+def test_a_missing_framework_names_the_extra(face):
+    program = f"import obrl\ntry:\n    import obrl.{face}\nexcept ImportError as error:\n    print(error)"
+    message = run_python(BLOCKED.format(framework=face, statement=program))
+    assert f'pip install "obrl[{face}]"' in message
 
 
-def test_an_error_inside_the_adapter_is_not_taken_for_a_missing_framework():
-    program = "import obrl.torch"
+@pytest.mark.parametrize("face", FACES)
+def test_an_error_inside_the_adapter_is_not_taken_for_a_missing_framework(face):
     with pytest.raises(RuntimeError) as caught:
-        run_python(BLOCKED.format(framework="obrl_torch", statement=program))
-    assert "obrl_torch" in str(caught.value)
-    assert "obrl[torch]" not in str(caught.value)
+        run_python(BLOCKED.format(framework=f"obrl_{face}", statement=f"import obrl.{face}"))
+    assert f"obrl_{face}" in str(caught.value)
+    assert f"obrl[{face}]" not in str(caught.value)
 
 
 def test_numpy_works_where_torch_is_missing():

@@ -12,17 +12,24 @@ from hypothesis import HealthCheck, Phase, settings
 DEFAULT_EXAMPLES = 100
 _PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "default")
 _FACTORS = {"default": 1.0, "slow": 40.0, "quick": 0.25}
+_SCALE = 1.0
 _WITHOUT_SHRINKING = (Phase.explicit, Phase.generate)
 
 
-def load_profile() -> None:
-    """Register the profiles and load the one that the environment names."""
+def load_profile(*, scale: float = 1.0) -> None:
+    """Register the profiles and load the one that the environment names.
+
+    Args:
+        scale: multiplies every number of examples in this process.
+    """
+    global _SCALE
+    _SCALE = scale
     if _PROFILE not in _FACTORS:
         raise ValueError(f"HYPOTHESIS_PROFILE must be one of {sorted(_FACTORS)}, got {_PROFILE!r}")
     for name, factor in _FACTORS.items():
         settings.register_profile(
             name,
-            max_examples=int(DEFAULT_EXAMPLES * factor),
+            max_examples=int(DEFAULT_EXAMPLES * factor * scale),
             deadline=None,
             derandomize=name == "quick" or bool(os.environ.get("CI")),
             print_blob=True,
@@ -38,4 +45,4 @@ def examples(count: int) -> settings:
     Args:
         count: examples under the default profile; the others multiply it.
     """
-    return settings(max_examples=int(count * _FACTORS[_PROFILE]))
+    return settings(max_examples=int(count * _FACTORS[_PROFILE] * _SCALE))

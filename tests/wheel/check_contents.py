@@ -4,7 +4,12 @@ import sys
 import zipfile
 from pathlib import Path
 
-PACKAGES = {"obrl": "obrl", "obrl_torch": "adapters/obrl_torch", "reference_model": "reference_model"}
+PACKAGES = {
+    "obrl": "obrl",
+    "obrl_torch": "adapters/obrl_torch",
+    "obrl_jax": "adapters/obrl_jax",
+    "reference_model": "reference_model",
+}
 
 
 def expected_files(source: Path) -> set[str]:

@@ -1,0 +1,399 @@
+"""The joint loss and the relation loss over an explicit state."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+import obrl
+from obrl import errors
+from obrl.algebra import LossTerms, pair_laplacians
+from obrl.errors import REDUCTIONS, check_choice, check_number, resolve_update
+from obrl.online import RelationState, state_laplacians, threshold_pairs
+from obrl.pairs import describe_settings
+from obrl.settings import NORMALIZATIONS, Settings, check_thresholds
+from obrl_jax.functions import IMPLEMENTATIONS, Problem, Results, Static, differentiable_terms
+from obrl_jax.inputs import (
+    Labels,
+    computation_dtype,
+    may_read_values,
+    metadata,
+    optional_metadata,
+    split_labels,
+)
+from obrl_jax.namespace import JAX
+from obrl_jax.relation import AxisName, RelationConfiguration
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class _Criterion(RelationConfiguration):
+    """A loss with a relation."""
+
+    reduction: str
+    freeze: bool
+    impl: str
+    pos_weight: tuple[float, ...] | None
+
+    def __init__(
+        self,
+        num_labels: int,
+        settings: Settings,
+        *,
+        reduction: str,
+        pos_weight: Any,
+        label_names: Sequence[str] | None,
+        relation: Any,
+        freeze: bool,
+        impl: str,
+        axis_name: AxisName | None,
+        validate: bool | None,
+    ) -> None:
+        check_choice("reduction", reduction, REDUCTIONS)
+        check_choice("impl", impl, IMPLEMENTATIONS)
+        super().__init__(
+            num_labels,
+            settings,
+            label_names=label_names,
+            relation=relation,
+            axis_name=axis_name,
+            validate=validate,
+        )
+        weights = _pos_weight(pos_weight, self.num_labels)
+        self._set(reduction=reduction, freeze=bool(freeze), impl=impl, pos_weight=weights)
+
+    def _terms(
+        self,
+        logits: Array,
+        targets: Array,
+        state: RelationState,
+        observed: Array | None,
+        sample_weight: Array | None,
+        update: bool | None,
+        *,
+        joint: bool,
+        parts: bool,
+    ) -> tuple[Results, RelationState]:
+        errors.check_batch(
+            metadata("logits", logits),
+            metadata("targets", targets),
+            optional_metadata("observed", observed),
+            optional_metadata("sample_weight", sample_weight),
+            num_labels=self.num_labels,
+        )
+        self._check_state(state)
+        moves = resolve_update(update, default=True, freeze=self.freeze)
+        labels = split_labels(targets, observed, read_values=may_read_values(self.validate, targets, observed))
+        if moves:
+            state = self._advance(state, labels)
+        problem = self._problem(labels if joint else None, sample_weight, state, computation_dtype(logits))
+        static = Static(self.settings.alpha, self.reduction, parts)
+        return differentiable_terms(static, jnp.asarray(logits), problem, impl=self.impl), state
+
+    def _problem(self, labels: Labels | None, sample_weight: Any, state: RelationState, dtype: Any) -> Problem:
+        like = jnp.zeros((), dtype)
+        pairs = state_laplacians(
+            JAX, jax.lax.stop_gradient(state), self.settings, num_labels=self.num_labels, like=like
+        )
+        weight = None if sample_weight is None else jnp.asarray(sample_weight).astype(dtype)[:, None]
+        if labels is None:
+            return Problem(None, None, weight, None, pairs)
+        return Problem(
+            targets=labels.targets.astype(dtype),
+            observed=labels.observed,
+            sample_weight=weight,
+            pos_weight=None if self.pos_weight is None else jnp.asarray(self.pos_weight, dtype)[None],
+            pairs=pairs,
+        )
+
+    def _describe(self, *extra: str) -> str:
+        words = describe_settings(self.num_labels, self.settings, *extra, reduction=self.reduction, freeze=self.freeze)
+        return f"{type(self).__name__}({words})"
+
+
+def _pos_weight(pos_weight: Any, num_labels: int) -> tuple[float, ...] | None:
+    if pos_weight is None:
+        return None
+    weights = np.asarray(pos_weight)
+    errors.check_pos_weight(obrl.errors.metadata(weights), weights, num_labels=num_labels)
+    return tuple(weights.astype(np.float64).tolist())
+
+
+class OBRLoss(_Criterion):
+    """L = L_E + alpha L_B: cross-entropy, and agreement with the relation learnt online.
+
+        L_E = -1/K sum_k sum_m [ y log p + (1 - y) log(1 - p) ]                                          (Eq. 4)
+        L_B = 1/(2 K M^2) sum_k sum_ij [ f_p(R_ij) (p_ki - p_kj)^2 + f_n(R_ij) (1 - (p_ki - p_kj)^2)^2 ]  (Eq. 2)
+
+    with p = sigmoid(logits), f_p(R) = 1 where R >= positive_threshold and f_n(R) = 1 where R <= negative_threshold
+    (Eq. 3; the diagonal and pairs without evidence count for neither). The relation R comes from the targets alone:
+    no gradient flows through it. It is updated first, then used. Missing targets leave L_E and the relation; L_B acts
+    on every prediction.
+
+    A criterion is a frozen, hashable configuration. Its state is a NamedTuple of two arrays that `init` gives and
+    every call takes and returns, so it works under jit, grad, vmap and scan, and can be donated and checkpointed as
+    any other pytree. In validation pass `update=False`, or leave the returned state aside.
+
+    Args:
+        num_labels: M.
+        decay: lambda of Eq. 1, in (0, 1].
+        alpha: weight of L_B.
+        positive_threshold: r_p, on the scale of `measure`.
+        negative_threshold: r_n, below it.
+        measure: a key of `obrl.MEASURES`; `"unit_pearson"` is (1 + phi) / 2, `"pearson"` the formula as printed.
+        estimator: `"batch"` (Eq. 1) or `"counts"`.
+        normalization: `"all_pairs"` (Eq. 2) or `"active_pairs"`, which divides by the number of active ordered pairs
+            in place of M^2.
+        reduction: `"mean"` (the paper: 1/K sum_k w_k L_k), `"sum"` or `"none"`.
+        pos_weight: (num_labels,), finite and non-negative; multiplies the positives' part of L_E.
+        label_names: one distinct name a label, for `pairs`.
+        relation: where to start: an OnlineBatchRelation of NumPy, its .npz, or a (num_labels, num_labels) matrix.
+        freeze: never update the relation.
+        impl: `"auto"` computes the gradient with the value; `"plain"` leaves it to JAX, which forward mode needs.
+        axis_name: the axis, or axes, of `jax.shard_map` or `jax.pmap` over which to sum the counts. Under plain jit
+            on global arrays nothing is needed.
+        validate: whether to check the values of targets: None does for arrays on the CPU; True does on every device,
+            where it makes the host wait; False never does. Traced arrays have no values to check; shapes and dtypes
+            are always checked.
+
+    Raises:
+        TypeError, ValueError: an argument of another type, shape or range.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> criterion = OBRLoss(3)
+        >>> targets = jnp.array([[1, 1, 0], [0, 0, 1], [1, 1, 0], [0, 0, 1]])
+        >>> step = jax.jit(jax.value_and_grad(criterion, has_aux=True))
+        >>> (loss, state), gradient = step(jnp.zeros((4, 3)), targets, criterion.init())
+        >>> round(float(loss), 4)  # 3 log 2 + 0.5 * 4 / 18
+        2.1906
+
+    Source: Wang, Su and Zhao, Eq. 1 to 4.
+    """
+
+    __module__ = "obrl.jax"
+
+    def __init__(
+        self,
+        num_labels: int,
+        *,
+        decay: float = 0.99,
+        alpha: float = 0.5,
+        positive_threshold: float = 0.8,
+        negative_threshold: float = 0.2,
+        measure: str = "unit_pearson",
+        estimator: str = "batch",
+        normalization: str = "all_pairs",
+        reduction: str = "mean",
+        pos_weight: Any = None,
+        label_names: Sequence[str] | None = None,
+        relation: Any = None,
+        freeze: bool = False,
+        impl: str = "auto",
+        axis_name: AxisName | None = None,
+        validate: bool | None = None,
+    ) -> None:
+        settings = Settings(
+            decay=decay,
+            alpha=alpha,
+            positive_threshold=positive_threshold,
+            negative_threshold=negative_threshold,
+            measure=measure,
+            estimator=estimator,
+            normalization=normalization,
+        )
+        super().__init__(
+            num_labels,
+            settings,
+            reduction=reduction,
+            pos_weight=pos_weight,
+            label_names=label_names,
+            relation=relation,
+            freeze=freeze,
+            impl=impl,
+            axis_name=axis_name,
+            validate=validate,
+        )
+
+    def __call__(
+        self,
+        logits: Array,
+        targets: Array,
+        state: RelationState,
+        observed: Array | None = None,
+        sample_weight: Array | None = None,
+        update: bool | None = None,
+    ) -> tuple[Array, RelationState]:
+        """Update the relation, then give L; `jax.grad(..., has_aux=True)` fits.
+
+        Args:
+            logits: x, (batch, num_labels), float16, bfloat16, float32 or float64.
+            targets: y, (batch, num_labels), bool, integer or floating point in [0, 1]; NaN is missing; the relation
+                counts at least 0.5 as 1.
+            state: from `init` or an earlier call.
+            observed: (batch, num_labels), bool; False marks a missing target, whatever it holds.
+            sample_weight: w, (batch,); multiplies each sample's loss and never touches the relation.
+            update: a static bool, whether to update the relation; None: yes, unless frozen.
+
+        Returns:
+            A scalar, or (batch,) with `reduction="none"`, in float64 for float64 logits, else float32; and the new
+            state, in the dtype of the old one. The gradient comes in the dtype of the logits.
+
+        Raises:
+            TypeError, ValueError: what was expected and what came.
+        """
+        (total,), state = self._terms(logits, targets, state, observed, sample_weight, update, joint=True, parts=False)
+        return total, state
+
+    def terms(
+        self,
+        logits: Array,
+        targets: Array,
+        state: RelationState,
+        observed: Array | None = None,
+        sample_weight: Array | None = None,
+        update: bool | None = None,
+    ) -> tuple[LossTerms, RelationState]:
+        """As a call, with L_E and L_B (before alpha) beside the total; each can be differentiated."""
+        terms, state = self._terms(logits, targets, state, observed, sample_weight, update, joint=True, parts=True)
+        return LossTerms(*terms), state
+
+    def __repr__(self) -> str:
+        return self._describe(f"alpha={self.settings.alpha:g}")
+
+
+class RelationLoss(_Criterion):
+    """L_B alone (Eq. 2) with its own relation, to add to any other loss.
+
+    The arguments, the state and when it moves are those of `OBRLoss`, without alpha and pos_weight.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> criterion = RelationLoss(2)
+        >>> logits, targets = jnp.array([[3.0, -3.0], [3.0, -3.0]]), jnp.array([[1, 1], [0, 0]])
+        >>> loss, state = criterion(logits, targets, criterion.init())
+        >>> round(float(loss), 4)
+        0.2048
+    """
+
+    __module__ = "obrl.jax"
+
+    def __init__(
+        self,
+        num_labels: int,
+        *,
+        decay: float = 0.99,
+        positive_threshold: float = 0.8,
+        negative_threshold: float = 0.2,
+        measure: str = "unit_pearson",
+        estimator: str = "batch",
+        normalization: str = "all_pairs",
+        reduction: str = "mean",
+        label_names: Sequence[str] | None = None,
+        relation: Any = None,
+        freeze: bool = False,
+        impl: str = "auto",
+        axis_name: AxisName | None = None,
+        validate: bool | None = None,
+    ) -> None:
+        settings = Settings(
+            decay=decay,
+            positive_threshold=positive_threshold,
+            negative_threshold=negative_threshold,
+            measure=measure,
+            estimator=estimator,
+            normalization=normalization,
+        )
+        super().__init__(
+            num_labels,
+            settings,
+            reduction=reduction,
+            pos_weight=None,
+            label_names=label_names,
+            relation=relation,
+            freeze=freeze,
+            impl=impl,
+            axis_name=axis_name,
+            validate=validate,
+        )
+
+    def __call__(
+        self,
+        logits: Array,
+        targets: Array,
+        state: RelationState,
+        observed: Array | None = None,
+        sample_weight: Array | None = None,
+        update: bool | None = None,
+    ) -> tuple[Array, RelationState]:
+        """Update the relation, then give L_B; the arguments are those of `OBRLoss.__call__`."""
+        (value,), state = self._terms(logits, targets, state, observed, sample_weight, update, joint=False, parts=False)
+        return value, state
+
+    def __repr__(self) -> str:
+        return self._describe()
+
+
+def relation_loss(
+    logits: Array,
+    relation: Array,
+    *,
+    positive_threshold: float = 0.8,
+    negative_threshold: float = 0.2,
+    normalization: str = "all_pairs",
+    reduction: str = "mean",
+    impl: str = "auto",
+) -> Array:
+    """L_B (Eq. 2) under a given relation, without state.
+
+    Args:
+        logits: x, (batch, num_labels), floating point.
+        relation: R, (num_labels, num_labels), any real scale; NaN is no evidence. Where it is not symmetric, each
+            direction counts half. It gets no gradient.
+        positive_threshold: r_p of Eq. 3.
+        negative_threshold: r_n of Eq. 3, below it.
+        normalization: `"all_pairs"` (Eq. 2) or `"active_pairs"`.
+        reduction: `"mean"`, `"sum"` or `"none"`.
+        impl: `"auto"` computes the gradient with the value; `"plain"` leaves it to JAX.
+
+    Returns:
+        A scalar, or (batch,) with `reduction="none"`; float64 for float64 logits, else float32.
+
+    Raises:
+        TypeError, ValueError: what was expected and what came.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> relation_loss(jnp.zeros((1, 2)), jnp.eye(2))
+        Array(0.25, dtype=float32)
+    """
+    matrix = metadata("relation", relation)
+    errors.check_matrix("relation", matrix)
+    errors.check_logits(metadata("logits", logits), num_labels=matrix.shape[0])
+    r_p = check_number("positive_threshold", positive_threshold)
+    r_n = check_number("negative_threshold", negative_threshold)
+    check_thresholds(r_p, r_n)
+    check_choice("normalization", normalization, NORMALIZATIONS)
+    check_choice("reduction", reduction, REDUCTIONS)
+    check_choice("impl", impl, IMPLEMENTATIONS)
+    values = jax.lax.stop_gradient(jnp.asarray(relation))
+    known = values == values  # NaN alone differs from itself
+    values = jnp.where(known, values, jnp.zeros((), values.dtype))
+    values = values.astype(jnp.promote_types(values.dtype, jnp.float32))
+    positive, negative = threshold_pairs(JAX, values, known, r_p, r_n)
+    pairs = pair_laplacians(
+        JAX,
+        positive,
+        negative,
+        num_labels=matrix.shape[0],
+        symmetric=False,
+        normalization=normalization,
+        like=jnp.zeros((), computation_dtype(logits)),
+    )
+    static = Static(1.0, reduction, parts=False)
+    return differentiable_terms(static, jnp.asarray(logits), Problem(None, None, None, None, pairs), impl=impl)[0]

@@ -1,0 +1,1 @@
+"""JAX alone: what the parity suite does not ask."""

@@ -1,0 +1,117 @@
+"""The state as a pytree, as a file, and beside NumPy's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import orbax.checkpoint as ocp
+import pytest
+
+import obrl
+from obrl.jax import LossTerms, OBRLoss, OnlineBatchRelation, RelationLoss, RelationState
+from tests.jax.data import LABELS, batches
+from tests.support.tolerances import assert_close, assert_exact, band
+
+NAMES = ["hat", "cap", "bald", "young", "smile"]
+
+
+def trained(estimator: str = "batch", **settings: Any) -> tuple[OBRLoss, RelationState]:
+    criterion = OBRLoss(LABELS, estimator=estimator, label_names=NAMES, **settings)
+    state = criterion.init()
+    for x, y in zip(*batches(3, 8), strict=True):
+        _, state = criterion(x, y, state)
+    return criterion, state
+
+
+@pytest.mark.parametrize("estimator", ["batch", "counts"])
+def test_files_go_both_ways_and_training_goes_on(estimator: str, tmp_path: Path) -> None:
+    criterion, state = trained(estimator)
+    path = tmp_path / "relation.npz"
+    criterion.save(path, state)
+    numpy = obrl.OBRLoss(LABELS, estimator=estimator, relation=path)
+    assert numpy.label_names == tuple(NAMES)
+    logits, targets = (np.asarray(array[0]) for array in batches(1, 8, seed=5))
+    expected = numpy(logits, targets)
+    for start in (criterion.load(path), OBRLoss(LABELS, estimator=estimator, relation=path).init()):
+        assert_exact("relation_sum", start.relation_sum, state.relation_sum)
+        loss, after = criterion(logits, targets, start)
+        assert_close("loss", loss, expected, band(40, 10.0, "float32"))
+        assert_close("relation_sum", after.relation_sum, numpy.relation_sum, band(8, numpy.relation_sum, "float32"))
+    numpy.save(path)
+    assert_close(
+        "relation_sum", criterion.load(path).relation_sum, numpy.relation_sum, band(1, numpy.relation_sum, "float32")
+    )
+
+
+def test_a_file_of_other_settings_is_refused(tmp_path: Path) -> None:
+    criterion, state = trained()
+    criterion.save(tmp_path / "relation.npz", state)
+    for change in ({"decay": 0.5}, {"measure": "cosine"}, {"estimator": "counts"}):
+        with pytest.raises(ValueError, match=next(iter(change))):
+            OBRLoss(LABELS, **change).load(tmp_path / "relation.npz")
+    with pytest.raises(ValueError, match="label_names must agree"):
+        OBRLoss(LABELS, label_names=list("abcde")).load(tmp_path / "relation.npz")
+
+
+def test_orbax_keeps_the_state(tmp_path: Path) -> None:
+    criterion, state = trained()
+    with ocp.StandardCheckpointer() as checkpointer:
+        checkpointer.save(tmp_path / "checkpoint", state._asdict())
+        checkpointer.wait_until_finished()
+        restored = checkpointer.restore(tmp_path / "checkpoint", criterion.init()._asdict())
+    for ours, theirs in zip(state, RelationState(**restored), strict=True):
+        assert_exact("state", theirs, ours)
+
+
+def test_a_state_is_a_pytree() -> None:
+    state = OBRLoss(LABELS).init()
+    assert len(jax.tree.leaves(state)) == 2
+    assert isinstance(jax.tree.map(lambda part: part + 1, state), RelationState)
+    assert OBRLoss(LABELS, estimator="counts").init().relation_sum.shape == (3, LABELS, LABELS)
+
+
+def test_what_people_see() -> None:
+    criterion, state = trained()
+    numpy = criterion.to_numpy(state)
+    assert criterion.pairs(state) == numpy.pairs()
+    assert criterion.pairs(state)[0].names == ("hat", "cap")
+    assert_close("relation", criterion.relation(state), numpy.relation, band(4, 1.0, "float32"))
+    assert_exact("under jit", jax.jit(criterion.relation)(state), criterion.relation(state))
+    assert "phi >= 0.60" in repr(criterion)
+    assert repr(RelationLoss(3)).startswith("RelationLoss(3, decay=0.99, measure='unit_pearson'")
+    assert repr(OnlineBatchRelation(3)).startswith("OnlineBatchRelation(3, ")
+    online = OnlineBatchRelation(LABELS, relation=numpy)
+    assert online.pairs(online.init(), positive_threshold=0.9) == numpy.pairs(positive_threshold=0.9)
+
+
+def test_a_matrix_to_start_from() -> None:
+    matrix = np.array([[1.0, 0.9], [0.9, 1.0]])
+    for given in (matrix, jnp.asarray(matrix)):
+        criterion = OBRLoss(2, relation=given)
+        assert_close("relation", criterion.relation(criterion.init()), matrix, band(4, 1.0, "float32"))
+
+
+def test_a_float64_state_stays_one() -> None:
+    with jax.enable_x64(True):
+        logits, targets = batches(2, 8, dtype=jnp.float64)
+        criterion, numpy = OBRLoss(LABELS), obrl.OBRLoss(LABELS)
+        state = criterion.init(jnp.float64)
+        for x, y in zip(logits, targets, strict=True):
+            loss, state = criterion(x, y, state)
+            assert_close("loss", loss, numpy(np.asarray(x), np.asarray(y)), band(40, 10.0))
+        assert state.relation_sum.dtype == jnp.float64
+        assert_close("relation_sum", state.relation_sum, numpy.relation_sum, band(8, 10.0))
+
+
+def test_names_and_homes() -> None:
+    for kind in (OBRLoss, RelationLoss, OnlineBatchRelation):
+        assert kind.__module__ == "obrl.jax"
+        assert hash(kind(3)) == hash(kind(3))
+        assert kind(3) == kind(3) != kind(4)
+    logits, targets = batches(1, 4)
+    terms, _ = OBRLoss(LABELS).terms(logits[0], targets[0], OBRLoss(LABELS).init())
+    assert isinstance(terms, LossTerms)

@@ -1,0 +1,106 @@
+"""Faults in the PyTorch adapter."""
+
+from tests.mutants.mutant import (
+    TORCH,
+    TORCH_AUTOGRAD,
+    TORCH_BAD_INPUTS,
+    TORCH_DISTRIBUTED,
+    TORCH_MEMORY,
+    TORCH_STATE,
+    TORCH_UPDATES,
+    Mutant,
+)
+
+TORCH_FAULTS = (
+    Mutant(
+        "torch: updates in validation",
+        "adapters/obrl_torch/loss.py",
+        "default=self.training and torch.is_grad_enabled()",
+        "default=self.training",
+        (TORCH_UPDATES,),
+    ),
+    Mutant(
+        "torch: updates in eval mode",
+        "adapters/obrl_torch/loss.py",
+        "default=self.training and torch.is_grad_enabled()",
+        "default=torch.is_grad_enabled()",
+        (TORCH_UPDATES,),
+    ),
+    Mutant(
+        "torch: missing targets reach L_E",
+        "adapters/obrl_torch/inputs.py",
+        "known = not_nan if observed is None else observed & not_nan",
+        "known = not_nan if observed is None else observed",
+        (TORCH,),
+    ),
+    Mutant(
+        "torch: alpha applied twice where parts are differentiated",
+        "adapters/obrl_torch/functions.py",
+        "by_relation = _add(None if total is None else problem.alpha * total, relation_loss)",
+        "by_relation = _add(None if total is None else problem.alpha**2 * total, relation_loss)",
+        (TORCH_AUTOGRAD,),
+    ),
+    Mutant(
+        "torch: the factor that arrives is dropped",
+        "adapters/obrl_torch/functions.py",
+        'return gradient * (factor[:, None] if problem.reduction == "none" else factor)',
+        "return gradient",
+        (TORCH_AUTOGRAD,),
+    ),
+    Mutant(
+        "torch: second derivatives of a constant",
+        "adapters/obrl_torch/functions.py",
+        "if torch.is_grad_enabled() and not torch.compiler.is_compiling():",
+        "if False:",
+        (TORCH_AUTOGRAD,),
+    ),
+    Mutant(
+        "torch: buffers replaced in place of written",
+        "adapters/obrl_torch/relation.py",
+        "self.relation_sum.copy_(state.relation_sum)",
+        "self.relation_sum = state.relation_sum.clone()",
+        (TORCH_STATE,),
+    ),
+    Mutant(
+        "torch: state narrowed by half()",
+        "adapters/obrl_torch/relation.py",
+        "if new is not None and new.dtype.is_floating_point and new.dtype.itemsize < 4:",
+        "if new is not None and new.dtype.is_floating_point and new.dtype.itemsize < 0:",
+        (TORCH_STATE,),
+    ),
+    Mutant(
+        "torch: each rank counts for itself",
+        "adapters/obrl_torch/distributed.py",
+        "dist.all_reduce(packed, op=dist.ReduceOp.SUM, group=process_group)",
+        "dist.barrier(group=process_group)",
+        (TORCH_DISTRIBUTED,),
+    ),
+    Mutant(
+        "torch: counts averaged in place of summed",
+        "adapters/obrl_torch/distributed.py",
+        "n, s, r = packed.unbind(0)",
+        "n, s, r = (packed / dist.get_world_size(process_group)).unbind(0)",
+        (TORCH_DISTRIBUTED,),
+    ),
+    Mutant(
+        "torch: autocast left on",
+        "adapters/obrl_torch/inputs.py",
+        "return torch.autocast(device_type, enabled=False)",
+        "return contextlib.nullcontext()",
+        (TORCH_UPDATES,),
+    ),
+    Mutant(
+        "torch: values read although told not to",
+        "adapters/obrl_torch/inputs.py",
+        'return tensor.device.type == "cpu" if validate is None else validate',
+        'return tensor.device.type == "cpu"',
+        (TORCH_MEMORY, TORCH_BAD_INPUTS),
+    ),
+    Mutant(
+        "the two Laplacians swapped on their way out of NumPy",
+        "adapters/obrl_torch/host.py",
+        "mixed=torch.from_numpy(pairs.mixed),",
+        "mixed=torch.from_numpy(pairs.negative),",
+        (TORCH,),
+    ),
+)

@@ -1,0 +1,1 @@
+"""One suite for every framework and implementation: `pytest tests/parity --framework NAME`, a process a framework."""

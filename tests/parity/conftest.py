@@ -1,0 +1,59 @@
+"""`--framework NAME`: which adapter the suite runs on."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.parity.coverage import COVERAGE
+from tests.parity.subjects import FRAMEWORKS, Framework, load
+from tests.parity.templates import TEMPLATES
+from tests.support.profiles import load_profile
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--framework", choices=tuple(FRAMEWORKS), help="the adapter that tests/parity runs on")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    framework = chosen(config)
+    load_profile(scale=framework.scale)
+    for line in framework.ignored_warnings:
+        config.addinivalue_line("filterwarnings", line)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if chosen(config).compiled:
+        return
+    compiled = [item for item in items if item.name.startswith("test_compiled")]
+    config.hook.pytest_deselected(items=compiled)
+    items[:] = [item for item in items if item not in compiled]
+
+
+def chosen(config: pytest.Config) -> Framework:
+    name = config.getoption("--framework")
+    if name is None:
+        raise pytest.UsageError(f"tests/parity needs --framework, one of {', '.join(FRAMEWORKS)}")
+    return load(name)
+
+
+@pytest.fixture(scope="session")
+def framework(request: pytest.FixtureRequest) -> Framework:
+    return chosen(request.config)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    names = set(metafunc.fixturenames)
+    if {"impl", "dtype"} <= names:
+        found = [(impl, dtype) for impl, dtypes in chosen(metafunc.config).eager.items() for dtype in dtypes]
+        metafunc.parametrize(("impl", "dtype"), found, ids=["-".join(pair) for pair in found])
+    if "template" in names:
+        dtypes = chosen(metafunc.config).compiled
+        fitting = [template for template in TEMPLATES if template.dtype in dtypes]
+        metafunc.parametrize("template", fitting, ids=[template.name for template in fitting])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if COVERAGE.examples:
+        terminalreporter.section("what hypothesis drew")
+        for line in COVERAGE.lines():
+            terminalreporter.line(line)

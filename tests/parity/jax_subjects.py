@@ -1,0 +1,184 @@
+"""JAX, as the suite sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from numpy.typing import NDArray
+
+from obrl import spec
+from obrl.jax import OBRLoss, OnlineBatchRelation, RelationLoss, relation_loss
+from tests.parity.subjects import Found, Framework, State
+from tests.support.cases import Batch, Case, laid_out
+from tests.support.tolerances import Results
+
+DTYPES = ("float64", "float32", "bfloat16", "float16")
+# float64 is an option of JAX; its other dtypes are not touched by it.
+jax.config.update("jax_enable_x64", True)
+
+
+def arguments(batch: Batch, dtype: str) -> dict[str, Any]:
+    """What a call takes; NumPy arrays keep their strides until JAX reads them."""
+    targets: Any = laid_out(batch.targets, batch.layout)
+    if dtype == "bfloat16" and targets.dtype == np.float16:
+        targets = jnp.asarray(targets).astype(dtype)
+    weight = batch.sample_weight
+    return {
+        "logits": jnp.asarray(laid_out(batch.logits, batch.layout)).astype(dtype),
+        "targets": targets,
+        "observed": None if batch.observed is None else laid_out(batch.observed, batch.layout),
+        "sample_weight": None if weight is None else jnp.asarray(weight).astype(dtype),
+    }
+
+
+def wide(array: Any) -> NDArray[np.float64]:
+    return np.asarray(array).astype(np.float64)
+
+
+class Relation:
+    def __init__(self, case: Case, precision: str) -> None:
+        self.configuration: Any = OnlineBatchRelation(case.num_labels, **case.accumulation)
+        self.held = self.configuration.init(precision)
+
+    def state(self) -> State:
+        return State(*map(wide, self.held), wide(self.configuration.relation(self.held)))
+
+    def update(self, batch: Batch) -> None:
+        given = arguments(batch, "float32")
+        self.held = self.configuration.update(self.held, given["targets"], given["observed"])
+
+
+def value_and_gradient(criterion: Any, method: str, update: bool | None, logits: Array, given: Any, held: Any) -> Any:
+    """(values, gradient of the sum of the first, new state)."""
+
+    def loss(x: Array) -> Any:
+        values, state = getattr(criterion, method)(x, state=held, update=update, **given)
+        values = tuple(values) if method == "terms" else (values,)
+        return values[0].sum(), (values, state)
+
+    (_, (values, state)), gradient = jax.value_and_grad(loss, has_aux=True)(logits)
+    return values, gradient, state
+
+
+COMPILED: Callable[..., Any] = jax.jit(value_and_gradient, static_argnums=(0, 1, 2), donate_argnums=5)
+
+
+class Criterion(Relation):
+    def __init__(self, criterion: Any, dtype: str, step: Callable[..., Any] = value_and_gradient) -> None:
+        self.configuration = criterion
+        self.dtype = dtype
+        self.step = step
+        self.held = criterion.init()
+
+    def _run(self, method: str, batch: Batch) -> Found:
+        given = arguments(batch, self.dtype)
+        logits = given.pop("logits")
+        values, gradient, self.held = self.step(self.configuration, method, batch.update, logits, given, self.held)
+        dtypes = str(values[0].dtype), str(gradient.dtype)
+        return Found(tuple(wide(value) for value in values), wide(gradient), wide(logits), *dtypes)
+
+    def terms(self, batch: Batch) -> Found:
+        return self._run("terms", batch)
+
+    def call(self, batch: Batch) -> Found:
+        return self._run("__call__", batch)
+
+
+def joint(case: Case, impl: str, dtype: str) -> Criterion:
+    return Criterion(OBRLoss(case.num_labels, **case.arguments, impl=impl), dtype)
+
+
+def compiled_joint(case: Case, dtype: str) -> Criterion:
+    return Criterion(OBRLoss(case.num_labels, **case.arguments), dtype, COMPILED)
+
+
+def relation_criterion(case: Case, impl: str, dtype: str) -> Criterion:
+    return Criterion(RelationLoss(case.num_labels, **case.relation_arguments, impl=impl), dtype)
+
+
+def stateless(case: Case, batch: Batch, relation: NDArray[np.float64], impl: str, dtype: str) -> Found:
+    logits = arguments(batch, dtype)["logits"]
+
+    def loss(x: Array) -> Any:
+        value = relation_loss(
+            x,
+            relation,
+            **case.thresholds,
+            normalization=case.normalization,
+            reduction=case.reduction,
+            impl=impl,
+        )
+        return value.sum(), value
+
+    (_, value), gradient = jax.value_and_grad(loss, has_aux=True)(logits)
+    return Found((wide(value),), wide(gradient), wide(logits), str(value.dtype), str(gradient.dtype))
+
+
+@cache
+def _plain_step(reduction: str) -> Callable[..., Any]:
+    """The loss in ordinary JAX: a (K, M, M) tensor of differences, by automatic differentiation."""
+
+    def reduced(term: Array) -> Array:
+        if reduction == "none":
+            return term
+        return term.sum() if reduction == "sum" else term.sum() / max(len(term), 1)
+
+    def terms(x: Array, y: Array, known: Array, pos_weight: Array, weight: Array, pairs: Any, alpha: Any) -> Any:
+        log_p, log_q = jax.nn.log_sigmoid(x), jax.nn.log_sigmoid(-x)
+        entropy = -jnp.where(known, pos_weight * y * log_p + (1 - y) * log_q, 0).sum(axis=1) * weight
+        p = jax.nn.sigmoid(x)
+        square = (p[:, :, None] - p[:, None, :]) ** 2
+        positive, negative, normaliser = pairs
+        relation = (positive * square + negative * (1 - square) ** 2).sum(axis=(1, 2)) / normaliser * weight
+        return tuple(map(reduced, (entropy + alpha * relation, entropy, relation)))
+
+    def step(x: Array, *rest: Any) -> Any:
+        values, pullback = jax.vjp(lambda logits: terms(logits, *rest), x)
+        zeros = tuple(jnp.zeros_like(value) for value in values)
+        slopes = [
+            pullback(tuple(jnp.ones_like(v) if i == j else zeros[j] for j, v in enumerate(values)))[0] for i in (0, 2)
+        ]
+        return values, slopes
+
+    return jax.jit(step)
+
+
+def plain(case: Case, batch: Batch, codes: spec.PairCodes) -> Results:
+    single = np.float32
+    targets = batch.targets.astype(np.float64)
+    known = ~np.isnan(targets) & (True if batch.observed is None else batch.observed)
+    pos_weight = np.ones(case.num_labels) if case.pos_weight is None else case.pos_weight
+    weight = np.ones(batch.size) if batch.sample_weight is None else batch.sample_weight
+    pairs = case.num_labels**2 if case.normalization == "all_pairs" else max(codes.active, 1)
+    values, slopes = _plain_step(case.reduction)(
+        jnp.asarray(batch.logits.astype(single)),
+        np.where(known, targets, 0).astype(single),
+        known,
+        pos_weight.astype(single),
+        weight.astype(single),
+        (codes.positive.astype(single), codes.negative.astype(single), single(2 * pairs)),
+        single(case.alpha),
+    )
+    return Results(*map(wide, values), *map(wide, slopes))
+
+
+JAX = Framework(
+    name="jax",
+    eager={"auto": DTYPES, "plain": DTYPES},
+    compiled=DTYPES,
+    state="float32",
+    joint=joint,
+    compiled_joint=compiled_joint,
+    relation_criterion=relation_criterion,
+    stateless=stateless,
+    relation=Relation,
+    plain=plain,
+    label_counts=(1, 4),
+    sizes=(0, 1, 6),
+)

@@ -1,0 +1,123 @@
+"""What the suite asks of a framework. One `Framework` an adapter, found by its name in `FRAMEWORKS`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from obrl import spec
+from tests.support.cases import Batch, Case
+from tests.support.strategies import LABEL_COUNTS, SIZES
+from tests.support.tolerances import Results
+
+FRAMEWORKS = {
+    "numpy": "tests.parity.numpy_subjects:NUMPY",
+    "torch": "tests.parity.torch_subjects:TORCH",
+    "jax": "tests.parity.jax_subjects:JAX",
+}
+"""Where each framework's entry is; it is imported in the process that tests it, and must be importable there."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a call gave.
+
+    Attributes:
+        values: of the terms (L, L_E, L_B), or of the one value asked for, in float64.
+        gradient: of the first, with respect to the logits, in float64.
+        logits: as they were given, after rounding to their dtype, in float64.
+        value_dtype: the name of the dtype the values came in.
+        gradient_dtype: likewise.
+    """
+
+    values: tuple[Any, ...]
+    gradient: NDArray[np.float64]
+    logits: NDArray[np.float64]
+    value_dtype: str
+    gradient_dtype: str
+
+
+@dataclass(frozen=True)
+class State:
+    """The accumulators and the relation, as NumPy arrays."""
+
+    relation_sum: NDArray[Any]
+    relation_weight: NDArray[Any]
+    relation: NDArray[Any]
+
+
+class Relation(Protocol):
+    """A relation under test."""
+
+    def state(self) -> State:
+        """What it holds now."""
+
+    def update(self, batch: Batch) -> None:
+        """Eq. 1."""
+
+
+class Criterion(Protocol):
+    """A loss under test; every method updates it as a training step does."""
+
+    def state(self) -> State:
+        """What its relation holds now."""
+
+    def terms(self, batch: Batch) -> Found:
+        """L, L_E, L_B and the gradient of L."""
+
+    def call(self, batch: Batch) -> Found:
+        """The value alone and its gradient."""
+
+
+@dataclass(frozen=True)
+class Framework:
+    """An adapter as the suite sees it.
+
+    Attributes:
+        name: as users import it.
+        eager: the dtypes of each implementation that runs without a compiler.
+        compiled: the dtypes that are run through the framework's compiler.
+        state: the dtype of the state in a criterion.
+        joint: an `OBRLoss` for the settings of a case; takes the case, implementation and dtype.
+        compiled_joint: the same through the compiler, which compiles once for the same settings, shapes and dtype.
+        relation_criterion: a `RelationLoss`, likewise.
+        stateless: `relation_loss` under a given relation; takes case, batch, relation, implementation and dtype.
+        relation: an `OnlineBatchRelation`; takes the case and the dtype of its state.
+        scale: what the suite's numbers of examples are multiplied by, to make at least 1,000 in all.
+        ignored_warnings: of the framework's own compiler, as pytest's `filterwarnings` has them.
+        label_counts: the numbers of labels to draw from.
+        sizes: the numbers of rows to draw from; few where every shape is compiled, operation by operation.
+        plain: the loss in ordinary code of this framework in float32, for the lower precisions' bounds.
+    """
+
+    name: str
+    eager: Mapping[str, tuple[str, ...]]
+    compiled: tuple[str, ...]
+    state: str
+    joint: Callable[[Case, str, str], Criterion]
+    compiled_joint: Callable[[Case, str], Criterion] | None
+    relation_criterion: Callable[[Case, str, str], Criterion]
+    stateless: Callable[[Case, Batch, NDArray[np.float64], str, str], Found]
+    relation: Callable[[Case, str], Relation]
+    plain: Callable[[Case, Batch, spec.PairCodes], Results]
+    scale: float = 1.0
+    ignored_warnings: tuple[str, ...] = ()
+    label_counts: tuple[int, ...] = LABEL_COUNTS
+    sizes: tuple[int, ...] = SIZES
+
+    @property
+    def package(self) -> str:
+        """What a user imports."""
+        return "obrl" if self.name == "numpy" else f"obrl.{self.name}"
+
+
+def load(name: str) -> Framework:
+    """Import a framework's entry; an ImportError here fails the run, as it must."""
+    module, attribute = FRAMEWORKS[name].split(":")
+    framework: Framework = getattr(import_module(module), attribute)
+    return framework

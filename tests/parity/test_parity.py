@@ -1,0 +1,129 @@
+"""Every implementation against the specification: value, gradient and state after every one of several batches."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, note
+from hypothesis import strategies as st
+
+from obrl import spec
+from obrl.algebra import LossTerms
+from tests.parity import templates
+from tests.parity.coverage import COVERAGE
+from tests.parity.subjects import Found, Framework
+from tests.parity.templates import Template
+from tests.support import oracle, strategies, tolerances
+from tests.support.cases import Batch, Case
+from tests.support.compare import assert_loss_terms, assert_relation_loss, assert_state
+from tests.support.oracle import Expected
+from tests.support.profiles import examples
+from tests.support.tolerances import assert_close, assert_exact
+
+
+def loss_dtype(dtype: str) -> str:
+    return "float64" if dtype == "float64" else "float32"
+
+
+def expected_and_bounds(
+    framework: Framework, case: Case, batch: Batch, state: spec.SpecState, found: Found, dtype: str
+) -> tuple[Batch, Expected, tolerances.Bounds]:
+    """The specification for the logits that were given, and how far off a result may be."""
+    given_batch = replace(batch, logits=found.logits)
+    expected = oracle.evaluate(case, given_batch, state, found.logits)
+    if dtype == "float64":
+        return given_batch, expected, tolerances.bounds(case, given_batch, expected)
+    plain = framework.plain(case, given_batch, expected.codes)
+    bounds = tolerances.lower_bounds(case, given_batch, expected, plain, computed="float32", returned=dtype)
+    return given_batch, expected, bounds
+
+
+def drawn(framework: Framework, data: st.DataObject) -> Case:
+    """A case of shapes that suit the framework, counted."""
+    case: Case = data.draw(strategies.cases(label_counts=framework.label_counts, sizes=framework.sizes))
+    note(case.snippet(framework.package))
+    COVERAGE.count("eager", case)
+    return case
+
+
+def assert_dtypes(found: Found, dtype: str) -> None:
+    assert found.value_dtype == loss_dtype(dtype)
+    assert found.gradient_dtype == dtype
+
+
+@examples(80)
+@given(data=st.data())
+def test_joint_loss(framework: Framework, impl: str, dtype: str, data: st.DataObject) -> None:
+    case = drawn(framework, data)
+    criterion, twin = framework.joint(case, impl, dtype), framework.joint(case, impl, dtype)
+    for batch, state in zip(case.batches, oracle.trajectory(case), strict=True):
+        found = criterion.terms(batch)
+        assert_dtypes(found, dtype)
+        rounded, expected, bounds = expected_and_bounds(framework, case, batch, state, found, dtype)
+        assert_loss_terms(case, rounded, expected, LossTerms(*found.values), found.gradient, bounds)
+        assert_state(case, expected, criterion.state(), framework.state)
+        again = twin.call(batch)
+        assert_dtypes(again, dtype)
+        assert_close("a plain call", again.values[0], expected.terms.total, bounds.total)
+        assert_close("its gradient", again.gradient, expected.terms.gradient, bounds.gradient)
+        assert_exact("its state", twin.state().relation_sum, criterion.state().relation_sum)
+
+
+@examples(30)
+@given(data=st.data())
+def test_relation_loss_with_state(framework: Framework, impl: str, dtype: str, data: st.DataObject) -> None:
+    case = drawn(framework, data)
+    criterion = framework.relation_criterion(case, impl, dtype)
+    for batch, state in zip(case.batches, oracle.trajectory(case), strict=True):
+        found = criterion.call(batch)
+        assert_dtypes(found, dtype)
+        rounded, expected, bounds = expected_and_bounds(framework, case, batch, state, found, dtype)
+        assert_relation_loss(case, rounded, expected, found.values[0], found.gradient, bounds)
+        assert_state(case, expected, criterion.state(), framework.state)
+
+
+@examples(20)
+@given(data=st.data())
+def test_stateless_relation_loss(framework: Framework, impl: str, dtype: str, data: st.DataObject) -> None:
+    case = drawn(framework, data)
+    for batch, state in zip(case.batches, oracle.trajectory(case), strict=True):
+        unweighted = replace(batch, sample_weight=None)
+        relation = spec.relation(state, measure=case.measure)
+        found = framework.stateless(case, unweighted, relation, impl, dtype)
+        assert_dtypes(found, dtype)
+        rounded, expected, bounds = expected_and_bounds(framework, case, unweighted, state, found, dtype)
+        assert_relation_loss(case, rounded, expected, found.values[0], found.gradient, bounds)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@given(data=st.data())
+def test_relation(framework: Framework, precision: str, data: st.DataObject) -> None:
+    case = drawn(framework, data)
+    precision = max(precision, framework.state)  # no state is narrower than the framework's
+    relation = framework.relation(case, precision)
+    for batch, expected in zip(case.batches, oracle.run(case), strict=True):
+        if batch.moves:
+            relation.update(batch)
+        assert_state(case, expected, relation.state(), precision)
+
+
+@examples(40)
+@given(data=st.data())
+def test_compiled(framework: Framework, template: Template, data: st.DataObject) -> None:
+    case = data.draw(templates.cases(template))
+    note(case.snippet(framework.package))
+    COVERAGE.count("compiled", case)
+    assert framework.compiled_joint is not None
+    criterion = framework.compiled_joint(case, template.dtype)
+    for batch, state in zip(case.batches, oracle.trajectory(case), strict=True):
+        found = criterion.terms(batch)
+        assert_dtypes(found, template.dtype)
+        rounded, expected, bounds = expected_and_bounds(framework, case, batch, state, found, template.dtype)
+        assert_loss_terms(case, rounded, expected, LossTerms(*found.values), found.gradient, bounds)
+        assert_state(case, expected, criterion.state(), framework.state)
+
+
+def test_the_degenerate_cases_were_drawn() -> None:
+    """Last: everything before has been counted."""
+    assert COVERAGE.missing() == []
