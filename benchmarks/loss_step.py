@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.labels import LABEL_KINDS
 from benchmarks.measure import Plan, Row, measure_size
-from benchmarks.registry import IMPLEMENTATIONS
+from benchmarks.registry import FRAMEWORKS, IMPLEMENTATIONS, of_framework
 from benchmarks.report import busy_warning, machine, make_document, markdown, text_table
 
 SIZES = ((64, 40), (256, 40), (1024, 40), (256, 312), (128, 1000))
@@ -38,7 +38,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.loss_step", description=__doc__)
     add = parser.add_argument
     add("--sizes", type=parse_size, nargs="+", metavar="KxM", help="default: the five of the documentation")
-    add("--implementations", nargs="+", choices=tuple(IMPLEMENTATIONS), default=list(IMPLEMENTATIONS))
+    add("--framework", choices=FRAMEWORKS, default=FRAMEWORKS[0], help="whose implementations (default: %(default)s)")
+    add("--implementations", nargs="+", choices=tuple(IMPLEMENTATIONS), help="these alone, of any framework")
     add("--labels", nargs="+", choices=tuple(LABEL_KINDS), default=list(LABEL_KINDS), help="kinds of labels")
     add("--repeats", type=int, help=f"rounds of bursts (default: {Plan().rounds})")
     add("--threads", type=int, default=Plan().threads, help="threads of each framework")
@@ -53,6 +54,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     for name in ("repeats", "threads"):
         if getattr(options, name) is not None and getattr(options, name) < 1:
             parser.error(f"--{name} must be at least 1, got {getattr(options, name)}")
+    options.implementations = options.implementations or of_framework(options.framework)
     return options
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.memory import MALLOC_ENVIRONMENT
 from benchmarks.processes import WorkerProcess
-from benchmarks.registry import IMPLEMENTATIONS, PLAIN
+from benchmarks.registry import IMPLEMENTATIONS
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,8 @@ class Row:
     """One implementation at one size on one kind of labels.
 
     `over_bce` is its median over that of cross-entropy alone in the same mode (eager or compiled);
-    `plain_over` is the median of the plain formula, eager, over its own: how many times faster it is.
+    `plain_over` is the median of the plain formula in the same framework (eager, where it has an eager mode) over its
+    own: how many times faster it is.
     `active_together` and `active_apart` are the shares of label pairs that it saw as related.
     """
 
@@ -129,7 +130,7 @@ def make_rows(batch: int, num_labels: int, kind: str, timed: dict[str, Timed], p
     rows = []
     for name, entry in timed.items():
         implementation = IMPLEMENTATIONS[name]
-        base, plain = medians.get(implementation.baseline), medians.get(PLAIN)
+        base, plain = medians.get(implementation.baseline), medians.get(implementation.plain)
         rows.append(
             Row(
                 implementation=name,

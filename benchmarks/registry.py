@@ -47,13 +47,20 @@ class Implementation:
         factory: `"module:function"`; the function takes `num_labels`, `compiled` and `threads` and returns a
             `Step`. Its module is only imported in the process that runs it.
         baseline: the entry that its time is divided by, plain cross-entropy in the same mode.
+        plain: the entry that "times faster than the plain formula" refers to, of the same framework.
         compiled: whether a compiler is used.
     """
 
     title: str
     factory: str
     baseline: str
+    plain: str
     compiled: bool
+
+    @property
+    def framework(self) -> str:
+        """The framework it runs on."""
+        return self.plain.partition("_")[0]
 
     def build(self, num_labels: int, *, threads: int) -> Step:
         """Import the framework and build the step."""
@@ -62,20 +69,30 @@ class Implementation:
         return step
 
 
-PLAIN = "torch_plain"
-"""The entry that "times faster than the plain formula" refers to."""
+def _torch(title: str, function: str, *, compiled: bool = False) -> Implementation:
+    baseline = "torch_bce_compiled" if compiled else "torch_bce"
+    words = f"{title}, compiled" if compiled else title
+    return Implementation(words, f"benchmarks.torch_steps:{function}", baseline, "torch_plain", compiled)
+
+
+def _jax(title: str, function: str) -> Implementation:
+    return Implementation(title, f"benchmarks.jax_steps:{function}", "jax_bce", "jax_plain", compiled=True)
+
 
 IMPLEMENTATIONS = {
-    "torch_bce": Implementation("BCE alone", "benchmarks.torch_steps:bce", "torch_bce", False),
-    "torch_bce_compiled": Implementation(
-        "BCE alone, compiled", "benchmarks.torch_steps:bce", "torch_bce_compiled", True
-    ),
-    "torch_obrl": Implementation("obrl.torch", "benchmarks.torch_steps:obrl_loss", "torch_bce", False),
-    "torch_obrl_compiled": Implementation(
-        "obrl.torch, compiled", "benchmarks.torch_steps:obrl_loss", "torch_bce_compiled", True
-    ),
-    PLAIN: Implementation("plain formula", "benchmarks.torch_steps:plain", "torch_bce", False),
-    "torch_plain_compiled": Implementation(
-        "plain formula, compiled", "benchmarks.torch_steps:plain", "torch_bce_compiled", True
-    ),
+    "torch_bce": _torch("BCE alone", "bce"),
+    "torch_bce_compiled": _torch("BCE alone", "bce", compiled=True),
+    "torch_obrl": _torch("obrl.torch", "obrl_loss"),
+    "torch_obrl_compiled": _torch("obrl.torch", "obrl_loss", compiled=True),
+    "torch_plain": _torch("plain formula", "plain"),
+    "torch_plain_compiled": _torch("plain formula", "plain", compiled=True),
+    "jax_bce": _jax("Optax's BCE alone, jit", "bce"),
+    "jax_obrl": _jax("obrl.jax, jit", "obrl_loss"),
+    "jax_plain": _jax("plain formula in JAX, jit", "plain"),
 }
+FRAMEWORKS = tuple(dict.fromkeys(entry.framework for entry in IMPLEMENTATIONS.values()))
+
+
+def of_framework(framework: str) -> list[str]:
+    """The names of a framework's implementations."""
+    return [name for name, entry in IMPLEMENTATIONS.items() if entry.framework == framework]

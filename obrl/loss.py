@@ -11,11 +11,11 @@ import numpy.typing as npt
 from obrl import algebra
 from obrl.algebra import LossTerms, pair_laplacians
 from obrl.criterion import Batch, RelationCriterion
-from obrl.errors import REDUCTIONS, check_choice, check_logits, check_matrix, check_number, check_pos_weight, metadata
+from obrl.errors import check_pos_weight, metadata
 from obrl.namespace import NUMPY
 from obrl.online import threshold_pairs
 from obrl.relation import FloatArray
-from obrl.settings import NORMALIZATIONS, Settings, check_thresholds
+from obrl.settings import Settings, check_relation_loss
 
 Reduced = float | FloatArray
 
@@ -310,15 +310,14 @@ def relation_loss(
         0.25
     """
     x, matrix = np.asarray(logits), np.asarray(relation)
-    check_matrix("relation", metadata(matrix))
-    check_logits(metadata(x), num_labels=matrix.shape[0])
-    r_p, r_n = (
-        check_number("positive_threshold", positive_threshold),
-        check_number("negative_threshold", negative_threshold),
+    r_p, r_n = check_relation_loss(
+        metadata(x),
+        metadata(matrix),
+        positive_threshold=positive_threshold,
+        negative_threshold=negative_threshold,
+        normalization=normalization,
+        reduction=reduction,
     )
-    check_thresholds(r_p, r_n)
-    check_choice("normalization", normalization, NORMALIZATIONS)
-    check_choice("reduction", reduction, REDUCTIONS)
     matrix = matrix.astype(np.float64)
     positive, negative = threshold_pairs(NUMPY, matrix, ~np.isnan(matrix), r_p, r_n)
     value, _ = algebra.relation_loss(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from obrl.errors import check_choice, check_number
+from obrl.errors import REDUCTIONS, Metadata, check_choice, check_logits, check_matrix, check_number
 from obrl.measures import MEASURES
 
 ESTIMATORS = ("batch", "counts")
@@ -73,6 +73,30 @@ class Settings:
             phi = "" if to_phi is None else f" (phi {sign} {to_phi(threshold):.2f})"
             parts.append(f"{word}: relation {sign} {threshold:.2f}{phi}")
         return ", ".join(parts)
+
+
+def check_relation_loss(
+    logits: Metadata,
+    relation: Metadata,
+    *,
+    positive_threshold: float,
+    negative_threshold: float,
+    normalization: str,
+    reduction: str,
+) -> tuple[float, float]:
+    """Check what the stateless `relation_loss` of every framework takes; the thresholds r_p and r_n as floats.
+
+    Raises:
+        TypeError, ValueError: what was expected and what came.
+    """
+    check_matrix("relation", relation)
+    check_logits(logits, num_labels=relation.shape[0])
+    r_p = check_number("positive_threshold", positive_threshold)
+    r_n = check_number("negative_threshold", negative_threshold)
+    check_thresholds(r_p, r_n)
+    check_choice("normalization", normalization, NORMALIZATIONS)
+    check_choice("reduction", reduction, REDUCTIONS)
+    return r_p, r_n
 
 
 def check_thresholds(positive_threshold: float, negative_threshold: float) -> None:

@@ -69,10 +69,7 @@ def split_labels(targets: Any, observed: Any, *, read_values: bool) -> Labels:
     """
     known: Any
     if read_values:
-        values = np.asarray(targets)
-        if str(values.dtype) == "bfloat16":  # no floating point to NumPy
-            values = values.astype(np.float32)
-        positive, known = split_targets(values, None if observed is None else np.asarray(observed))
+        positive, known = split_targets(on_host(targets), on_host(observed))
     else:
         known = observed
         if jnp.issubdtype(targets.dtype, jnp.floating):
@@ -82,14 +79,32 @@ def split_labels(targets: Any, observed: Any, *, read_values: bool) -> Labels:
         positive = positive if known is None else positive & known
     if known is not None:
         # In NumPy where it is NumPy's, for `jax_debug_nans` would stop at the NaN of a missing target.
-        namespace = np if isinstance(targets, np.ndarray) else jnp
+        in_numpy = isinstance(targets, np.ndarray) and isinstance(known, np.ndarray)
+        namespace = np if in_numpy else jnp
         targets = namespace.where(known, targets, np.zeros((), targets.dtype))
-    dtype = jnp.float32 if len(targets) <= MAX_EXACT_COUNT else jnp.float64
     return Labels(
-        positive=jnp.asarray(positive, dtype),
+        positive=jnp.asarray(positive, _counting_dtype(len(targets))),
         observed=None if known is None else jnp.asarray(known),
         targets=jnp.asarray(targets),
     )
+
+
+def _counting_dtype(rows: int) -> Any:
+    if rows <= MAX_EXACT_COUNT:
+        return jnp.float32
+    if not jax.config.read("jax_enable_x64"):
+        raise ValueError(
+            f"a batch of more than {MAX_EXACT_COUNT} rows can only be counted exactly under jax_enable_x64, got {rows}"
+        )
+    return jnp.float64
+
+
+def on_host(array: Any) -> Any:
+    """A JAX array as NumPy's, with bfloat16, which NumPy does not know as a number, widened; others as they are."""
+    if not isinstance(array, jax.Array | np.ndarray):
+        return array
+    values = np.asarray(array)
+    return values.astype(np.float32) if str(values.dtype) == "bfloat16" else values
 
 
 def may_read_values(validate: bool | None, *arrays: Any) -> bool:

@@ -14,16 +14,17 @@ from jax import Array
 import obrl
 from obrl import errors
 from obrl.algebra import LossTerms, pair_laplacians
-from obrl.errors import REDUCTIONS, check_choice, check_number, resolve_update
+from obrl.errors import REDUCTIONS, check_choice, resolve_update
 from obrl.online import RelationState, state_laplacians, threshold_pairs
 from obrl.pairs import describe_settings
-from obrl.settings import NORMALIZATIONS, Settings, check_thresholds
+from obrl.settings import Settings, check_relation_loss
 from obrl_jax.functions import IMPLEMENTATIONS, Problem, Results, Static, differentiable_terms
 from obrl_jax.inputs import (
     Labels,
     computation_dtype,
     may_read_values,
     metadata,
+    on_host,
     optional_metadata,
     split_labels,
 )
@@ -86,7 +87,7 @@ class _Criterion(RelationConfiguration):
             optional_metadata("sample_weight", sample_weight),
             num_labels=self.num_labels,
         )
-        self._check_state(state)
+        state = self._checked(state)
         moves = resolve_update(update, default=True, freeze=self.freeze)
         labels = split_labels(targets, observed, read_values=may_read_values(self.validate, targets, observed))
         if moves:
@@ -119,7 +120,7 @@ class _Criterion(RelationConfiguration):
 def _pos_weight(pos_weight: Any, num_labels: int) -> tuple[float, ...] | None:
     if pos_weight is None:
         return None
-    weights = np.asarray(pos_weight)
+    weights = np.asarray(on_host(pos_weight))
     errors.check_pos_weight(obrl.errors.metadata(weights), weights, num_labels=num_labels)
     return tuple(weights.astype(np.float64).tolist())
 
@@ -241,8 +242,9 @@ class OBRLoss(_Criterion):
             update: a static bool, whether to update the relation; None: yes, unless frozen.
 
         Returns:
-            A scalar, or (batch,) with `reduction="none"`, in float64 for float64 logits, else float32; and the new
-            state, in the dtype of the old one. The gradient comes in the dtype of the logits.
+            A scalar, or (batch,) with `reduction="none"`, in float32, or float64 for float64 logits under
+            `jax_enable_x64`; and the new state, in the dtype of the old one. The gradient comes in the dtype of the
+            logits.
 
         Raises:
             TypeError, ValueError: what was expected and what came.
@@ -373,13 +375,14 @@ def relation_loss(
         Array(0.25, dtype=float32)
     """
     matrix = metadata("relation", relation)
-    errors.check_matrix("relation", matrix)
-    errors.check_logits(metadata("logits", logits), num_labels=matrix.shape[0])
-    r_p = check_number("positive_threshold", positive_threshold)
-    r_n = check_number("negative_threshold", negative_threshold)
-    check_thresholds(r_p, r_n)
-    check_choice("normalization", normalization, NORMALIZATIONS)
-    check_choice("reduction", reduction, REDUCTIONS)
+    r_p, r_n = check_relation_loss(
+        metadata("logits", logits),
+        matrix,
+        positive_threshold=positive_threshold,
+        negative_threshold=negative_threshold,
+        normalization=normalization,
+        reduction=reduction,
+    )
     check_choice("impl", impl, IMPLEMENTATIONS)
     values = jax.lax.stop_gradient(jnp.asarray(relation))
     known = values == values  # NaN alone differs from itself

@@ -3,23 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.sharding import PartitionSpec
 
 from obrl.namespace import Namespace
+
+
+def _placement(b: Array) -> dict[str, Any]:
+    """Where a product goes: everywhere, if it sums over rows that a mesh of explicit axes has spread over devices.
+
+    JAX wants to be told; within axes of other types it decides by itself.
+    """
+    rows = jax.typeof(b).sharding.spec[:1]
+    return {} if not rows or rows[0] is None else {"out_sharding": PartitionSpec(None, None)}
+
+
+@jax.custom_jvp
+def _log_sigmoid(a: Array) -> Array:
+    return jax.nn.log_sigmoid(a)
+
+
+# JAX's own derivative, through logaddexp, is off by two roundings near 1, which 1 - y - derivative then shows.
+_log_sigmoid.defjvps(lambda tangent, _, a: jax.nn.sigmoid(-a) * tangent)
 
 
 class _Jax:
     sqrt = staticmethod(jnp.sqrt)
     sigmoid = staticmethod(jax.nn.sigmoid)
-    log_sigmoid = staticmethod(jax.nn.log_sigmoid)
+    log_sigmoid = staticmethod(_log_sigmoid)
     transpose = staticmethod(jnp.transpose)
 
     def matmul(self, a: Array, b: Array, /) -> Array:
         # By default an accelerator rounds the factors of a float32 product to TF32 or bfloat16.
-        return jnp.matmul(a, b, precision=jax.lax.Precision.HIGHEST)
+        return jnp.matmul(a, b, precision=jax.lax.Precision.HIGHEST, **_placement(b))
 
     def where(self, condition: Array, a: Array | float, b: Array | float, /) -> Array:
         return jnp.where(condition, a, b)

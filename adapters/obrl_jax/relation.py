@@ -21,7 +21,15 @@ from obrl.pairs import Pairs, active_pairs
 from obrl.relation import starting_relation
 from obrl.settings import Settings
 from obrl.storage import save_relation
-from obrl_jax.inputs import Labels, is_traced, may_read_values, metadata, optional_metadata, split_labels
+from obrl_jax.inputs import (
+    Labels,
+    is_traced,
+    may_read_values,
+    metadata,
+    on_host,
+    optional_metadata,
+    split_labels,
+)
 from obrl_jax.namespace import JAX
 
 AxisName = Hashable | tuple[Hashable, ...]
@@ -39,7 +47,7 @@ class RelationConfiguration:
     label_names: tuple[str, ...] | None
     axis_name: AxisName | None
     validate: bool | None
-    _start: obrl.OnlineBatchRelation | None
+    _start: RelationState | None  # as bytes of float64, so that equal starts are equal and hash alike
 
     def __init__(
         self,
@@ -52,15 +60,19 @@ class RelationConfiguration:
         validate: bool | None,
     ) -> None:
         count = check_num_labels(num_labels)
-        relation = np.asarray(relation) if isinstance(relation, jax.Array) else relation
-        start = starting_relation(relation, settings, count, check_label_names(label_names, count))
+        if isinstance(relation, RelationState | RelationConfiguration):
+            raise TypeError(
+                "relation must be an obrl.OnlineBatchRelation, its .npz or a matrix, got "
+                f"{type(relation).__name__}; a configuration's to_numpy(state) gives the first"
+            )
+        start = starting_relation(on_host(relation), settings, count, check_label_names(label_names, count))
         self._set(
             num_labels=count,
             settings=settings,
             label_names=start.label_names,
             axis_name=axis_name,
             validate=validate,
-            _start=None if relation is None else start,
+            _start=None if relation is None else RelationState(*(part.tobytes() for part in start.state)),
         )
 
     def _set(self, **values: Any) -> None:
@@ -80,13 +92,14 @@ class RelationConfiguration:
             ValueError: another dtype, or float64 without `jax_enable_x64`.
         """
         check_state_dtype(dtype)
-        if self._start is not None:
-            return _on_device(self._start, dtype)
-        return RelationState(*(jnp.zeros(shape, dtype) for shape in self._shapes()))
+        if self._start is None:
+            return RelationState(*(jnp.zeros(shape, dtype) for shape in self._shapes()))
+        parts = zip(self._start, self._shapes(), strict=True)
+        return RelationState(*(jnp.asarray(np.frombuffer(part).reshape(shape), dtype) for part, shape in parts))
 
     def relation(self, state: RelationState) -> Array:
         """R_g, (num_labels, num_labels) in the dtype of the state, NaN where there is no evidence."""
-        self._check_state(state)
+        state = self._checked(state)
         if any(is_traced(part) for part in state):
             value, known = known_relation(JAX, state, self.settings)
             return jnp.where(known, value, jnp.nan)
@@ -96,21 +109,18 @@ class RelationConfiguration:
 
     def pairs(self, state: RelationState) -> Pairs:
         """The active pairs; printing them gives a table, or says that there is none. Copies the state to the host."""
-        self._check_state(state)
-        return active_pairs(_on_host(state), self.settings, self.label_names)
+        return active_pairs(_on_host(self._checked(state)), self.settings, self.label_names)
 
     def to_numpy(self, state: RelationState) -> obrl.OnlineBatchRelation:
         """The relation as an `obrl.OnlineBatchRelation`, copied to the host in float64."""
-        self._check_state(state)
-        return obrl.OnlineBatchRelation.from_state(_on_host(state), self.settings, self.label_names)
+        return obrl.OnlineBatchRelation.from_state(_on_host(self._checked(state)), self.settings, self.label_names)
 
     def save(self, path: str | os.PathLike[str], state: RelationState) -> None:
         """Write the relation as an .npz (no pickle) that every framework of obrl can start from."""
-        self._check_state(state)
-        save_relation(path, _on_host(state), self.settings, self.label_names)
+        save_relation(path, _on_host(self._checked(state)), self.settings, self.label_names)
 
     def load(self, path: str | os.PathLike[str], dtype: Any = jnp.float32) -> RelationState:
-        """The state in a file that any framework of obrl wrote.
+        """The state in a file that any framework of obrl wrote; label names in it must be those given here, if any.
 
         Raises:
             FileNotFoundError: there is no such file.
@@ -118,13 +128,14 @@ class RelationConfiguration:
                 measure or estimator.
         """
         check_state_dtype(dtype)
-        return _on_device(starting_relation(os.fspath(path), self.settings, self.num_labels, self.label_names), dtype)
+        start = starting_relation(os.fspath(path), self.settings, self.num_labels, self.label_names)
+        return RelationState(*(jnp.asarray(part, dtype) for part in start.state))
 
     def _shapes(self) -> RelationState:
         return state_shapes(self.num_labels, self.settings.estimator)
 
-    def _check_state(self, state: Any) -> None:
-        """Raise TypeError or ValueError unless `state` is what `init` gives."""
+    def _checked(self, state: Any) -> RelationState:
+        """The state, if it is what `init` gives; else raise TypeError or ValueError."""
         if not isinstance(state, tuple) or len(state) != 2:
             raise TypeError(
                 "state must be a RelationState (relation_sum, relation_weight), as init() gives it, "
@@ -137,6 +148,7 @@ class RelationConfiguration:
                     f"state.{name} must have shape {shape} in float32 or float64, as init() gives it, "
                     f"got {found.shape} in {found.dtype}"
                 )
+        return RelationState(*state)
 
     def _advance(self, state: RelationState, labels: Labels) -> RelationState:
         """Eq. 1 for one batch; no gradient flows through it."""
@@ -151,10 +163,6 @@ def check_state_dtype(dtype: Any) -> None:
         raise ValueError(f"dtype of the state must be float32 or float64, got {jnp.dtype(dtype)}")
     if jax.dtypes.canonicalize_dtype(dtype) != jnp.dtype(dtype):
         raise ValueError('dtype float64 needs jax.config.update("jax_enable_x64", True), got it without')
-
-
-def _on_device(start: obrl.OnlineBatchRelation, dtype: Any) -> RelationState:
-    return RelationState(*(jnp.asarray(part, dtype) for part in start.state))
 
 
 def _on_host(state: RelationState) -> RelationState:
@@ -240,21 +248,18 @@ class OnlineBatchRelation(RelationConfiguration):
             TypeError, ValueError: what was expected and what came.
         """
         check_labels(metadata("targets", targets), optional_metadata("observed", observed), num_labels=self.num_labels)
-        self._check_state(state)
+        state = self._checked(state)
         read_values = may_read_values(self.validate, targets, observed)
         return self._advance(state, split_labels(targets, observed, read_values=read_values))
 
     def merge(self, earlier: RelationState, later: RelationState) -> RelationState:
         """The state of one run, of which `earlier` is the first part and `later` the second, started from nothing."""
-        for state in (earlier, later):
-            self._check_state(state)
-        return merge_states(earlier, later, self.settings.decay)
+        return merge_states(self._checked(earlier), self._checked(later), self.settings.decay)
 
     def pairs(self, state: RelationState, *, positive_threshold: float = 0.8, negative_threshold: float = 0.2) -> Pairs:
         """The active pairs under these thresholds; printing them gives a table, or says that there is none."""
-        self._check_state(state)
         settings = replace(self.settings, positive_threshold=positive_threshold, negative_threshold=negative_threshold)
-        return active_pairs(_on_host(state), settings, self.label_names)
+        return active_pairs(_on_host(self._checked(state)), settings, self.label_names)
 
     def __repr__(self) -> str:
         return (

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from obrl import errors
 from obrl.algebra import LossTerms, PairLaplacians, pair_laplacians
-from obrl.errors import REDUCTIONS, check_choice, check_number, resolve_update
+from obrl.errors import REDUCTIONS, check_choice, resolve_update
 from obrl.namespace import NUMPY
 from obrl.online import state_laplacians, threshold_pairs
 from obrl.pairs import describe_criterion
-from obrl.settings import NORMALIZATIONS, Settings, check_thresholds
+from obrl.settings import Settings, check_relation_loss
 from obrl_torch.functions import IMPLEMENTATIONS, Problem, differentiable_terms
 from obrl_torch.host import numpy_like, numpy_views, pairs_to_torch
 from obrl_torch.inputs import (
@@ -398,14 +398,15 @@ def relation_loss(
         tensor(0.2500)
     """
     matrix, scores = metadata("relation", relation), metadata("logits", logits)
-    errors.check_matrix("relation", matrix)
-    errors.check_logits(scores, num_labels=relation.shape[0])
+    r_p, r_n = check_relation_loss(
+        scores,
+        matrix,
+        positive_threshold=positive_threshold,
+        negative_threshold=negative_threshold,
+        normalization=normalization,
+        reduction=reduction,
+    )
     errors.check_device("relation", matrix, "logits", scores)
-    r_p = check_number("positive_threshold", positive_threshold)
-    r_n = check_number("negative_threshold", negative_threshold)
-    check_thresholds(r_p, r_n)
-    check_choice("normalization", normalization, NORMALIZATIONS)
-    check_choice("reduction", reduction, REDUCTIONS)
     check_choice("impl", impl, IMPLEMENTATIONS)
     dtype = computation_dtype(logits)
     with without_autocast(logits.device.type):

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.labels import LABEL_KINDS
 from benchmarks.loss_step import QUICK, SIZES, make_plan, parse
-from benchmarks.registry import IMPLEMENTATIONS
+from benchmarks.registry import FRAMEWORKS, IMPLEMENTATIONS, of_framework
 from benchmarks.report import busy_warning, machine, markdown, text_table
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,10 +33,10 @@ ROW_TYPES = {
 }
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
+@pytest.fixture(scope="module", params=FRAMEWORKS)
+def run(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("benchmark")
-    arguments = ["--quick", "--sizes", "64x40", "--json", str(folder / "out.json")]
+    arguments = ["--quick", "--sizes", "64x40", "--json", str(folder / "out.json"), "--framework", request.param]
     arguments += ["--markdown", str(folder / "out.md")]
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.loss_step", *arguments], cwd=ROOT, capture_output=True, text=True
@@ -51,7 +51,8 @@ def check_document(document):
     assert document["format"] == 1
     datetime.fromisoformat(document["date"])
     assert set(document["machine"]) == {"cpu", "cores", "architecture", "gpu", "load_before"}
-    assert set(document["versions"]) >= {"python", "numpy", "torch", "obrl"}
+    frameworks = {IMPLEMENTATIONS[row["implementation"]].framework for row in document["rows"]}
+    assert set(document["versions"]) == {"python", "numpy", "obrl"} | frameworks
     assert document["settings"]["threads"] >= 1
     assert set(document["how"]) == {"time", "memory"}
     for row in document["rows"]:
@@ -72,7 +73,8 @@ def test_the_json_holds_every_implementation_on_every_kind_of_labels(run):
     _, document, _ = run
     check_document(document)
     found = [(row["labels"], row["implementation"]) for row in document["rows"]]
-    assert found == [(kind, name) for kind in LABEL_KINDS for name in IMPLEMENTATIONS]
+    names = of_framework(IMPLEMENTATIONS[found[0][1]].framework)
+    assert found == [(kind, name) for kind in LABEL_KINDS for name in names]
 
 
 def test_all_losses_saw_the_same_share_of_active_pairs(run):
@@ -90,7 +92,7 @@ def test_the_table_and_the_markdown_show_every_row(run):
     printed, document, text = run
     assert printed.strip() == text_table(document).strip()
     assert text == markdown(document)
-    for title in {entry.title for entry in IMPLEMENTATIONS.values()}:
+    for title in {row["title"] for row in document["rows"]}:
         assert printed.count(f"\n{title} ") >= len(LABEL_KINDS)
         assert text.count(f"| {title} |") == len(LABEL_KINDS)
     assert "GPU: not measured" in text
@@ -123,7 +125,9 @@ def test_the_default_sizes_are_the_documented_five():
     assert SIZES == ((64, 40), (256, 40), (1024, 40), (256, 312), (128, 1000))
     options = parse([])
     assert options.sizes is None
-    assert options.implementations == list(IMPLEMENTATIONS)
+    assert options.implementations == of_framework("torch")
+    assert parse(["--framework", "jax"]).implementations == of_framework("jax")
+    assert parse(["--implementations", "jax_bce", "torch_bce"]).implementations == ["jax_bce", "torch_bce"]
 
 
 def test_options_change_the_plan():

@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks.measure import Plan, Timed, in_turn, make_rows
 from benchmarks.processes import WorkerError, WorkerProcess
-from benchmarks.registry import IMPLEMENTATIONS, PLAIN
+from benchmarks.registry import FRAMEWORKS, IMPLEMENTATIONS, of_framework
 
 
 class Recorder:
@@ -29,7 +29,7 @@ def test_rows_hold_medians_and_the_two_ratios():
     timed = {
         "torch_bce": Timed((0.001, 0.002, 0.009), None, None),
         "torch_obrl": Timed((0.004, 0.006, 0.005), 0.1, 0.09),
-        PLAIN: Timed((0.05,), 0.1, 0.09),
+        "torch_plain": Timed((0.05,), 0.1, 0.09),
         "torch_obrl_compiled": Timed((0.001,), 0.1, 0.09),
     }
     rows = {row.implementation: row for row in make_rows(16, 6, "correlated", timed, dict.fromkeys(timed, 7))}
@@ -43,9 +43,15 @@ def test_rows_hold_medians_and_the_two_ratios():
 
 
 def test_baselines_are_entries_of_the_same_mode():
-    assert PLAIN in IMPLEMENTATIONS
     for implementation in IMPLEMENTATIONS.values():
-        assert IMPLEMENTATIONS[implementation.baseline].compiled == implementation.compiled
+        baseline, plain = IMPLEMENTATIONS[implementation.baseline], IMPLEMENTATIONS[implementation.plain]
+        assert baseline.compiled == implementation.compiled
+        assert baseline.framework == plain.framework == implementation.framework
+
+
+def test_every_implementation_belongs_to_a_framework():
+    assert FRAMEWORKS == ("torch", "jax")
+    assert [name for framework in FRAMEWORKS for name in of_framework(framework)] == list(IMPLEMENTATIONS)
 
 
 def test_a_worker_that_cannot_start_is_an_error_with_its_reason():

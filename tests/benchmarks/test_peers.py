@@ -2,14 +2,18 @@
 
 import math
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
 
+from benchmarks import jax_peers
 from benchmarks.labels import draw_targets
 from benchmarks.peers import PlainOBRLoss, batch_unit_pearson, plain_relation_loss
 
 EXACT = {"rtol": 1e-12, "atol": 1e-14}
+SINGLE = {"rtol": 1e-5, "atol": 1e-6}
 
 
 @pytest.fixture
@@ -84,3 +88,17 @@ def test_the_loss_is_eq_4_plus_alpha_eq_2_and_has_a_gradient(batches):
     np.testing.assert_allclose(loss.item(), cross_entropy + 0.5 * relation_loss, **EXACT)
     assert logits.grad is not None
     assert torch.isfinite(logits.grad).all()
+
+
+def test_the_plain_formula_in_jax_is_that_in_torch(batches):
+    criterion, state = PlainOBRLoss(8, decay=0.9, alpha=0.5), jax_peers.plain_init(8)
+    for raw, targets in batches:
+        logits = torch.from_numpy(raw.astype(np.float32)).requires_grad_()
+        expected = criterion(logits, torch.from_numpy(targets))
+        expected.backward()
+        (loss, state), gradient = jax.value_and_grad(jax_peers.plain_loss, has_aux=True)(
+            jnp.asarray(logits.detach().numpy()), jnp.asarray(targets), state, decay=0.9, alpha=0.5
+        )
+        np.testing.assert_allclose(loss, expected.item(), **SINGLE)
+        np.testing.assert_allclose(gradient, logits.grad, **SINGLE)
+    np.testing.assert_allclose(jax_peers.plain_relation(state), criterion.relation, **SINGLE)

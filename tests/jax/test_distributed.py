@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import Array
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from obrl.jax import OBRLoss, OnlineBatchRelation, RelationState
 from tests.jax.data import LABELS, batches
@@ -28,12 +28,15 @@ def whole(criterion: OBRLoss, logits: Array, targets: Array) -> Any:
     return jax.value_and_grad(criterion, has_aux=True)(logits, targets, criterion.init())
 
 
+@pytest.mark.parametrize("estimator", ["batch", "counts"])
 @pytest.mark.parametrize("missing", [False, True])
-def test_shard_map(mesh: Mesh, missing: bool) -> None:
-    logits, targets = (array[0] for array in batches(1, 4 * DEVICES))
+def test_shard_map(mesh: Mesh, missing: bool, estimator: str) -> None:
+    """Two updates; the estimator "counts" keeps the counts themselves, so that a wrong scale shows."""
+    logits, targets = batches(2, 4 * DEVICES)
     if missing:
         targets = jnp.where(jnp.arange(targets.size).reshape(targets.shape) % 7 == 0, jnp.nan, targets)
-    criterion = OBRLoss(LABELS, alpha=40.0, axis_name="data")
+    settings: dict[str, Any] = {"alpha": 40.0, "decay": 0.5, "estimator": estimator}
+    criterion = OBRLoss(LABELS, **settings, axis_name="data")
     rows, everywhere = PartitionSpec("data"), PartitionSpec()
 
     def step(x: Array, y: Array, state: RelationState) -> Any:
@@ -43,8 +46,10 @@ def test_shard_map(mesh: Mesh, missing: bool) -> None:
     sharded = jax.shard_map(
         step, mesh=mesh, in_specs=(rows, rows, everywhere), out_specs=(everywhere, rows, everywhere)
     )
-    loss, gradient, state = jax.jit(sharded)(logits, targets, criterion.init())
-    (expected, last), slope = whole(OBRLoss(LABELS, alpha=40.0), logits, targets)
+    state = last = criterion.init()
+    for x, y in zip(logits, targets, strict=True):
+        loss, gradient, state = jax.jit(sharded)(x, y, state)
+        (expected, last), slope = jax.value_and_grad(OBRLoss(LABELS, **settings), has_aux=True)(x, y, last)
     assert_exact("relation_sum", state.relation_sum, last.relation_sum)
     assert_exact("relation_weight", state.relation_weight, last.relation_weight)
     assert_close("loss", loss, expected, band(80, 100.0, "float32"))
@@ -63,15 +68,30 @@ def test_pmap() -> None:
     assert_close("loss", losses.mean(), expected, band(80, 10.0, "float32"))
 
 
-def test_plain_jit_on_sharded_arrays(mesh: Mesh) -> None:
+@pytest.mark.parametrize("missing", [False, True])
+@pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit])
+def test_plain_jit_on_sharded_arrays(kind: AxisType, missing: bool) -> None:
+    """Explicit axes are what `jax.make_mesh` gives by default."""
+    mesh = jax.make_mesh((DEVICES,), ("data",), axis_types=(kind,))
     logits, targets = (array[0] for array in batches(1, 4 * DEVICES))
+    if missing:
+        targets = jnp.where(jnp.arange(targets.size).reshape(targets.shape) % 7 == 0, jnp.nan, targets)
     criterion = OBRLoss(LABELS)
-    sharding = NamedSharding(mesh, PartitionSpec("data"))
-    placed = jax.device_put(logits, sharding), jax.device_put(targets, sharding)
-    (loss, state), _ = jax.jit(jax.value_and_grad(criterion, has_aux=True))(*placed, criterion.init())
+    with jax.set_mesh(mesh):
+        sharding = NamedSharding(mesh, PartitionSpec("data"))
+        placed = jax.device_put(logits, sharding), jax.device_put(targets, sharding)
+        (loss, state), _ = jax.jit(jax.value_and_grad(criterion, has_aux=True))(*placed, criterion.init())
     (expected, last), _ = whole(criterion, logits, targets)
     assert_exact("relation_sum", state.relation_sum, last.relation_sum)
     assert_close("loss", loss, expected, band(80, 10.0, "float32"))
+
+
+def test_nothing_is_exchanged_where_nothing_moves() -> None:
+    """Validation outside of any mapped axis, with the configuration of the training."""
+    logits, targets = (array[0] for array in batches(1, 8))
+    criterion = OBRLoss(LABELS, axis_name="data")
+    loss, _ = criterion(logits, targets, criterion.init(), update=False)
+    assert np.isfinite(loss)
 
 
 def test_runs_on_two_machines_merge_exactly() -> None:

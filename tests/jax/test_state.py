@@ -89,10 +89,31 @@ def test_what_people_see() -> None:
 
 
 def test_a_matrix_to_start_from() -> None:
-    matrix = np.array([[1.0, 0.9], [0.9, 1.0]])
-    for given in (matrix, jnp.asarray(matrix)):
-        criterion = OBRLoss(2, relation=given)
+    matrix = np.array([[1.0, 0.75], [0.75, 1.0]])
+    for given in (matrix, jnp.asarray(matrix), jnp.asarray(matrix, jnp.bfloat16)):
+        criterion = OBRLoss(2, relation=given, pos_weight=jnp.ones(2, jnp.bfloat16))
         assert_close("relation", criterion.relation(criterion.init()), matrix, band(4, 1.0, "float32"))
+        assert criterion == OBRLoss(2, relation=matrix, pos_weight=[1.0, 1.0])
+        assert hash(criterion) == hash(OBRLoss(2, relation=matrix, pos_weight=[1.0, 1.0]))
+        assert criterion != OBRLoss(2, relation=np.eye(2), pos_weight=[1.0, 1.0])
+
+
+def test_a_start_from_jax_goes_by_numpy() -> None:
+    criterion, state = trained()
+    online = OnlineBatchRelation(LABELS, relation=criterion.to_numpy(state))
+    assert_exact("relation_sum", online.init().relation_sum, state.relation_sum)
+    for wrong in (online, state):
+        with pytest.raises(TypeError, match=r"relation must be .*to_numpy\(state\)"):
+            OBRLoss(LABELS, relation=wrong)
+
+
+def test_a_state_restored_as_a_plain_tuple() -> None:
+    criterion, state = trained()
+    logits, targets = (array[0] for array in batches(1, 8, seed=5))
+    loss, after = criterion(logits, targets, tuple(state))
+    assert isinstance(after, RelationState)
+    assert_exact("loss", loss, criterion(logits, targets, state)[0])
+    assert criterion.pairs(tuple(state)) == criterion.pairs(state)
 
 
 def test_a_float64_state_stays_one() -> None:

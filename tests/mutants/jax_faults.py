@@ -4,6 +4,7 @@ from tests.mutants.mutant import (
     JAX,
     JAX_BAD_INPUTS,
     JAX_DISTRIBUTED,
+    JAX_STATE,
     JAX_TRANSFORMS,
     Mutant,
 )
@@ -34,7 +35,7 @@ JAX_FAULTS = (
         "JAX: NaN counted as known",
         "adapters/obrl_jax/inputs.py",
         "not_nan = targets == targets",
-        "not_nan = targets == 0 * targets",
+        "not_nan = (targets == targets) | True",
         (JAX, JAX_DISTRIBUTED),
     ),
     Mutant(
@@ -52,7 +53,7 @@ JAX_FAULTS = (
         (JAX,),
     ),
     Mutant(
-        "JAX: each device counts its own rows",
+        "JAX: counts averaged over the devices",
         "adapters/obrl_jax/relation.py",
         "jax.lax.psum(jnp.stack([counts.n, counts.s, counts.r]), axis_name)",
         "jax.lax.pmean(jnp.stack([counts.n, counts.s, counts.r]), axis_name)",
@@ -78,5 +79,26 @@ JAX_FAULTS = (
         "precision=jax.lax.Precision.HIGHEST",
         "precision=None",
         (JAX_TRANSFORMS,),
+    ),
+    Mutant(
+        "JAX: the two parts of a run merged in the wrong order",
+        "adapters/obrl_jax/relation.py",
+        "merge_states(self._checked(earlier), self._checked(later), self.settings.decay)",
+        "merge_states(self._checked(later), self._checked(earlier), self.settings.decay)",
+        (JAX_DISTRIBUTED,),
+    ),
+    Mutant(
+        "JAX: a file's weight read as its sum",
+        "adapters/obrl_jax/relation.py",
+        "jnp.asarray(part, dtype) for part in start.state",
+        "jnp.asarray(start.state[1], dtype) for _ in start.state",
+        (JAX_STATE,),
+    ),
+    Mutant(
+        "JAX: a start that is forgotten",
+        "adapters/obrl_jax/relation.py",
+        "if self._start is None:",
+        "if True:",
+        (JAX_STATE,),
     ),
 )

@@ -124,6 +124,12 @@ def test_compiled(framework: Framework, template: Template, data: st.DataObject)
         assert_state(case, expected, criterion.state(), framework.state)
 
 
+@examples(5)
+@given(case=strategies.cases())
+def test_what_a_failure_prints_runs(framework: Framework, case: Case) -> None:
+    exec(compile(case.snippet(framework.package), "snippet", "exec"), {})
+
+
 def test_the_degenerate_cases_were_drawn() -> None:
     """Last: everything before has been counted."""
     assert COVERAGE.missing() == []

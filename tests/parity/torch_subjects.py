@@ -100,6 +100,7 @@ TORCH = Framework(
     stateless=stateless,
     relation=Relation,
     plain=plain,
+    scale=0.9,
     ignored_warnings=(
         "ignore:.*should not be instantiated:DeprecationWarning",
         "ignore:.torch.jit:DeprecationWarning",

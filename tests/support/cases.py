@@ -76,28 +76,36 @@ class Case:
         return {**self.relation_arguments, "alpha": self.alpha, "pos_weight": self.pos_weight}
 
     def snippet(self, package: str = "obrl") -> str:
-        """A program that repeats the case."""
+        """A program that repeats the case with `package`, one of obrl's."""
+        framework = package.partition(".")[2]
         lines = ["import numpy as np", "from numpy import array, nan, inf, float16, float32, uint8  # noqa: F401"]
-        lines += ["" if package == "obrl" else "import torch", f"from {package} import OBRLoss"]
-        arguments = ", ".join(f"{name}={_literal(value, package)}" for name, value in self.arguments.items())
+        lines += [*_IMPORTS.get(framework, ()), f"from {package} import OBRLoss"]
+        arguments = ", ".join(f"{name}={_literal(value, framework)}" for name, value in self.arguments.items())
         lines.append(f"criterion = OBRLoss({self.num_labels}, {arguments})")
+        explicit = framework == "jax"  # its state goes in and comes out
+        lines += ["state = criterion.init()"] if explicit else []
         for batch in self.batches:
             given = {name: getattr(batch, name) for name in ("observed", "sample_weight", "update")}
-            rest = "".join(f", {name}={_literal(value, package)}" for name, value in given.items())
-            logits, targets = _literal(batch.logits, package), _literal(batch.targets, package)
-            lines.append(f"print(criterion({logits}, {targets}{rest}))")
-        return "\n".join(line for line in lines if line)
+            rest = "".join(f", {name}={_literal(value, framework)}" for name, value in given.items())
+            call = f"criterion({_literal(batch.logits, framework)}, {_literal(batch.targets, framework)}"
+            lines.append(f"loss, state = {call}, state{rest})" if explicit else f"loss = {call}{rest})")
+            lines.append("print(loss)")
+        return "\n".join(lines)
 
     def __repr__(self) -> str:
         return f"Case(\n{self.snippet()}\n)"
 
 
-def _literal(value: Any, package: str) -> str:
+_IMPORTS = {"torch": ("import torch",), "jax": ("import jax.numpy as jnp",)}
+_CONVERSIONS = {"torch": "torch.tensor({})", "jax": "jnp.asarray({})"}
+
+
+def _literal(value: Any, framework: str) -> str:
     if not isinstance(value, np.ndarray):
         return repr(value)
     with np.printoptions(threshold=value.size + 1, floatmode="unique"):
         text = f"np.array({value.tolist()!r}, dtype='{value.dtype}').reshape({value.shape})"
-    return text if package == "obrl" else f"torch.tensor({text})"
+    return _CONVERSIONS.get(framework, "{}").format(text)
 
 
 def laid_out(array: NDArray[Any], layout: str) -> NDArray[Any]:
