@@ -54,32 +54,31 @@ def pair_laplacians(
 
     Args:
         ns: the framework's functions.
-        positive: f_p, or any non-negative weights, (num_labels, num_labels), zero on the diagonal.
+        positive: f_p as bool, or any non-negative weights, (num_labels, num_labels), zero on the diagonal.
         negative: f_n, likewise.
         num_labels: M.
         symmetric: whether both are symmetric already.
         normalization: `"all_pairs"`, or `"active_pairs"`: the sum of the weights (1 if that is 0) in place of M^2.
         like: an array of the dtype to compute in.
     """
-    a, b = ns.cast(positive, like=like), ns.cast(negative, like=like)
+    a, b = ns.small_integers(positive), ns.small_integers(negative)
     if not symmetric:
-        a, b = (a + ns.transpose(a)) * 0.5, (b + ns.transpose(b)) * 0.5
+        a, b = a + ns.transpose(a), b + ns.transpose(b)
+    mixed, negative = ns.cast((b + b) - a, like=like), ns.cast(-b, like=like)
+    if not symmetric:
+        mixed, negative = mixed * 0.5, negative * 0.5
+    mixed_degrees, negative_degrees = (-ns.sum(part, axis=0, keepdims=True) for part in (mixed, negative))
+    negative_total = ns.sum(negative_degrees)
     scale: Array | float = 0.5 / num_labels**2  # Eq. 2: 1 / (2 M^2); the 1/K is the reduction's
     if normalization == "active_pairs":
-        active = ns.sum(a) + ns.sum(b)
+        active = ns.sum(mixed_degrees) + 3.0 * negative_total  # 1 . (A - 2 B) 1 + 3 (1 . B 1)
         scale = 0.5 / ns.where(active > 0, active, 1.0)
-    diagonal = ns.cast(ns.eye(like=a), like=a)
     return PairLaplacians(
-        mixed=_laplacian(ns, a - (b + b), diagonal),
-        negative=_laplacian(ns, b, diagonal),
-        negative_total=ns.sum(b),
+        mixed=ns.set_diagonal(mixed, mixed_degrees),  # diag(W 1) - W
+        negative=ns.set_diagonal(negative, negative_degrees),
+        negative_total=negative_total,
         scale=scale,
     )
-
-
-def _laplacian(ns: Namespace, weights: Array, diagonal: Array) -> Array:
-    """diag(W 1) - W."""
-    return diagonal * ns.sum(weights, axis=0, keepdims=True) - weights
 
 
 class Terms(NamedTuple):

@@ -53,6 +53,12 @@ class _Jax:
     def eye(self, *, like: Array) -> Array:
         return jnp.eye(like.shape[0], dtype=bool)
 
+    def small_integers(self, a: Array, /) -> Array:
+        return a.astype(jnp.int8) if a.dtype == jnp.bool_ else a
+
+    def set_diagonal(self, a: Array, row: Array, /) -> Array:
+        return jnp.where(self.eye(like=a), row, a)
+
     def stack(self, arrays: Sequence[Array | float], /, *, like: Array) -> Array:
         return jnp.stack([jnp.broadcast_to(jnp.asarray(a, like.dtype), like.shape) for a in arrays])
 

@@ -63,6 +63,17 @@ class _Torch:
     def eye(self, *, like: Tensor) -> Tensor:
         return torch.eye(like.shape[0], dtype=torch.bool, device=like.device)
 
+    def small_integers(self, a: Tensor, /) -> Tensor:
+        if a.dtype != torch.bool:
+            return a
+        return a.to(torch.int8) if torch.compiler.is_compiling() else a.view(torch.int8)
+
+    def set_diagonal(self, a: Tensor, row: Tensor, /) -> Tensor:
+        if torch.compiler.is_compiling():
+            return torch.where(self.eye(like=a), row, a)
+        a.diagonal().copy_(row[0])
+        return a
+
     def stack(self, arrays: Sequence[Tensor | float], /, *, like: Tensor) -> Tensor:
         return torch.stack([a.expand_as(like) if isinstance(a, Tensor) else torch.full_like(like, a) for a in arrays])
 

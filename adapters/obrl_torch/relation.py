@@ -22,7 +22,7 @@ from obrl.relation import starting_relation
 from obrl.settings import Settings
 from obrl.storage import save_relation
 from obrl_torch.distributed import count_batch
-from obrl_torch.host import numpy_views, state_to_torch
+from obrl_torch.host import numpy_views, row_blocks, state_to_torch
 from obrl_torch.inputs import Labels, may_read_values, metadata, optional_metadata, split_labels, without_autocast
 from obrl_torch.namespace import TORCH
 
@@ -93,9 +93,7 @@ class RelationModule(nn.Module):
         return RelationState(*(buffer.detach().cpu().numpy() for buffer in self._state()))
 
     def _write(self, state: RelationState) -> None:
-        # In place: a buffer that is replaced escapes the synchronisation of DistributedDataParallel.
-        self.relation_sum.copy_(state.relation_sum)
-        self.relation_weight.copy_(state.relation_weight)
+        _copy(state, self._state())
 
     @torch.no_grad()
     def _advance(self, labels: Labels) -> None:
@@ -106,7 +104,8 @@ class RelationModule(nn.Module):
             counts = PairCounts(*(part.to(dtype) if isinstance(part, Tensor) else part for part in counts))
             state, tables = numpy_views(self._state()), numpy_views(counts)
             if state is None or tables is None:
-                self._write(update_state(TORCH, self._state(), counts, self.settings))
+                for rows, row_counts in row_blocks(self._state(), counts):
+                    _copy(update_state(TORCH, rows, row_counts, self.settings), rows)
             else:
                 self._write(state_to_torch(update_state(NUMPY, state, tables, self.settings)))
 
@@ -140,6 +139,12 @@ class RelationModule(nn.Module):
     def __getstate__(self) -> dict[str, Any]:
         # A process group does not survive its process: what is unpickled uses the default group.
         return {**self.__dict__, "process_group": None}
+
+
+def _copy(state: RelationState, buffers: RelationState) -> None:
+    # In place: a buffer that is replaced escapes the synchronisation of DistributedDataParallel.
+    for array, buffer in zip(state, buffers, strict=True):
+        buffer.copy_(array)
 
 
 def _to_host(relation: Any) -> Any:

@@ -23,8 +23,15 @@ CORE_FAULTS = (
     Mutant(
         "the quadratic part of a negative pair counted once",
         "obrl/algebra.py",
-        "mixed=_laplacian(ns, a - (b + b), diagonal)",
-        "mixed=_laplacian(ns, a - b, diagonal)",
+        "ns.cast((b + b) - a, like=like)",
+        "ns.cast(b - a, like=like)",
+        (CORE,),
+    ),
+    Mutant(
+        "the active pairs counted without the negative ones",
+        "obrl/algebra.py",
+        "+ 3.0 * negative_total",
+        "+ 2.0 * negative_total",
         (CORE,),
     ),
     Mutant("a factor 2 in L_B", "obrl/algebra.py", "scale=2.0 * pairs.scale", "scale=pairs.scale", (CORE,)),
@@ -73,8 +80,8 @@ CORE_FAULTS = (
     Mutant(
         "one-way pairs not symmetrised",
         "obrl/algebra.py",
-        "if not symmetric:",
-        "if False:",
+        "a, b = a + ns.transpose(a), b + ns.transpose(b)",
+        "a, b = a + a, b + b",
         (LOSSES, CORE),
     ),
     Mutant(

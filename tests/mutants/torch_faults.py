@@ -5,6 +5,7 @@ from tests.mutants.mutant import (
     TORCH_AUTOGRAD,
     TORCH_BAD_INPUTS,
     TORCH_DISTRIBUTED,
+    TORCH_HOST,
     TORCH_MEMORY,
     TORCH_STATE,
     TORCH_UPDATES,
@@ -57,8 +58,8 @@ TORCH_FAULTS = (
     Mutant(
         "torch: buffers replaced in place of written",
         "adapters/obrl_torch/relation.py",
-        "self.relation_sum.copy_(state.relation_sum)",
-        "self.relation_sum = state.relation_sum.clone()",
+        "_copy(state, self._state())",
+        "self.relation_sum, self.relation_weight = (part.clone() for part in state)",
         (TORCH_STATE,),
     ),
     Mutant(
@@ -102,5 +103,12 @@ TORCH_FAULTS = (
         "mixed=torch.from_numpy(pairs.mixed),",
         "mixed=torch.from_numpy(pairs.negative),",
         (TORCH,),
+    ),
+    Mutant(
+        "a row left out between two blocks of Eq. 1",
+        "adapters/obrl_torch/host.py",
+        "range(0, labels, rows)",
+        "range(0, labels, rows + 1)",
+        (TORCH_HOST,),
     ),
 )

@@ -119,6 +119,15 @@ class StrictNamespace:
     def eye(self, *, like: FakeArray) -> FakeArray:
         return fake(NUMPY.eye(like=values_of(like)))
 
+    def small_integers(self, a: FakeArray, /) -> FakeArray:
+        return fake(NUMPY.small_integers(values_of(a)))
+
+    def set_diagonal(self, a: FakeArray, row: FakeArray, /) -> FakeArray:
+        matrix, diagonal = values_of(a), values_of(row)
+        if matrix.shape != (diagonal.size, diagonal.size) or diagonal.ndim != 2 or matrix.dtype != diagonal.dtype:
+            raise TypeError("set_diagonal needs a square matrix and a row of one size and dtype")
+        return fake(NUMPY.set_diagonal(matrix, diagonal))
+
     def stack(self, arrays: Sequence[FakeArray | float], /, *, like: FakeArray) -> FakeArray:
         return fake(NUMPY.stack([_operand(array) for array in arrays], like=values_of(like)))
 
