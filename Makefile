@@ -2,10 +2,14 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
-PARITY := $(BIN)/python -m pytest tests/parity --framework
+PYTEST := $(BIN)/python -m pytest
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
-SUITES := core torch jax reference_model benchmarks project
-FRAMEWORKS := numpy torch jax
+SUITES := core torch jax tensorflow reference_model benchmarks project
+BACKENDS := tensorflow jax torch
+FRAMEWORKS := numpy torch jax tensorflow $(BACKENDS:%=keras_%)
+RUNS := $(SUITES:%=suite-%) $(FRAMEWORKS:%=parity-%) $(BACKENDS:%=keras-%)
+# As many runs at once as there are processors, each with one thread.
+AT_ONCE := OMP_NUM_THREADS=1 $(MAKE) --no-print-directory --keep-going --jobs=$(shell nproc) --output-sync=target
 
 .PHONY: help demo test test-slow mutants check format docs wheel benchmark clean
 
@@ -17,7 +21,7 @@ $(BIN)/python:
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 
 $(VENV)/.reference: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) --editable '.[reference,jax]'
+	$(PIP) --editable '.[reference,jax,keras]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.reference
@@ -28,12 +32,19 @@ demo: $(VENV)/.reference  ## train the reference model on built-in synthetic fac
 	$(BIN)/python -m reference_model.train --out runs/demo --overwrite
 
 test: $(VENV)/.dev  ## run every test, one process a suite (frameworks do not share one well)
-	@set -e; for suite in $(SUITES); do echo "== tests/$$suite"; $(BIN)/python -m pytest tests/$$suite; done
-	@set -e; for name in $(FRAMEWORKS); do echo "== tests/parity: $$name"; $(PARITY) $$name; done
+	@$(AT_ONCE) $(RUNS)
 
 test-slow: $(VENV)/.dev  ## the property tests with many more examples
-	@set -e; for suite in core torch; do HYPOTHESIS_PROFILE=slow $(BIN)/python -m pytest tests/$$suite; done
-	@set -e; for name in $(FRAMEWORKS); do HYPOTHESIS_PROFILE=slow $(PARITY) $$name; done
+	@HYPOTHESIS_PROFILE=slow $(AT_ONCE) suite-core suite-torch $(FRAMEWORKS:%=parity-%)
+
+suite-%:
+	$(PYTEST) tests/$*
+
+keras-%:
+	KERAS_BACKEND=$* $(PYTEST) tests/keras
+
+parity-%:
+	$(PYTEST) tests/parity --framework $*
 
 mutants: $(VENV)/.dev  ## seed faults one by one; each must make the suite fail
 	$(BIN)/python -m tests.mutants

@@ -79,6 +79,11 @@ def _jax(title: str, function: str) -> Implementation:
     return Implementation(title, f"benchmarks.jax_steps:{function}", "jax_bce", "jax_plain", compiled=True)
 
 
+def _tensorflow(title: str, function: str) -> Implementation:
+    factory = f"benchmarks.tensorflow_steps:{function}"
+    return Implementation(title, factory, "tensorflow_bce", "tensorflow_plain", compiled=True)
+
+
 IMPLEMENTATIONS = {
     "torch_bce": _torch("BCE alone", "bce"),
     "torch_bce_compiled": _torch("BCE alone", "bce", compiled=True),
@@ -89,6 +94,9 @@ IMPLEMENTATIONS = {
     "jax_bce": _jax("Optax's BCE alone, jit", "bce"),
     "jax_obrl": _jax("obrl.jax, jit", "obrl_loss"),
     "jax_plain": _jax("plain formula in JAX, jit", "plain"),
+    "tensorflow_bce": _tensorflow("Keras's BCE alone, XLA", "bce"),
+    "tensorflow_obrl": _tensorflow("obrl.tensorflow, XLA", "obrl_loss"),
+    "tensorflow_plain": _tensorflow("plain formula in TensorFlow, XLA", "plain"),
 }
 FRAMEWORKS = tuple(dict.fromkeys(entry.framework for entry in IMPLEMENTATIONS.values()))
 

@@ -36,6 +36,8 @@ public_modules = [
     "obrl",
     "obrl.torch",
     "obrl.jax",
+    "obrl.keras",
+    "obrl.tensorflow",
     "obrl.spec",
     "reference_model.nets",
     "reference_model.data.synthetic",

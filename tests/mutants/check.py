@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.mutants.catalogue import Mutant
+from tests.mutants.mutant import split_test
 
 ROOT = Path(__file__).parents[2]
 COPIED = ("obrl", "adapters", "tests", "pyproject.toml")
@@ -47,7 +48,8 @@ def problems(mutant: Mutant, root: Path = ROOT) -> list[str]:
         compile(source.replace(mutant.snippet, mutant.replacement), mutant.file, "exec")
     except SyntaxError as error:
         found.append(f"{mutant.name}: the mutated {mutant.file} does not compile: {error}")
-    found += [f"{mutant.name}: there is no {test}" for test in mutant.tests if not (root / test.split()[0]).exists()]
+    paths = [split_test(test)[1][0] for test in mutant.tests]
+    found += [f"{mutant.name}: there is no {path}" for path in paths if not (root / path).exists()]
     return found
 
 
@@ -76,7 +78,7 @@ def environment(tree: Path) -> dict[str, str]:
 
 def verify_imports(tree: Path) -> None:
     """Raise RuntimeError unless Python imports the packages of the copy."""
-    names = ("obrl", "obrl_torch", "obrl_jax", "tests")
+    names = ("obrl", "obrl_torch", "obrl_jax", "obrl_keras", "obrl_tensorflow", "tests")
     program = f"import {', '.join(names)}; print({', '.join(f'{name}.__file__' for name in names)}, sep='\\n')"
     finished = subprocess.run(
         [sys.executable, "-c", program],
@@ -94,11 +96,16 @@ def verify_imports(tree: Path) -> None:
 def run_tests(tree: Path, tests: Sequence[str]) -> Outcome:
     """Run tests in a copy, up to the first failure."""
     started = time.monotonic()
-    words = [word for test in tests for word in test.split()]
+    variables, words = split_test(" ".join(tests))
     command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "--tb=line", "-p", "no:cacheprovider"]
     try:
         finished = subprocess.run(
-            [*command, *words], cwd=tree, env=environment(tree), capture_output=True, text=True, timeout=SECONDS
+            [*command, *words],
+            cwd=tree,
+            env={**environment(tree), **variables},
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
         )
     except subprocess.TimeoutExpired:
         return Outcome("broken", f"no end within {SECONDS} s", time.monotonic() - started)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 CORE = "tests/parity --framework numpy"
@@ -24,6 +25,22 @@ JAX_TRANSFORMS = "tests/jax/test_transforms.py"
 JAX_DISTRIBUTED = "tests/jax/test_distributed.py"
 JAX_STATE = "tests/jax/test_state.py"
 JAX_BAD_INPUTS = "tests/jax/test_bad_inputs.py"
+TENSORFLOW = "tests/parity --framework tensorflow"
+TENSORFLOW_GRAPHS = "tests/tensorflow/test_graphs.py"
+TENSORFLOW_STATE = "tests/tensorflow/test_state.py"
+TENSORFLOW_TRAINING = "tests/tensorflow/test_training.py"
+TENSORFLOW_DISTRIBUTED = "tests/tensorflow/test_distributed.py"
+TENSORFLOW_BAD_INPUTS = "tests/tensorflow/test_bad_inputs.py"
+KERAS = "tests/parity --framework keras_torch"
+KERAS_JAX = "tests/parity --framework keras_jax"
+KERAS_TRAINING = "KERAS_BACKEND=torch tests/keras/test_training.py"
+
+
+def split_test(test: str) -> tuple[dict[str, str], list[str]]:
+    """The variables of the environment that a test names, and pytest's arguments."""
+    words = test.split()
+    variables = [word for word in words if re.match("[A-Z_]+=", word)]
+    return dict(word.split("=", 1) for word in variables), [word for word in words if word not in variables]
 
 
 @dataclass(frozen=True)
@@ -35,7 +52,8 @@ class Mutant:
         file: relative to the repository's root.
         snippet: source that occurs in it exactly once.
         replacement: what is put in its place.
-        tests: what must fail, likeliest first; each a file, or a folder with the options that pytest takes there.
+        tests: what must fail, likeliest first; each a file or folder, after the variables of the environment that it
+            needs and before the options that pytest takes there.
     """
 
     name: str

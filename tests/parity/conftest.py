@@ -9,6 +9,16 @@ from tests.parity.subjects import FRAMEWORKS, Framework, load
 from tests.parity.templates import TEMPLATES
 from tests.support.profiles import load_profile
 
+NEEDS = {
+    "test_joint_loss": "joint",
+    "test_relation_loss_with_state": "relation_criterion",
+    "test_stateless_relation_loss": "stateless",
+    "test_relation": "relation",
+    "test_compiled": "compiled_joint",
+    "test_endpoint": "endpoint",
+}
+"""What each test asks of a framework."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--framework", choices=tuple(FRAMEWORKS), help="the adapter that tests/parity runs on")
@@ -22,11 +32,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if chosen(config).compiled:
-        return
-    compiled = [item for item in items if item.name.startswith("test_compiled")]
-    config.hook.pytest_deselected(items=compiled)
-    items[:] = [item for item in items if item not in compiled]
+    framework = chosen(config)
+    absent = [item for item in items if getattr(framework, NEEDS.get(item.originalname, "plain")) is None]
+    config.hook.pytest_deselected(items=absent)
+    items[:] = [item for item in items if item not in absent]
 
 
 def chosen(config: pytest.Config) -> Framework:

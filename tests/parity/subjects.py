@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -19,6 +20,10 @@ FRAMEWORKS = {
     "numpy": "tests.parity.numpy_subjects:NUMPY",
     "torch": "tests.parity.torch_subjects:TORCH",
     "jax": "tests.parity.jax_subjects:JAX",
+    "tensorflow": "tests.parity.tensorflow_subjects:TENSORFLOW",
+    "keras_tensorflow": "tests.parity.keras_subjects:KERAS",
+    "keras_jax": "tests.parity.keras_subjects:KERAS",
+    "keras_torch": "tests.parity.keras_subjects:KERAS",
 }
 """Where each framework's entry is; it is imported in the process that tests it, and must be importable there."""
 
@@ -61,50 +66,56 @@ class Relation(Protocol):
         """Eq. 1."""
 
 
-class Criterion(Protocol):
-    """A loss under test; every method updates it as a training step does."""
+class Endpoint(Protocol):
+    """A loss under test that gives its value alone; a call updates it as a training step does."""
 
     def state(self) -> State:
         """What its relation holds now."""
-
-    def terms(self, batch: Batch) -> Found:
-        """L, L_E, L_B and the gradient of L."""
 
     def call(self, batch: Batch) -> Found:
         """The value alone and its gradient."""
 
 
+class Criterion(Endpoint, Protocol):
+    """A loss under test."""
+
+    def terms(self, batch: Batch) -> Found:
+        """L, L_E, L_B and the gradient of L."""
+
+
 @dataclass(frozen=True)
 class Framework:
-    """An adapter as the suite sees it.
+    """An adapter as the suite sees it. What it does not have is None, and the tests of that are left out.
 
     Attributes:
         name: as users import it.
         eager: the dtypes of each implementation that runs without a compiler.
         compiled: the dtypes that are run through the framework's compiler.
         state: the dtype of the state in a criterion.
+        plain: the loss in ordinary code of this framework in float32, for the lower precisions' bounds.
         joint: an `OBRLoss` for the settings of a case; takes the case, implementation and dtype.
         compiled_joint: the same through the compiler, which compiles once for the same settings, shapes and dtype.
         relation_criterion: a `RelationLoss`, likewise.
         stateless: `relation_loss` under a given relation; takes case, batch, relation, implementation and dtype.
         relation: an `OnlineBatchRelation`; takes the case and the dtype of its state.
+        endpoint: a layer that gives the value alone, and never one for each sample; takes the case and the dtype.
         scale: what the suite's numbers of examples are multiplied by, to make at least 1,000 in all.
         ignored_warnings: of the framework's own compiler, as pytest's `filterwarnings` has them.
         label_counts: the numbers of labels to draw from.
         sizes: the numbers of rows to draw from; few where every shape is compiled, operation by operation.
-        plain: the loss in ordinary code of this framework in float32, for the lower precisions' bounds.
     """
 
     name: str
     eager: Mapping[str, tuple[str, ...]]
     compiled: tuple[str, ...]
     state: str
-    joint: Callable[[Case, str, str], Criterion]
-    compiled_joint: Callable[[Case, str], Criterion] | None
-    relation_criterion: Callable[[Case, str, str], Criterion]
-    stateless: Callable[[Case, Batch, NDArray[np.float64], str, str], Found]
-    relation: Callable[[Case, str], Relation]
     plain: Callable[[Case, Batch, spec.PairCodes], Results]
+    joint: Callable[[Case, str, str], Criterion] | None = None
+    compiled_joint: Callable[[Case, str], Criterion] | None = None
+    relation_criterion: Callable[[Case, str, str], Criterion] | None = None
+    stateless: Callable[[Case, Batch, NDArray[np.float64], str, str], Found] | None = None
+    relation: Callable[[Case, str], Relation] | None = None
+    endpoint: Callable[[Case, str], Endpoint] | None = None
     scale: float = 1.0
     ignored_warnings: tuple[str, ...] = ()
     label_counts: tuple[int, ...] = LABEL_COUNTS
@@ -118,6 +129,9 @@ class Framework:
 
 def load(name: str) -> Framework:
     """Import a framework's entry; an ImportError here fails the run, as it must."""
+    family, _, backend = name.partition("_")
+    if family == "keras":
+        os.environ["KERAS_BACKEND"] = backend  # before Keras is imported
     module, attribute = FRAMEWORKS[name].split(":")
     framework: Framework = getattr(import_module(module), attribute)
     return framework

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, note
@@ -20,6 +21,9 @@ from tests.support.compare import assert_loss_terms, assert_relation_loss, asser
 from tests.support.oracle import Expected
 from tests.support.profiles import examples
 from tests.support.tolerances import assert_close, assert_exact
+
+SCALARS: dict[str, Any] = {"reductions": ("mean", "sum")}
+"""What to draw from where a loss is one number."""
 
 
 def loss_dtype(dtype: str) -> str:
@@ -39,9 +43,11 @@ def expected_and_bounds(
     return given_batch, expected, bounds
 
 
-def drawn(framework: Framework, data: st.DataObject) -> Case:
+def drawn(framework: Framework, data: st.DataObject, **settings: Any) -> Case:
     """A case of shapes that suit the framework, counted."""
-    case: Case = data.draw(strategies.cases(label_counts=framework.label_counts, sizes=framework.sizes))
+    case: Case = data.draw(
+        strategies.cases(label_counts=framework.label_counts, sizes=framework.sizes, **settings),
+    )
     note(case.snippet(framework.package))
     COVERAGE.count("eager", case)
     return case
@@ -55,6 +61,7 @@ def assert_dtypes(found: Found, dtype: str) -> None:
 @examples(80)
 @given(data=st.data())
 def test_joint_loss(framework: Framework, impl: str, dtype: str, data: st.DataObject) -> None:
+    assert framework.joint is not None
     case = drawn(framework, data)
     criterion, twin = framework.joint(case, impl, dtype), framework.joint(case, impl, dtype)
     for batch, state in zip(case.batches, oracle.trajectory(case), strict=True):
@@ -73,6 +80,7 @@ def test_joint_loss(framework: Framework, impl: str, dtype: str, data: st.DataOb
 @examples(30)
 @given(data=st.data())
 def test_relation_loss_with_state(framework: Framework, impl: str, dtype: str, data: st.DataObject) -> None:
+    assert framework.relation_criterion is not None
     case = drawn(framework, data)
     criterion = framework.relation_criterion(case, impl, dtype)
     for batch, state in zip(case.batches, oracle.trajectory(case), strict=True):
@@ -86,6 +94,7 @@ def test_relation_loss_with_state(framework: Framework, impl: str, dtype: str, d
 @examples(20)
 @given(data=st.data())
 def test_stateless_relation_loss(framework: Framework, impl: str, dtype: str, data: st.DataObject) -> None:
+    assert framework.stateless is not None
     case = drawn(framework, data)
     for batch, state in zip(case.batches, oracle.trajectory(case), strict=True):
         unweighted = replace(batch, sample_weight=None)
@@ -99,6 +108,7 @@ def test_stateless_relation_loss(framework: Framework, impl: str, dtype: str, da
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 @given(data=st.data())
 def test_relation(framework: Framework, precision: str, data: st.DataObject) -> None:
+    assert framework.relation is not None
     case = drawn(framework, data)
     precision = max(precision, framework.state)  # no state is narrower than the framework's
     relation = framework.relation(case, precision)
@@ -124,9 +134,25 @@ def test_compiled(framework: Framework, template: Template, data: st.DataObject)
         assert_state(case, expected, criterion.state(), framework.state)
 
 
+@examples(120)
+@given(data=st.data())
+def test_endpoint(framework: Framework, impl: str, dtype: str, data: st.DataObject) -> None:
+    assert framework.endpoint is not None
+    case = drawn(framework, data, **SCALARS)
+    endpoint = framework.endpoint(case, dtype)
+    for batch, state in zip(case.batches, oracle.trajectory(case), strict=True):
+        found = endpoint.call(batch)
+        assert_dtypes(found, dtype)
+        _, expected, bounds = expected_and_bounds(framework, case, batch, state, found, dtype)
+        assert_close("L", found.values[0], expected.terms.total, bounds.total)
+        assert_close("gradient", found.gradient, expected.terms.gradient, bounds.gradient)
+        assert_state(case, expected, endpoint.state(), framework.state)
+
+
 @examples(5)
-@given(case=strategies.cases())
-def test_what_a_failure_prints_runs(framework: Framework, case: Case) -> None:
+@given(data=st.data())
+def test_what_a_failure_prints_runs(framework: Framework, data: st.DataObject) -> None:
+    case = drawn(framework, data, **({} if framework.endpoint is None else SCALARS))
     exec(compile(case.snippet(framework.package), "snippet", "exec"), {})
 
 

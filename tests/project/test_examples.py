@@ -8,7 +8,7 @@ from importlib import import_module
 
 import pytest
 
-from tests.project.helpers import ROOT
+from tests.project.helpers import ROOT, run_python
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -32,8 +32,17 @@ def modules_of(package):
     """The names of a package's modules."""
     found = import_module(package)
     yield package
-    for entry in pkgutil.walk_packages(found.__path__, f"{package}."):
-        yield entry.name
+    for entry in pkgutil.walk_packages(getattr(found, "__path__", ()), f"{package}."):
+        if package in ALONE or entry.name not in ALONE:
+            yield entry.name
+
+
+FRAMEWORKS_ALONE = {
+    "keras": ("obrl.keras", "obrl_keras"),
+    "tensorflow": ("obrl.tensorflow", "obrl_tensorflow", "benchmarks.tensorflow_peers", "benchmarks.tensorflow_steps"),
+}
+"""Modules that take a process of their own: with TensorFlow in it, compiling with torch would abort it."""
+ALONE = tuple(name for names in FRAMEWORKS_ALONE.values() for name in names)
 
 
 class Finder(doctest.DocTestFinder):
@@ -61,15 +70,20 @@ def run_doctest(test):
     assert results.failed == 0, f"{test.name}\n" + "".join(said)
 
 
-def run_example(source):
-    """Run a block as a program of its own."""
+def run_example(source, cwd=ROOT):
+    """Run a block as a program, in a process of its own where its framework needs one."""
+    if re.search(r"\b(keras|tensorflow)\b", source):
+        run_python(source, cwd=cwd)
+        return
     exec(compile(source, "<example>", "exec"), {"__name__": "__main__"})
 
 
+@pytest.mark.filterwarnings("ignore:.*isinstance\\(treespec, LeafSpec\\):FutureWarning")  # Lightning's own
+@pytest.mark.filterwarnings("ignore:The 'train_dataloader' does not have many workers")  # advice to its user
 @pytest.mark.parametrize("source", EXAMPLES)
 def test_example_runs(source, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    run_example(source)
+    run_example(source, cwd=tmp_path)
 
 
 def test_examples_are_found_and_can_fail():
@@ -88,6 +102,18 @@ def test_the_main_pages_have_examples(page):
 def test_doctests_pass(package):
     for test in doctests(package).values():
         run_doctest(test)
+
+
+@pytest.mark.parametrize("framework", sorted(FRAMEWORKS_ALONE))
+def test_doctests_pass_in_a_process_of_their_own(framework):
+    names = FRAMEWORKS_ALONE[framework]
+    found = run_python(
+        "from tests.project.test_examples import doctests, run_doctest\n"
+        f"for test in [test for name in {names} for test in doctests(name).values()]:\n"
+        "    run_doctest(test)\n"
+        "    print(test.name)\n"
+    )
+    assert ("obrl.tensorflow.OBRLoss" in found.split()) == (framework == "tensorflow")
 
 
 def test_doctests_are_found():

@@ -49,7 +49,7 @@ def violations(path, source):
     wrong = outside & ({"tests", "adapters"} | ({"benchmarks"} - {area}))
     if area == "obrl":
         face = path.stem if len(parts) == 2 and path.stem in FACES else None
-        wrong |= outside - {"numpy"} - ({face, f"obrl_{face}"} if face else set())
+        wrong |= outside - {"numpy"} - ({f"obrl_{face}"} | OWN_FRAMEWORKS[f"obrl_{face}"] if face else set())
     elif area in ADAPTERS:
         neighbours = outside & ADAPTERS
         wrong |= {other for other in neighbours if (area, other) not in ALLOWED_BETWEEN_ADAPTERS}

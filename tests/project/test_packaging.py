@@ -70,7 +70,10 @@ def test_a_malicious_upload_is_out_of_reach():
     assert lowest > (2, 6, 3)
 
 
-@pytest.mark.parametrize("package", ["obrl", "adapters/obrl_torch", "adapters/obrl_jax", "reference_model"])
+@pytest.mark.parametrize(
+    "package",
+    ["obrl", *sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("adapters/obrl_*")), "reference_model"],
+)
 def test_packages_are_typed(package):
     assert (ROOT / package / "py.typed").exists()
 

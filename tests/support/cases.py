@@ -78,26 +78,40 @@ class Case:
     def snippet(self, package: str = "obrl") -> str:
         """A program that repeats the case with `package`, one of obrl's."""
         framework = package.partition(".")[2]
+        kind = "OBRLossLayer" if framework == "keras" else "OBRLoss"
         lines = ["import numpy as np", "from numpy import array, nan, inf, float16, float32, uint8  # noqa: F401"]
-        lines += [*_IMPORTS.get(framework, ()), f"from {package} import OBRLoss"]
+        lines += [*_IMPORTS.get(framework, ()), f"from {package} import {kind}"]
         arguments = ", ".join(f"{name}={_literal(value, framework)}" for name, value in self.arguments.items())
-        lines.append(f"criterion = OBRLoss({self.num_labels}, {arguments})")
-        explicit = framework == "jax"  # its state goes in and comes out
-        lines += ["state = criterion.init()"] if explicit else []
+        lines.append(f"criterion = {kind}({self.num_labels}, {arguments})")
+        lines += ["state = criterion.init()"] if framework == "jax" else []  # its state goes in and comes out
         for batch in self.batches:
-            given = {name: getattr(batch, name) for name in ("observed", "sample_weight", "update")}
-            rest = "".join(f", {name}={_literal(value, framework)}" for name, value in given.items())
-            call = f"criterion({_literal(batch.logits, framework)}, {_literal(batch.targets, framework)}"
-            lines.append(f"loss, state = {call}, state{rest})" if explicit else f"loss = {call}{rest})")
-            lines.append("print(loss)")
+            lines += _call(batch, framework)
         return "\n".join(lines)
 
     def __repr__(self) -> str:
         return f"Case(\n{self.snippet()}\n)"
 
 
-_IMPORTS = {"torch": ("import torch",), "jax": ("import jax.numpy as jnp",)}
-_CONVERSIONS = {"torch": "torch.tensor({})", "jax": "jnp.asarray({})"}
+_IMPORTS = {
+    "torch": ("import torch",),
+    "jax": ("import jax.numpy as jnp",),
+    "tensorflow": ("import tensorflow as tf",),
+}
+_CONVERSIONS = {"torch": "torch.tensor({})", "jax": "jnp.asarray({})", "tensorflow": "tf.constant({})"}
+
+
+def _call(batch: Batch, framework: str) -> list[str]:
+    """The lines that give a batch to `criterion` and print the loss."""
+    logits, targets = (_literal(array, framework) for array in (batch.logits, batch.targets))
+    names = ("observed", "sample_weight") + (() if framework == "keras" else ("update",))
+    rest = "".join(f", {name}={_literal(getattr(batch, name), framework)}" for name in names)
+    if framework == "keras":
+        return [f"criterion({logits}, {targets}{rest}, training={batch.moves})", "print(criterion.losses)"]
+    if framework == "jax":
+        return [f"loss, state = criterion({logits}, {targets}, state{rest})", "print(loss)"]
+    if framework == "tensorflow":
+        return [f"loss = criterion({targets}, {logits}{rest})", "print(loss)"]
+    return [f"loss = criterion({logits}, {targets}{rest})", "print(loss)"]
 
 
 def _literal(value: Any, framework: str) -> str:

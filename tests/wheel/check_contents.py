@@ -8,6 +8,8 @@ PACKAGES = {
     "obrl": "obrl",
     "obrl_torch": "adapters/obrl_torch",
     "obrl_jax": "adapters/obrl_jax",
+    "obrl_keras": "adapters/obrl_keras",
+    "obrl_tensorflow": "adapters/obrl_tensorflow",
     "reference_model": "reference_model",
 }
 

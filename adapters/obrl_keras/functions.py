@@ -1,0 +1,105 @@
+"""The losses in keras.ops; the backend differentiates them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from obrl import algebra
+from obrl.algebra import LossTerms, PairLaplacians
+from obrl_keras.inputs import Labels, check_metadata, may_read_values, split_labels
+from obrl_keras.namespace import KERAS, Tensor, dtype_name
+
+
+def computation_dtype(logits: Tensor) -> str:
+    """The dtype the loss is computed and returned in: float64 for float64 logits, else float32."""
+    return "float64" if dtype_name(logits) == "float64" else "float32"
+
+
+def loss_terms(
+    logits: Tensor,
+    labels: Labels,
+    sample_weight: Tensor | None,
+    pos_weight: Any,
+    pairs: PairLaplacians,
+    *,
+    alpha: float,
+    reduction: str,
+) -> LossTerms:
+    """L, L_E and L_B.
+
+    Args:
+        logits: x, (batch, num_labels), in any floating point dtype.
+        labels: the targets.
+        sample_weight: w, (batch,), or None.
+        pos_weight: (num_labels,) numbers, or None.
+        pairs: the pair weights, in the dtype to compute in.
+        alpha: weight of L_B.
+        reduction: `"mean"`, `"sum"` or `"none"`.
+    """
+    dtype = computation_dtype(logits)
+    rows = labels.rows if isinstance(labels.rows, int) else ops.cast(labels.rows, dtype)
+    terms, _ = algebra.joint_loss(
+        KERAS,
+        ops.cast(logits, dtype),
+        ops.cast(labels.targets, dtype),
+        labels.observed,
+        None if sample_weight is None else ops.expand_dims(ops.cast(sample_weight, dtype), 1),
+        None if pos_weight is None else ops.expand_dims(ops.cast(pos_weight, dtype), 0),
+        pairs,
+        alpha=alpha,
+        reduction="none" if reduction == "none" else "sum",
+        rows=rows,
+        gradient="none",
+    )
+    if reduction != "mean":
+        return terms
+    # The mean as a share of the sum: the batch may be of a size that is known only when it runs.
+    share = 1.0 / max(rows, 1) if isinstance(rows, int) else 1.0 / ops.maximum(rows, 1.0)
+    return LossTerms(*(term * share for term in terms))
+
+
+def frozen_terms(
+    logits: Tensor,
+    targets: Tensor,
+    observed: Tensor | None,
+    sample_weight: Tensor | None,
+    *,
+    pairs: Callable[[np.ndarray[Any, Any]], PairLaplacians],
+    pos_weight: Any,
+    alpha: float,
+    reduction: str,
+    num_labels: int,
+    validate: bool | None,
+) -> LossTerms:
+    """L, L_E and L_B under a relation that does not move.
+
+    Args:
+        logits: x, (batch, num_labels), floating point.
+        targets: y, the same shape.
+        observed: bool, the same shape, or None.
+        sample_weight: w, (batch,), or None.
+        pairs: gives the pair weights in NumPy, in the dtype of the scalar array that it takes.
+        pos_weight: (num_labels,) numbers, or None.
+        alpha: weight of L_B.
+        reduction: `"mean"`, `"sum"` or `"none"`.
+        num_labels: M.
+        validate: as the losses have it.
+
+    Raises:
+        TypeError, ValueError: what was expected and what came.
+    """
+    check_metadata(logits, targets, observed, sample_weight, num_labels=num_labels)
+    read_values = may_read_values(validate, targets, observed)
+    labels = split_labels(targets, observed, read_values=read_values)
+    weights = pairs(np.zeros((), computation_dtype(logits)))
+    weights = PairLaplacians(
+        mixed=ops.convert_to_tensor(weights.mixed),
+        negative=ops.convert_to_tensor(weights.negative),
+        negative_total=float(weights.negative_total),
+        scale=float(weights.scale),
+    )
+    return loss_terms(logits, labels, sample_weight, pos_weight, weights, alpha=alpha, reduction=reduction)

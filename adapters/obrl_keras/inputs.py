@@ -1,0 +1,168 @@
+"""What comes in: its metadata, the checks of its values, and the form that the algebra takes it in."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, NamedTuple
+
+import numpy as np
+from keras import KerasTensor, backend, ops
+
+from obrl.counts import MAX_EXACT_COUNT, split_targets
+from obrl.errors import Metadata, check_batch
+from obrl_keras.namespace import Tensor, dtype_name
+
+FLOATS = ("float16", "bfloat16", "float32", "float64")
+
+
+def kind_of(dtype: str) -> str:
+    """The kind of a dtype, by its name."""
+    if dtype == "bool":
+        return "bool"
+    if dtype in FLOATS:
+        return "float"
+    if dtype.startswith(("int", "uint")):
+        return "int"
+    return "complex" if dtype.startswith("complex") else "other"
+
+
+def metadata(name: str, value: Any, *, rows: int | None = None) -> Metadata:
+    """The metadata of a tensor of Keras's backend, of a KerasTensor or of a NumPy array.
+
+    Args:
+        name: for the error.
+        value: the tensor.
+        rows: the size of the batch, which stands in for one that is not known yet.
+
+    Raises:
+        TypeError: `value` is none of these.
+    """
+    if not (ops.is_tensor(value) or isinstance(value, KerasTensor | np.ndarray)):
+        raise TypeError(f"{name} must be a tensor of Keras's {backend.backend()} backend, got {type(value).__name__}")
+    shape = tuple(value.shape)
+    if shape and shape[0] is None:
+        shape = (rows, *shape[1:])
+    dtype = dtype_name(value)
+    return Metadata(shape, kind_of(dtype), dtype)
+
+
+def known_rows(*tensors: Any) -> int | None:
+    """The size of the batch, from the first tensor that knows it."""
+    sizes = [tensor.shape[0] for tensor in tensors if len(getattr(tensor, "shape", ()))]
+    return next((size for size in sizes if size is not None), None)
+
+
+def check_metadata(logits: Any, targets: Any, observed: Any, sample_weight: Any, *, num_labels: int) -> None:
+    """Check what a loss takes, as far as it is known; raises TypeError or ValueError."""
+    rows = known_rows(logits, targets, observed, sample_weight)
+    check_batch(
+        metadata("logits", logits, rows=rows),
+        metadata("targets", targets, rows=rows),
+        None if observed is None else metadata("observed", observed, rows=rows),
+        None if sample_weight is None else metadata("sample_weight", sample_weight, rows=rows),
+        num_labels=num_labels,
+    )
+
+
+class Labels(NamedTuple):
+    """Targets, split into what each part needs.
+
+    Attributes:
+        positive: (batch, num_labels) 0/1 in the dtype to count in: observed, and at least 0.5.
+        observed: (batch, num_labels) bool, or None where all are known to be.
+        targets: as they came, with 0 where they are missing.
+        rows: the size of the batch: an int, or a scalar tensor in the dtype to count in.
+    """
+
+    positive: Tensor
+    observed: Tensor | None
+    targets: Tensor
+    rows: int | Tensor
+
+
+def split_labels(targets: Tensor, observed: Tensor | None, *, read_values: bool) -> Labels:
+    """Say which targets are known and which are 1.
+
+    Args:
+        targets: (batch, num_labels), bool, integer or floating point; NaN is missing.
+        observed: the same shape, bool; False is missing, whatever the target holds.
+        read_values: whether values may be read on the host: the range is then checked, and a batch without a missing
+            target is recognised, which spares the counting of observed pairs.
+
+    Raises:
+        ValueError: an observed target outside [0, 1], where values are read.
+    """
+    kind = kind_of(dtype_name(targets))
+    rows = ops.shape(targets)[0]
+    counting = _counting_dtype(rows)
+    known: Any
+    if read_values:
+        positive, known = split_targets(on_host(targets), None if observed is None else on_host(observed))
+        known = None if known is None else ops.convert_to_tensor(known)
+        positive = ops.convert_to_tensor(positive)
+    else:
+        known = observed
+        if kind == "float":
+            not_nan = targets == targets  # NaN alone differs from itself
+            known = not_nan if observed is None else ops.logical_and(observed, not_nan)
+        positive = targets if kind == "bool" else targets >= 0.5 if kind == "float" else targets > 0
+        positive = positive if known is None else ops.logical_and(positive, known)
+    if known is not None:
+        targets = ops.where(known, targets, ops.zeros_like(targets))
+    return Labels(
+        positive=ops.cast(positive, counting),
+        observed=known,
+        targets=targets,
+        rows=rows if isinstance(rows, int) else ops.cast(rows, counting),
+    )
+
+
+def _counting_dtype(rows: Any) -> str:
+    if not isinstance(rows, int) or rows <= MAX_EXACT_COUNT:
+        return "float32"
+    if backend.backend() == "jax" and not sys.modules["jax"].config.read("jax_enable_x64"):
+        raise ValueError(
+            f"a batch of more than {MAX_EXACT_COUNT} rows can only be counted exactly under jax_enable_x64, got {rows}"
+        )
+    return "float64"
+
+
+def on_host(tensor: Tensor) -> np.ndarray[Any, Any]:
+    """A tensor as a NumPy array, with bfloat16, which NumPy does not know as a number, widened."""
+    tensor = ops.cast(tensor, "float32") if dtype_name(tensor) == "bfloat16" else tensor
+    if backend.backend() == "torch":
+        tensor = tensor.detach().cpu()
+    return np.asarray(tensor.numpy() if hasattr(tensor, "numpy") else tensor)
+
+
+def may_read_values(validate: bool | None, *tensors: Any) -> bool:
+    """Whether the values of these tensors may be looked at on the host; None stands for one that is absent.
+
+    On the CPU yes, unless `validate=False`; elsewhere only with `validate=True`, since it makes the host wait. Never
+    while a function is being traced.
+    """
+    present = [tensor for tensor in tensors if tensor is not None]
+    if validate is False or any(isinstance(tensor, KerasTensor) or _is_traced(tensor) for tensor in present):
+        return False
+    return validate is True or all(_is_on_cpu(tensor) for tensor in present)
+
+
+def _is_traced(tensor: Tensor) -> bool:
+    framework = sys.modules[backend.backend()]
+    if backend.backend() == "tensorflow":
+        return not (framework.executing_eagerly() and hasattr(tensor, "numpy"))
+    if backend.backend() == "jax":
+        return isinstance(tensor, framework.core.Tracer) or not tensor.is_fully_addressable
+    if backend.backend() == "torch":
+        return bool(framework.compiler.is_compiling() or tensor.is_meta)
+    return False
+
+
+def _is_on_cpu(tensor: Tensor) -> bool:
+    if backend.backend() == "tensorflow":
+        return "GPU" not in tensor.device and "TPU" not in tensor.device
+    if backend.backend() == "jax":
+        return all(device.platform == "cpu" for device in tensor.devices())
+    if backend.backend() == "torch":
+        return bool(tensor.device.type == "cpu")
+    return True

@@ -1,0 +1,63 @@
+"""Keras's callback that keeps a loss from learning in validation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from obrl_tensorflow.criterion import Criterion
+
+
+class OBRLossCallback(keras.callbacks.Callback):
+    """Stops the updates of the relation in validation.
+
+    A compiled loss gets no word of whether it is in training, and Keras calls it in validation too; without this
+    callback the relation would learn from the validation targets. Pass it to `fit` and `evaluate`.
+
+    Args:
+        *criteria: the losses to watch; none stands for those that the model was compiled with.
+
+    Raises:
+        TypeError: something that is no loss of obrl.tensorflow.
+        ValueError: the model has no such loss, when `fit` or `evaluate` starts.
+    """
+
+    __module__ = "obrl.tensorflow"
+
+    def __init__(self, *criteria: Criterion) -> None:
+        super().__init__()
+        for criterion in criteria:
+            if not isinstance(criterion, Criterion):
+                raise TypeError(f"criteria must be losses of obrl.tensorflow, got {type(criterion).__name__}")
+        self._criteria = criteria
+
+    def _all(self) -> tuple[Criterion, ...]:
+        if self._criteria:
+            return self._criteria
+        compiled = tf.nest.flatten(getattr(self.model, "loss", None))
+        found = tuple(loss for loss in compiled if isinstance(loss, Criterion))
+        if not found:
+            raise ValueError("the model must be compiled with a loss of obrl.tensorflow, got none")
+        return found
+
+    def _pause(self, paused: bool) -> None:
+        for criterion in self._all():
+            criterion.pause(paused)
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Let the relation move."""
+        self._pause(False)
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Let the relation move, also after a validation that an error ended."""
+        self._pause(False)
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        """Hold the relation."""
+        self._pause(True)
+
+    def on_test_end(self, logs: Any = None) -> None:
+        """Let the relation move again."""
+        self._pause(False)

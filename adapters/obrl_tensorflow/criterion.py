@@ -1,0 +1,231 @@
+"""What the two losses share: a loss of Keras with a relation."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import obrl
+from obrl import errors
+from obrl.errors import REDUCTIONS, check_choice, check_num_labels, resolve_update
+from obrl.namespace import NUMPY
+from obrl.online import state_laplacians
+from obrl.pairs import Pairs, active_pairs, describe_criterion, describe_settings
+from obrl.relation import starting_relation
+from obrl.settings import Settings
+from obrl.storage import save_relation
+from obrl_keras.functions import frozen_terms
+from obrl_tensorflow.functions import IMPLEMENTATIONS, Problem, Results, differentiable_terms
+from obrl_tensorflow.inputs import check_batch, computation_dtype, may_read_values, on_host, split_labels
+from obrl_tensorflow.namespace import TENSORFLOW, Tensor
+from obrl_tensorflow.relation import OnlineBatchRelation, advance, assign, clear, host_state, values_of
+
+
+class Criterion(keras.losses.Loss):
+    """A loss with a relation."""
+
+    _joint = True  # whether it has L_E
+
+    def __init__(
+        self,
+        num_labels: int,
+        settings: Settings,
+        *,
+        reduction: str,
+        pos_weight: Any,
+        label_names: Sequence[str] | None,
+        relation: Any,
+        freeze: bool,
+        impl: str,
+        validate: bool | None,
+        name: str | None,
+    ) -> None:
+        check_choice("reduction", reduction, REDUCTIONS)
+        check_choice("impl", impl, IMPLEMENTATIONS)
+        backend = keras.backend.backend()
+        if backend != "tensorflow" and not freeze:
+            raise RuntimeError(
+                f"{type(self).__name__} learns with Keras's TensorFlow backend alone, got the {backend} backend, which "
+                "never moves the state of a loss: use obrl.keras.OBRLossLayer, or freeze=True with a relation"
+            )
+        super().__init__(name=name, reduction=reduction)
+        self.num_labels = check_num_labels(num_labels)
+        self.settings = settings
+        self.online = OnlineBatchRelation(
+            self.num_labels,
+            decay=settings.decay,
+            measure=settings.measure,
+            estimator=settings.estimator,
+            label_names=label_names,
+            relation=relation,
+            validate=validate,
+        )
+        self.freeze = bool(freeze)
+        self.impl = impl
+        self.validate = validate
+        self.pos_weight = _pos_weight(pos_weight, self.num_labels)
+        self._paused = tf.Variable(
+            False, trainable=False, name="paused", aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA
+        )
+
+    def pause(self, paused: bool = True) -> None:
+        """Hold the relation where it is, also in graphs made before; `pause(False)` lets it move again.
+
+        A call with `update=True` moves it nevertheless.
+        """
+        self._paused.assign(paused)
+
+    @property
+    def label_names(self) -> tuple[str, ...] | None:
+        """The names of the labels, if any were given."""
+        return self.online.label_names
+
+    @property
+    def relation_sum(self) -> tf.Variable:
+        """R_sb of Eq. 1."""
+        return self.online.relation_sum
+
+    @property
+    def relation_weight(self) -> tf.Variable:
+        """S of Eq. 1, a number a pair: (num_labels, num_labels)."""
+        return self.online.relation_weight
+
+    @property
+    def relation(self) -> Tensor:
+        """R_g, (num_labels, num_labels) float32, NaN where there is no evidence."""
+        return self.online.relation
+
+    def pairs(self) -> Pairs:
+        """The pairs that the loss acts on now; printing them gives a table, or says that there is none."""
+        return active_pairs(host_state(self.online.accumulators), self.settings, self.label_names)
+
+    def to_numpy(self) -> obrl.OnlineBatchRelation:
+        """The relation as an `obrl.OnlineBatchRelation`, copied to the host in float64."""
+        state = host_state(self.online.accumulators)
+        return obrl.OnlineBatchRelation.from_state(state, self.settings, self.label_names)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the relation as an .npz (no pickle) that every framework of obrl can start from."""
+        save_relation(path, host_state(self.online.accumulators), self.settings, self.label_names)
+
+    def load(self, path: str | os.PathLike[str]) -> None:
+        """Put the relation of a file in place of the present one.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: no relation of obrl, or one of another number of labels, other names, or another decay,
+                measure or estimator. The state is then as it was.
+        """
+        start = starting_relation(os.fspath(path), self.settings, self.num_labels, self.label_names)
+        self.online.label_names = start.label_names
+        assign(self.online.accumulators, start.state)
+
+    def reset(self) -> None:
+        """Forget all evidence, also what the relation started from."""
+        clear(self.online.accumulators)
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """The loss of each sample, (batch,), whatever the reduction; the relation moves as in a call."""
+        return self._terms(y_pred, y_true, None, None, None, parts=False, reduction="none")[0]
+
+    def get_config(self) -> dict[str, Any]:
+        """The settings. The relation is not among them: `save` and `load` keep it."""
+        settings = self.settings
+        return {
+            **super().get_config(),
+            "num_labels": self.num_labels,
+            "decay": settings.decay,
+            "positive_threshold": settings.positive_threshold,
+            "negative_threshold": settings.negative_threshold,
+            "measure": settings.measure,
+            "estimator": settings.estimator,
+            "normalization": settings.normalization,
+            "label_names": None if self.label_names is None else list(self.label_names),
+            "freeze": self.freeze,
+            "impl": self.impl,
+            "validate": self.validate,
+        }
+
+    def _value(self, y_true: Any, y_pred: Any, sample_weight: Any, observed: Any, update: bool | None) -> Any:
+        """The reduced loss, divided by the number of replicas, as Keras does with every mean."""
+        value = self._terms(y_pred, y_true, observed, sample_weight, update, parts=False)[0]
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync if self.reduction == "mean" else 1
+        return value if replicas == 1 else value / replicas
+
+    def _terms(
+        self,
+        logits: Any,
+        targets: Any,
+        observed: Any,
+        sample_weight: Any,
+        update: bool | None,
+        *,
+        parts: bool,
+        reduction: str | None = None,
+    ) -> Results:
+        reduction = reduction or self.reduction
+        if keras.backend.backend() != "tensorflow":
+            resolve_update(update, default=False, freeze=self.freeze)
+            return self._terms_elsewhere(logits, targets, observed, sample_weight, reduction)
+        batch = check_batch(logits, targets, observed, sample_weight, num_labels=self.num_labels)
+        moves = resolve_update(update, default=True, freeze=self.freeze)
+        read_values = may_read_values(self.validate, batch.targets, batch.observed)
+        labels = split_labels(batch.targets, batch.observed, read_values=read_values)
+        if moves:
+            paused = self._paused if update is None else None
+            state = advance(self.online.accumulators, labels, self.settings, paused=paused)
+        else:
+            state = values_of(self.online.accumulators)
+        dtype = computation_dtype(batch.logits)
+        weight, pos_weight = batch.sample_weight, self.pos_weight if self._joint else None
+        problem = Problem(
+            targets=tf.cast(labels.targets, dtype) if self._joint else None,
+            observed=labels.observed,
+            sample_weight=None if weight is None else tf.cast(weight, dtype)[:, None],
+            pos_weight=None if pos_weight is None else tf.constant(pos_weight, dtype)[None],
+            pairs=state_laplacians(
+                TENSORFLOW, state, self.settings, num_labels=self.num_labels, like=tf.zeros((), dtype)
+            ),
+            alpha=self.settings.alpha,
+            reduction=reduction,
+            rows=labels.rows if isinstance(labels.rows, int) else tf.cast(labels.rows, dtype),
+        )
+        return differentiable_terms(batch.logits, problem, dtype=dtype, impl=self.impl, parts=parts)
+
+    def _terms_elsewhere(self, logits: Any, targets: Any, observed: Any, sample_weight: Any, reduction: str) -> Results:
+        """The terms under another backend of Keras, with the relation as a constant."""
+        state = host_state(self.online.accumulators)
+        terms = frozen_terms(
+            logits,
+            targets,
+            observed,
+            sample_weight,
+            pairs=lambda like: state_laplacians(NUMPY, state, self.settings, num_labels=self.num_labels, like=like),
+            pos_weight=self.pos_weight,
+            alpha=self.settings.alpha,
+            reduction=reduction,
+            num_labels=self.num_labels,
+            validate=self.validate,
+        )
+        return tuple(terms) if self._joint else (terms.relation_loss,)
+
+    def _describe(self, *extra: str) -> str:
+        shown: dict[str, Any] = {"reduction": self.reduction, "freeze": self.freeze}
+        if tf.executing_eagerly():
+            words = describe_criterion(host_state(self.online.accumulators), self.settings, *extra, **shown)
+        else:  # while a graph is made, nothing can be read
+            words = describe_settings(self.num_labels, self.settings, *extra, **shown)
+        return f"{type(self).__name__}({words})"
+
+
+def _pos_weight(pos_weight: Any, num_labels: int) -> tuple[float, ...] | None:
+    if pos_weight is None:
+        return None
+    weights = np.asarray(on_host(pos_weight))
+    errors.check_pos_weight(errors.metadata(weights), weights, num_labels=num_labels)
+    return tuple(weights.astype(np.float64).tolist())

@@ -1,0 +1,231 @@
+"""The joint loss and the relation loss, as losses of Keras."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from obrl.algebra import LossTerms
+from obrl.settings import Settings
+from obrl_tensorflow.criterion import Criterion
+
+
+@keras.saving.register_keras_serializable(package="obrl")
+class OBRLoss(Criterion):
+    """L = L_E + alpha L_B: cross-entropy, and agreement with the relation learnt online.
+
+        L_E = -1/K sum_k sum_m [ y log p + (1 - y) log(1 - p) ]                                          (Eq. 4)
+        L_B = 1/(2 K M^2) sum_k sum_ij [ f_p(R_ij) (p_ki - p_kj)^2 + f_n(R_ij) (1 - (p_ki - p_kj)^2)^2 ]  (Eq. 2)
+
+    with p = sigmoid(logits), f_p(R) = 1 where R >= positive_threshold and f_n(R) = 1 where R <= negative_threshold
+    (Eq. 3; the diagonal and pairs without evidence count for neither). The relation R comes from the targets alone:
+    no gradient flows through it. It is updated first, then used. Missing targets leave L_E and the relation; L_B acts
+    on every prediction.
+
+    A loss of Keras gets no word of whether it is in training, and Keras calls it in validation too: `OBRLossCallback`
+    holds the relation there. Its state is two variables, in `online`, a tf.Module that `tf.train.Checkpoint` keeps;
+    Keras saves no state of a loss, so a saved model lacks it: use `save` and `load`, or `obrl.keras.OBRLossLayer`,
+    whose state is part of the model. Under `tf.distribute` make the loss within the scope of the strategy, and not
+    with jit_compile.
+
+    Args:
+        num_labels: M.
+        decay: lambda of Eq. 1, in (0, 1].
+        alpha: weight of L_B.
+        positive_threshold: r_p, on the scale of `measure`.
+        negative_threshold: r_n, below it.
+        measure: a key of `obrl.MEASURES`; `"unit_pearson"` is (1 + phi) / 2, `"pearson"` the formula as printed.
+        estimator: `"batch"` (Eq. 1) or `"counts"`.
+        normalization: `"all_pairs"` (Eq. 2) or `"active_pairs"`, which divides by the number of active ordered pairs
+            in place of M^2.
+        reduction: `"mean"` (the paper: 1/K sum_k w_k L_k), `"sum"` or `"none"`. Under `tf.distribute` a call divides
+            the mean by the number of replicas, as every loss of Keras does.
+        pos_weight: (num_labels,), finite and non-negative; multiplies the positives' part of L_E.
+        label_names: one distinct name a label, for `pairs`.
+        relation: where to start: an OnlineBatchRelation, its .npz, or a (num_labels, num_labels) matrix.
+        freeze: never update the relation; then every backend of Keras will do.
+        impl: `"auto"` computes the gradient with the value, with respect to y_pred alone; `"plain"` leaves it to
+            TensorFlow, with respect to y_true and sample_weight too.
+        validate: whether to check the values of targets: None does for eager tensors on the CPU; True does on every
+            device, where it makes the host wait; False never does. Shapes and dtypes are always checked.
+        name: of the loss.
+
+    Raises:
+        TypeError, ValueError: an argument of another type, shape or range.
+        RuntimeError: a loss that is not frozen, with another backend of Keras than TensorFlow.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> criterion = OBRLoss(3)
+        >>> targets = tf.constant([[1, 1, 0], [0, 0, 1], [1, 1, 0], [0, 0, 1]])
+        >>> round(float(criterion(targets, tf.zeros((4, 3)))), 4)  # 3 log 2 + 0.5 * 4 / 18
+        2.1906
+
+    Source: Wang, Su and Zhao, Eq. 1 to 4.
+    """
+
+    __module__ = "obrl.tensorflow"
+
+    def __init__(
+        self,
+        num_labels: int,
+        *,
+        decay: float = 0.99,
+        alpha: float = 0.5,
+        positive_threshold: float = 0.8,
+        negative_threshold: float = 0.2,
+        measure: str = "unit_pearson",
+        estimator: str = "batch",
+        normalization: str = "all_pairs",
+        reduction: str = "mean",
+        pos_weight: Any = None,
+        label_names: Sequence[str] | None = None,
+        relation: Any = None,
+        freeze: bool = False,
+        impl: str = "auto",
+        validate: bool | None = None,
+        name: str | None = None,
+    ) -> None:
+        settings = Settings(
+            decay=decay,
+            alpha=alpha,
+            positive_threshold=positive_threshold,
+            negative_threshold=negative_threshold,
+            measure=measure,
+            estimator=estimator,
+            normalization=normalization,
+        )
+        super().__init__(
+            num_labels,
+            settings,
+            reduction=reduction,
+            pos_weight=pos_weight,
+            label_names=label_names,
+            relation=relation,
+            freeze=freeze,
+            impl=impl,
+            validate=validate,
+            name=name,
+        )
+
+    def __call__(
+        self,
+        y_true: Any,
+        y_pred: Any,
+        sample_weight: Any = None,
+        *,
+        observed: Any = None,
+        update: bool | None = None,
+    ) -> Any:
+        """Update the relation where it should move, then give L.
+
+        Args:
+            y_true: targets y, (batch, num_labels), bool, integer or floating point in [0, 1]; NaN is missing; the
+                relation counts at least 0.5 as 1.
+            y_pred: logits x, (batch, num_labels), float16, bfloat16, float32 or float64.
+            sample_weight: w, (batch,); multiplies each sample's loss and never touches the relation.
+            observed: (batch, num_labels), bool; False marks a missing target, whatever it holds.
+            update: whether to update the relation; None: yes, unless paused or frozen.
+
+        Returns:
+            A scalar, or (batch,) with `reduction="none"`; float64 for float64 logits, else float32. The gradient
+            comes in the dtype of the logits.
+
+        Raises:
+            TypeError, ValueError: what was expected and what came; the relation is then as it was.
+        """
+        return self._value(y_true, y_pred, sample_weight, observed, update)
+
+    def terms(
+        self,
+        y_true: Any,
+        y_pred: Any,
+        sample_weight: Any = None,
+        *,
+        observed: Any = None,
+        update: bool | None = None,
+    ) -> LossTerms:
+        """As a call, with L_E and L_B (before alpha) beside the total; each can be differentiated."""
+        return LossTerms(*self._terms(y_pred, y_true, observed, sample_weight, update, parts=True))
+
+    def get_config(self) -> dict[str, Any]:
+        """The settings. The relation is not among them: `save` and `load` keep it."""
+        pos_weight = None if self.pos_weight is None else list(self.pos_weight)
+        return {**super().get_config(), "alpha": self.settings.alpha, "pos_weight": pos_weight}
+
+    def __repr__(self) -> str:
+        return self._describe(f"alpha={self.settings.alpha:g}")
+
+
+@keras.saving.register_keras_serializable(package="obrl")
+class RelationLoss(Criterion):
+    """L_B alone (Eq. 2) with its own relation, to add to any other loss.
+
+    The arguments, the state and when it moves are those of `OBRLoss`, without alpha and pos_weight.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> criterion = RelationLoss(2)
+        >>> loss = criterion(tf.constant([[1, 1], [0, 0]]), tf.constant([[3.0, -3.0], [3.0, -3.0]]))
+        >>> round(float(loss), 4)
+        0.2048
+    """
+
+    __module__ = "obrl.tensorflow"
+    _joint = False
+
+    def __init__(
+        self,
+        num_labels: int,
+        *,
+        decay: float = 0.99,
+        positive_threshold: float = 0.8,
+        negative_threshold: float = 0.2,
+        measure: str = "unit_pearson",
+        estimator: str = "batch",
+        normalization: str = "all_pairs",
+        reduction: str = "mean",
+        label_names: Sequence[str] | None = None,
+        relation: Any = None,
+        freeze: bool = False,
+        impl: str = "auto",
+        validate: bool | None = None,
+        name: str | None = None,
+    ) -> None:
+        settings = Settings(
+            decay=decay,
+            positive_threshold=positive_threshold,
+            negative_threshold=negative_threshold,
+            measure=measure,
+            estimator=estimator,
+            normalization=normalization,
+        )
+        super().__init__(
+            num_labels,
+            settings,
+            reduction=reduction,
+            pos_weight=None,
+            label_names=label_names,
+            relation=relation,
+            freeze=freeze,
+            impl=impl,
+            validate=validate,
+            name=name,
+        )
+
+    def __call__(
+        self,
+        y_true: Any,
+        y_pred: Any,
+        sample_weight: Any = None,
+        *,
+        observed: Any = None,
+        update: bool | None = None,
+    ) -> Any:
+        """Update the relation where it should move, then give L_B; the arguments are those of `OBRLoss`."""
+        return self._value(y_true, y_pred, sample_weight, observed, update)
+
+    def __repr__(self) -> str:
+        return self._describe()

@@ -1,0 +1,236 @@
+"""Online Batch Relation as a tf.Module: two variables, moved by Eq. 1."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Self
+
+import numpy as np
+import tensorflow as tf
+
+import obrl
+from obrl.counts import PairCounts, pair_counts
+from obrl.errors import check_label_names, check_num_labels
+from obrl.online import RelationState, known_relation, update_state
+from obrl.pairs import Pairs, active_pairs
+from obrl.relation import starting_relation
+from obrl.settings import Settings
+from obrl.storage import save_relation
+from obrl_tensorflow.inputs import Labels, check_labels, may_read_values, on_host, split_labels
+from obrl_tensorflow.namespace import TENSORFLOW, Tensor
+
+
+class OnlineBatchRelation(tf.Module):
+    """The moving average of how labels relate within each mini-batch (Eq. 1), as a tf.Module.
+
+    Its state is two variables, `relation_sum` and `relation_weight`, never trained, which `tf.train.Checkpoint` keeps.
+    Under `tf.distribute` it is made within the scope of the strategy, and an update sums the pair counts of all
+    replicas first, so that they share the relation of the whole batch.
+
+    Args:
+        num_labels: M.
+        decay: lambda of Eq. 1, in (0, 1].
+        measure: a key of `obrl.MEASURES`.
+        estimator: `"batch"` (Eq. 1) or `"counts"`.
+        label_names: one distinct name a label, for `pairs`.
+        relation: where to start: an OnlineBatchRelation, its .npz, or a (num_labels, num_labels) matrix.
+        validate: whether to check the values of targets: None does for eager tensors on the CPU; True does on every
+            device, where it makes the host wait; False never does.
+        dtype: of the state, `"float32"` or `"float64"`.
+        name: of the module.
+
+    Raises:
+        TypeError, ValueError: an argument of another type, shape or range.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> relation = OnlineBatchRelation(2).update(tf.constant([[1, 1], [0, 0], [1, 1]]))
+        >>> relation.relation.numpy().tolist()
+        [[1.0, 1.0], [1.0, 1.0]]
+
+    Source: Wang, Su and Zhao, Eq. 1.
+    """
+
+    __module__ = "obrl.tensorflow"
+
+    def __init__(
+        self,
+        num_labels: int,
+        *,
+        decay: float = 0.99,
+        measure: str = "unit_pearson",
+        estimator: str = "batch",
+        label_names: Sequence[str] | None = None,
+        relation: Any = None,
+        validate: bool | None = None,
+        dtype: Any = "float32",
+        name: str | None = None,
+    ) -> None:
+        super().__init__(name=name)
+        self.num_labels = check_num_labels(num_labels)
+        self.settings = Settings(decay=decay, measure=measure, estimator=estimator)
+        self.validate = validate
+        names = check_label_names(label_names, self.num_labels)
+        start = starting_relation(on_host(relation), self.settings, self.num_labels, names)
+        self.label_names = start.label_names
+        self.relation_sum, self.relation_weight = state_variables(start.state, dtype)
+
+    def update(self, targets: Any, observed: Any = None) -> Self:
+        """Eq. 1 for one batch.
+
+        Args:
+            targets: (batch, num_labels), bool, integer or floating point in [0, 1]; at least 0.5 counts as 1, NaN is
+                missing.
+            observed: (batch, num_labels), bool; False marks a missing target, whatever it holds.
+
+        Returns:
+            The same module.
+
+        Raises:
+            TypeError, ValueError: what was expected and what came; the state is then as it was.
+        """
+        y, mask = check_labels(targets, observed, num_labels=self.num_labels)
+        labels = split_labels(y, mask, read_values=may_read_values(self.validate, y, mask))
+        advance(self.accumulators, labels, self.settings)
+        return self
+
+    @property
+    def relation(self) -> Tensor:
+        """R_g, (num_labels, num_labels) in the dtype of the state, NaN where there is no evidence."""
+        return relation_of(self.accumulators, self.settings)
+
+    def pairs(self, *, positive_threshold: float = 0.8, negative_threshold: float = 0.2) -> Pairs:
+        """The active pairs under these thresholds; printing them gives a table, or says that there is none."""
+        settings = replace(self.settings, positive_threshold=positive_threshold, negative_threshold=negative_threshold)
+        return active_pairs(host_state(self.accumulators), settings, self.label_names)
+
+    def to_numpy(self) -> obrl.OnlineBatchRelation:
+        """The relation as an `obrl.OnlineBatchRelation`, copied to the host in float64."""
+        return obrl.OnlineBatchRelation.from_state(host_state(self.accumulators), self.settings, self.label_names)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the relation as an .npz (no pickle) that every framework of obrl can start from."""
+        save_relation(path, host_state(self.accumulators), self.settings, self.label_names)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read what any framework's `save` wrote, with the settings it was made under."""
+        return cls._like(obrl.OnlineBatchRelation.load(path))
+
+    def merge(self, later: Self) -> Self:
+        """The relation of one run, of which this is the first part and `later` the second, started from nothing.
+
+        Computed on the host in float64; the result is a new module.
+        """
+        return self._like(self.to_numpy().merge(later.to_numpy()))
+
+    def reset(self) -> None:
+        """Forget all evidence, also what the relation started from."""
+        clear(self.accumulators)
+
+    @classmethod
+    def _like(cls, start: obrl.OnlineBatchRelation) -> Self:
+        settings = start.settings
+        return cls(
+            start.num_labels,
+            decay=settings.decay,
+            measure=settings.measure,
+            estimator=settings.estimator,
+            relation=start,
+        )
+
+    @property
+    def accumulators(self) -> RelationState:
+        """The two variables of Eq. 1."""
+        return RelationState(self.relation_sum, self.relation_weight)
+
+    def __repr__(self) -> str:
+        return repr(self.to_numpy())
+
+
+def state_variables(start: RelationState, dtype: Any = "float32") -> RelationState:
+    """Variables that hold a state; raises ValueError for a dtype other than float32 and float64."""
+    wanted = tf.as_dtype(dtype)
+    if wanted not in (tf.float32, tf.float64):
+        raise ValueError(f"dtype of the state must be float32 or float64, got {wanted.name}")
+    return RelationState(
+        *(
+            tf.Variable(
+                part,
+                dtype=wanted,
+                trainable=False,
+                name=name,
+                aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+            )
+            for name, part in zip(RelationState._fields, start, strict=True)
+        )
+    )
+
+
+def advance(
+    variables: RelationState, labels: Labels, settings: Settings, *, paused: tf.Variable | None = None
+) -> RelationState:
+    """Eq. 1 for one batch: moves the variables, unless `paused` holds True, and gives their values."""
+    context = _replica_context()
+    if context is not None and not context.strategy.extended.variable_created_in_scope(variables.relation_weight):
+        raise ValueError(
+            "the relation must be made within strategy.scope(), so that all replicas share it, got one made outside"
+        )
+    counts = _count_batch(labels, context)
+    old = values_of(variables)
+    like = old.relation_weight
+    parts = (part if isinstance(part, int) else tf.stop_gradient(tf.cast(part, like.dtype)) for part in counts)
+    new = update_state(TENSORFLOW, old, PairCounts(*parts), settings)
+    if paused is not None:
+        still = tf.convert_to_tensor(paused)
+        new = RelationState(*(tf.where(still, before, after) for before, after in zip(old, new, strict=True)))
+    assign(variables, new)
+    return new
+
+
+def _replica_context() -> Any:
+    """TensorFlow's replica context, where more than one replica sees a part of the batch; else None."""
+    context = tf.distribute.get_replica_context()
+    return context if context is not None and context.num_replicas_in_sync > 1 else None
+
+
+def _count_batch(labels: Labels, context: Any) -> PairCounts:
+    """The pair counts of a batch, over all replicas: one SUM all-reduce of n, s and r."""
+    positive, observed = labels.positive, labels.observed
+    mask = None if observed is None else tf.cast(observed, positive.dtype)
+    if context is None:
+        return pair_counts(TENSORFLOW, positive, mask, labels.rows)
+    counts = pair_counts(TENSORFLOW, positive, tf.ones_like(positive) if mask is None else mask, labels.rows)
+    packed = tf.stack([counts.n, counts.s, counts.r])
+    n, s, r = tf.unstack(context.all_reduce(tf.distribute.ReduceOp.SUM, packed))
+    return PairCounts(n, s, r, tf.transpose(r))
+
+
+def values_of(variables: RelationState) -> RelationState:
+    """The state as tensors."""
+    return RelationState(*(tf.convert_to_tensor(variable) for variable in variables))
+
+
+def host_state(variables: RelationState) -> RelationState:
+    """The state as NumPy arrays."""
+    return RelationState(*(np.asarray(variable.numpy()) for variable in variables))
+
+
+def assign(variables: RelationState, state: RelationState) -> None:
+    """Write a state into variables, in their dtype."""
+    for variable, value in zip(variables, state, strict=True):
+        variable.assign(tf.cast(value, variable.dtype))
+
+
+def clear(variables: RelationState) -> None:
+    """Write zeros into variables."""
+    for variable in variables:
+        variable.assign(tf.zeros_like(variable))
+
+
+def relation_of(variables: RelationState, settings: Settings) -> Tensor:
+    """R_g, NaN where there is no evidence."""
+    value, known = known_relation(TENSORFLOW, values_of(variables), settings)
+    return TENSORFLOW.where(known, value, float("nan"))

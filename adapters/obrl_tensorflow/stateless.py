@@ -1,0 +1,75 @@
+"""The relation loss as a pure function."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from obrl.algebra import pair_laplacians
+from obrl.errors import check_choice
+from obrl.online import threshold_pairs
+from obrl.settings import check_relation_loss
+from obrl_tensorflow.functions import IMPLEMENTATIONS, Problem, differentiable_terms
+from obrl_tensorflow.inputs import as_tensor, computation_dtype, metadata
+from obrl_tensorflow.namespace import TENSORFLOW, Tensor
+
+
+def relation_loss(
+    logits: Any,
+    relation: Any,
+    *,
+    positive_threshold: float = 0.8,
+    negative_threshold: float = 0.2,
+    normalization: str = "all_pairs",
+    reduction: str = "mean",
+    impl: str = "auto",
+) -> Tensor:
+    """L_B (Eq. 2) under a given relation, without state.
+
+    Args:
+        logits: x, (batch, num_labels), floating point.
+        relation: R, (num_labels, num_labels), any real scale; NaN is no evidence. Where it is not symmetric, each
+            direction counts half. It gets no gradient.
+        positive_threshold: r_p of Eq. 3.
+        negative_threshold: r_n of Eq. 3, below it.
+        normalization: `"all_pairs"` (Eq. 2) or `"active_pairs"`.
+        reduction: `"mean"`, `"sum"` or `"none"`.
+        impl: `"auto"` computes the gradient with the value; `"plain"` leaves it to TensorFlow.
+
+    Returns:
+        A scalar, or (batch,) with `reduction="none"`; float64 for float64 logits, else float32.
+
+    Raises:
+        TypeError, ValueError: what was expected and what came.
+
+    Example:
+        >>> import tensorflow as tf
+        >>> float(relation_loss(tf.zeros((1, 2)), tf.eye(2)))
+        0.25
+    """
+    x, matrix = as_tensor("logits", logits), as_tensor("relation", relation)
+    r_p, r_n = check_relation_loss(
+        metadata("logits", x),
+        metadata("relation", matrix),
+        positive_threshold=positive_threshold,
+        negative_threshold=negative_threshold,
+        normalization=normalization,
+        reduction=reduction,
+    )
+    check_choice("impl", impl, IMPLEMENTATIONS)
+    dtype = computation_dtype(x)
+    values = tf.cast(tf.stop_gradient(matrix), tf.float64 if matrix.dtype == tf.float64 else tf.float32)
+    positive, negative = threshold_pairs(TENSORFLOW, values, ~tf.math.is_nan(values), r_p, r_n)
+    pairs = pair_laplacians(
+        TENSORFLOW,
+        positive,
+        negative,
+        num_labels=matrix.shape[0],
+        symmetric=False,
+        normalization=normalization,
+        like=tf.zeros((), dtype),
+    )
+    rows = tf.cast(tf.shape(x)[0], dtype) if x.shape[0] is None else x.shape[0]
+    problem = Problem(None, None, None, None, pairs, 1.0, reduction, rows)
+    return differentiable_terms(x, problem, dtype=dtype, impl=impl, parts=False)[0]

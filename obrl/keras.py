@@ -1,0 +1,12 @@
+"""obrl for Keras 3, on any of its backends."""
+
+try:
+    import keras as _keras  # noqa: F401
+except ImportError as error:
+    if error.name != "keras":
+        raise  # Keras is there, and says which backend is not
+    raise ImportError('obrl.keras needs Keras, which is not installed: pip install "obrl[keras]"') from error
+
+from obrl_keras import OBRLossLayer
+
+__all__ = ["OBRLossLayer"]

@@ -1,0 +1,181 @@
+"""TensorFlow, as the suite sees it."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from obrl import spec
+from obrl.tensorflow import OBRLoss, OnlineBatchRelation, RelationLoss, relation_loss
+from tests.parity.subjects import Found, Framework, State
+from tests.support.cases import Batch, Case, laid_out
+from tests.support.tolerances import Results
+
+DTYPES = ("float64", "float32", "bfloat16", "float16")
+
+
+def arguments(batch: Batch, dtype: str) -> dict[str, Any]:
+    """What a call takes; NumPy arrays keep their strides until TensorFlow reads them."""
+    targets: Any = laid_out(batch.targets, batch.layout)
+    if dtype == "bfloat16" and targets.dtype == np.float16:
+        targets = tf.cast(targets, dtype)
+    weight = batch.sample_weight
+    return {
+        "y_true": targets,
+        "y_pred": tf.cast(laid_out(batch.logits, batch.layout), dtype),
+        "sample_weight": None if weight is None else tf.cast(weight, dtype),
+        "observed": None if batch.observed is None else laid_out(batch.observed, batch.layout),
+    }
+
+
+def wide(tensor: Any) -> NDArray[np.float64]:
+    return tf.cast(tensor, tf.float64).numpy()
+
+
+class Relation:
+    def __init__(self, case: Case, precision: str) -> None:
+        self.holder: Any = OnlineBatchRelation(case.num_labels, **case.accumulation, dtype=precision)
+
+    def state(self) -> State:
+        return State(*(wide(getattr(self.holder, name)) for name in State.__dataclass_fields__))
+
+    def update(self, batch: Batch) -> None:
+        given = arguments(batch, "float32")
+        self.holder.update(given["y_true"], given["observed"])
+
+
+def value_and_gradient(criterion: Any, method: str, update: bool | None, given: dict[str, Any]) -> Any:
+    """The values, and the gradient of the sum of the first."""
+    with tf.GradientTape() as tape:
+        tape.watch(given["y_pred"])
+        values = getattr(criterion, method)(**given, update=update)
+        values = tuple(values) if method == "terms" else (values,)
+        first = tf.reduce_sum(values[0])
+    return values, tape.gradient(first, given["y_pred"])
+
+
+class Criterion(Relation):
+    def __init__(self, holder: Any, dtype: str, step: Any = value_and_gradient) -> None:
+        self.holder = holder
+        self.dtype = dtype
+        self.step = step
+
+    def _run(self, method: str, batch: Batch) -> Found:
+        given = arguments(batch, self.dtype)
+        values, gradient = self.step(self.holder, method, batch.update, given)
+        dtypes = values[0].dtype.name, gradient.dtype.name
+        return Found(tuple(wide(value) for value in values), wide(gradient), wide(given["y_pred"]), *dtypes)
+
+    def terms(self, batch: Batch) -> Found:
+        return self._run("terms", batch)
+
+    def call(self, batch: Batch) -> Found:
+        return self._run("__call__", batch)
+
+
+def joint(case: Case, impl: str, dtype: str) -> Criterion:
+    return Criterion(OBRLoss(case.num_labels, **case.arguments, impl=impl), dtype)
+
+
+_COMPILED: dict[str, tuple[Any, Any]] = {}
+
+
+def compiled_joint(case: Case, dtype: str) -> Criterion:
+    key = f"{dtype} {case.num_labels} {case.arguments}"
+    if key not in _COMPILED:
+        compiled = tf.function(value_and_gradient, jit_compile=True)
+
+        def step(criterion: Any, method: str, update: bool | None, given: dict[str, Any]) -> Any:
+            tensors = {name: None if part is None else tf.convert_to_tensor(part) for name, part in given.items()}
+            return compiled(criterion, method, update, tensors)
+
+        _COMPILED[key] = OBRLoss(case.num_labels, **case.arguments), step
+    holder, step = _COMPILED[key]
+    holder.reset()
+    return Criterion(holder, dtype, step)
+
+
+def relation_criterion(case: Case, impl: str, dtype: str) -> Criterion:
+    return Criterion(RelationLoss(case.num_labels, **case.relation_arguments, impl=impl), dtype)
+
+
+def stateless(case: Case, batch: Batch, relation: NDArray[np.float64], impl: str, dtype: str) -> Found:
+    logits = arguments(batch, dtype)["y_pred"]
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        value = relation_loss(
+            logits,
+            relation,
+            **case.thresholds,
+            normalization=case.normalization,
+            reduction=case.reduction,
+            impl=impl,
+        )
+        total = tf.reduce_sum(value)
+    gradient = tape.gradient(total, logits)
+    return Found((wide(value),), wide(gradient), wide(logits), value.dtype.name, gradient.dtype.name)
+
+
+@cache
+def _plain_step(reduction: str) -> Any:
+    """The loss in ordinary TensorFlow: a (K, M, M) tensor of differences, by automatic differentiation."""
+
+    def reduced(term: Any) -> Any:
+        if reduction == "none":
+            return term
+        total = tf.reduce_sum(term)
+        return total if reduction == "sum" else total / max(term.shape[0], 1)
+
+    def step(x: Any, y: Any, known: Any, pos_weight: Any, weight: Any, pairs: Any, alpha: Any) -> Any:
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(x)
+            log_p, log_q = tf.math.log_sigmoid(x), tf.math.log_sigmoid(-x)
+            by_label = tf.where(known, pos_weight * y * log_p + (1 - y) * log_q, 0.0)
+            entropy = -tf.reduce_sum(by_label, axis=1) * weight
+            p = tf.sigmoid(x)
+            square = (p[:, :, None] - p[:, None, :]) ** 2
+            positive, negative, normaliser = pairs
+            cost = positive * square + negative * (1 - square) ** 2
+            relation = tf.reduce_sum(cost, axis=(1, 2)) / normaliser * weight
+            values = tuple(map(reduced, (entropy + alpha * relation, entropy, relation)))
+        return values, [tape.gradient(values[index], x) for index in (0, 2)]
+
+    return step
+
+
+def plain(case: Case, batch: Batch, codes: spec.PairCodes) -> Results:
+    single = np.float32
+    targets = batch.targets.astype(np.float64)
+    known = ~np.isnan(targets) & (True if batch.observed is None else batch.observed)
+    pos_weight = np.ones(case.num_labels) if case.pos_weight is None else case.pos_weight
+    weight = np.ones(batch.size) if batch.sample_weight is None else batch.sample_weight
+    pairs = case.num_labels**2 if case.normalization == "all_pairs" else max(codes.active, 1)
+    values, slopes = _plain_step(case.reduction)(
+        tf.constant(batch.logits.astype(single)),
+        np.where(known, targets, 0).astype(single),
+        known,
+        pos_weight.astype(single),
+        weight.astype(single),
+        (codes.positive.astype(single), codes.negative.astype(single), single(2 * pairs)),
+        single(case.alpha),
+    )
+    return Results(*map(wide, values), *map(wide, slopes))
+
+
+TENSORFLOW = Framework(
+    name="tensorflow",
+    eager={"auto": DTYPES, "plain": DTYPES},
+    compiled=DTYPES,
+    state="float32",
+    joint=joint,
+    compiled_joint=compiled_joint,
+    relation_criterion=relation_criterion,
+    stateless=stateless,
+    relation=Relation,
+    plain=plain,
+    scale=0.8,
+)

@@ -1,0 +1,21 @@
+"""Small batches with active pairs, for tests that need any."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+LABELS = 5
+
+
+def labels(random: np.random.Generator, size: int, num_labels: int = LABELS) -> NDArray[np.float32]:
+    """0/1 labels, of which the first two always agree and the third never agrees with them."""
+    found = random.integers(0, 2, (size, num_labels)).astype(np.float32)
+    found[:, 1], found[:, 2] = found[:, 0], 1 - found[:, 0]
+    return found
+
+
+def batch(size: int, *, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Targets and logits, each (size, LABELS)."""
+    random = np.random.default_rng(seed)
+    return labels(random, size), random.standard_normal((size, LABELS)).astype(np.float32)

@@ -1,0 +1,209 @@
+"""Graphs: tf.function with and without XLA, unknown shapes, what XLA holds, and derivatives of both orders."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import obrl
+from obrl.tensorflow import OBRLoss, OnlineBatchRelation, RelationLoss, relation_loss
+from tests.support.tolerances import assert_close, assert_exact, band
+from tests.tensorflow.data import LABELS, batch
+
+ALPHA = 40.0
+
+
+def value_and_gradient(criterion: Any, y: Any, x: Any) -> Any:
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        value = criterion(y, x)
+    return value, tape.gradient(value, x)
+
+
+@pytest.mark.parametrize("kind", [OBRLoss, RelationLoss])
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_graph_trains_as_eager_mode_does(compiled: bool, kind: Any) -> None:
+    eager, graph = kind(LABELS), kind(LABELS)
+    step = tf.function(value_and_gradient, jit_compile=compiled)
+    for seed in range(4):
+        y, x = map(tf.constant, batch(8, seed=seed))
+        expected, found = value_and_gradient(eager, y, x), step(graph, y, x)
+        for name, ours, theirs in zip(("loss", "gradient"), found, expected, strict=True):
+            assert_close(name, ours.numpy(), theirs.numpy(), band(40, 10.0, "float32"))
+    assert step.experimental_get_tracing_count() == 1
+    assert_close("relation", graph.relation.numpy(), eager.relation.numpy(), band(8, 1.0, "float32"))
+    assert graph.relation_weight.numpy().max() > 3
+
+
+@pytest.mark.parametrize("shape", [(None, LABELS), (None, None), None], ids=str)
+@pytest.mark.parametrize("targets", ["float32", "int64"])
+def test_shapes_that_a_graph_does_not_know(shape: Any, targets: str) -> None:
+    """As a data set gives them: the size of a batch, the number of labels, or everything is left open."""
+    criterion, numpy = OBRLoss(LABELS), obrl.OBRLoss(LABELS)
+    signature = tf.TensorSpec(shape, targets), tf.TensorSpec(shape, tf.float32), tf.TensorSpec(None, tf.float32)
+    step = tf.function(criterion.__call__, input_signature=signature)
+    for size in (8, 3, 0):
+        y, x = batch(size, seed=size)
+        weight = np.linspace(0, 1, size, dtype=np.float32)
+        loss = step(tf.constant(y.astype(targets)), tf.constant(x), tf.constant(weight))
+        assert_close("loss", loss.numpy(), numpy(x, y, None, weight), band(40, 10.0, "float32"))
+    assert_close("relation_sum", criterion.relation_sum.numpy(), numpy.relation_sum, band(8, 10.0, "float32"))
+    with pytest.raises(
+        tf.errors.InvalidArgumentError if shape is None or shape[1] is None else (TypeError, ValueError)
+    ):
+        step(tf.zeros((4, LABELS + 1), targets), tf.zeros((4, LABELS + 1)), tf.zeros(4))
+
+
+def test_a_loss_can_be_printed_while_a_graph_is_made() -> None:
+    said: list[str] = []
+    criterion = OBRLoss(LABELS)
+    tf.function(lambda: said.append(repr(criterion)) or tf.constant(0))()
+    assert said[0].startswith("OBRLoss(5, decay=0.99, alpha=0.5")
+
+
+def test_a_mask_may_be_all_that_is_known() -> None:
+    @tf.function(input_signature=(tf.TensorSpec(None), tf.TensorSpec((None, LABELS)), tf.TensorSpec(None, tf.bool)))
+    def step(y: Any, x: Any, observed: Any) -> Any:
+        return criterion(y, x, observed=observed)
+
+    criterion, numpy = OBRLoss(LABELS), obrl.OBRLoss(LABELS)
+    y, x = batch(8)
+    observed = np.random.default_rng(0).random(y.shape) < 0.7
+    loss = step(tf.constant(y), tf.constant(x), tf.constant(observed))
+    assert_close("loss", loss.numpy(), numpy(x, y, observed), band(40, 10.0, "float32"))
+
+
+@pytest.mark.parametrize("kind", [OBRLoss, RelationLoss])
+def test_xla_holds_nothing_of_batch_by_labels_by_labels(kind: Any) -> None:
+    size, num_labels = 48, 17
+    x, y = tf.zeros((size, num_labels)), tf.zeros((size, num_labels))
+    step = tf.function(value_and_gradient, jit_compile=True)
+    compiler_ir = step.experimental_get_compiler_ir(kind(num_labels), y, x)
+    assert largest_buffer(compiler_ir(stage="optimized_hlo")) <= size * num_labels
+
+    @tf.function(jit_compile=True)
+    def naive(x: Any) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            squares = (x[:, :, None] - x[:, None, :]) ** 2
+            value = tf.reduce_sum(squares * tf.range(num_labels, dtype=tf.float32))
+        return tape.gradient(value, x)
+
+    assert largest_buffer(naive.experimental_get_compiler_ir(x)(stage="optimized_hlo")) >= size * num_labels**2
+
+
+def largest_buffer(hlo: str) -> int:
+    """The most elements that any array named in a program has, inside of fused kernels too."""
+    shapes = re.findall(r"\b(?:f|s|u|pred|bf)\d*\[([\d,]+)\]", hlo)
+    return max(int(np.prod([int(number) for number in shape.split(",")])) for shape in shapes)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("in_graph", [False, True])
+def test_each_term_can_be_differentiated(in_graph: bool, reduction: str) -> None:
+    y, x = map(tf.constant, batch(8))
+
+    def gradients(impl: str) -> list[Any]:
+        criterion = OBRLoss(LABELS, alpha=ALPHA, impl=impl, reduction=reduction)
+
+        def run() -> list[Any]:
+            with tf.GradientTape(persistent=True) as tape:
+                tape.watch(x)
+                terms = [term * tf.range(1.0, 9.0) for term in criterion.terms(y, x)]
+                mixed = terms[0] + 2 * terms[1] + 3 * terms[2]
+            return [tape.gradient(term, x) for term in (*terms, mixed)]
+
+        return (tf.function(run) if in_graph else run)()
+
+    for ours, theirs in zip(gradients("auto"), gradients("plain"), strict=True):
+        assert_close("gradient", ours.numpy(), theirs.numpy(), band(400, 100.0, "float32"))
+
+
+@pytest.mark.parametrize("impl", ["auto", "plain"])
+@pytest.mark.parametrize("in_graph", [False, True])
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+def test_second_derivatives(reduction: str, in_graph: bool, impl: str) -> None:
+    """Against central differences of the gradient, in float64."""
+    y, x = batch(4)
+    criterion = OBRLoss(LABELS, alpha=ALPHA, impl=impl, reduction=reduction)
+    criterion(y, x)
+    direction = tf.constant(np.random.default_rng(1).standard_normal(x.shape))
+    upstream = tf.constant([1.0, -2.0, 3.0, 0.5], tf.float64) if reduction == "none" else tf.constant(1.0, tf.float64)
+
+    def slope(at: Any) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(at)
+            value = criterion(y, at, update=False) * upstream
+        return tape.gradient(value, at)
+
+    def curvature(at: Any) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(at)
+            along = tf.reduce_sum(slope(at) * direction)
+        return tape.gradient(along, at)
+
+    at, step = tf.constant(x, tf.float64), 1e-5
+    found = (tf.function(curvature) if in_graph else curvature)(at)
+    expected = (slope(at + step * direction) - slope(at - step * direction)) / (2 * step)
+    np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-6, atol=1e-7)
+    assert np.abs(expected).max() > 0.01
+
+
+def test_what_arrives_at_a_gradient_gets_one_too() -> None:
+    """The gradient with respect to a factor of the loss, taken through the gradient of the logits."""
+    y, x = map(tf.constant, batch(4))
+
+    def through(impl: str) -> Any:
+        factor = tf.constant(2.0)
+        with tf.GradientTape() as outer:
+            outer.watch(factor)
+            with tf.GradientTape() as inner:
+                inner.watch(x)
+                value = factor * OBRLoss(LABELS, impl=impl)(y, x)
+            norm = tf.reduce_sum(inner.gradient(value, x) ** 2)
+        return outer.gradient(norm, factor).numpy()
+
+    assert_close("slope", through("auto"), through("plain"), band(400, 10.0, "float32"))
+    assert through("auto") > 0
+
+
+def test_targets_and_weights_get_gradients_from_the_plain_path() -> None:
+    y, x = map(tf.constant, batch(4))
+    weight = tf.ones(4)
+    with tf.GradientTape() as tape:
+        tape.watch([y, weight])
+        value = OBRLoss(LABELS, impl="plain")(y, x, weight)
+    by_target, by_weight = tape.gradient(value, [y, weight])
+    assert_close("by target", by_target.numpy(), -x.numpy() / 4, band(40, 1.0, "float32"))
+    assert by_weight.shape == (4,)
+
+
+def test_stateless_functions() -> None:
+    (y1, x1), (y2, x2) = batch(8), batch(8, seed=1)
+    online = OnlineBatchRelation(LABELS, decay=0.9)
+
+    @tf.function
+    def update(targets: Any) -> None:
+        online.update(targets)
+
+    for y in (y1, y2):
+        update(y)
+    criterion = RelationLoss(LABELS, decay=0.9)
+    criterion(y1, x1)
+    expected = criterion(y2, x2)
+    assert_exact("relation_sum", online.relation_sum.numpy(), criterion.relation_sum.numpy())
+    value = tf.function(relation_loss)(tf.constant(x2), online.relation)
+    assert_close("L_B", value.numpy(), expected.numpy(), band(40, 1.0, "float32"))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision_keeps_a_float32_state(dtype: str) -> None:
+    y, x = batch(8)
+    criterion = OBRLoss(LABELS)
+    value, gradient = value_and_gradient(criterion, tf.constant(y), tf.cast(x, dtype))
+    assert (value.dtype, gradient.dtype.name) == (tf.float32, dtype)
+    assert {variable.dtype for variable in criterion.online.variables} == {tf.float32}
