@@ -43,8 +43,8 @@ def endpoint_model(*, dtype: Any = None, **settings: Any) -> tuple[keras.Model, 
 
 
 def host(tensor: Any) -> NDArray[Any]:
-    """A tensor or variable as NumPy."""
-    return on_host(ops.convert_to_tensor(tensor))
+    """A tensor or variable as NumPy, copied."""
+    return on_host(ops.convert_to_tensor(tensor)).copy()
 
 
 def seen_by_the_oracle(targets: NDArray[Any], *, epochs: int = EPOCHS) -> obrl.OnlineBatchRelation:

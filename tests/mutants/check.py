@@ -17,7 +17,7 @@ from tests.mutants.mutant import split_test
 
 ROOT = Path(__file__).parents[2]
 COPIED = ("obrl", "adapters", "tests", "pyproject.toml")
-SECONDS = 300
+SECONDS = 900
 FAILED, PASSED = 1, 0  # pytest's exit codes; others mean that it could not run the tests
 
 

@@ -20,11 +20,19 @@ def examples(text):
     return [(text[: match.start()].count("\n") + 2, match.group(1)) for match in FENCE.finditer(text)]
 
 
+def backends(source):
+    """The backends of Keras that an example is for; None for one that does not use Keras."""
+    if "obrl.keras" in source:
+        return ["tensorflow", "jax", "torch"]
+    return ["tensorflow"] if re.search(r"\b(keras|tensorflow)\b", source) else [None]
+
+
 EXAMPLES = [
-    pytest.param(source, id=f"{page.relative_to(ROOT)}:{line}")
+    pytest.param(source, backend, id="-".join(filter(None, (f"{page.relative_to(ROOT)}:{line}", backend))))
     for page in PAGES
     if "_build" not in page.parts
     for line, source in examples(page.read_text())
+    for backend in backends(source)
 ]
 
 
@@ -70,20 +78,22 @@ def run_doctest(test):
     assert results.failed == 0, f"{test.name}\n" + "".join(said)
 
 
-def run_example(source, cwd=ROOT):
-    """Run a block as a program, in a process of its own where its framework needs one."""
-    if re.search(r"\b(keras|tensorflow)\b", source):
-        run_python(source, cwd=cwd)
-        return
+def run_example(source):
+    """Run a block as a program of its own."""
     exec(compile(source, "<example>", "exec"), {"__name__": "__main__"})
 
 
 @pytest.mark.filterwarnings("ignore:.*isinstance\\(treespec, LeafSpec\\):FutureWarning")  # Lightning's own
 @pytest.mark.filterwarnings("ignore:The 'train_dataloader' does not have many workers")  # advice to its user
-@pytest.mark.parametrize("source", EXAMPLES)
-def test_example_runs(source, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    run_example(source, cwd=tmp_path)
+@pytest.mark.parametrize(("source", "backend"), EXAMPLES)
+def test_example_runs(source, backend, tmp_path, monkeypatch):
+    """With Keras in a process of its own, since it chooses its backend once, and TensorFlow aborts torch's compiler."""
+    if backend is None:
+        monkeypatch.chdir(tmp_path)
+        run_example(source)
+    else:
+        monkeypatch.setenv("KERAS_BACKEND", backend)
+        run_python(source, cwd=tmp_path)
 
 
 def test_examples_are_found_and_can_fail():

@@ -29,7 +29,7 @@ def load_profile(*, scale: float = 1.0) -> None:
     for name, factor in _FACTORS.items():
         settings.register_profile(
             name,
-            max_examples=int(DEFAULT_EXAMPLES * factor * scale),
+            max_examples=max(1, int(DEFAULT_EXAMPLES * factor * scale)),
             deadline=None,
             derandomize=name == "quick" or bool(os.environ.get("CI")),
             print_blob=True,
@@ -45,4 +45,4 @@ def examples(count: int) -> settings:
     Args:
         count: examples under the default profile; the others multiply it.
     """
-    return settings(max_examples=int(count * _FACTORS[_PROFILE] * _SCALE))
+    return settings(max_examples=max(1, int(count * _FACTORS[_PROFILE] * _SCALE)))

@@ -32,12 +32,12 @@ def by_replica(strategy: Any, array: Any) -> Any:
 
 
 @pytest.mark.parametrize("missing", [False, True])
-@pytest.mark.parametrize("in_graph", [False, True])
-def test_uneven_replicas_hold_the_relation_of_the_whole_batch(in_graph: bool, missing: bool) -> None:
+@pytest.mark.parametrize(("in_graph", "estimator"), [(False, "batch"), (True, "batch"), (True, "counts")])
+def test_uneven_replicas_hold_the_relation_of_the_whole_batch(in_graph: bool, estimator: str, missing: bool) -> None:
     mirrored = strategy()
-    whole = OBRLoss(LABELS)
+    whole = OBRLoss(LABELS, estimator=estimator)
     with mirrored.scope():
-        shared, online = OBRLoss(LABELS), OnlineBatchRelation(LABELS)
+        shared, online = OBRLoss(LABELS, estimator=estimator), OnlineBatchRelation(LABELS, estimator=estimator)
 
     def step(y: Any, x: Any) -> Any:
         online.update(y)
@@ -54,7 +54,8 @@ def test_uneven_replicas_hold_the_relation_of_the_whole_batch(in_graph: bool, mi
         losses = mirrored.experimental_local_results(runner(by_replica(mirrored, y), by_replica(mirrored, x)))
         whole(y, x)
         for (start, stop), loss in zip(PARTS, losses, strict=True):
-            part = obrl.OBRLoss(LABELS, relation=whole.to_numpy(), freeze=True)(x[start:stop], y[start:stop])
+            numpy = obrl.OBRLoss(LABELS, estimator=estimator, relation=whole.to_numpy(), freeze=True)
+            part = numpy(x[start:stop], y[start:stop])
             assert_close("loss", loss.numpy(), part / 2, band(40, 10.0, "float32"))  # so that the sum is the mean
     for name in ("relation_sum", "relation_weight"):
         expected = getattr(whole, name).numpy()

@@ -55,7 +55,8 @@ def test_shapes_that_a_graph_does_not_know(shape: Any, targets: str) -> None:
     with pytest.raises(
         tf.errors.InvalidArgumentError if shape is None or shape[1] is None else (TypeError, ValueError)
     ):
-        step(tf.zeros((4, LABELS + 1), targets), tf.zeros((4, LABELS + 1)), tf.zeros(4))
+        # As many numbers as (LABELS + 1, LABELS) would have.
+        step(tf.zeros((LABELS, LABELS + 1), targets), tf.zeros((LABELS, LABELS + 1)), tf.zeros(LABELS + 1))
 
 
 def test_a_loss_can_be_printed_while_a_graph_is_made() -> None:
@@ -63,6 +64,16 @@ def test_a_loss_can_be_printed_while_a_graph_is_made() -> None:
     criterion = OBRLoss(LABELS)
     tf.function(lambda: said.append(repr(criterion)) or tf.constant(0))()
     assert said[0].startswith("OBRLoss(5, decay=0.99, alpha=0.5")
+
+
+def test_soft_targets_in_a_graph() -> None:
+    """Where no value is read, one half still counts as 1."""
+    y = np.random.default_rng(0).choice([0.0, 0.25, 0.5, 0.75, 1.0, np.nan], (16, LABELS)).astype(np.float32)
+    x = batch(16)[1]
+    criterion, numpy = OBRLoss(LABELS), obrl.OBRLoss(LABELS)
+    loss = tf.function(criterion.__call__)(tf.constant(y), tf.constant(x))
+    assert_close("loss", loss.numpy(), numpy(x, y), band(40, 10.0, "float32"))
+    assert_close("sum", criterion.relation_sum.numpy(), numpy.relation_sum, band(16, 1.0, "float32"))
 
 
 def test_a_mask_may_be_all_that_is_known() -> None:
