@@ -4,6 +4,8 @@ try:
     import keras as _keras  # noqa: F401
     import tensorflow as _tensorflow  # noqa: F401
 except ImportError as error:
+    if error.name not in ("keras", "tensorflow"):
+        raise  # both are there, and say what is not
     raise ImportError(
         'obrl.tensorflow needs TensorFlow and Keras 3, which are not installed: pip install "obrl[tensorflow]"'
     ) from error

@@ -1,8 +1,10 @@
-"""Counting over all replicas of a batch."""
+"""Graphs and replicas of TensorFlow: in which order, and over which parts of a batch."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from keras import backend, ops
@@ -10,6 +12,13 @@ from keras import backend, ops
 from obrl.counts import PairCounts, pair_counts
 from obrl_keras.inputs import Labels
 from obrl_keras.namespace import KERAS
+
+
+def after(*tensors: Any) -> Any:
+    """A context whose operations run once these are there, so that a batch that fails has moved nothing."""
+    if backend.backend() != "tensorflow":
+        return nullcontext()
+    return sys.modules["tensorflow"].control_dependencies([tensor for tensor in tensors if tensor is not None])
 
 
 def replica_context() -> Any:
@@ -29,6 +38,20 @@ def check_scope(context: Any, variable: Any) -> None:
         raise ValueError(
             "the relation must be made within strategy.scope(), so that all replicas share it, got one made outside"
         )
+
+
+@contextmanager
+def own_losses(layer: Any) -> Iterator[None]:
+    """Keep the losses that this replica has added to a model, while the replicas meet, in a sum or an assignment.
+
+    Their threads take turns there, and all of them clear and fill the same lists of the same layers.
+    """
+    layers = layer._get_call_context().entry_layer._flatten_layers()
+    kept = [(each._losses, list(each._losses)) for each in layers]
+    yield
+    for losses, own in kept:
+        losses.clear()
+        losses.extend(own)
 
 
 def count_batch(labels: Labels, context: Any) -> PairCounts:

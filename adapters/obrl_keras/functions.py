@@ -93,6 +93,9 @@ def frozen_terms(
         TypeError, ValueError: what was expected and what came.
     """
     check_metadata(logits, targets, observed, sample_weight, num_labels=num_labels)
+    logits, targets, observed, sample_weight = (
+        None if part is None else ops.convert_to_tensor(part) for part in (logits, targets, observed, sample_weight)
+    )
     read_values = may_read_values(validate, targets, observed)
     labels = split_labels(targets, observed, read_values=read_values)
     weights = pairs(np.zeros((), computation_dtype(logits)))

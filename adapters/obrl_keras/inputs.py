@@ -12,6 +12,7 @@ from obrl.counts import MAX_EXACT_COUNT, split_targets
 from obrl.errors import Metadata, check_batch
 from obrl_keras.namespace import Tensor, dtype_name
 
+NOT_AS_MANY_ROWS = "targets, observed and sample_weight must have as many rows as logits"
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 
 
@@ -26,13 +27,13 @@ def kind_of(dtype: str) -> str:
     return "complex" if dtype.startswith("complex") else "other"
 
 
-def metadata(name: str, value: Any, *, rows: int | None = None) -> Metadata:
+def metadata(name: str, value: Any, known: tuple[int | None, ...]) -> Metadata:
     """The metadata of a tensor of Keras's backend, of a KerasTensor or of a NumPy array.
 
     Args:
         name: for the error.
         value: the tensor.
-        rows: the size of the batch, which stands in for one that is not known yet.
+        known: what stands in for sizes that are not known yet.
 
     Raises:
         TypeError: `value` is none of these.
@@ -40,8 +41,8 @@ def metadata(name: str, value: Any, *, rows: int | None = None) -> Metadata:
     if not (ops.is_tensor(value) or isinstance(value, KerasTensor | np.ndarray)):
         raise TypeError(f"{name} must be a tensor of Keras's {backend.backend()} backend, got {type(value).__name__}")
     shape = tuple(value.shape)
-    if shape and shape[0] is None:
-        shape = (rows, *shape[1:])
+    if None in shape and len(shape) == len(known):
+        shape = tuple(instead if size is None else size for size, instead in zip(shape, known, strict=True))
     dtype = dtype_name(value)
     return Metadata(shape, kind_of(dtype), dtype)
 
@@ -56,12 +57,32 @@ def check_metadata(logits: Any, targets: Any, observed: Any, sample_weight: Any,
     """Check what a loss takes, as far as it is known; raises TypeError or ValueError."""
     rows = known_rows(logits, targets, observed, sample_weight)
     check_batch(
-        metadata("logits", logits, rows=rows),
-        metadata("targets", targets, rows=rows),
-        None if observed is None else metadata("observed", observed, rows=rows),
-        None if sample_weight is None else metadata("sample_weight", sample_weight, rows=rows),
+        metadata("logits", logits, (rows, num_labels)),
+        metadata("targets", targets, (rows, num_labels)),
+        None if observed is None else metadata("observed", observed, (rows, num_labels)),
+        None if sample_weight is None else metadata("sample_weight", sample_weight, (rows,)),
         num_labels=num_labels,
     )
+
+
+def settled(logits: Any, tensor: Any, *columns: int) -> Any:
+    """A tensor beside the logits, with as many rows as they have and of this width.
+
+    A graph of TensorFlow may know neither; a tensor of another size then fails when the graph runs.
+    """
+    if backend.backend() != "tensorflow" or tensor is None or isinstance(tensor, KerasTensor | np.ndarray):
+        return tensor
+    if tensor.shape.rank is not None:
+        rows, *widths = tensor.shape.as_list() or [0]
+        if len(widths) != len(columns) or any(width not in (None, *columns) for width in widths):
+            return tensor  # which the checks refuse
+        if None not in (rows, *widths, logits.shape[0]):
+            return tensor
+    tensorflow = sys.modules["tensorflow"]
+    tensor = tensorflow.ensure_shape(tensor, (None, *columns))
+    same = tensorflow.debugging.assert_equal(tensorflow.shape(tensor)[0], tensorflow.shape(logits)[0], NOT_AS_MANY_ROWS)
+    with tensorflow.control_dependencies([] if same is None else [same]):
+        return tensorflow.identity(tensor)
 
 
 class Labels(NamedTuple):
@@ -160,7 +181,7 @@ def _is_traced(tensor: Tensor) -> bool:
 
 def _is_on_cpu(tensor: Tensor) -> bool:
     if backend.backend() == "tensorflow":
-        return "GPU" not in tensor.device and "TPU" not in tensor.device
+        return "CPU" in tensor.device
     if backend.backend() == "jax":
         return all(device.platform == "cpu" for device in tensor.devices())
     if backend.backend() == "torch":

@@ -18,9 +18,9 @@ from obrl.pairs import Pairs, active_pairs, describe_criterion
 from obrl.relation import starting_relation
 from obrl.settings import Settings
 from obrl.storage import save_relation
-from obrl_keras.distributed import check_scope, count_batch, replica_context
+from obrl_keras.distributed import after, check_scope, count_batch, own_losses, replica_context
 from obrl_keras.functions import computation_dtype, loss_terms
-from obrl_keras.inputs import Labels, check_metadata, may_read_values, on_host, split_labels
+from obrl_keras.inputs import Labels, check_metadata, may_read_values, on_host, settled, split_labels
 from obrl_keras.namespace import KERAS, Tensor
 
 LAYER_REDUCTIONS = ("mean", "sum")
@@ -63,6 +63,7 @@ class OBRLossLayer(keras.layers.Layer):
         freeze: never update the relation.
         validate: whether to check the values of targets: None does for eager tensors on the CPU; True does on every
             device, where it makes the host wait; False never does. Shapes and dtypes are always checked.
+        trainable: whether the relation may move; as that of every layer, it can be changed later.
         name: of the layer.
         dtype: the policy of the layer; the loss is computed in float32, or float64 for float64 logits.
 
@@ -91,6 +92,7 @@ class OBRLossLayer(keras.layers.Layer):
         relation: Any = None,
         freeze: bool = False,
         validate: bool | None = None,
+        trainable: bool = True,
         name: str | None = None,
         dtype: Any = None,
     ) -> None:
@@ -110,7 +112,7 @@ class OBRLossLayer(keras.layers.Layer):
         weights = None if pos_weight is None else np.asarray(_to_host(pos_weight))
         if weights is not None:
             check_pos_weight(obrl.errors.metadata(weights), weights, num_labels=count)
-        super().__init__(name=name, dtype=dtype, autocast=False)
+        super().__init__(trainable=trainable, name=name, dtype=dtype, autocast=False)
         self.num_labels = count
         self.settings = settings
         self.reduction = reduction
@@ -146,22 +148,30 @@ class OBRLossLayer(keras.layers.Layer):
         Args:
             logits: x, (batch, num_labels), float16, bfloat16, float32 or float64.
             targets: y, (batch, num_labels), bool, integer or floating point in [0, 1]; NaN is missing; the relation
-                counts at least 0.5 as 1. None adds no loss.
+                counts at least 0.5 as 1. None, which is refused in training, adds no loss.
             observed: (batch, num_labels), bool; False marks a missing target, whatever it holds.
             sample_weight: w, (batch,); multiplies each sample's loss and never touches the relation.
-            training: whether the relation moves, unless frozen; Keras sets it.
+            training: whether the relation moves, unless the layer is frozen or not trainable; Keras sets it.
 
         Raises:
             TypeError, ValueError: what was expected and what came; the relation is then as it was.
         """
         if targets is None:
+            if training:
+                raise ValueError(
+                    "targets must be given in training, as in layer(logits, targets) with a keras.Input of their own, "
+                    "got None"
+                )
             return logits
+        targets, observed = (settled(logits, tensor, self.num_labels) for tensor in (targets, observed))
+        sample_weight = settled(logits, sample_weight)
         check_metadata(logits, targets, observed, sample_weight, num_labels=self.num_labels)
         read_values = may_read_values(self.validate, targets, observed)
         labels = split_labels(targets, observed, read_values=read_values)
         state = self._state()
-        if training and not self.freeze:
-            state = self._advance(state, labels)
+        if training and self.trainable and not self.freeze:
+            with after(logits, targets, observed, sample_weight):
+                state = self._advance(state, labels)
         like = ops.zeros((), computation_dtype(logits))
         pairs = state_laplacians(KERAS, state, self.settings, num_labels=self.num_labels, like=like)
         alpha, reduction = self.settings.alpha, self.reduction
@@ -185,9 +195,13 @@ class OBRLossLayer(keras.layers.Layer):
     def _advance(self, state: RelationState, labels: Labels) -> RelationState:
         """Eq. 1 for one batch."""
         context = replica_context()
-        if context is not None:
-            check_scope(context, self.relation_sum.value)
-        counts = count_batch(labels, context)
+        if context is None:
+            return self._moved(state, count_batch(labels, None))
+        check_scope(context, self.relation_sum.value)
+        with own_losses(self):
+            return self._moved(state, count_batch(labels, context))
+
+    def _moved(self, state: RelationState, counts: PairCounts) -> RelationState:
         like = state.relation_weight
         parts = (part if isinstance(part, int) else ops.stop_gradient(KERAS.cast(part, like=like)) for part in counts)
         state = update_state(KERAS, state, PairCounts(*parts), self.settings)
@@ -242,7 +256,7 @@ class OBRLossLayer(keras.layers.Layer):
         """The settings; the state is in the weights."""
         settings = self.settings
         return {
-            **{name: value for name, value in super().get_config().items() if name != "trainable"},
+            **super().get_config(),
             "num_labels": self.num_labels,
             "decay": settings.decay,
             "alpha": settings.alpha,

@@ -39,25 +39,25 @@ class OBRLossCallback(keras.callbacks.Callback):
         compiled = tf.nest.flatten(getattr(self.model, "loss", None))
         found = tuple(loss for loss in compiled if isinstance(loss, Criterion))
         if not found:
-            raise ValueError("the model must be compiled with a loss of obrl.tensorflow, got none")
+            raise ValueError(f"the model must be compiled with a loss of obrl.tensorflow, got {self.model.loss!r}")
         return found
 
-    def _pause(self, paused: bool) -> None:
+    def _set(self, validating: bool) -> None:
         for criterion in self._all():
-            criterion.pause(paused)
+            criterion.set_validating(validating)
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Let the relation move."""
-        self._pause(False)
+        self._set(False)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Let the relation move, also after a validation that an error ended."""
-        self._pause(False)
+        self._set(False)
 
     def on_test_begin(self, logs: Any = None) -> None:
         """Hold the relation."""
-        self._pause(True)
+        self._set(True)
 
     def on_test_end(self, logs: Any = None) -> None:
         """Let the relation move again."""
-        self._pause(False)
+        self._set(False)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import keras
 import numpy as np
@@ -69,8 +70,9 @@ class Criterion(keras.losses.Loss):
         self.impl = impl
         self.validate = validate
         self.pos_weight = _pos_weight(pos_weight, self.num_labels)
-        self._paused = tf.Variable(
-            False, trainable=False, name="paused", aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA
+        self._paused, self._validating = (
+            tf.Variable(False, trainable=False, name=name, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
+            for name in ("paused", "validating")
         )
 
     def pause(self, paused: bool = True) -> None:
@@ -79,6 +81,10 @@ class Criterion(keras.losses.Loss):
         A call with `update=True` moves it nevertheless.
         """
         self._paused.assign(paused)
+
+    def set_validating(self, validating: bool) -> None:
+        """Hold the relation for the time of a validation, beside any `pause`; `OBRLossCallback` calls it."""
+        self._validating.assign(validating)
 
     @property
     def label_names(self) -> tuple[str, ...] | None:
@@ -133,6 +139,17 @@ class Criterion(keras.losses.Loss):
         """The loss of each sample, (batch,), whatever the reduction; the relation moves as in a call."""
         return self._terms(y_pred, y_true, None, None, None, parts=False, reduction="none")[0]
 
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """A loss with these settings and an empty relation; warns where that one could never learn."""
+        if config.get("freeze"):
+            warnings.warn(
+                f"a frozen {cls.__name__} was made from its settings, which hold no relation: its relation loss is "
+                "without any pair until load(path) gives it one",
+                stacklevel=2,
+            )
+        return cls(**config)
+
     def get_config(self) -> dict[str, Any]:
         """The settings. The relation is not among them: `save` and `load` keep it."""
         settings = self.settings
@@ -177,8 +194,9 @@ class Criterion(keras.losses.Loss):
         read_values = may_read_values(self.validate, batch.targets, batch.observed)
         labels = split_labels(batch.targets, batch.observed, read_values=read_values)
         if moves:
-            paused = self._paused if update is None else None
-            state = advance(self.online.accumulators, labels, self.settings, paused=paused)
+            still = self._paused | self._validating if update is None else None
+            with tf.control_dependencies([part for part in batch if part is not None]):  # what fails moves nothing
+                state = advance(self.online.accumulators, labels, self.settings, still=still)
         else:
             state = values_of(self.online.accumulators)
         dtype = computation_dtype(batch.logits)

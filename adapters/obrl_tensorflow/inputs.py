@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from obrl import errors
 from obrl.counts import MAX_EXACT_COUNT, split_targets
 from obrl.errors import Metadata
+from obrl_keras.inputs import NOT_AS_MANY_ROWS
 from obrl_tensorflow.namespace import Tensor
 
 
 def as_tensor(name: str, value: Any) -> Tensor:
-    """A tf.Tensor, from one, a tf.Variable or a NumPy array.
+    """A tf.Tensor, from one, a variable of TensorFlow or Keras, or a NumPy array.
 
     Raises:
         TypeError: `value` is none of these.
     """
-    if not isinstance(value, tf.Tensor | tf.Variable | np.ndarray):
+    if not isinstance(value, tf.Tensor | tf.Variable | keras.Variable | np.ndarray):
         raise TypeError(f"{name} must be a TensorFlow tensor or NumPy array, got {type(value).__name__}")
     return tf.convert_to_tensor(value)
 
@@ -69,7 +71,9 @@ def check_batch(logits: Any, targets: Any, observed: Any, sample_weight: Any, *,
         None if batch.sample_weight is None else metadata("sample_weight", batch.sample_weight, rows=rows),
         num_labels=num_labels,
     )
-    return batch
+    if all(part.shape[0] is not None for part in batch if part is not None):
+        return batch
+    return Batch(batch.logits, *(None if part is None else _with_rows(batch.logits, part) for part in batch[1:]))
 
 
 def check_labels(targets: Any, observed: Any, *, num_labels: int) -> tuple[Tensor, Tensor | None]:
@@ -93,6 +97,13 @@ def _with_rank(name: str, value: Any, shape: tuple[int | None, ...]) -> Tensor:
     if known.rank is None or (known.rank == len(shape) and None in tuple(known)[1:]):
         return tf.ensure_shape(tensor, shape)
     return tensor
+
+
+def _with_rows(logits: Tensor, tensor: Tensor) -> Tensor:
+    """A tensor that has as many rows as the logits; one of another number fails when the graph runs."""
+    same = tf.debugging.assert_equal(tf.shape(tensor)[0], tf.shape(logits)[0], NOT_AS_MANY_ROWS)
+    with tf.control_dependencies([] if same is None else [same]):
+        return tf.identity(tensor)
 
 
 def _known_rows(*tensors: Tensor | None) -> int | None:

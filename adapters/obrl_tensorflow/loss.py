@@ -147,7 +147,10 @@ class OBRLoss(Criterion):
         observed: Any = None,
         update: bool | None = None,
     ) -> LossTerms:
-        """As a call, with L_E and L_B (before alpha) beside the total; each can be differentiated."""
+        """As a call, with L_E and L_B (before alpha) beside the total; each can be differentiated.
+
+        Under `tf.distribute` these are each replica's own, not divided by the number of replicas.
+        """
         return LossTerms(*self._terms(y_pred, y_true, observed, sample_weight, update, parts=True))
 
     def get_config(self) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from obrl.pairs import Pairs, active_pairs
 from obrl.relation import starting_relation
 from obrl.settings import Settings
 from obrl.storage import save_relation
+from obrl_keras.distributed import check_scope
 from obrl_tensorflow.inputs import Labels, check_labels, may_read_values, on_host, split_labels
 from obrl_tensorflow.namespace import TENSORFLOW, Tensor
 
@@ -170,21 +171,18 @@ def state_variables(start: RelationState, dtype: Any = "float32") -> RelationSta
 
 
 def advance(
-    variables: RelationState, labels: Labels, settings: Settings, *, paused: tf.Variable | None = None
+    variables: RelationState, labels: Labels, settings: Settings, *, still: Tensor | None = None
 ) -> RelationState:
-    """Eq. 1 for one batch: moves the variables, unless `paused` holds True, and gives their values."""
+    """Eq. 1 for one batch: moves the variables, unless `still` holds True, and gives their values."""
     context = _replica_context()
-    if context is not None and not context.strategy.extended.variable_created_in_scope(variables.relation_weight):
-        raise ValueError(
-            "the relation must be made within strategy.scope(), so that all replicas share it, got one made outside"
-        )
+    if context is not None:
+        check_scope(context, variables.relation_weight)
     counts = _count_batch(labels, context)
     old = values_of(variables)
     like = old.relation_weight
     parts = (part if isinstance(part, int) else tf.stop_gradient(tf.cast(part, like.dtype)) for part in counts)
     new = update_state(TENSORFLOW, old, PairCounts(*parts), settings)
-    if paused is not None:
-        still = tf.convert_to_tensor(paused)
+    if still is not None:
         new = RelationState(*(tf.where(still, before, after) for before, after in zip(old, new, strict=True)))
     assign(variables, new)
     return new

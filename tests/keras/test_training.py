@@ -90,10 +90,11 @@ def test_missing_targets_and_the_options_of_a_call() -> None:
     assert len(layer.losses) == 1
 
 
-def test_a_frozen_layer_stands_still() -> None:
+@pytest.mark.parametrize("settings", [{"freeze": True}, {"trainable": False}])
+def test_a_frozen_layer_stands_still(settings: dict[str, bool]) -> None:
     x, y = data(SIZE * STEPS)
     start = seen_by_the_oracle(data(SIZE, seed=9)[1], epochs=1)
-    model, layer = endpoint_model(relation=start, freeze=True)
+    model, layer = endpoint_model(relation=start, **settings)
     before = host(layer.relation_sum)
     model.compile("adam")
     fit(model, x, y)
@@ -150,8 +151,10 @@ def test_inference_needs_no_targets() -> None:
     assert_close("logits", inference.predict(x, verbose=0), model.predict([x, y], verbose=0), band(8, 10.0, "float32"))
     before = host(layer.relation_sum)
     given = ops.convert_to_tensor(x[:, :LABELS])
-    assert layer(given, training=True) is given
+    assert layer(given) is given
     assert layer.losses == []
+    with pytest.raises(ValueError, match="targets must be given in training"):
+        layer(given, training=True)
     assert_exact("relation_sum", host(layer.relation_sum), before)
 
 

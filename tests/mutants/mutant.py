@@ -33,6 +33,7 @@ TENSORFLOW_DISTRIBUTED = "tests/tensorflow/test_distributed.py"
 TENSORFLOW_BAD_INPUTS = "tests/tensorflow/test_bad_inputs.py"
 KERAS = "tests/parity --framework keras_torch"
 KERAS_JAX = "tests/parity --framework keras_jax"
+KERAS_DISTRIBUTED = "KERAS_BACKEND=tensorflow tests/keras/test_distributed.py"
 KERAS_TRAINING = "KERAS_BACKEND=torch tests/keras/test_training.py"
 
 

@@ -2,6 +2,7 @@
 
 from tests.mutants.mutant import (
     KERAS,
+    KERAS_DISTRIBUTED,
     KERAS_JAX,
     KERAS_TRAINING,
     TENSORFLOW,
@@ -81,9 +82,9 @@ TENSORFLOW_FAULTS = (
         "TensorFlow: the callback pauses at the end",
         "adapters/obrl_tensorflow/callback.py",
         '''        """Let the relation move again."""
-        self._pause(False)''',
+        self._set(False)''',
         '''        """Let the relation move again."""
-        self._pause(True)''',
+        self._set(True)''',
         (TENSORFLOW_TRAINING,),
     ),
     Mutant(
@@ -103,9 +104,9 @@ TENSORFLOW_FAULTS = (
     Mutant(
         "TensorFlow: a relation made outside of the scope is taken",
         "adapters/obrl_tensorflow/relation.py",
-        "if context is not None and not context.strategy",
-        "if context is None and not context.strategy",
-        (TENSORFLOW_DISTRIBUTED, TENSORFLOW_STATE),
+        "check_scope(context, variables.relation_weight)",
+        "pass",
+        (TENSORFLOW_DISTRIBUTED,),
     ),
     Mutant(
         "TensorFlow: a frozen relation that moves",
@@ -124,16 +125,37 @@ TENSORFLOW_FAULTS = (
     Mutant(
         "Keras: the relation moves in validation",
         "adapters/obrl_keras/layer.py",
-        "if training and not self.freeze:",
-        "if not self.freeze:",
+        "if training and self.trainable and not self.freeze:",
+        "if self.trainable and not self.freeze:",
         (KERAS_TRAINING,),
     ),
     Mutant(
         "Keras: a frozen layer moves",
         "adapters/obrl_keras/layer.py",
-        "if training and not self.freeze:",
-        "if training:",
+        "if training and self.trainable and not self.freeze:",
+        "if training and self.trainable:",
         (KERAS_TRAINING,),
+    ),
+    Mutant(
+        "Keras: replicas that mix up their losses",
+        "adapters/obrl_keras/distributed.py",
+        "        losses.extend(own)",
+        "        pass",
+        (KERAS_DISTRIBUTED,),
+    ),
+    Mutant(
+        "TensorFlow: a batch that fails has moved the relation",
+        "adapters/obrl_tensorflow/criterion.py",
+        "tf.control_dependencies([part for part in batch if part is not None])",
+        "tf.control_dependencies([])",
+        (TENSORFLOW_GRAPHS,),
+    ),
+    Mutant(
+        "TensorFlow: rows that a graph does not know are broadcast",
+        "adapters/obrl_tensorflow/inputs.py",
+        "    with tf.control_dependencies([] if same is None else [same]):",
+        "    with tf.control_dependencies([]):",
+        (TENSORFLOW_GRAPHS,),
     ),
     Mutant(
         "Keras: the state in the dtype of the policy",

@@ -66,6 +66,25 @@ def test_a_loss_can_be_printed_while_a_graph_is_made() -> None:
     assert said[0].startswith("OBRLoss(5, decay=0.99, alpha=0.5")
 
 
+def test_a_batch_that_does_not_fit_fails_and_moves_nothing() -> None:
+    """Where a graph knows no size, one row must not be spread over many."""
+    criterion = OBRLoss(LABELS)
+    wide, flat = tf.TensorSpec((None, LABELS)), tf.TensorSpec((None,))
+    step = tf.function(criterion.__call__, input_signature=(wide, wide, flat))
+    targets, logits = batch(4)
+    for y, x, weight in (
+        (targets[:1], logits, 4),
+        (targets, logits[:1], 4),
+        (targets, logits, 1),
+        (targets, logits, 5),
+    ):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="as many rows as logits"):
+            step(y, x, tf.zeros(weight))
+        assert not criterion.relation_weight.numpy().any()
+    step(targets, logits, tf.zeros(4))
+    assert criterion.relation_weight.numpy().any()
+
+
 def test_soft_targets_in_a_graph() -> None:
     """Where no value is read, one half still counts as 1."""
     y = np.random.default_rng(0).choice([0.0, 0.25, 0.5, 0.75, 1.0, np.nan], (16, LABELS)).astype(np.float32)

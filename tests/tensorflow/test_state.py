@@ -154,6 +154,19 @@ def test_a_configuration_makes_the_same_loss() -> None:
         assert again.get_config() == kind.get_config()
 
 
+def test_a_frozen_loss_from_a_file_says_that_it_is_empty() -> None:
+    config = OBRLoss(LABELS, relation=np.eye(LABELS), freeze=True).get_config()
+    with pytest.warns(UserWarning, match=r"until load\(path\)"):
+        again = OBRLoss.from_config(config)
+    assert again.freeze
+
+
+def test_variables_of_keras_are_taken() -> None:
+    targets, logits = batch(4)
+    found = OBRLoss(LABELS)(targets, keras.Variable(logits))
+    assert_exact("loss", found.numpy(), OBRLoss(LABELS)(targets, logits).numpy())
+
+
 def test_names_and_homes() -> None:
     for kind in (OBRLoss, RelationLoss, OnlineBatchRelation, OBRLossCallback):
         assert kind.__module__ == "obrl.tensorflow"

@@ -63,6 +63,18 @@ def test_fit_with_validation(jit_compile: bool) -> None:
     assert (criterion.relation_weight.numpy() == before).all()
 
 
+def test_the_callback_leaves_a_pause_alone() -> None:
+    x, y = data(SIZE * STEPS)
+    criterion, network = OBRLoss(LABELS), model()
+    network.compile("adam", loss=criterion)
+    criterion.pause()
+    network.fit(x, y, validation_data=(x, y), callbacks=[OBRLossCallback()], verbose=0)
+    assert not criterion.relation_weight.numpy().any()
+    criterion.pause(False)
+    network.fit(x, y, verbose=0)
+    assert criterion.relation_weight.numpy().any()
+
+
 def test_without_the_callback_validation_is_learnt_too() -> None:
     """What the callback is for, and that the test above can fail."""
     x, y = data(SIZE * STEPS)
@@ -150,10 +162,9 @@ def test_a_saved_model_holds_the_settings_and_an_exported_one_nothing(tmp_path: 
     network.export(tmp_path / "exported", verbose=False)
     served = tf.saved_model.load(str(tmp_path / "exported"))
     assert_close("logits", served.serve(x).numpy(), network(x).numpy(), band(8, 10.0, "float32"))
-    names = {name for name, _ in tf.train.list_variables(str(tmp_path / "exported"))}
-    shapes = [shape for _, shape in tf.train.list_variables(str(tmp_path / "exported"))]
-    assert names
-    assert [LABELS, LABELS] not in shapes
+    kept = tf.train.list_variables(str(tmp_path / "exported" / "variables" / "variables"))
+    assert [FEATURES, LABELS] in [shape for _, shape in kept]
+    assert [LABELS, LABELS] not in [shape for _, shape in kept]
     graph = (tmp_path / "exported" / "saved_model.pb").read_bytes()
     assert b"relation" not in graph
 
@@ -186,6 +197,8 @@ for kind in ("OBRLoss", "RelationLoss"):
     network = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(3)])
     logits = keras.ops.convert_to_numpy(network(x))
     numpy = getattr(obrl, kind)(3, relation=start, freeze=True)
+    direct = criterion(y, logits)
+    assert abs(float(direct) - numpy(logits, y)) < 1e-5
     network.compile("sgd", loss=criterion)
     history = network.fit(x, y, batch_size=16, epochs=3, validation_data=(x, y), verbose=0).history["loss"]
     assert abs(history[0] - numpy(logits, y)) < 1e-5, (history, numpy(logits, y))
