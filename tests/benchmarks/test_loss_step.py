@@ -52,7 +52,8 @@ def check_document(document):
     datetime.fromisoformat(document["date"])
     assert set(document["machine"]) == {"cpu", "cores", "architecture", "gpu", "load_before"}
     frameworks = {IMPLEMENTATIONS[row["implementation"]].framework for row in document["rows"]}
-    assert set(document["versions"]) == {"python", "numpy", "obrl"} | frameworks
+    beside = {"keras"} if "tensorflow" in frameworks else set()
+    assert set(document["versions"]) == {"python", "numpy", "obrl"} | frameworks | beside
     assert document["settings"]["threads"] >= 1
     assert set(document["how"]) == {"time", "memory"}
     for row in document["rows"]:
