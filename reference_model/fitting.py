@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from types import ModuleType
 from typing import Any
 
 import lightning
@@ -182,7 +183,17 @@ def _train_loader(config: RunConfig, source: Source) -> TrainLoader:
     )
 
 
+def _keep_tensorflow_out() -> None:
+    """Have TensorBoard write its files by itself, also where TensorFlow is installed.
+
+    It would import TensorFlow in the middle of a run: that draws random numbers, so a resumed run would not be the
+    uninterrupted one, and torch's compiler aborts a process that holds TensorFlow.
+    """
+    sys.modules.setdefault("tensorboard.compat.notf", ModuleType("tensorboard.compat.notf"))
+
+
 def _tensorboard(run: RunFolder, step: int | None) -> TensorBoardLogger:
+    _keep_tensorflow_out()
     # Events that the interrupted run wrote after its checkpoint are hidden.
     purge: Any = {} if step is None else {"purge_step": step + 1}
     return TensorBoardLogger(run.path, name="", version="", sub_dir="tensorboard", **purge)

@@ -50,7 +50,7 @@ def test_baselines_are_entries_of_the_same_mode():
 
 
 def test_every_implementation_belongs_to_a_framework():
-    assert FRAMEWORKS == ("torch", "jax")
+    assert FRAMEWORKS == ("torch", "jax", "tensorflow")
     assert [name for framework in FRAMEWORKS for name in of_framework(framework)] == list(IMPLEMENTATIONS)
 
 

@@ -97,3 +97,17 @@ def test_numpy_works_where_torch_is_missing():
     statement = "import obrl; print(round(obrl.OBRLoss(2)([[0.0, 0.0], [0.0, 0.0]], [[1, 0], [0, 1]]), 4))"
     # 2 log 2 + 0.5 * 2 / (2 * 4): one negative pair at distance 0.
     assert float(run_python(BLOCKED.format(framework="torch", statement=statement))) == 1.5113
+
+
+def test_tensorboard_leaves_tensorflow_out_of_a_training_run():
+    """Its import draws random numbers, and torch's compiler aborts beside it."""
+    program = """
+import sys, tempfile
+{before}
+from torch.utils.tensorboard import SummaryWriter
+SummaryWriter(tempfile.mkdtemp()).close()
+print("tensorflow" in sys.modules)
+"""
+    ours = "from reference_model import fitting; fitting._keep_tensorflow_out()"
+    assert run_python(program.format(before=ours)).split()[-1] == "False"
+    assert run_python(program.format(before="")).split()[-1] == "True"
