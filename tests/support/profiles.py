@@ -1,8 +1,8 @@
 """The one place where hypothesis is set up.
 
 `HYPOTHESIS_PROFILE` names the profile: `default`; `slow`, with many times the examples; `ci`, with fewer, for slow
-machines; `quick`, with fewer still, always the same and not shrunk, which is what the mutation check runs. Where `CI` is
-set, examples are derandomized, so that a run can be repeated.
+machines; `quick`, with fewer still, always the same and not shrunk, which is what the mutation check runs. Where `CI`
+is set, examples are derandomized, so that a run can be repeated.
 """
 
 import os
