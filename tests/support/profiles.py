@@ -1,8 +1,8 @@
 """The one place where hypothesis is set up.
 
-`HYPOTHESIS_PROFILE` names the profile: `default`; `slow`, with many times the examples; `ci`, with fewer, for slow
-machines; `quick`, with fewer still, always the same and not shrunk, which is what the mutation check runs. Where `CI`
-is set, examples are derandomized, so that a run can be repeated.
+`HYPOTHESIS_PROFILE` names the profile: `default`; `slow`, with many times the examples; `quick`, with fewer, always the
+same and not shrunk, which is what the mutation check runs. Where `CI` is set, examples are derandomized, so that a run
+can be repeated.
 """
 
 import os
@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, settings
 
 DEFAULT_EXAMPLES = 100
 _PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "default")
-_FACTORS = {"default": 1.0, "slow": 40.0, "ci": 0.4, "quick": 0.25}
+_FACTORS = {"default": 1.0, "slow": 40.0, "quick": 0.25}
 _SCALE = 1.0
 _WITHOUT_SHRINKING = (Phase.explicit, Phase.generate)
 
