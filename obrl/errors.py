@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from numbers import Real
 from typing import Any, NamedTuple
 
+import numpy as np
 import numpy.typing as npt
 
 REDUCTIONS = ("mean", "sum", "none")
@@ -176,6 +177,13 @@ def check_pos_weight(meta: Metadata, values: npt.NDArray[Any], *, num_labels: in
         raise ValueError(
             f"pos_weight must be finite and non-negative, got values from {values.min():g} to {values.max():g}"
         )
+
+
+def checked_pos_weight(weights: npt.ArrayLike, *, num_labels: int) -> tuple[float, ...]:
+    """Return the weights of the positives as numbers; raise as `check_pos_weight` does."""
+    values = np.asarray(weights)
+    check_pos_weight(metadata(values), values, num_labels=num_labels)
+    return tuple(values.astype(np.float64).tolist())
 
 
 def resolve_update(update: bool | None, *, default: bool, freeze: bool) -> bool:

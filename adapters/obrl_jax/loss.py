@@ -8,16 +8,14 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 
-import obrl
 from obrl import errors
-from obrl.algebra import LossTerms, pair_laplacians
-from obrl.errors import REDUCTIONS, check_choice, resolve_update
-from obrl.online import RelationState, state_laplacians, threshold_pairs
+from obrl.algebra import LossTerms
+from obrl.errors import REDUCTIONS, check_choice, checked_pos_weight, resolve_update
+from obrl.online import RelationState, state_laplacians
 from obrl.pairs import describe_settings
-from obrl.settings import Settings, check_relation_loss
+from obrl.settings import Settings
 from obrl_jax.functions import IMPLEMENTATIONS, Problem, Results, Static, differentiable_terms
 from obrl_jax.inputs import (
     Labels,
@@ -65,7 +63,7 @@ class _Criterion(RelationConfiguration):
             axis_name=axis_name,
             validate=validate,
         )
-        weights = _pos_weight(pos_weight, self.num_labels)
+        weights = None if pos_weight is None else checked_pos_weight(on_host(pos_weight), num_labels=self.num_labels)
         self._set(reduction=reduction, freeze=bool(freeze), impl=impl, pos_weight=weights)
 
     def _terms(
@@ -115,14 +113,6 @@ class _Criterion(RelationConfiguration):
     def _describe(self, *extra: str) -> str:
         words = describe_settings(self.num_labels, self.settings, *extra, reduction=self.reduction, freeze=self.freeze)
         return f"{type(self).__name__}({words})"
-
-
-def _pos_weight(pos_weight: Any, num_labels: int) -> tuple[float, ...] | None:
-    if pos_weight is None:
-        return None
-    weights = np.asarray(on_host(pos_weight))
-    errors.check_pos_weight(obrl.errors.metadata(weights), weights, num_labels=num_labels)
-    return tuple(weights.astype(np.float64).tolist())
 
 
 class OBRLoss(_Criterion):
@@ -339,64 +329,3 @@ class RelationLoss(_Criterion):
 
     def __repr__(self) -> str:
         return self._describe()
-
-
-def relation_loss(
-    logits: Array,
-    relation: Array,
-    *,
-    positive_threshold: float = 0.8,
-    negative_threshold: float = 0.2,
-    normalization: str = "all_pairs",
-    reduction: str = "mean",
-    impl: str = "auto",
-) -> Array:
-    """L_B (Eq. 2) under a given relation, without state.
-
-    Args:
-        logits: x, (batch, num_labels), floating point.
-        relation: R, (num_labels, num_labels), any real scale; NaN is no evidence. Where it is not symmetric, each
-            direction counts half. It gets no gradient.
-        positive_threshold: r_p of Eq. 3.
-        negative_threshold: r_n of Eq. 3, below it.
-        normalization: `"all_pairs"` (Eq. 2) or `"active_pairs"`.
-        reduction: `"mean"`, `"sum"` or `"none"`.
-        impl: `"auto"` computes the gradient with the value; `"plain"` leaves it to JAX.
-
-    Returns:
-        A scalar, or (batch,) with `reduction="none"`; float64 for float64 logits, else float32.
-
-    Raises:
-        TypeError, ValueError: what was expected and what came.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> relation_loss(jnp.zeros((1, 2)), jnp.eye(2))
-        Array(0.25, dtype=float32)
-    """
-    matrix = metadata("relation", relation)
-    r_p, r_n = check_relation_loss(
-        metadata("logits", logits),
-        matrix,
-        positive_threshold=positive_threshold,
-        negative_threshold=negative_threshold,
-        normalization=normalization,
-        reduction=reduction,
-    )
-    check_choice("impl", impl, IMPLEMENTATIONS)
-    values = jax.lax.stop_gradient(jnp.asarray(relation))
-    known = values == values  # NaN alone differs from itself
-    values = jnp.where(known, values, jnp.zeros((), values.dtype))
-    values = values.astype(jnp.promote_types(values.dtype, jnp.float32))
-    positive, negative = threshold_pairs(JAX, values, known, r_p, r_n)
-    pairs = pair_laplacians(
-        JAX,
-        positive,
-        negative,
-        num_labels=matrix.shape[0],
-        symmetric=False,
-        normalization=normalization,
-        like=jnp.zeros((), computation_dtype(logits)),
-    )
-    static = Static(1.0, reduction, parts=False)
-    return differentiable_terms(static, jnp.asarray(logits), Problem(None, None, None, None, pairs), impl=impl)[0]

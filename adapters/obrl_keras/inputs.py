@@ -12,7 +12,6 @@ from obrl.counts import MAX_EXACT_COUNT, split_targets
 from obrl.errors import Metadata, check_batch
 from obrl_keras.namespace import Tensor, dtype_name
 
-NOT_AS_MANY_ROWS = "targets, observed and sample_weight must have as many rows as logits"
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 
 
@@ -63,26 +62,6 @@ def check_metadata(logits: Any, targets: Any, observed: Any, sample_weight: Any,
         None if sample_weight is None else metadata("sample_weight", sample_weight, (rows,)),
         num_labels=num_labels,
     )
-
-
-def settled(logits: Any, tensor: Any, *columns: int) -> Any:
-    """A tensor beside the logits, with as many rows as they have and of this width.
-
-    A graph of TensorFlow may know neither; a tensor of another size then fails when the graph runs.
-    """
-    if backend.backend() != "tensorflow" or tensor is None or isinstance(tensor, KerasTensor | np.ndarray):
-        return tensor
-    if tensor.shape.rank is not None:
-        rows, *widths = tensor.shape.as_list() or [0]
-        if len(widths) != len(columns) or any(width not in (None, *columns) for width in widths):
-            return tensor  # which the checks refuse
-        if None not in (rows, *widths, logits.shape[0]):
-            return tensor
-    tensorflow = sys.modules["tensorflow"]
-    tensor = tensorflow.ensure_shape(tensor, (None, *columns))
-    same = tensorflow.debugging.assert_equal(tensorflow.shape(tensor)[0], tensorflow.shape(logits)[0], NOT_AS_MANY_ROWS)
-    with tensorflow.control_dependencies([] if same is None else [same]):
-        return tensorflow.identity(tensor)
 
 
 class Labels(NamedTuple):

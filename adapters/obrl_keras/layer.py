@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import keras
@@ -12,15 +13,24 @@ from keras import ops
 
 import obrl
 from obrl.counts import PairCounts
-from obrl.errors import check_choice, check_label_names, check_num_labels, check_pos_weight
+from obrl.errors import check_choice, check_label_names, check_num_labels, checked_pos_weight
 from obrl.online import RelationState, known_relation, state_laplacians, update_state
 from obrl.pairs import Pairs, active_pairs, describe_criterion
 from obrl.relation import starting_relation
 from obrl.settings import Settings
 from obrl.storage import save_relation
-from obrl_keras.distributed import after, check_scope, count_batch, own_losses, replica_context
 from obrl_keras.functions import computation_dtype, loss_terms
-from obrl_keras.inputs import Labels, check_metadata, may_read_values, on_host, settled, split_labels
+from obrl_keras.graphs import (
+    after,
+    check_scope,
+    count_batch,
+    own_losses,
+    replica_context,
+    tensorflow_backend,
+    with_rows_of,
+    with_shape,
+)
+from obrl_keras.inputs import Labels, check_metadata, may_read_values, on_host, split_labels
 from obrl_keras.namespace import KERAS, Tensor
 
 LAYER_REDUCTIONS = ("mean", "sum")
@@ -109,14 +119,12 @@ class OBRLossLayer(keras.layers.Layer):
         count = check_num_labels(num_labels)
         names = check_label_names(label_names, count)
         start = starting_relation(_to_host(relation), settings, count, names)
-        weights = None if pos_weight is None else np.asarray(_to_host(pos_weight))
-        if weights is not None:
-            check_pos_weight(obrl.errors.metadata(weights), weights, num_labels=count)
+        weights = None if pos_weight is None else checked_pos_weight(_to_host(pos_weight), num_labels=count)
         super().__init__(trainable=trainable, name=name, dtype=dtype, autocast=False)
         self.num_labels = count
         self.settings = settings
         self.reduction = reduction
-        self.pos_weight = None if weights is None else tuple(weights.astype(np.float64).tolist())
+        self.pos_weight = weights
         self.label_names = start.label_names
         self.freeze = bool(freeze)
         self.validate = validate
@@ -163,14 +171,12 @@ class OBRLossLayer(keras.layers.Layer):
                     "got None"
                 )
             return logits
-        targets, observed = (settled(logits, tensor, self.num_labels) for tensor in (targets, observed))
-        sample_weight = settled(logits, sample_weight)
-        check_metadata(logits, targets, observed, sample_weight, num_labels=self.num_labels)
+        logits, targets, observed, sample_weight = self._checked(logits, targets, observed, sample_weight)
         read_values = may_read_values(self.validate, targets, observed)
         labels = split_labels(targets, observed, read_values=read_values)
         state = self._state()
         if training and self.trainable and not self.freeze:
-            with after(logits, targets, observed, sample_weight):
+            with after(tensorflow_backend(), logits, targets, observed, sample_weight):
                 state = self._advance(state, labels)
         like = ops.zeros((), computation_dtype(logits))
         pairs = state_laplacians(KERAS, state, self.settings, num_labels=self.num_labels, like=like)
@@ -192,14 +198,29 @@ class OBRLossLayer(keras.layers.Layer):
             check_metadata(logits, targets, observed, sample_weight, num_labels=self.num_labels)
         return keras.KerasTensor(logits.shape, dtype=logits.dtype)
 
+    def _checked(self, *batch: Tensor | None) -> tuple[Any, ...]:
+        """The batch, if its shapes and dtypes are what they must be; else raise TypeError or ValueError."""
+        tensorflow, width = tensorflow_backend(), (None, self.num_labels)
+        if tensorflow is not None:
+            shapes = (width, width, width, (None,))
+            batch = tuple(
+                None if part is None else with_shape(tensorflow, part, shape)
+                for part, shape in zip(batch, shapes, strict=True)
+            )
+        check_metadata(*batch, num_labels=self.num_labels)
+        if tensorflow is not None:
+            others = (None if part is None else with_rows_of(tensorflow, part, batch[0]) for part in batch[1:])
+            batch = (batch[0], *others)
+        return batch
+
     def _advance(self, state: RelationState, labels: Labels) -> RelationState:
         """Eq. 1 for one batch."""
-        context = replica_context()
+        context = replica_context(tensorflow_backend())
         if context is None:
-            return self._moved(state, count_batch(labels, None))
+            return self._moved(state, count_batch(KERAS, labels, None))
         check_scope(context, self.relation_sum.value)
         with own_losses(self):
-            return self._moved(state, count_batch(labels, context))
+            return self._moved(state, count_batch(KERAS, labels, context))
 
     def _moved(self, state: RelationState, counts: PairCounts) -> RelationState:
         like = state.relation_weight
@@ -254,17 +275,10 @@ class OBRLossLayer(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """The settings; the state is in the weights."""
-        settings = self.settings
         return {
             **super().get_config(),
             "num_labels": self.num_labels,
-            "decay": settings.decay,
-            "alpha": settings.alpha,
-            "positive_threshold": settings.positive_threshold,
-            "negative_threshold": settings.negative_threshold,
-            "measure": settings.measure,
-            "estimator": settings.estimator,
-            "normalization": settings.normalization,
+            **asdict(self.settings),
             "reduction": self.reduction,
             "pos_weight": None if self.pos_weight is None else list(self.pos_weight),
             "label_names": None if self.label_names is None else list(self.label_names),

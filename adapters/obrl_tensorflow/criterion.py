@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any, Self
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 import obrl
-from obrl import errors
-from obrl.errors import REDUCTIONS, check_choice, check_num_labels, resolve_update
+from obrl.errors import REDUCTIONS, check_choice, check_num_labels, checked_pos_weight, resolve_update
 from obrl.namespace import NUMPY
 from obrl.online import state_laplacians
 from obrl.pairs import Pairs, active_pairs, describe_criterion, describe_settings
@@ -21,6 +20,7 @@ from obrl.relation import starting_relation
 from obrl.settings import Settings
 from obrl.storage import save_relation
 from obrl_keras.functions import frozen_terms
+from obrl_keras.graphs import after
 from obrl_tensorflow.functions import IMPLEMENTATIONS, Problem, Results, differentiable_terms
 from obrl_tensorflow.inputs import check_batch, computation_dtype, may_read_values, on_host, split_labels
 from obrl_tensorflow.namespace import TENSORFLOW, Tensor
@@ -69,7 +69,8 @@ class Criterion(keras.losses.Loss):
         self.freeze = bool(freeze)
         self.impl = impl
         self.validate = validate
-        self.pos_weight = _pos_weight(pos_weight, self.num_labels)
+        weights = None if pos_weight is None else checked_pos_weight(on_host(pos_weight), num_labels=self.num_labels)
+        self.pos_weight = weights
         self._paused, self._validating = (
             tf.Variable(False, trainable=False, name=name, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
             for name in ("paused", "validating")
@@ -152,16 +153,10 @@ class Criterion(keras.losses.Loss):
 
     def get_config(self) -> dict[str, Any]:
         """The settings. The relation is not among them: `save` and `load` keep it."""
-        settings = self.settings
         return {
             **super().get_config(),
             "num_labels": self.num_labels,
-            "decay": settings.decay,
-            "positive_threshold": settings.positive_threshold,
-            "negative_threshold": settings.negative_threshold,
-            "measure": settings.measure,
-            "estimator": settings.estimator,
-            "normalization": settings.normalization,
+            **asdict(self.settings),
             "label_names": None if self.label_names is None else list(self.label_names),
             "freeze": self.freeze,
             "impl": self.impl,
@@ -195,7 +190,7 @@ class Criterion(keras.losses.Loss):
         labels = split_labels(batch.targets, batch.observed, read_values=read_values)
         if moves:
             still = self._paused | self._validating if update is None else None
-            with tf.control_dependencies([part for part in batch if part is not None]):  # what fails moves nothing
+            with after(tf, *batch):
                 state = advance(self.online.accumulators, labels, self.settings, still=still)
         else:
             state = values_of(self.online.accumulators)
@@ -239,11 +234,3 @@ class Criterion(keras.losses.Loss):
         else:  # while a graph is made, nothing can be read
             words = describe_settings(self.num_labels, self.settings, *extra, **shown)
         return f"{type(self).__name__}({words})"
-
-
-def _pos_weight(pos_weight: Any, num_labels: int) -> tuple[float, ...] | None:
-    if pos_weight is None:
-        return None
-    weights = np.asarray(on_host(pos_weight))
-    errors.check_pos_weight(errors.metadata(weights), weights, num_labels=num_labels)
-    return tuple(weights.astype(np.float64).tolist())

@@ -11,7 +11,8 @@ import tensorflow as tf
 from obrl import errors
 from obrl.counts import MAX_EXACT_COUNT, split_targets
 from obrl.errors import Metadata
-from obrl_keras.inputs import NOT_AS_MANY_ROWS
+from obrl_keras.graphs import with_rows_of, with_shape
+from obrl_keras.inputs import Labels, known_rows
 from obrl_tensorflow.namespace import Tensor
 
 
@@ -56,14 +57,14 @@ class Batch(NamedTuple):
 
 def check_batch(logits: Any, targets: Any, observed: Any, sample_weight: Any, *, num_labels: int) -> Batch:
     """The arguments of a loss as tensors; raises TypeError or ValueError where one is not as it must be."""
-    rank_2 = (None, num_labels)
+    width = (None, num_labels)
     batch = Batch(
-        _with_rank("logits", logits, rank_2),
-        _with_rank("targets", targets, rank_2),
-        None if observed is None else _with_rank("observed", observed, rank_2),
-        None if sample_weight is None else _with_rank("sample_weight", sample_weight, (None,)),
+        _shaped("logits", logits, width),
+        _shaped("targets", targets, width),
+        None if observed is None else _shaped("observed", observed, width),
+        None if sample_weight is None else _shaped("sample_weight", sample_weight, (None,)),
     )
-    rows = _known_rows(*batch)
+    rows = known_rows(*batch)
     errors.check_batch(
         metadata("logits", batch.logits, rows=rows),
         metadata("targets", batch.targets, rows=rows),
@@ -71,61 +72,26 @@ def check_batch(logits: Any, targets: Any, observed: Any, sample_weight: Any, *,
         None if batch.sample_weight is None else metadata("sample_weight", batch.sample_weight, rows=rows),
         num_labels=num_labels,
     )
-    if all(part.shape[0] is not None for part in batch if part is not None):
-        return batch
-    return Batch(batch.logits, *(None if part is None else _with_rows(batch.logits, part) for part in batch[1:]))
+    others = (None if part is None else with_rows_of(tf, part, batch.logits) for part in batch[1:])
+    return Batch(batch.logits, *others)
 
 
 def check_labels(targets: Any, observed: Any, *, num_labels: int) -> tuple[Tensor, Tensor | None]:
     """The arguments of an update as tensors; raises TypeError or ValueError where one is not as it must be."""
-    rank_2 = (None, num_labels)
-    y = _with_rank("targets", targets, rank_2)
-    mask = None if observed is None else _with_rank("observed", observed, rank_2)
-    rows = _known_rows(y, mask)
+    width = (None, num_labels)
+    y = _shaped("targets", targets, width)
+    mask = None if observed is None else _shaped("observed", observed, width)
+    rows = known_rows(y, mask)
     errors.check_labels(
         metadata("targets", y, rows=rows),
         None if mask is None else metadata("observed", mask, rows=rows),
         num_labels=num_labels,
     )
-    return y, mask
+    return y, None if mask is None else with_rows_of(tf, mask, y)
 
 
-def _with_rank(name: str, value: Any, shape: tuple[int | None, ...]) -> Tensor:
-    """A tensor whose shape is `shape` wherever a graph does not know it; that is checked when the graph runs."""
-    tensor = as_tensor(name, value)
-    known = tensor.shape
-    if known.rank is None or (known.rank == len(shape) and None in tuple(known)[1:]):
-        return tf.ensure_shape(tensor, shape)
-    return tensor
-
-
-def _with_rows(logits: Tensor, tensor: Tensor) -> Tensor:
-    """A tensor that has as many rows as the logits; one of another number fails when the graph runs."""
-    same = tf.debugging.assert_equal(tf.shape(tensor)[0], tf.shape(logits)[0], NOT_AS_MANY_ROWS)
-    with tf.control_dependencies([] if same is None else [same]):
-        return tf.identity(tensor)
-
-
-def _known_rows(*tensors: Tensor | None) -> int | None:
-    """The size of the batch, from the first tensor that knows it."""
-    sizes = [tensor.shape[0] for tensor in tensors if tensor is not None and tensor.shape.rank]
-    return next((size for size in sizes if size is not None), None)
-
-
-class Labels(NamedTuple):
-    """Targets, split into what each part needs.
-
-    Attributes:
-        positive: (batch, num_labels) 0/1 in the dtype to count in: observed, and at least 0.5.
-        observed: (batch, num_labels) bool, or None where all are known to be.
-        targets: as they came, with 0 where they are missing.
-        rows: the size of the batch: an int, or a scalar tensor in the dtype to count in.
-    """
-
-    positive: Tensor
-    observed: Tensor | None
-    targets: Tensor
-    rows: int | Tensor
+def _shaped(name: str, value: Any, shape: tuple[int | None, ...]) -> Tensor:
+    return with_shape(tf, as_tensor(name, value), shape)
 
 
 def split_labels(targets: Tensor, observed: Tensor | None, *, read_values: bool) -> Labels:

@@ -155,8 +155,7 @@ class OBRLoss(Criterion):
 
     def get_config(self) -> dict[str, Any]:
         """The settings. The relation is not among them: `save` and `load` keep it."""
-        pos_weight = None if self.pos_weight is None else list(self.pos_weight)
-        return {**super().get_config(), "alpha": self.settings.alpha, "pos_weight": pos_weight}
+        return {**super().get_config(), "pos_weight": None if self.pos_weight is None else list(self.pos_weight)}
 
     def __repr__(self) -> str:
         return self._describe(f"alpha={self.settings.alpha:g}")
@@ -229,6 +228,12 @@ class RelationLoss(Criterion):
     ) -> Any:
         """Update the relation where it should move, then give L_B; the arguments are those of `OBRLoss`."""
         return self._value(y_true, y_pred, sample_weight, observed, update)
+
+    def get_config(self) -> dict[str, Any]:
+        """The settings. The relation is not among them: `save` and `load` keep it."""
+        config = super().get_config()
+        del config["alpha"]
+        return config
 
     def __repr__(self) -> str:
         return self._describe()

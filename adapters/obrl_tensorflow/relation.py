@@ -11,15 +11,16 @@ import numpy as np
 import tensorflow as tf
 
 import obrl
-from obrl.counts import PairCounts, pair_counts
+from obrl.counts import PairCounts
 from obrl.errors import check_label_names, check_num_labels
 from obrl.online import RelationState, known_relation, update_state
 from obrl.pairs import Pairs, active_pairs
 from obrl.relation import starting_relation
 from obrl.settings import Settings
 from obrl.storage import save_relation
-from obrl_keras.distributed import check_scope
-from obrl_tensorflow.inputs import Labels, check_labels, may_read_values, on_host, split_labels
+from obrl_keras.graphs import after, check_scope, count_batch, replica_context
+from obrl_keras.inputs import Labels
+from obrl_tensorflow.inputs import check_labels, may_read_values, on_host, split_labels
 from obrl_tensorflow.namespace import TENSORFLOW, Tensor
 
 
@@ -94,7 +95,8 @@ class OnlineBatchRelation(tf.Module):
         """
         y, mask = check_labels(targets, observed, num_labels=self.num_labels)
         labels = split_labels(y, mask, read_values=may_read_values(self.validate, y, mask))
-        advance(self.accumulators, labels, self.settings)
+        with after(tf, y, mask):
+            advance(self.accumulators, labels, self.settings)
         return self
 
     @property
@@ -174,10 +176,10 @@ def advance(
     variables: RelationState, labels: Labels, settings: Settings, *, still: Tensor | None = None
 ) -> RelationState:
     """Eq. 1 for one batch: moves the variables, unless `still` holds True, and gives their values."""
-    context = _replica_context()
+    context = replica_context(tf)
     if context is not None:
         check_scope(context, variables.relation_weight)
-    counts = _count_batch(labels, context)
+    counts = count_batch(TENSORFLOW, labels, context)
     old = values_of(variables)
     like = old.relation_weight
     parts = (part if isinstance(part, int) else tf.stop_gradient(tf.cast(part, like.dtype)) for part in counts)
@@ -186,24 +188,6 @@ def advance(
         new = RelationState(*(tf.where(still, before, after) for before, after in zip(old, new, strict=True)))
     assign(variables, new)
     return new
-
-
-def _replica_context() -> Any:
-    """TensorFlow's replica context, where more than one replica sees a part of the batch; else None."""
-    context = tf.distribute.get_replica_context()
-    return context if context is not None and context.num_replicas_in_sync > 1 else None
-
-
-def _count_batch(labels: Labels, context: Any) -> PairCounts:
-    """The pair counts of a batch, over all replicas: one SUM all-reduce of n, s and r."""
-    positive, observed = labels.positive, labels.observed
-    mask = None if observed is None else tf.cast(observed, positive.dtype)
-    if context is None:
-        return pair_counts(TENSORFLOW, positive, mask, labels.rows)
-    counts = pair_counts(TENSORFLOW, positive, tf.ones_like(positive) if mask is None else mask, labels.rows)
-    packed = tf.stack([counts.n, counts.s, counts.r])
-    n, s, r = tf.unstack(context.all_reduce(tf.distribute.ReduceOp.SUM, packed))
-    return PairCounts(n, s, r, tf.transpose(r))
 
 
 def values_of(variables: RelationState) -> RelationState:

@@ -66,9 +66,9 @@ TENSORFLOW_FAULTS = (
     ),
     Mutant(
         "TensorFlow: an unknown width is believed",
-        "adapters/obrl_tensorflow/inputs.py",
-        "return tf.ensure_shape(tensor, shape)",
-        "return tf.reshape(tensor, tuple(-1 if size is None else size for size in shape))",
+        "adapters/obrl_keras/graphs.py",
+        "return tensorflow.ensure_shape(tensor, shape)",
+        "return tensorflow.reshape(tensor, tuple(-1 if size is None else size for size in shape))",
         (TENSORFLOW_GRAPHS,),
     ),
     Mutant(
@@ -89,9 +89,9 @@ TENSORFLOW_FAULTS = (
     ),
     Mutant(
         "TensorFlow: counts averaged over the replicas",
-        "adapters/obrl_tensorflow/relation.py",
-        "tf.distribute.ReduceOp.SUM",
-        "tf.distribute.ReduceOp.MEAN",
+        "adapters/obrl_keras/graphs.py",
+        'context.all_reduce("SUM", packed)',
+        'context.all_reduce("MEAN", packed)',
         (TENSORFLOW_DISTRIBUTED,),
     ),
     Mutant(
@@ -138,23 +138,23 @@ TENSORFLOW_FAULTS = (
     ),
     Mutant(
         "Keras: replicas that mix up their losses",
-        "adapters/obrl_keras/distributed.py",
+        "adapters/obrl_keras/graphs.py",
         "        losses.extend(own)",
         "        pass",
         (KERAS_DISTRIBUTED,),
     ),
     Mutant(
         "TensorFlow: a batch that fails has moved the relation",
-        "adapters/obrl_tensorflow/criterion.py",
-        "tf.control_dependencies([part for part in batch if part is not None])",
-        "tf.control_dependencies([])",
+        "adapters/obrl_keras/graphs.py",
+        "tensorflow.control_dependencies([tensor for tensor in tensors if tensor is not None])",
+        "tensorflow.control_dependencies([])",
         (TENSORFLOW_GRAPHS,),
     ),
     Mutant(
         "TensorFlow: rows that a graph does not know are broadcast",
-        "adapters/obrl_tensorflow/inputs.py",
-        "    with tf.control_dependencies([] if same is None else [same]):",
-        "    with tf.control_dependencies([]):",
+        "adapters/obrl_keras/graphs.py",
+        "with tensorflow.control_dependencies([] if same is None else [same]):",
+        "with tensorflow.control_dependencies([]):",
         (TENSORFLOW_GRAPHS,),
     ),
     Mutant(
@@ -167,7 +167,7 @@ TENSORFLOW_FAULTS = (
     Mutant(
         "Keras: the weights of the positives are not saved",
         "adapters/obrl_keras/layer.py",
-        '"alpha": settings.alpha,',
+        '"pos_weight": None if self.pos_weight is None else list(self.pos_weight),',
         "",
         (KERAS_TRAINING,),
     ),

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from obrl import spec
 from obrl.jax import OBRLoss, OnlineBatchRelation, RelationLoss, relation_loss
-from tests.parity.subjects import Found, Framework, State
+from tests.parity.subjects import Found, Framework, State, plain_arguments
 from tests.support.cases import Batch, Case, laid_out
 from tests.support.tolerances import Results
 
@@ -158,21 +158,8 @@ def _plain_step(reduction: str) -> Callable[..., Any]:
 
 
 def plain(case: Case, batch: Batch, codes: spec.PairCodes) -> Results:
-    single = np.float32
-    targets = batch.targets.astype(np.float64)
-    known = ~np.isnan(targets) & (True if batch.observed is None else batch.observed)
-    pos_weight = np.ones(case.num_labels) if case.pos_weight is None else case.pos_weight
-    weight = np.ones(batch.size) if batch.sample_weight is None else batch.sample_weight
-    pairs = case.num_labels**2 if case.normalization == "all_pairs" else max(codes.active, 1)
-    values, slopes = _plain_step(case.reduction)(
-        jnp.asarray(batch.logits.astype(single)),
-        np.where(known, targets, 0).astype(single),
-        known,
-        pos_weight.astype(single),
-        weight.astype(single),
-        (codes.positive.astype(single), codes.negative.astype(single), single(2 * pairs)),
-        single(case.alpha),
-    )
+    logits, *rest = plain_arguments(case, batch, codes)
+    values, slopes = _plain_step(case.reduction)(jnp.asarray(logits), *rest)
     return Results(*map(wide, values), *map(wide, slopes))
 
 

@@ -127,6 +127,30 @@ class Framework:
         return "obrl" if self.name == "numpy" else f"obrl.{self.name}"
 
 
+def plain_arguments(case: Case, batch: Batch, codes: spec.PairCodes) -> tuple[Any, ...]:
+    """What the plain formulas of the frameworks take, in float32.
+
+    Returns:
+        Logits, targets (0 where missing), known (bool), pos_weight, sample_weight; f_p, f_n and what L_B is divided by;
+        and alpha.
+    """
+    single = np.float32
+    targets = batch.targets.astype(np.float64)
+    known = ~np.isnan(targets) & (True if batch.observed is None else batch.observed)
+    pos_weight = np.ones(case.num_labels) if case.pos_weight is None else case.pos_weight
+    weight = np.ones(batch.size) if batch.sample_weight is None else batch.sample_weight
+    pairs = case.num_labels**2 if case.normalization == "all_pairs" else max(codes.active, 1)
+    return (
+        batch.logits.astype(single),
+        np.where(known, targets, 0).astype(single),
+        known,
+        pos_weight.astype(single),
+        weight.astype(single),
+        (codes.positive.astype(single), codes.negative.astype(single), single(2 * pairs)),
+        single(case.alpha),
+    )
+
+
 def load(name: str) -> Framework:
     """Import a framework's entry; an ImportError here fails the run, as it must."""
     family, _, backend = name.partition("_")

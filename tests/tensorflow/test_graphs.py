@@ -78,11 +78,27 @@ def test_a_batch_that_does_not_fit_fails_and_moves_nothing() -> None:
         (targets, logits, 1),
         (targets, logits, 5),
     ):
-        with pytest.raises(tf.errors.InvalidArgumentError, match="as many rows as logits"):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="must have as many rows"):
             step(y, x, tf.zeros(weight))
         assert not criterion.relation_weight.numpy().any()
     step(targets, logits, tf.zeros(4))
     assert criterion.relation_weight.numpy().any()
+
+
+def test_an_update_whose_mask_does_not_fit_moves_nothing() -> None:
+    online = OnlineBatchRelation(LABELS)
+    signature = tf.TensorSpec((None, LABELS)), tf.TensorSpec((None, LABELS), tf.bool)
+
+    @tf.function(input_signature=signature)
+    def update(y: Any, observed: Any) -> None:
+        online.update(y, observed)
+
+    y = batch(4)[0]
+    with pytest.raises(tf.errors.InvalidArgumentError, match="must have as many rows"):
+        update(y, tf.ones((1, LABELS), tf.bool))
+    assert not online.relation_weight.numpy().any()
+    update(y, tf.ones((4, LABELS), tf.bool))
+    assert online.relation_weight.numpy().any()
 
 
 def test_soft_targets_in_a_graph() -> None:

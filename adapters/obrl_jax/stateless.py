@@ -1,0 +1,76 @@
+"""The relation loss as a pure function."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from obrl.algebra import pair_laplacians
+from obrl.errors import check_choice
+from obrl.online import threshold_pairs
+from obrl.settings import check_relation_loss
+from obrl_jax.functions import IMPLEMENTATIONS, Problem, Static, differentiable_terms
+from obrl_jax.inputs import computation_dtype, metadata
+from obrl_jax.namespace import JAX
+
+
+def relation_loss(
+    logits: Array,
+    relation: Array,
+    *,
+    positive_threshold: float = 0.8,
+    negative_threshold: float = 0.2,
+    normalization: str = "all_pairs",
+    reduction: str = "mean",
+    impl: str = "auto",
+) -> Array:
+    """L_B (Eq. 2) under a given relation, without state.
+
+    Args:
+        logits: x, (batch, num_labels), floating point.
+        relation: R, (num_labels, num_labels), any real scale; NaN is no evidence. Where it is not symmetric, each
+            direction counts half. It gets no gradient.
+        positive_threshold: r_p of Eq. 3.
+        negative_threshold: r_n of Eq. 3, below it.
+        normalization: `"all_pairs"` (Eq. 2) or `"active_pairs"`.
+        reduction: `"mean"`, `"sum"` or `"none"`.
+        impl: `"auto"` computes the gradient with the value; `"plain"` leaves it to JAX.
+
+    Returns:
+        A scalar, or (batch,) with `reduction="none"`; float64 for float64 logits, else float32.
+
+    Raises:
+        TypeError, ValueError: what was expected and what came.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> relation_loss(jnp.zeros((1, 2)), jnp.eye(2))
+        Array(0.25, dtype=float32)
+    """
+    matrix = metadata("relation", relation)
+    r_p, r_n = check_relation_loss(
+        metadata("logits", logits),
+        matrix,
+        positive_threshold=positive_threshold,
+        negative_threshold=negative_threshold,
+        normalization=normalization,
+        reduction=reduction,
+    )
+    check_choice("impl", impl, IMPLEMENTATIONS)
+    values = jax.lax.stop_gradient(jnp.asarray(relation))
+    known = values == values  # NaN alone differs from itself
+    values = jnp.where(known, values, jnp.zeros((), values.dtype))
+    values = values.astype(jnp.promote_types(values.dtype, jnp.float32))
+    positive, negative = threshold_pairs(JAX, values, known, r_p, r_n)
+    pairs = pair_laplacians(
+        JAX,
+        positive,
+        negative,
+        num_labels=matrix.shape[0],
+        symmetric=False,
+        normalization=normalization,
+        like=jnp.zeros((), computation_dtype(logits)),
+    )
+    static = Static(1.0, reduction, parts=False)
+    return differentiable_terms(static, jnp.asarray(logits), Problem(None, None, None, None, pairs), impl=impl)[0]
