@@ -79,9 +79,10 @@ def _jax(title: str, function: str) -> Implementation:
     return Implementation(title, f"benchmarks.jax_steps:{function}", "jax_bce", "jax_plain", compiled=True)
 
 
-def _tensorflow(title: str, function: str) -> Implementation:
+def _tensorflow(title: str, function: str, *, compiled: bool = True) -> Implementation:
     factory = f"benchmarks.tensorflow_steps:{function}"
-    return Implementation(title, factory, "tensorflow_bce", "tensorflow_plain", compiled=True)
+    words, baseline = (f"{title}, XLA", "tensorflow_bce") if compiled else (f"{title}, graph", "tensorflow_bce_graph")
+    return Implementation(words, factory, baseline, "tensorflow_plain_graph", compiled)
 
 
 IMPLEMENTATIONS = {
@@ -94,9 +95,12 @@ IMPLEMENTATIONS = {
     "jax_bce": _jax("Optax's BCE alone, jit", "bce"),
     "jax_obrl": _jax("obrl.jax, jit", "obrl_loss"),
     "jax_plain": _jax("plain formula in JAX, jit", "plain"),
-    "tensorflow_bce": _tensorflow("Keras's BCE alone, XLA", "bce"),
-    "tensorflow_obrl": _tensorflow("obrl.tensorflow, XLA", "obrl_loss"),
-    "tensorflow_plain": _tensorflow("plain formula in TensorFlow, XLA", "plain"),
+    "tensorflow_bce": _tensorflow("Keras's BCE alone", "bce"),
+    "tensorflow_bce_graph": _tensorflow("Keras's BCE alone", "bce", compiled=False),
+    "tensorflow_obrl": _tensorflow("obrl.tensorflow", "obrl_loss"),
+    "tensorflow_obrl_graph": _tensorflow("obrl.tensorflow", "obrl_loss", compiled=False),
+    "tensorflow_plain": _tensorflow("plain formula in TensorFlow", "plain"),
+    "tensorflow_plain_graph": _tensorflow("plain formula in TensorFlow", "plain", compiled=False),
 }
 FRAMEWORKS = tuple(dict.fromkeys(entry.framework for entry in IMPLEMENTATIONS.values()))
 

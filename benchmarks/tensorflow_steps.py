@@ -1,4 +1,4 @@
-"""One training step in TensorFlow, for each loss that is compared; all in graphs that XLA compiles."""
+"""One training step in TensorFlow, for each loss that is compared, in a tf.function; with XLA or without."""
 
 from __future__ import annotations
 
@@ -23,18 +23,20 @@ Loss = Callable[[Any, Any], Any]
 
 
 class TensorFlowStep:
-    """A loss of Keras and its gradient with respect to the logits, in one tf.function with jit_compile.
+    """A loss of Keras and its gradient with respect to the logits, in one tf.function.
 
     Args:
         make: gives a fresh loss that takes (targets, logits).
+        compiled: whether XLA compiles it (`jit_compile`).
         threads: of each pool of TensorFlow.
     """
 
-    def __init__(self, make: Callable[[], Any], *, threads: int) -> None:
+    def __init__(self, make: Callable[[], Any], *, compiled: bool, threads: int) -> None:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(1)
         self._make = make
+        self._jit_compile = compiled
         self._loss: Any = None
         self._compiled: Any = None
         self._batches: list[tuple[Any, Any]] = []
@@ -43,7 +45,7 @@ class TensorFlowStep:
     def load(self, batches: Sequence[Batch]) -> None:
         """Take these batches and start from an empty relation."""
         self._loss = self._make()
-        self._compiled = tf.function(self._value_and_gradient, jit_compile=True)
+        self._compiled = tf.function(self._value_and_gradient, jit_compile=self._jit_compile)
         self._batches = [(tf.constant(batch.targets), tf.constant(batch.logits)) for batch in batches]
 
     def _value_and_gradient(self, targets: Any, logits: Any) -> tuple[Any, Any]:
@@ -80,14 +82,14 @@ class TensorFlowStep:
 
 def bce(num_labels: int, *, compiled: bool, threads: int) -> TensorFlowStep:
     """Keras's binary cross-entropy alone; `num_labels` is not needed."""
-    return TensorFlowStep(lambda: keras.losses.BinaryCrossentropy(from_logits=True), threads=threads)
+    return TensorFlowStep(lambda: keras.losses.BinaryCrossentropy(from_logits=True), compiled=compiled, threads=threads)
 
 
 def obrl_loss(num_labels: int, *, compiled: bool, threads: int) -> TensorFlowStep:
     """`obrl.tensorflow.OBRLoss` with its defaults."""
-    return TensorFlowStep(lambda: OBRLoss(num_labels), threads=threads)
+    return TensorFlowStep(lambda: OBRLoss(num_labels), compiled=compiled, threads=threads)
 
 
 def plain(num_labels: int, *, compiled: bool, threads: int) -> TensorFlowStep:
     """The paper's formula written plainly."""
-    return TensorFlowStep(lambda: PlainLoss(num_labels), threads=threads)
+    return TensorFlowStep(lambda: PlainLoss(num_labels), compiled=compiled, threads=threads)

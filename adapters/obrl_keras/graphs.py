@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
-from keras import backend
+from keras import backend, ops
 
 from obrl.counts import PairCounts, pair_counts
 from obrl.namespace import Namespace
+from obrl.online import RelationState, update_state
+from obrl.settings import Settings
 from obrl_keras.inputs import Labels
 from obrl_keras.namespace import Tensor
 
@@ -80,14 +82,47 @@ def own_losses(layer: Any) -> Iterator[None]:
         losses.extend(own)
 
 
-def count_batch(ns: Namespace, labels: Labels, context: Any) -> PairCounts:
-    """The pair counts of a batch, over all replicas: one SUM all-reduce of n, s and r.
+def next_state(
+    ns: Namespace, state: RelationState, labels: Labels, settings: Settings, *, tensorflow: Any, context: Any
+) -> RelationState:
+    """Eq. 1 for one batch.
+
+    A graph for a CPU finds out in the run whether a target is missing: where none is, one product takes the place of
+    four. On a GPU that is not worth it: the host would have to wait for the answer.
 
     Args:
         ns: the framework's functions.
-        labels: this replica's part.
+        state: the accumulators.
+        labels: the batch, or this replica's part of it.
+        settings: decay, measure and estimator count.
+        tensorflow: the module, or None where another backend runs.
         context: of `replica_context`, or None to count this part alone.
     """
+
+    def updated(observed: Tensor | None) -> RelationState:
+        counts = _count_batch(ns, labels._replace(observed=observed), context)
+        like = state.relation_weight
+        parts = (part if isinstance(part, int) else ns.cast(part, like=like) for part in counts)
+        return update_state(ns, state, PairCounts(*parts), settings)
+
+    observed = labels.observed
+    if observed is None or context is not None or not _is_decided_in_the_run(tensorflow, observed):
+        return updated(observed)
+    every, cond = (ops.all, ops.cond) if tensorflow is None else (tensorflow.reduce_all, tensorflow.cond)
+    return RelationState(*cond(every(observed), lambda: updated(None), lambda: updated(observed)))
+
+
+def _is_decided_in_the_run(tensorflow: Any, observed: Tensor) -> bool:
+    if tensorflow is not None:
+        return not tensorflow.executing_eagerly() and not tensorflow.config.get_visible_devices("GPU")
+    if backend.backend() != "jax":
+        return False
+    jax = sys.modules["jax"]
+    return isinstance(observed, jax.core.Tracer) and jax.default_backend() == "cpu"
+
+
+def _count_batch(ns: Namespace, labels: Labels, context: Any) -> PairCounts:
+    """The pair counts of a batch, over all replicas: one SUM all-reduce of n, s and r."""
     positive = labels.positive
     mask = None if labels.observed is None else ns.cast(labels.observed, like=positive)
     counts = pair_counts(ns, positive, mask, labels.rows)

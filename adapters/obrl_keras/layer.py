@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from typing import Any
 
@@ -12,9 +13,8 @@ import numpy as np
 from keras import ops
 
 import obrl
-from obrl.counts import PairCounts
 from obrl.errors import check_choice, check_label_names, check_num_labels, checked_pos_weight
-from obrl.online import RelationState, known_relation, state_laplacians, update_state
+from obrl.online import RelationState, known_relation, state_laplacians
 from obrl.pairs import Pairs, active_pairs, describe_criterion
 from obrl.relation import starting_relation
 from obrl.settings import Settings
@@ -23,7 +23,7 @@ from obrl_keras.functions import computation_dtype, loss_terms
 from obrl_keras.graphs import (
     after,
     check_scope,
-    count_batch,
+    next_state,
     own_losses,
     replica_context,
     tensorflow_backend,
@@ -215,18 +215,13 @@ class OBRLossLayer(keras.layers.Layer):
 
     def _advance(self, state: RelationState, labels: Labels) -> RelationState:
         """Eq. 1 for one batch."""
-        context = replica_context(tensorflow_backend())
-        if context is None:
-            return self._moved(state, count_batch(KERAS, labels, None))
-        check_scope(context, self.relation_sum.value)
-        with own_losses(self):
-            return self._moved(state, count_batch(KERAS, labels, context))
-
-    def _moved(self, state: RelationState, counts: PairCounts) -> RelationState:
-        like = state.relation_weight
-        parts = (part if isinstance(part, int) else ops.stop_gradient(KERAS.cast(part, like=like)) for part in counts)
-        state = update_state(KERAS, state, PairCounts(*parts), self.settings)
-        self._assign(state)
+        tensorflow = tensorflow_backend()
+        context = replica_context(tensorflow)
+        if context is not None:
+            check_scope(context, self.relation_sum.value)
+        with nullcontext() if context is None else own_losses(self):
+            state = next_state(KERAS, state, labels, self.settings, tensorflow=tensorflow, context=context)
+            self._assign(state)
         return state
 
     def _state(self) -> RelationState:

@@ -11,14 +11,13 @@ import numpy as np
 import tensorflow as tf
 
 import obrl
-from obrl.counts import PairCounts
 from obrl.errors import check_label_names, check_num_labels
-from obrl.online import RelationState, known_relation, update_state
+from obrl.online import RelationState, known_relation
 from obrl.pairs import Pairs, active_pairs
 from obrl.relation import starting_relation
 from obrl.settings import Settings
 from obrl.storage import save_relation
-from obrl_keras.graphs import after, check_scope, count_batch, replica_context
+from obrl_keras.graphs import after, check_scope, next_state, replica_context
 from obrl_keras.inputs import Labels
 from obrl_tensorflow.inputs import check_labels, may_read_values, on_host, split_labels
 from obrl_tensorflow.namespace import TENSORFLOW, Tensor
@@ -179,11 +178,8 @@ def advance(
     context = replica_context(tf)
     if context is not None:
         check_scope(context, variables.relation_weight)
-    counts = count_batch(TENSORFLOW, labels, context)
     old = values_of(variables)
-    like = old.relation_weight
-    parts = (part if isinstance(part, int) else tf.stop_gradient(tf.cast(part, like.dtype)) for part in counts)
-    new = update_state(TENSORFLOW, old, PairCounts(*parts), settings)
+    new = next_state(TENSORFLOW, old, labels, settings, tensorflow=tf, context=context)
     if still is not None:
         new = RelationState(*(tf.where(still, before, after) for before, after in zip(old, new, strict=True)))
     assign(variables, new)

@@ -53,6 +53,13 @@ JAX_FAULTS = (
         (JAX,),
     ),
     Mutant(
+        "JAX: one known target is as good as all",
+        "adapters/obrl_jax/relation.py",
+        "jax.lax.cond(observed.all(), ",
+        "jax.lax.cond(observed.any(), ",
+        (JAX,),
+    ),
+    Mutant(
         "JAX: counts averaged over the devices",
         "adapters/obrl_jax/relation.py",
         "jax.lax.psum(jnp.stack([counts.n, counts.s, counts.r]), axis_name)",

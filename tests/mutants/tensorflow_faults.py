@@ -88,6 +88,13 @@ TENSORFLOW_FAULTS = (
         (TENSORFLOW_TRAINING,),
     ),
     Mutant(
+        "TensorFlow: one known target is as good as all",
+        "adapters/obrl_keras/graphs.py",
+        "tensorflow.reduce_all, tensorflow.cond",
+        "tensorflow.reduce_any, tensorflow.cond",
+        (TENSORFLOW,),
+    ),
+    Mutant(
         "TensorFlow: counts averaged over the replicas",
         "adapters/obrl_keras/graphs.py",
         'context.all_reduce("SUM", packed)',

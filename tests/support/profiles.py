@@ -39,6 +39,11 @@ def load_profile(*, scale: float = 1.0) -> None:
     settings.load_profile(_PROFILE)
 
 
+def draws_few() -> bool:
+    """Whether the profile draws too few examples to ask which cases were among them."""
+    return _FACTORS[_PROFILE] < 1.0
+
+
 def examples(count: int) -> settings:
     """Settings for a property that needs another number of examples than the profile's.
 
