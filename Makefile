@@ -4,9 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
-SUITES := core torch jax tensorflow reference_model benchmarks project
+SUITES := core torch kernels cubins jax tensorflow reference_model benchmarks project
 BACKENDS := tensorflow jax torch
-FRAMEWORKS := numpy torch jax tensorflow $(BACKENDS:%=keras_%)
+FRAMEWORKS := numpy torch torch_fused jax tensorflow $(BACKENDS:%=keras_%)
 RUNS := $(SUITES:%=suite-%) $(FRAMEWORKS:%=parity-%) $(BACKENDS:%=keras-%)
 # As many runs at once as there are processors, each with one thread.
 AT_ONCE := OMP_NUM_THREADS=1 $(MAKE) --no-print-directory --keep-going --jobs=$(shell nproc) --output-sync=target
@@ -35,7 +35,7 @@ test: $(VENV)/.dev  ## run every test, one process a suite (frameworks do not sh
 	@$(AT_ONCE) $(RUNS)
 
 test-slow: $(VENV)/.dev  ## the property tests with many more examples
-	@HYPOTHESIS_PROFILE=slow $(AT_ONCE) suite-core suite-torch $(FRAMEWORKS:%=parity-%)
+	@HYPOTHESIS_PROFILE=slow PYTEST_ADDOPTS=--timeout=0 $(AT_ONCE) suite-core suite-torch $(FRAMEWORKS:%=parity-%)
 
 suite-%:
 	$(PYTEST) tests/$*

@@ -15,7 +15,7 @@ from obrl import algebra
 from obrl.algebra import PairLaplacians
 from obrl_torch.namespace import TORCH
 
-IMPLEMENTATIONS = ("auto", "plain")
+IMPLEMENTATIONS = ("auto", "plain", "fused")
 
 
 class Problem(NamedTuple):
@@ -89,11 +89,13 @@ class _OnePass(torch.autograd.Function):
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A graph of the gradient is asked for: its formula, differentiable, in place of its value.
             gradients = list(evaluate(logits.to(ctx.dtype), ctx.problem, ctx.gradient)[1])
-        gradient = _scale(gradients, upstream, ctx.problem)
+        gradient = scale_gradients(gradients, upstream, ctx.problem)
         return (None if gradient is None else gradient.to(logits.dtype)), None, None, None
 
 
-def _scale(gradients: Sequence[Tensor], upstream: tuple[Tensor | None, ...], problem: Problem) -> Tensor | None:
+def scale_gradients(
+    gradients: Sequence[Tensor], upstream: tuple[Tensor | None, ...], problem: Problem
+) -> Tensor | None:
     """The chain rule: each gradient times what arrives for its term."""
     if len(gradients) == 1:
         return _product(gradients[0], upstream[0], problem)

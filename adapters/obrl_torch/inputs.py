@@ -68,15 +68,27 @@ def split_labels(targets: Tensor, observed: Tensor | None, *, read_values: bool)
             not_nan = targets == targets  # NaN alone differs from itself; isnan is slower, compiled too
             known = not_nan if observed is None else observed & not_nan
         if read_values and known is not None:
-            seen = targets.detach()[known]
-            if seen.numel():
-                check_target_range(*(float(value) for value in seen.aminmax()))
-            known = None if seen.numel() == targets.numel() else known
+            known = None if _all_seen(targets, known) else known
     positive = targets if targets.dtype == torch.bool else targets >= 0.5
     if known is not None:
         positive = positive & known
     dtype = torch.float32 if targets.shape[0] <= MAX_EXACT_COUNT else torch.float64
     return Labels(convert(positive, dtype), known, targets)
+
+
+def check_values(targets: Tensor, observed: Tensor | None) -> None:
+    """Raise ValueError where an observed target is outside [0, 1]."""
+    if observed is not None or not _in_range(targets):
+        known = targets == targets
+        _all_seen(targets, known if observed is None else known & observed)
+
+
+def _all_seen(targets: Tensor, known: Tensor) -> bool:
+    """Whether no target is missing; raises where a known one is outside [0, 1]."""
+    seen = targets.detach()[known]
+    if seen.numel():
+        check_target_range(*(float(value) for value in seen.aminmax()))
+    return seen.numel() == targets.numel()
 
 
 def _in_range(targets: Tensor) -> bool:

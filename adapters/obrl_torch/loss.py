@@ -22,6 +22,7 @@ from obrl_torch.functions import IMPLEMENTATIONS, Problem, differentiable_terms
 from obrl_torch.host import numpy_like, numpy_views, pairs_to_torch
 from obrl_torch.inputs import (
     Labels,
+    check_values,
     computation_dtype,
     may_read_values,
     metadata,
@@ -99,6 +100,8 @@ class _Criterion(RelationModule):
         )
         self._check_device("logits", logits)
         moves = resolve_update(update, default=self.training and torch.is_grad_enabled(), freeze=self.freeze)
+        if self.impl == "fused":
+            return self._fused_terms(logits, targets, observed, sample_weight, moves=moves, joint=joint, parts=parts)
         labels = split_labels(targets, observed, read_values=may_read_values(self.validate, targets))
         if moves:
             self._advance(labels)
@@ -106,6 +109,41 @@ class _Criterion(RelationModule):
         with without_autocast(logits.device.type):
             problem = self._problem(labels if joint else None, sample_weight, dtype)
             return differentiable_terms(logits, problem, dtype=dtype, impl=self.impl, parts=parts)
+
+    def _fused_terms(
+        self,
+        logits: Tensor,
+        targets: Tensor,
+        observed: Tensor | None,
+        sample_weight: Tensor | None,
+        *,
+        moves: bool,
+        joint: bool,
+        parts: bool,
+    ) -> tuple[Tensor, ...]:
+        from obrl_torch import fused
+
+        state = self._state()
+        fused.check_fused(logits, *state, targets=targets, sample_weight=sample_weight, pos_weight=self.pos_weight)
+        if may_read_values(self.validate, targets):
+            check_values(targets, observed)
+        if moves:
+            codes = fused.move_and_code(
+                state, targets, observed, self.settings, sync=self.sync, process_group=self.process_group
+            )
+        else:
+            codes = fused.code(state, self.settings)
+        problem = fused.FusedProblem(
+            targets=targets if joint else None,
+            observed=observed if joint else None,
+            sample_weight=sample_weight,
+            pos_weight=self.pos_weight,
+            codes=codes,
+            alpha=self.settings.alpha,
+            normalization=self.settings.normalization,
+            reduction=self.reduction,
+        )
+        return fused.fused_terms(logits, problem, dtype=computation_dtype(logits), parts=parts)
 
     def _problem(self, labels: Labels | None, sample_weight: Tensor | None, dtype: torch.dtype) -> Problem:
         targets = observed = None
@@ -181,7 +219,8 @@ class OBRLoss(_Criterion):
         label_names: one distinct name a label, for `pairs`.
         relation: where to start: an OnlineBatchRelation, its .npz, or a (num_labels, num_labels) matrix.
         freeze: never update the relation.
-        impl: `"auto"` computes the gradient with the value; `"plain"` leaves it to autograd, as `torch.func` needs.
+        impl: `"auto"` computes the gradient with the value; `"plain"` leaves it to autograd, as `torch.func` needs;
+            `"fused"` runs both in CUDA kernels, which need Triton.
         sync: False keeps each process of `torch.distributed` by itself; else the counts of all are summed.
         process_group: None is the default group.
         validate: whether to check the values of targets: None does on the CPU; True does everywhere, where it makes

@@ -35,7 +35,8 @@ def relation_loss(
         negative_threshold: r_n of Eq. 3, below it.
         normalization: `"all_pairs"` (Eq. 2) or `"active_pairs"`.
         reduction: `"mean"`, `"sum"` or `"none"`.
-        impl: `"auto"` computes the gradient with the value; `"plain"` leaves it to autograd.
+        impl: `"auto"` computes the gradient with the value; `"plain"` leaves it to autograd; `"fused"` runs in CUDA
+            kernels.
 
     Returns:
         A scalar, or (batch,) with `reduction="none"`; float64 for float64 logits, else float32.
@@ -60,6 +61,8 @@ def relation_loss(
     errors.check_device("relation", matrix, "logits", scores)
     check_choice("impl", impl, IMPLEMENTATIONS)
     dtype = computation_dtype(logits)
+    if impl == "fused":
+        return _fused(logits, relation, r_p, r_n, normalization=normalization, reduction=reduction)
     with without_autocast(logits.device.type):
         with torch.no_grad():
             values = relation.to(torch.promote_types(relation.dtype, torch.float32))
@@ -76,3 +79,12 @@ def relation_loss(
             )
         problem = Problem(None, None, None, None, pairs, 1.0, reduction)
         return differentiable_terms(logits, problem, dtype=dtype, impl=impl, parts=False)[0]
+
+
+def _fused(logits: Tensor, relation: Tensor, r_p: float, r_n: float, *, normalization: str, reduction: str) -> Tensor:
+    from obrl_torch import fused
+
+    fused.check_fused(logits)
+    codes = fused.code_relation(relation, r_p, r_n)
+    problem = fused.FusedProblem(None, None, None, None, codes, 1.0, normalization, reduction)
+    return fused.fused_terms(logits, problem, dtype=computation_dtype(logits), parts=False)[0]

@@ -174,7 +174,7 @@ JAX = Framework(
     stateless=stateless,
     relation=Relation,
     plain=plain,
-    scale=0.8,
+    scale=0.82,
     label_counts=(1, 4),
     sizes=(0, 1, 6),
 )

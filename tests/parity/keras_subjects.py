@@ -86,5 +86,9 @@ KERAS = Framework(
     endpoint=Endpoint,
     plain=import_module(f"tests.parity.{BACKEND}_subjects").plain,  # the backend's own arithmetic
     # Together the three backends see more than 1,000 examples; JAX compiles every shape, operation by operation.
-    **({"scale": 0.2, "label_counts": (1, 4), "sizes": (0, 1, 6)} if BACKEND == "jax" else {"scale": 1.6}),
+    **(
+        {"scale": 0.2, "least_examples": 90, "label_counts": (1, 4), "sizes": (0, 1, 6)}
+        if BACKEND == "jax"
+        else {"scale": 1.6, "least_examples": 700}
+    ),
 )

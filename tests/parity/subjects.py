@@ -19,6 +19,7 @@ from tests.support.tolerances import Results
 FRAMEWORKS = {
     "numpy": "tests.parity.numpy_subjects:NUMPY",
     "torch": "tests.parity.torch_subjects:TORCH",
+    "torch_fused": "tests.parity.torch_subjects:FUSED",
     "jax": "tests.parity.jax_subjects:JAX",
     "tensorflow": "tests.parity.tensorflow_subjects:TENSORFLOW",
     "keras_tensorflow": "tests.parity.keras_subjects:KERAS",
@@ -99,7 +100,9 @@ class Framework:
         stateless: `relation_loss` under a given relation; takes case, batch, relation, implementation and dtype.
         relation: an `OnlineBatchRelation`; takes the case and the dtype of its state.
         endpoint: a layer that gives the value alone, and never one for each sample; takes the case and the dtype.
-        scale: what the suite's numbers of examples are multiplied by, to make at least 1,000 in all.
+        scale: what the suite's numbers of examples are multiplied by.
+        least_examples: how many that must make on the eager paths, under the default profile; Keras makes 1,000 over
+            its three backends.
         ignored_warnings: of the framework's own compiler, as pytest's `filterwarnings` has them.
         label_counts: the numbers of labels to draw from.
         sizes: the numbers of rows to draw from; few where every shape is compiled, operation by operation.
@@ -117,6 +120,7 @@ class Framework:
     relation: Callable[[Case, str], Relation] | None = None
     endpoint: Callable[[Case, str], Endpoint] | None = None
     scale: float = 1.0
+    least_examples: int = 1000
     ignored_warnings: tuple[str, ...] = ()
     label_counts: tuple[int, ...] = LABEL_COUNTS
     sizes: tuple[int, ...] = SIZES
@@ -156,6 +160,8 @@ def load(name: str) -> Framework:
     family, _, backend = name.partition("_")
     if family == "keras":
         os.environ["KERAS_BACKEND"] = backend  # before Keras is imported
+    if backend == "fused":
+        os.environ["TRITON_INTERPRET"] = "1"  # before the kernels are imported
     module, attribute = FRAMEWORKS[name].split(":")
     framework: Framework = getattr(import_module(module), attribute)
     return framework

@@ -164,5 +164,5 @@ TENSORFLOW = Framework(
     stateless=stateless,
     relation=Relation,
     plain=plain,
-    scale=0.8,
+    scale=0.82,
 )

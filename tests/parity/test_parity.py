@@ -26,6 +26,10 @@ SCALARS: dict[str, Any] = {"reductions": ("mean", "sum")}
 """What to draw from where a loss is one number."""
 
 
+LEAST_COMPILED = 200
+"""Examples through a framework's compiler, under the default profile."""
+
+
 def loss_dtype(dtype: str) -> str:
     return "float64" if dtype == "float64" else "float32"
 
@@ -159,3 +163,9 @@ def test_what_a_failure_prints_runs(framework: Framework, data: st.DataObject) -
 def test_the_degenerate_cases_were_drawn() -> None:
     """Last: everything before has been counted."""
     assert COVERAGE.missing() == []
+
+
+def test_enough_was_drawn(framework: Framework) -> None:
+    """Of examples in all; last, too."""
+    assert COVERAGE.examples["eager"] >= framework.least_examples
+    assert COVERAGE.examples["compiled"] >= (LEAST_COMPILED if framework.compiled else 0)

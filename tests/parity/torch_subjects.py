@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -105,4 +106,17 @@ TORCH = Framework(
         "ignore:.*should not be instantiated:DeprecationWarning",
         "ignore:.torch.jit:DeprecationWarning",
     ),
+)
+
+# The kernels, which `load` lets Triton interpret, slowly; they have no relation of their own, and compile nothing here.
+# With 33 labels a matrix takes several tiles.
+FUSED = replace(
+    TORCH,
+    eager={"fused": tuple(DTYPES)},
+    compiled=(),
+    compiled_joint=None,
+    relation=None,
+    label_counts=(1, 2, 5, 33),
+    least_examples=300,
+    scale=0.6,
 )

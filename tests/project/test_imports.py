@@ -99,6 +99,21 @@ def test_numpy_works_where_torch_is_missing():
     assert float(run_python(BLOCKED.format(framework="torch", statement=statement))) == 1.5113
 
 
+def test_kernels_need_triton_only_when_they_are_called():
+    program = """
+import torch
+from obrl.torch import OBRLoss
+criterion = OBRLoss(2, impl="fused")
+try:
+    criterion(torch.zeros(2, 2), torch.zeros(2, 2))
+except ImportError as error:
+    print(error)
+print(criterion.relation_weight.any().item())
+"""
+    printed = run_python(BLOCKED.format(framework="triton", statement=program))
+    assert printed.split("\n")[:2] == ['impl="fused" needs Triton: pip install triton', "False"]
+
+
 def test_tensorboard_leaves_tensorflow_out_of_a_training_run():
     """Its import draws random numbers, and torch's compiler aborts beside it."""
     program = """

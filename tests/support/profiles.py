@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, settings
 
 DEFAULT_EXAMPLES = 100
 _PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "default")
-_FACTORS = {"default": 1.0, "slow": 40.0, "quick": 0.25}
+_FACTORS = {"default": 1.0, "slow": 21.0, "quick": 0.25}
 _SCALE = 1.0
 _WITHOUT_SHRINKING = (Phase.explicit, Phase.generate)
 

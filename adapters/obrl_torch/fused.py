@@ -1,0 +1,262 @@
+"""`impl="fused"`: the loss in kernels, and how it is differentiated.
+
+One launch moves the relation and codes its pairs, one gives the loss and its gradient, and one scales that in backward.
+Second derivatives come from differentiating the algebra.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from obrl.algebra import pair_laplacians
+from obrl.counts import MAX_EXACT_COUNT
+from obrl.online import RelationState
+from obrl.settings import Settings
+from obrl_torch.distributed import is_shared
+from obrl_torch.functions import Problem, evaluate, scale_gradients
+from obrl_torch.namespace import TORCH, convert
+
+MAX_LABELS = 2**14
+"""Up to this many labels an int32 numbers the pairs, three times over."""
+
+
+class Codes(NamedTuple):
+    """The pairs of a relation, as the kernels write them.
+
+    Attributes:
+        code: int8, (num_labels, num_labels): a + 4 b, twice the symmetric weights of the positive and negative pairs.
+        active: int32; its sum is twice the number of active ordered pairs.
+        counter: int32, one number, 0 but while a kernel runs.
+    """
+
+    code: Tensor
+    active: Tensor
+    counter: Tensor
+
+
+class FusedProblem(NamedTuple):
+    """A loss to evaluate at some logits; the arrays as they came.
+
+    Attributes:
+        targets: (batch, num_labels); None for L_B alone.
+        observed: (batch, num_labels) bool, or None.
+        sample_weight: (batch,), or None.
+        pos_weight: (num_labels,), or None.
+        codes: the pairs.
+        alpha: weight of L_B.
+        normalization: `"all_pairs"` or `"active_pairs"`.
+        reduction: `"mean"`, `"sum"` or `"none"`.
+    """
+
+    targets: Tensor | None
+    observed: Tensor | None
+    sample_weight: Tensor | None
+    pos_weight: Tensor | None
+    codes: Codes
+    alpha: float
+    normalization: str
+    reduction: str
+
+    def plain(self, dtype: torch.dtype) -> Problem:
+        """The same loss, for the algebra."""
+        targets, observed = self.targets, self.observed
+        if targets is not None:
+            if targets.is_floating_point():
+                not_nan = targets == targets  # NaN alone differs from itself
+                observed = not_nan if observed is None else observed & not_nan
+            targets = convert(targets, dtype)
+            targets = targets if observed is None else torch.where(observed, targets, 0.0)
+        code = self.codes.code
+        pairs = pair_laplacians(
+            TORCH,
+            0.5 * (code & 3).to(dtype),
+            0.5 * (code >> 2).to(dtype),
+            num_labels=code.shape[0],
+            symmetric=True,
+            normalization=self.normalization,
+            like=code.new_empty((), dtype=dtype),
+        )
+        return Problem(
+            targets=targets,
+            observed=observed if targets is not None else None,
+            sample_weight=None if self.sample_weight is None else self.sample_weight.to(dtype)[:, None],
+            pos_weight=None if self.pos_weight is None else self.pos_weight.to(dtype)[None],
+            pairs=pairs,
+            alpha=self.alpha,
+            reduction=self.reduction,
+        )
+
+
+def check_fused(logits: Tensor, *state: Tensor, **others: Tensor | None) -> None:
+    """Raise unless the kernels can run here.
+
+    Args:
+        logits: (batch, num_labels).
+        state: the accumulators.
+        others: what else a loss is made of, by name.
+
+    Raises:
+        ImportError: there is no Triton.
+        ValueError: another device than CUDA, too many rows or labels, accumulators that are not contiguous, or
+            anything but the logits that requires a gradient, which no kernel gives.
+    """
+    try:
+        from obrl_torch.kernels.launch import INTERPRETED
+    except ModuleNotFoundError as error:
+        raise ImportError('impl="fused" needs Triton: pip install triton') from error
+    if logits.device.type != "cuda" and not (logits.device.type == "cpu" and INTERPRETED):
+        raise ValueError(
+            f'impl="fused" needs tensors on a CUDA device (or TRITON_INTERPRET=1, on a CPU), got {logits.device}'
+        )
+    rows, num_labels = logits.shape
+    if rows > MAX_EXACT_COUNT or num_labels > MAX_LABELS:
+        raise ValueError(
+            f'impl="fused" takes at most {MAX_EXACT_COUNT} rows and {MAX_LABELS} labels, got {rows} and {num_labels}'
+        )
+    for name, other in others.items():
+        if other is not None and other.requires_grad and torch.is_grad_enabled():
+            raise ValueError(
+                f'impl="fused" gives the gradient with respect to logits alone, got {name} with requires_grad; '
+                'impl="plain" gives both'
+            )
+    if not all(part.is_contiguous() for part in state):
+        raise ValueError(f'impl="fused" needs contiguous accumulators, got strides {[part.stride() for part in state]}')
+
+
+@torch.no_grad()
+def move_and_code(
+    state: RelationState,
+    targets: Tensor,
+    observed: Tensor | None,
+    settings: Settings,
+    *,
+    sync: bool,
+    process_group: dist.ProcessGroup | None,
+) -> Codes:
+    """Eq. 1 for a batch, in place, over all processes of the group; and the pairs of the relation then."""
+    from obrl_torch import operators
+
+    chosen = (
+        settings.decay,
+        settings.positive_threshold,
+        settings.negative_threshold,
+        settings.measure,
+        settings.estimator,
+    )
+    if not is_shared(sync=sync, process_group=process_group):
+        return Codes(*operators.move_relation(targets, observed, *state, *chosen))
+    counts = operators.count_pairs(targets, observed)
+    dist.all_reduce(counts, op=dist.ReduceOp.SUM, group=process_group)
+    return Codes(*operators.move_by_counts(counts, *state, *chosen))
+
+
+@torch.no_grad()
+def code_relation(relation: Tensor, positive_threshold: float, negative_threshold: float) -> Codes:
+    """The pairs of a given relation, NaN where there is no evidence; each direction counts half."""
+    from obrl_torch import operators
+
+    values = relation.to(torch.promote_types(relation.dtype, torch.float32))
+    known = values == values  # NaN alone differs from itself
+    state = (torch.where(known, values, 0.0).contiguous(), known.to(values.dtype).contiguous())
+    return Codes(*operators.code_pairs(*state, positive_threshold, negative_threshold, "conditional", "batch"))
+
+
+@torch.no_grad()
+def code(state: RelationState, settings: Settings) -> Codes:
+    """The pairs of a relation that stays as it is."""
+    from obrl_torch import operators
+
+    return Codes(
+        *operators.code_pairs(
+            *state,
+            settings.positive_threshold,
+            settings.negative_threshold,
+            settings.measure,
+            settings.estimator,
+        )
+    )
+
+
+def fused_terms(logits: Tensor, problem: FusedProblem, *, dtype: torch.dtype, parts: bool) -> tuple[Tensor, ...]:
+    """The terms, ready for backward.
+
+    Args:
+        logits: x, (batch, num_labels), in any floating point dtype; its gradient comes in that dtype.
+        problem: the loss.
+        dtype: to compute in.
+        parts: whether L_E and L_B are wanted too, ready to be differentiated on their own.
+    """
+    gradient = "none"
+    if torch.is_grad_enabled() and logits.requires_grad:
+        gradient = "parts" if parts and problem.targets is not None else "total"
+    if gradient == "none":
+        return _evaluate(logits, problem, dtype, gradient)[0]
+    result: tuple[Tensor, ...] = _Fused.apply(logits, problem, dtype, gradient)
+    return result
+
+
+def _evaluate(
+    logits: Tensor, problem: FusedProblem, dtype: torch.dtype, gradient: str
+) -> tuple[tuple[Tensor, ...], tuple[Tensor, Tensor]]:
+    from obrl_torch import operators
+
+    terms, first, second = operators.loss_terms(
+        logits,
+        problem.targets,
+        problem.observed,
+        problem.sample_weight,
+        problem.pos_weight,
+        problem.codes.code,
+        None,
+        problem.codes.active,
+        problem.codes.counter,
+        problem.alpha,
+        problem.normalization,
+        problem.reduction,
+        gradient,
+        dtype,
+    )
+    return terms.unbind(0), (first, second)
+
+
+class _Fused(torch.autograd.Function):
+    """Terms whose gradients are computed with them."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, logits: Tensor, problem: FusedProblem, dtype: torch.dtype, gradient: str
+    ) -> tuple[Tensor, ...]:
+        terms, gradients = _evaluate(logits, problem, dtype, gradient)
+        # With the batch in autograd's hands, changing it before backward raises, as it does for any other loss.
+        ctx.save_for_backward(logits, problem.targets, problem.observed, problem.sample_weight, *gradients)
+        ctx.problem, ctx.dtype, ctx.gradient = problem, dtype, gradient
+        ctx.set_materialize_grads(False)
+        return terms if gradient == "parts" else terms[:1]
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor | None) -> tuple[Tensor | None, None, None, None]:
+        logits, _, _, _, first, second = ctx.saved_tensors
+        if torch.is_grad_enabled() and not torch.compiler.is_compiling():
+            # A graph of the gradient is asked for: its formula, differentiable, in place of its value.
+            plain = ctx.problem.plain(ctx.dtype)
+            gradients = evaluate(logits.to(ctx.dtype), plain, ctx.gradient)[1]
+            gradient = scale_gradients(gradients, upstream, plain)
+            return (None if gradient is None else gradient.to(logits.dtype)), None, None, None
+        return _scaled(first, second, upstream, ctx.problem.alpha, logits.dtype), None, None, None
+
+
+def _scaled(
+    first: Tensor, second: Tensor, upstream: Sequence[Tensor | None], alpha: float, dtype: torch.dtype
+) -> Tensor | None:
+    from obrl_torch import operators
+
+    if all(part is None for part in upstream):
+        return None
+    parts = len(upstream) == 3
+    of_total, of_entropy, of_relation = upstream if parts else (upstream[0], None, None)
+    return operators.scale_gradients(first, second if parts else None, of_total, of_entropy, of_relation, alpha, dtype)

@@ -1,0 +1,240 @@
+"""The kernels as cubins, made without a GPU, and the table of what each needs to be launched.
+
+    python -m obrl_torch.kernels.compiled [--target 80 90 100]
+
+A launch needs no torch: pointers, sizes, and what the table says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import triton
+import triton.language as tl
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+
+from obrl_torch.kernels import launch
+from obrl_torch.kernels.launch import Launch
+
+TARGETS = (80, 90, 100)
+"""Compute capabilities, times ten: Ampere, Hopper, Blackwell."""
+
+MAX_REGISTERS = 255
+"""What the hardware allows a thread; a kernel that needs more spills, and none may."""
+
+MAX_SHARED = 99 * 1024
+"""Bytes of shared memory a program may take on every GPU from Ampere on."""
+
+_BY_TILES = "cdiv(num_labels, TILE), cdiv(num_labels, TILE)"
+GRID_RULES = {
+    "relation_kernel": _BY_TILES,
+    "count_kernel": _BY_TILES,
+    "code_kernel": _BY_TILES,
+    "loss_kernel": "cdiv(batch, ROWS), cdiv(num_labels, TILE)",
+    "scale_kernel": "cdiv(batch, ROWS), cdiv(num_labels, LABELS)",
+}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A kernel for some dtypes and constants.
+
+    Attributes:
+        name: what tells it from the others.
+        launch: its blocks and warps.
+        types: of each argument, as Triton writes them (`"*fp32"`, `"i32"`).
+        constants: beside the block sizes.
+    """
+
+    name: str
+    launch: Launch
+    types: Mapping[str, str]
+    constants: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A variant for a target.
+
+    Attributes:
+        variant: what was compiled.
+        target: the compute capability, times ten.
+        symbol: the kernel's name in the cubin.
+        cubin: the binary.
+        shared: bytes of dynamic shared memory that a launch must ask for.
+        registers: a thread's.
+        spilled: bytes of local memory a thread needs: stack and spilled registers.
+    """
+
+    variant: Variant
+    target: int
+    symbol: str
+    cubin: bytes
+    shared: int
+    registers: int
+    spilled: int
+
+    @property
+    def row(self) -> str:
+        """A line of the table."""
+        run = self.variant.launch
+        blocks = " ".join(f"{name}={size}" for name, size in run.blocks.items())
+        arguments = ", ".join(f"{name}: {kind}" for name, kind in self.variant.types.items())
+        return (
+            f"{self.variant.name} | sm_{self.target} | {self.symbol} | grid ({GRID_RULES[self.symbol]}) | {blocks} | "
+            f"{32 * run.num_warps} threads | {self.shared} B shared | {self.registers} registers | "
+            f"{self.spilled} B spilled | {arguments}"
+        )
+
+
+def _types(run: Launch, **pointers: str) -> dict[str, str]:
+    """The types of a kernel's arguments, in its order: the pointers as given, and int32."""
+    constants = {parameter.name for parameter in run.kernel.params if parameter.is_constexpr}
+    return {name: pointers.get(name, "i32") for name in run.kernel.arg_names if name not in constants}
+
+
+_STATE = {"relation_sum": "*fp32", "relation_weight": "*fp32", "parameters": "*fp32"}
+_CODES = {"code": "*i8", "active": "*i32", "counter": "*i32"}
+_LABELS = {"targets": "*fp32", "observed": "*u8"}
+_MEASURE = {"MEASURE": "unit_pearson", "SYMMETRIC": True, "ESTIMATOR": "batch"}
+_MISSING = {"MASKED": True, "COMPLETE": False}
+_LOSS = {
+    **_LABELS,
+    "logits": "*fp32",
+    "sample_weight": "*fp32",
+    "pos_weight": "*fp32",
+    "pairs": "*i8",
+    "second_pairs": "*i8",
+    "active": "*i32",
+    "counter": "*i32",
+    **dict.fromkeys(("parameters", "terms", "gradient", "second_gradient", "partials"), "*fp32"),
+}
+_WHOLE_LOSS = {
+    "JOINT": True,
+    "MASKED": True,
+    "WEIGHTED": True,
+    "POS_WEIGHTED": True,
+    "CODED": True,
+    "ACTIVE_PAIRS": True,
+    "REDUCTION": "mean",
+    "GRADIENT": "parts",
+    "DTYPE": tl.float32,
+}
+_GRADIENTS = ("gradient", "second_gradient", "of_total", "of_entropy", "of_relation", "parameters")
+
+
+def _double(types: Mapping[str, str]) -> dict[str, str]:
+    return {name: "*fp64" if kind == "*fp32" else kind for name, kind in types.items()}
+
+
+def _relation(name: str, num_labels: int, constants: Mapping[str, Any], **pointers: str) -> Variant:
+    types = {**_LABELS, **_STATE, **_CODES, **pointers}
+    run = launch.relation(num_labels, double=types["relation_sum"] == "*fp64")
+    types = _types(run, **types)
+    return Variant(name, run, types, {**_MISSING, **_MEASURE, **constants})
+
+
+def _loss(name: str, num_labels: int, constants: Mapping[str, Any], **pointers: str) -> Variant:
+    chosen = {**_WHOLE_LOSS, **constants}
+    run = launch.loss(1024, num_labels, coded=chosen["CODED"], double=chosen["DTYPE"] == tl.float64)
+    return Variant(name, run, _types(run, **{**_LOSS, **pointers}), chosen)
+
+
+@cache
+def variants() -> tuple[Variant, ...]:
+    """What is compiled: each kernel at every block size, and with the constants that need most of it."""
+    few, many = 40, 1000
+    scale, count, code = launch.scale(1024, few), launch.count(many), launch.code(many, double=False)
+    relations = [
+        _relation(f"relation, {size} labels, {measure}, {estimator}", labels, {**constants, "ESTIMATOR": estimator})
+        for labels, size in ((few, "few"), (many, "many"))
+        for measure, constants in (
+            ("unit_pearson", {}),
+            ("phi_ratio", {"MEASURE": "phi_ratio"}),
+            ("conditional", {"MEASURE": "conditional", "SYMMETRIC": False}),
+        )
+        for estimator in ("batch", "counts")
+    ]
+    losses = [
+        variant
+        for labels, size in ((few, "few"), (launch.SMALL_LABELS, "128"), (many, "many"))
+        for variant in (
+            _loss(f"loss, {size} labels", labels, {}),
+            _loss(f"loss, {size} labels, bfloat16", labels, {"GRADIENT": "total"}, logits="*bf16", targets="*bf16"),
+            _loss(f"loss, {size} labels, by sample", labels, {"REDUCTION": "none"}, targets="*i64"),
+            _loss(f"loss, {size} labels, L_B alone", labels, {"JOINT": False, "MASKED": False, "POS_WEIGHTED": False}),
+        )
+    ]
+    return (
+        *relations,
+        _relation("relation, complete bytes", few, {"MASKED": False, "COMPLETE": True}, targets="*u8"),
+        _relation("relation, float64", few, {}, **_double({**_LABELS, **_STATE})),
+        Variant("counts", count, _types(count, **_LABELS, counts="*fp32"), _MISSING),
+        Variant("codes", code, _types(code, counts="*fp32", **_STATE, **_CODES), {**_MEASURE, "MOVES": True}),
+        *losses,
+        _loss("loss, weights in place of codes", few, {"CODED": False}, pairs="*fp32", second_pairs="*fp32"),
+        _loss("loss, float64", few, {"DTYPE": tl.float64}, **_double(_LOSS)),
+        Variant(
+            "scale",
+            scale,
+            _types(scale, **dict.fromkeys(_GRADIENTS, "*fp32"), result="*bf16"),
+            {"PARTS": True, "HAS_TOTAL": True, "HAS_ENTROPY": True, "HAS_RELATION": True},
+        ),
+    )
+
+
+def compile_variant(variant: Variant, target: int) -> Compiled:
+    """Make the cubin of a variant for a target, and read from it what it needs."""
+    run = variant.launch
+    constants = {**variant.constants, **run.blocks}
+    source = ASTSource(
+        fn=run.kernel,
+        signature={**variant.types, **dict.fromkeys(constants, "constexpr")},
+        constexprs=constants,
+    )
+    found = triton.compile(source, target=GPUTarget("cuda", target, 32), options=run.options)
+    cubin: bytes = found.asm["cubin"]
+    usage = _usage(cubin)
+    return Compiled(
+        variant=variant,
+        target=target,
+        symbol=found.metadata.name,
+        cubin=cubin,
+        shared=found.metadata.shared,
+        registers=usage["REG"],
+        spilled=usage["STACK"] + usage["LOCAL"],
+    )
+
+
+def _usage(cubin: bytes) -> dict[str, int]:
+    """What cuobjdump, which comes with Triton, says that a cubin's only kernel uses."""
+    tool = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "cuobjdump"
+    with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
+        file.write(cubin)
+        file.flush()
+        printed = subprocess.run(
+            [tool, "--dump-resource-usage", file.name], capture_output=True, text=True, check=True
+        ).stdout
+    return {name: int(value) for name, value in re.findall(r"\b(REG|STACK|LOCAL):(\d+)", printed)}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(prog="python -m obrl_torch.kernels.compiled", description=__doc__)
+    parser.add_argument("--target", type=int, nargs="+", choices=TARGETS, default=TARGETS)
+    for target in parser.parse_args(arguments).target:
+        for variant in variants():
+            print(compile_variant(variant, target).row, flush=True)
+
+
+if __name__ == "__main__":
+    main()

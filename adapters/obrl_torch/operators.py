@@ -1,0 +1,357 @@
+"""The kernels as operators of torch, so that graphs, `torch.compile` and fake tensors know them.
+
+They check nothing and differentiate nothing: `obrl_torch.loss` has checked, and `obrl_torch.functions` differentiates.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import torch
+import triton.language as tl
+from torch import Tensor
+
+from obrl.measures import MEASURES
+from obrl_torch.kernels import launch
+
+_COMPUTE = {torch.float32: tl.float32, torch.float64: tl.float64}
+
+
+@lru_cache(maxsize=256)
+def _parameters(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Numbers where a kernel can read them; made once, so that no later step copies to the device."""
+    return torch.tensor(values, dtype=dtype, device=device)
+
+
+def _bytes(tensor: Tensor | None) -> Tensor | None:
+    return tensor.view(torch.uint8) if tensor is not None and tensor.dtype == torch.bool else tensor
+
+
+def _strides(tensor: Tensor | None) -> tuple[int, int]:
+    return (0, 0) if tensor is None else (tensor.stride(0), tensor.stride(1))
+
+
+def _counting(targets: Tensor, observed: Tensor | None) -> dict[str, Any]:
+    """The arguments that counting takes."""
+    labels, mask = _bytes(targets), _bytes(observed)
+    (row, column), (observed_row, observed_column) = _strides(labels), _strides(mask)
+    return {
+        "targets": labels,
+        "observed": labels if mask is None else mask,
+        "batch": targets.shape[0],
+        "num_labels": targets.shape[1],
+        "row": row,
+        "column": column,
+        "observed_row": observed_row,
+        "observed_column": observed_column,
+        "MASKED": mask is not None,
+        "COMPLETE": mask is None and not targets.dtype.is_floating_point,
+    }
+
+
+def _coding(
+    relation_sum: Tensor,
+    relation_weight: Tensor,
+    decay: float,
+    positive_threshold: float,
+    negative_threshold: float,
+    measure: str,
+    estimator: str,
+) -> tuple[dict[str, Any], tuple[Tensor, Tensor, Tensor]]:
+    """The arguments that moving and coding take, and what they write."""
+    num_labels = relation_weight.shape[0]
+    made = _new_codes(relation_weight)
+    values = (decay - 1.0, positive_threshold, negative_threshold)
+    arguments = {
+        "relation_sum": relation_sum,
+        "relation_weight": relation_weight,
+        "code": made[0],
+        "active": made[1],
+        "counter": made[2],
+        "parameters": _parameters(values, relation_weight.dtype, relation_weight.device),
+        "num_labels": num_labels,
+        "MEASURE": measure,
+        "SYMMETRIC": MEASURES[measure].symmetric,
+        "ESTIMATOR": estimator,
+    }
+    return arguments, made
+
+
+def _is_double(tensor: Tensor) -> bool:
+    return tensor.dtype == torch.float64
+
+
+def _new_codes(relation_weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    num_labels = relation_weight.shape[0]
+    partials = launch.active_size(num_labels, double=_is_double(relation_weight))
+    return (
+        relation_weight.new_empty((num_labels, num_labels), dtype=torch.int8),
+        relation_weight.new_empty((partials,), dtype=torch.int32),
+        relation_weight.new_empty((1,), dtype=torch.int32),
+    )
+
+
+@torch.library.custom_op("obrl::count_pairs", mutates_args=())
+def count_pairs(targets: Tensor, observed: Tensor | None) -> Tensor:
+    """The pair counts n, s and r of a batch, float32, (3, num_labels, num_labels)."""
+    num_labels = targets.shape[1]
+    counts = targets.new_empty((3, num_labels, num_labels), dtype=torch.float32)
+    launch.count(num_labels)(counts=counts, **_counting(targets, observed))
+    return counts
+
+
+@count_pairs.register_fake
+def _(targets: Tensor, observed: Tensor | None) -> Tensor:
+    return targets.new_empty((3, targets.shape[1], targets.shape[1]), dtype=torch.float32)
+
+
+@torch.library.custom_op("obrl::move_relation", mutates_args=("relation_sum", "relation_weight"))
+def move_relation(
+    targets: Tensor,
+    observed: Tensor | None,
+    relation_sum: Tensor,
+    relation_weight: Tensor,
+    decay: float,
+    positive_threshold: float,
+    negative_threshold: float,
+    measure: str,
+    estimator: str,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Eq. 1 for a batch, in place; the codes of the pairs, partial numbers of active halves, and a counter at 0."""
+    arguments, made = _coding(
+        relation_sum, relation_weight, decay, positive_threshold, negative_threshold, measure, estimator
+    )
+    launch.relation(targets.shape[1], double=_is_double(relation_weight))(**(arguments | _counting(targets, observed)))
+    return made
+
+
+@move_relation.register_fake
+def _(
+    targets: Tensor,
+    observed: Tensor | None,
+    relation_sum: Tensor,
+    relation_weight: Tensor,
+    decay: float,
+    positive_threshold: float,
+    negative_threshold: float,
+    measure: str,
+    estimator: str,
+) -> tuple[Tensor, Tensor, Tensor]:
+    return _new_codes(relation_weight)
+
+
+@torch.library.custom_op("obrl::move_by_counts", mutates_args=("relation_sum", "relation_weight"))
+def move_by_counts(
+    counts: Tensor,
+    relation_sum: Tensor,
+    relation_weight: Tensor,
+    decay: float,
+    positive_threshold: float,
+    negative_threshold: float,
+    measure: str,
+    estimator: str,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """As `move_relation`, by the counts that `count_pairs` gave, summed over processes."""
+    arguments, made = _coding(
+        relation_sum, relation_weight, decay, positive_threshold, negative_threshold, measure, estimator
+    )
+    launch.code(relation_weight.shape[0], double=_is_double(relation_weight))(counts=counts, MOVES=True, **arguments)
+    return made
+
+
+@move_by_counts.register_fake
+def _(
+    counts: Tensor,
+    relation_sum: Tensor,
+    relation_weight: Tensor,
+    decay: float,
+    positive_threshold: float,
+    negative_threshold: float,
+    measure: str,
+    estimator: str,
+) -> tuple[Tensor, Tensor, Tensor]:
+    return _new_codes(relation_weight)
+
+
+@torch.library.custom_op("obrl::code_pairs", mutates_args=())
+def code_pairs(
+    relation_sum: Tensor,
+    relation_weight: Tensor,
+    positive_threshold: float,
+    negative_threshold: float,
+    measure: str,
+    estimator: str,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """What `move_relation` gives, of a relation that stays as it is."""
+    arguments, made = _coding(
+        relation_sum, relation_weight, 1.0, positive_threshold, negative_threshold, measure, estimator
+    )
+    launch.code(relation_weight.shape[0], double=_is_double(relation_weight))(
+        counts=relation_weight, MOVES=False, **arguments
+    )
+    return made
+
+
+@code_pairs.register_fake
+def _(
+    relation_sum: Tensor,
+    relation_weight: Tensor,
+    positive_threshold: float,
+    negative_threshold: float,
+    measure: str,
+    estimator: str,
+) -> tuple[Tensor, Tensor, Tensor]:
+    return _new_codes(relation_weight)
+
+
+def _new_terms(logits: Tensor, *, joint: bool, dtype: torch.dtype, reduction: str, gradient: str) -> list[Tensor]:
+    """Room for the terms and up to two gradients, empty where one is not asked for."""
+    batch = (logits.shape[0],) if reduction == "none" else ()
+    shape = tuple(logits.shape)
+    wanted = {"none": 0, "total": 1, "parts": 2}[gradient]
+    return [
+        logits.new_empty((3 if joint else 1, *batch), dtype=dtype),
+        *(logits.new_empty(shape if number < wanted else (0,), dtype=dtype) for number in range(2)),
+    ]
+
+
+@torch.library.custom_op("obrl::loss_terms", mutates_args=("counter",))
+def loss_terms(
+    logits: Tensor,
+    targets: Tensor | None,
+    observed: Tensor | None,
+    sample_weight: Tensor | None,
+    pos_weight: Tensor | None,
+    pairs: Tensor,
+    second_pairs: Tensor | None,
+    active: Tensor,
+    counter: Tensor,
+    alpha: float,
+    normalization: str,
+    reduction: str,
+    gradient: str,
+    dtype: torch.dtype,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """L, L_E and L_B (or L_B alone), and their gradients; the arguments are those of `loss_kernel`."""
+    terms, first, second = made = _new_terms(
+        logits, joint=targets is not None, dtype=dtype, reduction=reduction, gradient=gradient
+    )
+    batch, num_labels = logits.shape
+    if batch == 0:
+        terms.zero_()
+        return terms, first, second
+    run = launch.loss(batch, num_labels, coded=second_pairs is None, double=dtype == torch.float64)
+    labels, mask = _bytes(targets), _bytes(observed)
+    rows = {
+        name: pair
+        for prefix, tensor in (("", logits), ("target_", labels), ("observed_", mask))
+        for name, pair in zip((f"{prefix}row", f"{prefix}column"), _strides(tensor), strict=True)
+    }
+    run(
+        logits=logits,
+        targets=logits if labels is None else labels,
+        observed=logits if mask is None else mask,
+        sample_weight=logits if sample_weight is None else sample_weight,
+        pos_weight=logits if pos_weight is None else pos_weight.to(dtype).contiguous(),
+        pairs=pairs,
+        second_pairs=pairs if second_pairs is None else second_pairs,
+        active=active,
+        parameters=_parameters((alpha,), dtype, logits.device),
+        terms=terms,
+        gradient=first if first.numel() else terms,
+        second_gradient=second if second.numel() else terms,
+        partials=logits.new_empty((2, run.grid[1], batch), dtype=dtype),
+        counter=counter,
+        batch=batch,
+        num_labels=num_labels,
+        tiles=active.numel(),
+        **rows,
+        weight_stride=0 if sample_weight is None else sample_weight.stride(0),
+        JOINT=labels is not None,
+        MASKED=mask is not None,
+        WEIGHTED=sample_weight is not None,
+        POS_WEIGHTED=pos_weight is not None,
+        CODED=second_pairs is None,
+        ACTIVE_PAIRS=normalization == "active_pairs",
+        REDUCTION=reduction,
+        GRADIENT=gradient,
+        DTYPE=_COMPUTE[dtype],
+    )
+    return made[0], made[1], made[2]
+
+
+@loss_terms.register_fake
+def _(
+    logits: Tensor,
+    targets: Tensor | None,
+    observed: Tensor | None,
+    sample_weight: Tensor | None,
+    pos_weight: Tensor | None,
+    pairs: Tensor,
+    second_pairs: Tensor | None,
+    active: Tensor,
+    counter: Tensor,
+    alpha: float,
+    normalization: str,
+    reduction: str,
+    gradient: str,
+    dtype: torch.dtype,
+) -> tuple[Tensor, Tensor, Tensor]:
+    terms, first, second = _new_terms(
+        logits, joint=targets is not None, dtype=dtype, reduction=reduction, gradient=gradient
+    )
+    return terms, first, second
+
+
+@torch.library.custom_op("obrl::scale_gradients", mutates_args=())
+def scale_gradients(
+    gradient: Tensor,
+    second_gradient: Tensor | None,
+    of_total: Tensor | None,
+    of_entropy: Tensor | None,
+    of_relation: Tensor | None,
+    alpha: float,
+    dtype: torch.dtype,
+) -> Tensor:
+    """The chain rule; the arguments are those of `scale_kernel`, and `dtype` that of the result."""
+    result = torch.empty_like(gradient, dtype=dtype)
+    batch, num_labels = gradient.shape
+    if batch == 0:
+        return result
+
+    def stride(upstream: Tensor | None) -> int:
+        return 0 if upstream is None or upstream.ndim == 0 else upstream.stride(0)
+
+    launch.scale(batch, num_labels)(
+        gradient=gradient,
+        second_gradient=gradient if second_gradient is None else second_gradient,
+        of_total=gradient if of_total is None else of_total,
+        of_entropy=gradient if of_entropy is None else of_entropy,
+        of_relation=gradient if of_relation is None else of_relation,
+        parameters=_parameters((alpha,), gradient.dtype, gradient.device),
+        result=result,
+        batch=batch,
+        num_labels=num_labels,
+        total_stride=stride(of_total),
+        entropy_stride=stride(of_entropy),
+        relation_stride=stride(of_relation),
+        PARTS=second_gradient is not None,
+        HAS_TOTAL=of_total is not None,
+        HAS_ENTROPY=of_entropy is not None,
+        HAS_RELATION=of_relation is not None,
+    )
+    return result
+
+
+@scale_gradients.register_fake
+def _(
+    gradient: Tensor,
+    second_gradient: Tensor | None,
+    of_total: Tensor | None,
+    of_entropy: Tensor | None,
+    of_relation: Tensor | None,
+    alpha: float,
+    dtype: torch.dtype,
+) -> Tensor:
+    return torch.empty_like(gradient, dtype=dtype)

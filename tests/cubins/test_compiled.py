@@ -1,0 +1,31 @@
+"""Every kernel as a cubin: it compiles for every target, spills nothing, and fits."""
+
+from __future__ import annotations
+
+import pytest
+
+from obrl_torch.kernels import launch
+from obrl_torch.kernels.compiled import GRID_RULES, MAX_REGISTERS, MAX_SHARED, TARGETS, compile_variant, variants
+
+VARIANTS = {variant.name: variant for variant in variants()}
+
+
+def test_nothing_is_interpreted() -> None:
+    assert not launch.INTERPRETED
+
+
+def test_every_kernel_is_among_them() -> None:
+    assert {variant.launch.kernel.__name__ for variant in VARIANTS.values()} == set(GRID_RULES)
+    assert len(VARIANTS) == len(variants())
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("name", VARIANTS)
+def test_compiles_without_spills(name: str, target: int) -> None:
+    compiled = compile_variant(VARIANTS[name], target)
+    assert compiled.cubin[:4] == b"\x7fELF"
+    assert compiled.symbol == VARIANTS[name].launch.kernel.__name__
+    assert compiled.spilled == 0
+    assert 0 < compiled.registers <= MAX_REGISTERS
+    assert compiled.shared <= MAX_SHARED
+    assert f"sm_{target} | {compiled.symbol} | grid (" in compiled.row

@@ -1,0 +1,225 @@
+"""The operators that the kernels are registered as, interpreted on a CPU."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from obrl.algebra import PairLaplacians, joint_loss, pair_laplacians
+from obrl.measures import MEASURES
+from obrl_torch import operators
+from obrl_torch.kernels import launch
+from obrl_torch.namespace import TORCH
+
+ROWS, LABELS = 21, 19
+CHOSEN = (0.9, 0.7, 0.3, "unit_pearson", "batch")
+DTYPES = (torch.bool, torch.uint8, torch.int64, torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def batch(rows: int = ROWS, labels: int = LABELS) -> tuple[Tensor, Tensor, Tensor]:
+    """Logits, targets that are related, and a mask."""
+    source = torch.rand(rows, 3, generator=generator())[:, torch.arange(labels) % 3]
+    targets = source + 0.2 * torch.rand(rows, labels, generator=generator(1)) > 0.6
+    return (
+        torch.randn(rows, labels, generator=generator(2)),
+        targets,
+        torch.rand(rows, labels, generator=generator(3)) > 0.2,
+    )
+
+
+def state(labels: int = LABELS, estimator: str = "batch", dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
+    shape = (3, labels, labels) if estimator == "counts" else (labels, labels)
+    return torch.zeros(shape, dtype=dtype), torch.zeros(labels, labels, dtype=dtype)
+
+
+def loss(
+    codes: tuple[Tensor, ...], gradient: str = "total", reduction: str = "mean", **given: Any
+) -> tuple[Tensor, ...]:
+    logits, targets, observed = batch()
+    arguments = {"logits": logits, "targets": targets, "observed": observed, **given}
+    return operators.loss_terms(
+        arguments["logits"],
+        arguments["targets"],
+        arguments["observed"],
+        arguments.get("sample_weight"),
+        arguments.get("pos_weight"),
+        codes[0],
+        None,
+        codes[1],
+        codes[2],
+        0.5,
+        "active_pairs",
+        reduction,
+        gradient,
+        torch.float32,
+    )
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("masked", [False, True])
+def test_counts_are_exact(dtype: torch.dtype, masked: bool) -> None:
+    _, targets, mask = batch(rows=130, labels=70)
+    known = mask if masked else torch.ones_like(mask)
+    y, o = (targets & known).double(), known.double()
+    counts = operators.count_pairs(targets.to(dtype), mask if masked else None)
+    assert torch.equal(counts.double(), torch.stack([o.T @ o, y.T @ y, y.T @ o]))
+
+
+def test_nan_is_missing() -> None:
+    _, targets, mask = batch()
+    values = targets.float().masked_fill(~mask, torch.nan)
+    assert torch.equal(operators.count_pairs(values, None), operators.count_pairs(targets, mask))
+
+
+@pytest.mark.parametrize(("value", "counted"), [(0.5, 1.0), (0.49999999, 0.0)])
+def test_one_half_is_decided_in_the_dtype_of_the_targets(value: float, counted: float) -> None:
+    targets = torch.full((1, 1), value, dtype=torch.float64)
+    assert operators.count_pairs(targets, None)[1].item() == counted
+
+
+@pytest.mark.parametrize("estimator", ["batch", "counts"])
+@pytest.mark.parametrize("measure", MEASURES)
+@pytest.mark.parametrize("labels", [1, 31, 33])
+def test_two_halves_are_the_whole(measure: str, estimator: str, labels: int) -> None:
+    """What processes do, with the all-reduce between, is what one launch does, bit for bit."""
+    _, targets, mask = batch(labels=labels)
+    whole, halves = state(labels, estimator), state(labels, estimator)
+    chosen = (0.9, 0.7, 0.3, measure, estimator)
+    for _ in range(2):
+        codes = operators.move_relation(targets, mask, *whole, *chosen)
+        split = operators.move_by_counts(operators.count_pairs(targets, mask), *halves, *chosen)
+        again = operators.code_pairs(*whole, *chosen[1:])
+        assert all(map(torch.equal, whole, halves))
+        for other in (split, again):
+            assert all(map(torch.equal, codes, other))
+
+
+@pytest.mark.parametrize("labels", [19, 33, 300])
+def test_the_active_pairs_are_counted(labels: int) -> None:
+    _, targets, _ = batch(labels=labels)
+    code, active, counter = operators.move_relation(targets, None, *state(labels), *CHOSEN)
+    halves = (code & 3).sum() + (code >> 2).sum()
+    assert (active.sum(), counter.item()) == (halves, 0)
+    assert halves > 0
+    assert torch.equal(code, code.T)
+    assert not code.diagonal().any()
+
+
+@pytest.mark.parametrize("labels", [19, 130])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_general_weights(labels: int, dtype: torch.dtype) -> None:
+    logits, targets, _ = batch(labels=labels)
+    logits = logits.to(dtype)
+    weights = []
+    for seed in (4, 5):
+        half = torch.rand(labels, labels, generator=generator(seed), dtype=dtype).triu(1)
+        weights.append(half + half.T)
+    counter = torch.zeros(1, dtype=torch.int32)
+    active = 2 * sum(weights).sum().reshape(1)
+    terms, gradient, _ = operators.loss_terms(
+        logits,
+        targets,
+        None,
+        None,
+        None,
+        *weights,
+        active,
+        counter,
+        0.5,
+        "active_pairs",
+        "mean",
+        "total",
+        dtype,
+    )
+    pairs: PairLaplacians = pair_laplacians(
+        TORCH,
+        *(weight.double() for weight in weights),
+        num_labels=labels,
+        symmetric=True,
+        normalization="active_pairs",
+        like=torch.zeros((), dtype=torch.float64),
+    )
+    expected, (slope,) = joint_loss(
+        TORCH,
+        logits.double(),
+        targets.double(),
+        None,
+        None,
+        None,
+        pairs,
+        alpha=0.5,
+        reduction="mean",
+        rows=len(logits),
+        gradient="total",
+    )
+    torch.testing.assert_close(terms, torch.stack(list(expected)).to(dtype))
+    torch.testing.assert_close(gradient, slope.to(dtype))
+
+
+def test_the_same_every_time() -> None:
+    codes = operators.move_relation(*batch()[1:], *state(), *CHOSEN)
+    first, second = loss(codes), loss(codes)
+    assert all(map(torch.equal, first, second))
+    assert codes[2].item() == 0
+
+
+def test_a_gradient_that_is_not_asked_for_takes_no_memory() -> None:
+    codes = operators.move_relation(*batch()[1:], *state(), *CHOSEN)
+    sizes = {
+        gradient: tuple(part.numel() for part in loss(codes, gradient)[1:]) for gradient in ("none", "total", "parts")
+    }
+    full = ROWS * LABELS
+    assert sizes == {"none": (0, 0), "total": (full, 0), "parts": (full, full)}
+
+
+def test_an_empty_batch() -> None:
+    before = state()
+    empty = torch.empty(0, LABELS)
+    codes = operators.move_relation(empty, None, *before, *CHOSEN)
+    assert not any(part.any() for part in before)
+    terms, gradient, _ = loss(codes, logits=empty, targets=empty, observed=None)
+    assert terms.tolist() == [0.0, 0.0, 0.0]
+    assert gradient.shape == (0, LABELS)
+    assert operators.scale_gradients(gradient, None, terms[0], None, None, 0.5, torch.float16).dtype == torch.float16
+
+
+def test_opcheck() -> None:
+    """Schemas, fake tensors and mutation are as declared."""
+    logits, targets, mask = batch()
+    codes = operators.move_relation(targets, mask, *state(), *CHOSEN)
+    terms, first, second = loss(codes, "parts")
+    weights = (torch.rand(ROWS, generator=generator(6)), torch.rand(LABELS, generator=generator(7)))
+    ones = terms.new_ones(())
+    tests = ("test_schema", "test_faketensor")
+    for operator, arguments in (
+        (operators.count_pairs, (targets, mask)),
+        (operators.move_relation, (targets, None, *state(), *CHOSEN)),
+        (operators.move_by_counts, (operators.count_pairs(targets, None), *state(), *CHOSEN)),
+        (operators.code_pairs, (*state(), *CHOSEN[1:])),
+        *(
+            (
+                operators.loss_terms,
+                (logits, labels, None, *weights, codes[0], None, *codes[1:], 0.5, "all_pairs", *how, torch.float32),
+            )
+            for labels in (targets, None)
+            for how in (("mean", "total"), ("none", "parts"), ("sum", "none"))
+        ),
+        (operators.scale_gradients, (first, second, ones, None, ones, 0.5, torch.bfloat16)),
+        (operators.scale_gradients, (first, None, ones, None, None, 0.5, torch.float32)),
+    ):
+        result = torch.library.opcheck(operator, arguments, test_utils=tests)
+        assert set(result.values()) == {"SUCCESS"}, (operator, result)
+
+
+def test_the_tests_reach_every_block_size() -> None:
+    """More labels than one tile of each kernel, so that tiles meet."""
+    assert launch.relation(33, double=False).grid[0] > 1
+    assert launch.loss(ROWS, 130, coded=True, double=False).grid[1] > 1
+    assert launch.loss(ROWS, LABELS, coded=True, double=False).grid[0] > 1
