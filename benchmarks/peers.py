@@ -79,3 +79,37 @@ class PlainOBRLoss(nn.Module):
         self.update(targets)
         cross_entropy = functional.binary_cross_entropy_with_logits(logits, targets, reduction="sum")
         return cross_entropy / logits.shape[0] + self.alpha * plain_relation_loss(logits, self.relation)
+
+
+class AsymmetricLoss(nn.Module):
+    """The asymmetric loss, which users of multi-label models would pick instead.
+
+        L = -1/K sum_k sum_m [ y (1 - p)^gamma_+ log p + (1 - y) p_m^gamma_- log(1 - p_m) ],  p_m = max(p - m, 0)
+
+    Args:
+        positive_focus: gamma_+.
+        negative_focus: gamma_-.
+        margin: m, by which the probabilities of negatives are shifted.
+
+    Source: Ridnik et al., Asymmetric Loss for Multi-Label Classification (2021), Eq. 4, 5 and 7, with the values of its
+    experiments.
+    """
+
+    def __init__(self, *, positive_focus: float = 0.0, negative_focus: float = 4.0, margin: float = 0.05) -> None:
+        super().__init__()
+        self.positive_focus = positive_focus
+        self.negative_focus = negative_focus
+        self.margin = margin
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """The loss of logits and 0/1 targets, both (batch, num_labels)."""
+        p = torch.sigmoid(logits)
+        shifted = (p - self.margin).clamp(min=0)
+        smallest = torch.finfo(p.dtype).tiny
+        positive = targets * torch.log(p.clamp(min=smallest))
+        negative = (1 - targets) * torch.log1p(-shifted)
+        if self.positive_focus:
+            positive = positive * (1 - p) ** self.positive_focus
+        if self.negative_focus:
+            negative = negative * shifted**self.negative_focus
+        return -(positive + negative).sum() / len(logits)

@@ -49,6 +49,7 @@ class Implementation:
         baseline: the entry that its time is divided by, plain cross-entropy in the same mode.
         plain: the entry that "times faster than the plain formula" refers to, of the same framework.
         compiled: whether a compiler is used.
+        cubes: how many float32 arrays of size K M^2 a step holds at once.
     """
 
     title: str
@@ -56,11 +57,16 @@ class Implementation:
     baseline: str
     plain: str
     compiled: bool
+    cubes: float = 0.0
 
     @property
     def framework(self) -> str:
         """The framework it runs on."""
         return self.plain.partition("_")[0]
+
+    def needs(self, batch: int, num_labels: int) -> int:
+        """About how many bytes its arrays of size K M^2 take."""
+        return round(4 * self.cubes * batch * num_labels**2)
 
     def build(self, num_labels: int, *, threads: int) -> Step:
         """Import the framework and build the step."""
@@ -69,38 +75,39 @@ class Implementation:
         return step
 
 
-def _torch(title: str, function: str, *, compiled: bool = False) -> Implementation:
+def _torch(title: str, function: str, *, compiled: bool = False, cubes: float = 0.0) -> Implementation:
     baseline = "torch_bce_compiled" if compiled else "torch_bce"
     words = f"{title}, compiled" if compiled else title
-    return Implementation(words, f"benchmarks.torch_steps:{function}", baseline, "torch_plain", compiled)
+    return Implementation(words, f"benchmarks.torch_steps:{function}", baseline, "torch_plain", compiled, cubes)
 
 
-def _jax(title: str, function: str) -> Implementation:
-    return Implementation(title, f"benchmarks.jax_steps:{function}", "jax_bce", "jax_plain", compiled=True)
+def _jax(title: str, function: str, *, cubes: float = 0.0) -> Implementation:
+    return Implementation(title, f"benchmarks.jax_steps:{function}", "jax_bce", "jax_plain", True, cubes)
 
 
-def _tensorflow(title: str, function: str, *, compiled: bool = True) -> Implementation:
+def _tensorflow(title: str, function: str, *, compiled: bool = True, cubes: float = 0.0) -> Implementation:
     factory = f"benchmarks.tensorflow_steps:{function}"
     words, baseline = (f"{title}, XLA", "tensorflow_bce") if compiled else (f"{title}, graph", "tensorflow_bce_graph")
-    return Implementation(words, factory, baseline, "tensorflow_plain_graph", compiled)
+    return Implementation(words, factory, baseline, "tensorflow_plain_graph", compiled, cubes)
 
 
 IMPLEMENTATIONS = {
     "torch_bce": _torch("BCE alone", "bce"),
     "torch_bce_compiled": _torch("BCE alone", "bce", compiled=True),
+    "torch_asl": _torch("asymmetric loss", "asymmetric"),
     "torch_obrl": _torch("obrl.torch", "obrl_loss"),
     "torch_obrl_compiled": _torch("obrl.torch", "obrl_loss", compiled=True),
-    "torch_plain": _torch("plain formula", "plain"),
-    "torch_plain_compiled": _torch("plain formula", "plain", compiled=True),
+    "torch_plain": _torch("plain formula", "plain", cubes=6.0),
+    "torch_plain_compiled": _torch("plain formula", "plain", compiled=True, cubes=1.1),
     "jax_bce": _jax("Optax's BCE alone, jit", "bce"),
     "jax_obrl": _jax("obrl.jax, jit", "obrl_loss"),
-    "jax_plain": _jax("plain formula in JAX, jit", "plain"),
+    "jax_plain": _jax("plain formula in JAX, jit", "plain", cubes=3.5),
     "tensorflow_bce": _tensorflow("Keras's BCE alone", "bce"),
     "tensorflow_bce_graph": _tensorflow("Keras's BCE alone", "bce", compiled=False),
     "tensorflow_obrl": _tensorflow("obrl.tensorflow", "obrl_loss"),
     "tensorflow_obrl_graph": _tensorflow("obrl.tensorflow", "obrl_loss", compiled=False),
-    "tensorflow_plain": _tensorflow("plain formula in TensorFlow", "plain"),
-    "tensorflow_plain_graph": _tensorflow("plain formula in TensorFlow", "plain", compiled=False),
+    "tensorflow_plain": _tensorflow("plain formula in TensorFlow", "plain", cubes=2.1),
+    "tensorflow_plain_graph": _tensorflow("plain formula in TensorFlow", "plain", compiled=False, cubes=5.0),
 }
 FRAMEWORKS = tuple(dict.fromkeys(entry.framework for entry in IMPLEMENTATIONS.values()))
 

@@ -130,4 +130,18 @@ def markdown(document: dict[str, Any]) -> str:
         lines = [f"| {' | '.join(cells)} |" for cells in (HEADER, *(_cells(row) for row in rows))]
         lines.insert(1, "|---" + "|---:" * (len(HEADER) - 1) + "|")
         parts += [f"**{title}**", "\n".join(lines)]
+    if document.get("left_out"):
+        parts.append("\n".join(f"- {line}" for line in document["left_out"]))
+    if document.get("growth"):
+        parts.append(_growth(document["growth"]))
     return "\n\n".join(parts) + "\n"
+
+
+def _growth(exponents: Sequence[dict[str, Any]]) -> str:
+    """The exponents as a Markdown table."""
+    lines = ["| implementation | grows with | in | as the power | measured at (K, M) |", "|---|---|---|---:|---|"]
+    for entry in exponents:
+        variable = {"batch": "K", "num_labels": "M"}[entry["variable"]]
+        sizes = ", ".join(f"({batch}, {labels})" for batch, labels in entry["sizes"])
+        lines.append(f"| {entry['title']} | {variable} | {entry['quantity']} | {entry['exponent']:.2f} | {sizes} |")
+    return "\n".join(lines)

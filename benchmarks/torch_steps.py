@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import obrl
-from benchmarks.peers import PlainOBRLoss
+from benchmarks.peers import AsymmetricLoss, PlainOBRLoss
 from benchmarks.registry import Batch
 from obrl.torch import OBRLoss
 
@@ -65,6 +65,11 @@ class TorchStep:
 def bce(num_labels: int, *, compiled: bool, threads: int) -> TorchStep:
     """Binary cross-entropy alone; `num_labels` is not needed."""
     return TorchStep(nn.BCEWithLogitsLoss(), compiled=compiled, threads=threads)
+
+
+def asymmetric(num_labels: int, *, compiled: bool, threads: int) -> TorchStep:
+    """The asymmetric loss; `num_labels` is not needed."""
+    return TorchStep(AsymmetricLoss(), compiled=compiled, threads=threads)
 
 
 def obrl_loss(num_labels: int, *, compiled: bool, threads: int) -> TorchStep:

@@ -36,6 +36,18 @@ def test_second_derivatives() -> None:
     assert torch.autograd.gradgradcheck(loss, logits)
 
 
+def test_each_sample_has_its_own_upstream() -> None:
+    found = []
+    for impl in ("fused", "auto"):
+        loss = OBRLoss(LABELS, positive_threshold=0.7, negative_threshold=0.3, reduction="none", impl=impl)
+        x = batch()[0].requires_grad_()
+        terms = loss.terms(x, *batch()[1:])
+        upstream = torch.linspace(-1.0, 2.0, len(x))
+        (terms.total @ upstream + terms.relation_loss @ upstream.square()).backward()
+        found.append(x.grad)
+    torch.testing.assert_close(*found)
+
+
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # torch's compiler, of itself
 def test_in_a_compiled_step() -> None:
     logits, targets, observed = batch()

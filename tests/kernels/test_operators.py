@@ -10,6 +10,7 @@ from torch import Tensor
 
 from obrl.algebra import PairLaplacians, joint_loss, pair_laplacians
 from obrl.measures import MEASURES
+from obrl.torch import OnlineBatchRelation
 from obrl_torch import operators
 from obrl_torch.kernels import launch
 from obrl_torch.namespace import TORCH
@@ -99,6 +100,18 @@ def test_two_halves_are_the_whole(measure: str, estimator: str, labels: int) -> 
         assert all(map(torch.equal, whole, halves))
         for other in (split, again):
             assert all(map(torch.equal, codes, other))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("estimator", ["batch", "counts"])
+def test_every_tile_moves(estimator: str, dtype: torch.dtype) -> None:
+    _, targets, mask = batch(labels=70)
+    moved = state(70, estimator, dtype)
+    plain = OnlineBatchRelation(70, decay=0.9, estimator=estimator).to(dtype)
+    for _ in range(2):
+        operators.move_relation(targets, mask, *moved, 0.9, 0.7, 0.3, "unit_pearson", estimator)
+        plain.update(targets, mask)
+    torch.testing.assert_close(moved, (plain.relation_sum, plain.relation_weight))
 
 
 @pytest.mark.parametrize("labels", [19, 33, 300])

@@ -71,7 +71,7 @@ KERNEL_FAULTS = (
         "adapters/obrl_torch/operators.py",
         "return 0 if upstream is None or upstream.ndim == 0 else upstream.stride(0)",
         "return 0",
-        (KERNEL_LOSSES, TORCH_FUSED),
+        (KERNEL_LOSSES,),
     ),
     Mutant(
         "kernels: no second derivative",

@@ -155,8 +155,7 @@ def variants() -> tuple[Variant, ...]:
     few, many = 40, 1000
     scale, count, code = launch.scale(1024, few), launch.count(many), launch.code(many, double=False)
     relations = [
-        _relation(f"relation, {size} labels, {measure}, {estimator}", labels, {**constants, "ESTIMATOR": estimator})
-        for labels, size in ((few, "few"), (many, "many"))
+        _relation(f"relation, {measure}, {estimator}", few, {**constants, "ESTIMATOR": estimator})
         for measure, constants in (
             ("unit_pearson", {}),
             ("phi_ratio", {"MEASURE": "phi_ratio"}),
@@ -170,8 +169,6 @@ def variants() -> tuple[Variant, ...]:
         for variant in (
             _loss(f"loss, {size} labels", labels, {}),
             _loss(f"loss, {size} labels, bfloat16", labels, {"GRADIENT": "total"}, logits="*bf16", targets="*bf16"),
-            _loss(f"loss, {size} labels, by sample", labels, {"REDUCTION": "none"}, targets="*i64"),
-            _loss(f"loss, {size} labels, L_B alone", labels, {"JOINT": False, "MASKED": False, "POS_WEIGHTED": False}),
         )
     ]
     return (
@@ -181,6 +178,8 @@ def variants() -> tuple[Variant, ...]:
         Variant("counts", count, _types(count, **_LABELS, counts="*fp32"), _MISSING),
         Variant("codes", code, _types(code, counts="*fp32", **_STATE, **_CODES), {**_MEASURE, "MOVES": True}),
         *losses,
+        _loss("loss by sample", few, {"REDUCTION": "none"}, targets="*i64"),
+        _loss("loss, L_B alone", many, {"JOINT": False, "MASKED": False, "POS_WEIGHTED": False}),
         _loss("loss, weights in place of codes", few, {"CODED": False}, pairs="*fp32", second_pairs="*fp32"),
         _loss("loss, float64", few, {"DTYPE": tl.float64}, **_double(_LOSS)),
         Variant(

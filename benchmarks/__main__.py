@@ -1,0 +1,111 @@
+"""`python -m benchmarks`: every implementation at every size that fits in memory, and how time and memory grow.
+
+Writes one table, as JSON and as Markdown, and a plot. `python -m benchmarks.loss_step` measures fewer at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+import psutil
+
+from benchmarks.loss_step import QUICK, SIZES, parse_size
+from benchmarks.measure import Plan, Row, measure_size
+from benchmarks.plot import draw
+from benchmarks.registry import FRAMEWORKS, IMPLEMENTATIONS, of_framework
+from benchmarks.report import busy_warning, machine, make_document, markdown, text_table
+from benchmarks.scaling import ALONG, exponents
+
+ALL_SIZES = (*SIZES, (256, 3000), (512, 10_000))
+SCALED = ("torch_bce", "torch_obrl", "torch_obrl_compiled", "jax_obrl", "tensorflow_obrl")
+RESULTS = Path(__file__).parent / "results"
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    add = parser.add_argument
+    add("--sizes", type=parse_size, nargs="+", metavar="KxM", default=list(ALL_SIZES), help="default: seven sizes")
+    add("--frameworks", choices=FRAMEWORKS, nargs="+", default=list(FRAMEWORKS), help="default: all")
+    add("--repeats", type=int, default=5, help="rounds of bursts (default: %(default)s)")
+    add("--threads", type=int, default=Plan().threads, help="threads of each framework")
+    add("--no-scaling", action="store_true", help="leave out how time and memory grow")
+    add("--quick", action="store_true", help="few steps: only shows that it runs")
+    add("--out", type=Path, default=RESULTS, help="folder for all.json, all.md and all.svg (default: %(default)s)")
+    options = parser.parse_args(arguments)
+    for name in ("repeats", "threads"):
+        if getattr(options, name) < 1:
+            parser.error(f"--{name} must be at least 1, got {getattr(options, name)}")
+    if missing := [name for name in options.frameworks if find_spec(name) is None]:
+        parser.error(f"these frameworks are not installed: {', '.join(missing)}; --frameworks leaves them out")
+    return options
+
+
+def fitting(names: Sequence[str], size: tuple[int, int], available: int) -> tuple[list[str], list[str]]:
+    """Which implementations fit into memory at a size, and what to say of those that do not.
+
+    Args:
+        names: entries of `benchmarks.registry.IMPLEMENTATIONS`.
+        size: (K, M).
+        available: bytes; a step may take half of them.
+    """
+    batch, num_labels = size
+    kept, dropped = [], []
+    for name in names:
+        needed = IMPLEMENTATIONS[name].needs(batch, num_labels)
+        if needed <= available / 2:
+            kept.append(name)
+        else:
+            dropped.append(
+                f"({batch}, {num_labels}) {IMPLEMENTATIONS[name].title}: left out, for its arrays of size K M^2 would "
+                f"take about {needed / 1e9:.0f} GB, and half of memory is {available / 2e9:.0f} GB"
+            )
+    return kept, dropped
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, print the tables, and write the files."""
+    options = parse(arguments)
+    plan = QUICK if options.quick else Plan(rounds=options.repeats, threads=options.threads)
+    about = machine()
+    names = [name for framework in options.frameworks for name in of_framework(framework)]
+    versions: dict[str, str] = {}
+
+    def say(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    def measured(size: tuple[int, int], chosen: Sequence[str], kinds: Sequence[str]) -> list[Row]:
+        rows, found = measure_size(*size, chosen, kinds, plan, say=say)
+        versions.update(found)
+        return rows
+
+    if warning := busy_warning(about):
+        say(warning)
+    rows: list[Row] = []
+    left_out: list[str] = []
+    for size in options.sizes:
+        kept, dropped = fitting(names, size, psutil.virtual_memory().total)
+        left_out += dropped
+        rows += measured(size, kept, ("correlated", "sparse"))
+    growth = []
+    if not options.no_scaling:
+        scaled = [name for name in names if name in SCALED]
+        for variable, sizes in ALONG.items():
+            grown = [row for size in sizes for row in measured(size, scaled, ("correlated",))]
+            growth += exponents(grown, variable)
+    document = make_document(rows, plan, versions, about)
+    document |= {"benchmark": "all", "left_out": left_out, "growth": [exponent.as_dict() for exponent in growth]}
+    print(text_table(document))
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "all.json").write_text(json.dumps(document, indent=2) + "\n")
+    (options.out / "all.md").write_text(markdown(document))
+    draw(document, options.out / "all.svg")
+
+
+if __name__ == "__main__":
+    main()
