@@ -99,7 +99,7 @@ def test_a_short_run(tmp_path):
         "--sizes",
         "64x40",
         "--frameworks",
-        "torch",
+        "jax",
         "--out",
         tmp_path,
     ]

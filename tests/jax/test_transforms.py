@@ -36,6 +36,20 @@ def assert_states(first: RelationState, second: RelationState) -> None:
         assert_close(name, ours, theirs, band(4, np.asarray(theirs), "float32"))
 
 
+@pytest.mark.parametrize("observed", [None, np.array([[True, True], [True, False], [True, True]])])
+def test_one_half_counts_as_one_where_no_value_is_read(observed: Any) -> None:
+    criterion = OBRLoss(2, estimator="counts")
+    soft = jnp.array([[0.5, 0.5], [0.4375, 1.0], [0.5, 0.0]])
+
+    def update(targets: Array) -> RelationState:
+        return criterion(jnp.zeros(targets.shape), targets, criterion.init(), observed)[1]
+
+    found = jax.jit(update)(soft)
+    assert_states(found, update(jnp.array([[1, 1], [0, 1], [1, 0]])))
+    n, s, r = found.relation_sum
+    assert (n[0, 1], s[0, 1], r[0, 1]) == ((3.0, 1.0, 2.0) if observed is None else (2.0, 1.0, 2.0))
+
+
 def test_a_run_under_scan_and_jit_is_the_run_batch_by_batch() -> None:
     criterion = OBRLoss(LABELS, alpha=ALPHA)
     logits, targets = batches(4, 8)

@@ -43,7 +43,7 @@ JAX_FAULTS = (
         "adapters/obrl_jax/inputs.py",
         "else targets >= 0.5",
         "else targets > 0.5",
-        (JAX,),
+        (JAX_TRANSFORMS,),
     ),
     Mutant(
         "JAX: every batch counted twice",
