@@ -62,7 +62,7 @@ TENSORFLOW_FAULTS = (
         "adapters/obrl_tensorflow/inputs.py",
         "positive = targets >= 0.5",
         "positive = targets > 0.5",
-        (TENSORFLOW,),
+        (TENSORFLOW_GRAPHS,),
     ),
     Mutant(
         "TensorFlow: an unknown width is believed",
