@@ -120,7 +120,7 @@ def test_mixed_precision(policy: str) -> None:
 @KERAS_OWN
 def test_a_saved_model_goes_on_where_it_was(tmp_path: Path) -> None:
     x, y = data(SIZE * STEPS)
-    model, layer = endpoint_model(decay=0.9, label_names=NAMES, pos_weight=np.ones(LABELS))
+    model, layer = endpoint_model(decay=0.9, label_names=NAMES, pos_weight=np.arange(1.0, LABELS + 1))
     model.compile("sgd")
     fit(model, x, y)
     model.save(tmp_path / "model.keras")
@@ -131,6 +131,7 @@ def test_a_saved_model_goes_on_where_it_was(tmp_path: Path) -> None:
         assert_exact(name, host(getattr(loaded, name)), host(getattr(layer, name)))
     assert repr(loaded) == repr(layer)
     assert loaded.label_names == tuple(NAMES)
+    assert loaded.pos_weight == layer.pos_weight == (1.0, 2.0, 3.0, 4.0, 5.0)
     fit(model, x, y)
     fit(again, x, y)
     assert_exact("relation_sum", host(loaded.relation_sum), host(layer.relation_sum))
