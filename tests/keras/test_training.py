@@ -73,6 +73,20 @@ def test_other_losses_and_metrics_beside_it() -> None:
     assert_relation(layer, seen_by_the_oracle(y))
 
 
+@KERAS_OWN
+def test_missing_and_soft_targets_in_training() -> None:
+    """In the graph that a backend makes of a step, where it makes one, no value is read."""
+    x, y = data(SIZE * STEPS)
+    random = np.random.default_rng(0)
+    y = np.where(random.random(y.shape) < 0.3, random.choice([0.5, np.nan], y.shape), y).astype(np.float32)
+    y[:SIZE] = data(SIZE)[1]  # one batch misses nothing
+    model, layer = endpoint_model()
+    model.compile("sgd")
+    history = fit(model, x, y)
+    assert_relation(layer, seen_by_the_oracle(y))
+    assert np.isfinite(history["loss"]).all()
+
+
 def test_missing_targets_and_the_options_of_a_call() -> None:
     y = data(SIZE)[1]
     y[np.random.default_rng(0).random(y.shape) < 0.3] = np.nan

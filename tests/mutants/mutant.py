@@ -37,6 +37,8 @@ TENSORFLOW_BAD_INPUTS = "tests/tensorflow/test_bad_inputs.py"
 KERAS = "tests/parity --framework keras_torch"
 KERAS_JAX = "tests/parity --framework keras_jax"
 KERAS_DISTRIBUTED = "KERAS_BACKEND=tensorflow tests/keras/test_distributed.py"
+KERAS_JAX_NAMESPACE = "KERAS_BACKEND=jax tests/keras/test_namespace.py"
+KERAS_JAX_TRAINING = "KERAS_BACKEND=jax tests/keras/test_training.py"
 KERAS_TRAINING = "KERAS_BACKEND=torch tests/keras/test_training.py"
 
 

@@ -3,7 +3,8 @@
 from tests.mutants.mutant import (
     KERAS,
     KERAS_DISTRIBUTED,
-    KERAS_JAX,
+    KERAS_JAX_NAMESPACE,
+    KERAS_JAX_TRAINING,
     KERAS_TRAINING,
     TENSORFLOW,
     TENSORFLOW_BAD_INPUTS,
@@ -183,14 +184,14 @@ TENSORFLOW_FAULTS = (
         "adapters/obrl_keras/inputs.py",
         "not_nan = targets == targets",
         "not_nan = ops.ones_like(targets, dtype='bool')",
-        (KERAS_JAX,),
+        (KERAS_JAX_TRAINING,),
     ),
     Mutant(
         "Keras: JAX's own derivative of log(sigmoid)",
         "adapters/obrl_keras/namespace.py",
         "return _log_sigmoid_of_jax()(a) if",
         "return ops.log_sigmoid(a) if",
-        (KERAS_JAX,),
+        (KERAS_JAX_NAMESPACE,),
     ),
     Mutant(
         "Keras: float64 products in float32",
