@@ -9,12 +9,13 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
 
-from benchmarks.loss_step import QUICK, SIZES, parse_size
+from benchmarks.loss_step import QUICK, QUICK_SIZES, SIZES, parse_size
 from benchmarks.measure import Plan, Row, measure_size
 from benchmarks.plot import draw
 from benchmarks.registry import FRAMEWORKS, IMPLEMENTATIONS, of_framework
@@ -30,40 +31,48 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     add = parser.add_argument
-    add("--sizes", type=parse_size, nargs="+", metavar="KxM", default=list(ALL_SIZES), help="default: seven sizes")
+    add("--sizes", type=parse_size, nargs="+", metavar="KxM", help="default: seven, or one with --quick")
     add("--frameworks", choices=FRAMEWORKS, nargs="+", default=list(FRAMEWORKS), help="default: all")
     add("--repeats", type=int, default=5, help="rounds of bursts (default: %(default)s)")
     add("--threads", type=int, default=Plan().threads, help="threads of each framework")
     add("--no-scaling", action="store_true", help="leave out how time and memory grow")
-    add("--quick", action="store_true", help="few steps: only shows that it runs")
-    add("--out", type=Path, default=RESULTS, help="folder for all.json, all.md and all.svg (default: %(default)s)")
+    add("--quick", action="store_true", help="one size, few steps and no scaling: only shows that it runs")
+    add(
+        "--out",
+        type=Path,
+        help="folder for all.json, all.md and all.svg (default: benchmarks/results, not with --quick)",
+    )
     options = parser.parse_args(arguments)
     for name in ("repeats", "threads"):
         if getattr(options, name) < 1:
             parser.error(f"--{name} must be at least 1, got {getattr(options, name)}")
+    if options.quick and options.out is None:
+        parser.error("--quick needs --out: what it measures means little, and is not to stand among the results")
+    options.sizes = options.sizes or list(QUICK_SIZES if options.quick else ALL_SIZES)
+    options.out = options.out or RESULTS
     if missing := [name for name in options.frameworks if find_spec(name) is None]:
         parser.error(f"these frameworks are not installed: {', '.join(missing)}; --frameworks leaves them out")
     return options
 
 
-def fitting(names: Sequence[str], size: tuple[int, int], available: int) -> tuple[list[str], list[str]]:
+def fitting(names: Sequence[str], size: tuple[int, int], memory: int) -> tuple[list[str], list[str]]:
     """Which implementations fit into memory at a size, and what to say of those that do not.
 
     Args:
         names: entries of `benchmarks.registry.IMPLEMENTATIONS`.
         size: (K, M).
-        available: bytes; a step may take half of them.
+        memory: of the machine, in bytes; a step may take half of it.
     """
     batch, num_labels = size
     kept, dropped = [], []
     for name in names:
         needed = IMPLEMENTATIONS[name].needs(batch, num_labels)
-        if needed <= available / 2:
+        if needed <= memory / 2:
             kept.append(name)
         else:
             dropped.append(
                 f"({batch}, {num_labels}) {IMPLEMENTATIONS[name].title}: left out, for its arrays of size K M^2 would "
-                f"take about {needed / 1e9:.0f} GB, and half of memory is {available / 2e9:.0f} GB"
+                f"take about {needed / 1e9:.0f} GB, and half of memory is {memory / 2e9:.0f} GB"
             )
     return kept, dropped
 
@@ -71,7 +80,8 @@ def fitting(names: Sequence[str], size: tuple[int, int], available: int) -> tupl
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print the tables, and write the files."""
     options = parse(arguments)
-    plan = QUICK if options.quick else Plan(rounds=options.repeats, threads=options.threads)
+    plan = replace(QUICK if options.quick else Plan(rounds=options.repeats), threads=options.threads)
+    options.out.mkdir(parents=True, exist_ok=True)  # before anything is measured
     about = machine()
     names = [name for framework in options.frameworks for name in of_framework(framework)]
     versions: dict[str, str] = {}
@@ -93,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         left_out += dropped
         rows += measured(size, kept, ("correlated", "sparse"))
     growth = []
-    if not options.no_scaling:
+    if not (options.no_scaling or options.quick):
         scaled = [name for name in names if name in SCALED]
         for variable, sizes in ALONG.items():
             grown = [row for size in sizes for row in measured(size, scaled, ("correlated",))]
@@ -101,7 +111,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     document = make_document(rows, plan, versions, about)
     document |= {"benchmark": "all", "left_out": left_out, "growth": [exponent.as_dict() for exponent in growth]}
     print(text_table(document))
-    options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "all.json").write_text(json.dumps(document, indent=2) + "\n")
     (options.out / "all.md").write_text(markdown(document))
     draw(document, options.out / "all.svg")

@@ -108,6 +108,8 @@ def check_fused(logits: Tensor, *state: Tensor, **others: Tensor | None) -> None
     try:
         from obrl_torch.kernels.launch import INTERPRETED
     except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != "triton":
+            raise
         raise ImportError('impl="fused" needs Triton: pip install triton') from error
     if logits.device.type != "cuda" and not (logits.device.type == "cpu" and INTERPRETED):
         raise ValueError(
@@ -205,7 +207,7 @@ def _evaluate(
 ) -> tuple[tuple[Tensor, ...], tuple[Tensor, Tensor]]:
     from obrl_torch import operators
 
-    terms, first, second = operators.loss_terms(
+    *terms, first, second = operators.loss_terms(
         logits,
         problem.targets,
         problem.observed,
@@ -221,7 +223,7 @@ def _evaluate(
         gradient,
         dtype,
     )
-    return terms.unbind(0), (first, second)
+    return tuple(terms if problem.targets is not None else terms[2:]), (first, second)
 
 
 class _Fused(torch.autograd.Function):

@@ -124,7 +124,9 @@ class _Criterion(RelationModule):
         from obrl_torch import fused
 
         state = self._state()
-        fused.check_fused(logits, *state, targets=targets, sample_weight=sample_weight, pos_weight=self.pos_weight)
+        fused.check_fused(
+            logits, *state, targets=targets if joint else None, sample_weight=sample_weight, pos_weight=self.pos_weight
+        )
         if may_read_values(self.validate, targets):
             check_values(targets, observed)
         if moves:

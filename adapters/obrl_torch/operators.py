@@ -5,7 +5,7 @@ They check nothing and differentiate nothing: `obrl_torch.loss` has checked, and
 
 from __future__ import annotations
 
-from functools import lru_cache
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -18,10 +18,10 @@ from obrl_torch.kernels import launch
 _COMPUTE = {torch.float32: tl.float32, torch.float64: tl.float64}
 
 
-@lru_cache(maxsize=256)
-def _parameters(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Numbers where a kernel can read them; made once, so that no later step copies to the device."""
-    return torch.tensor(values, dtype=dtype, device=device)
+def _run(run: launch.Launch, on: Tensor, **arguments: Any) -> None:
+    """Launch on the device that the tensors are on, whichever is current."""
+    with torch.cuda.device(on.device) if on.is_cuda else nullcontext():
+        run(**arguments)
 
 
 def _bytes(tensor: Tensor | None) -> Tensor | None:
@@ -62,14 +62,15 @@ def _coding(
     """The arguments that moving and coding take, and what they write."""
     num_labels = relation_weight.shape[0]
     made = _new_codes(relation_weight)
-    values = (decay - 1.0, positive_threshold, negative_threshold)
     arguments = {
         "relation_sum": relation_sum,
         "relation_weight": relation_weight,
         "code": made[0],
         "active": made[1],
         "counter": made[2],
-        "parameters": _parameters(values, relation_weight.dtype, relation_weight.device),
+        "decay_less_one": decay - 1.0,
+        "r_p": positive_threshold,
+        "r_n": negative_threshold,
         "num_labels": num_labels,
         "MEASURE": measure,
         "SYMMETRIC": MEASURES[measure].symmetric,
@@ -97,7 +98,7 @@ def count_pairs(targets: Tensor, observed: Tensor | None) -> Tensor:
     """The pair counts n, s and r of a batch, float32, (3, num_labels, num_labels)."""
     num_labels = targets.shape[1]
     counts = targets.new_empty((3, num_labels, num_labels), dtype=torch.float32)
-    launch.count(num_labels)(counts=counts, **_counting(targets, observed))
+    _run(launch.count(num_labels), targets, counts=counts, **_counting(targets, observed))
     return counts
 
 
@@ -122,7 +123,8 @@ def move_relation(
     arguments, made = _coding(
         relation_sum, relation_weight, decay, positive_threshold, negative_threshold, measure, estimator
     )
-    launch.relation(targets.shape[1], double=_is_double(relation_weight))(**(arguments | _counting(targets, observed)))
+    run = launch.relation(targets.shape[1], double=_is_double(relation_weight))
+    _run(run, targets, **(arguments | _counting(targets, observed)))
     return made
 
 
@@ -156,7 +158,8 @@ def move_by_counts(
     arguments, made = _coding(
         relation_sum, relation_weight, decay, positive_threshold, negative_threshold, measure, estimator
     )
-    launch.code(relation_weight.shape[0], double=_is_double(relation_weight))(counts=counts, MOVES=True, **arguments)
+    run = launch.code(relation_weight.shape[0], double=_is_double(relation_weight))
+    _run(run, relation_weight, counts=counts, MOVES=True, **arguments)
     return made
 
 
@@ -187,9 +190,8 @@ def code_pairs(
     arguments, made = _coding(
         relation_sum, relation_weight, 1.0, positive_threshold, negative_threshold, measure, estimator
     )
-    launch.code(relation_weight.shape[0], double=_is_double(relation_weight))(
-        counts=relation_weight, MOVES=False, **arguments
-    )
+    run = launch.code(relation_weight.shape[0], double=_is_double(relation_weight))
+    _run(run, relation_weight, counts=relation_weight, MOVES=False, **arguments)
     return made
 
 
@@ -205,15 +207,17 @@ def _(
     return _new_codes(relation_weight)
 
 
-def _new_terms(logits: Tensor, *, joint: bool, dtype: torch.dtype, reduction: str, gradient: str) -> list[Tensor]:
-    """Room for the terms and up to two gradients, empty where one is not asked for."""
-    batch = (logits.shape[0],) if reduction == "none" else ()
-    shape = tuple(logits.shape)
+_Five = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
+
+
+def _new_terms(logits: Tensor, *, joint: bool, dtype: torch.dtype, reduction: str, gradient: str) -> _Five:
+    """Room for L, L_E, L_B and up to two gradients, empty where one is not there or not asked for."""
+    value: tuple[int, ...] = (logits.shape[0],) if reduction == "none" else ()
     wanted = {"none": 0, "total": 1, "parts": 2}[gradient]
-    return [
-        logits.new_empty((3 if joint else 1, *batch), dtype=dtype),
-        *(logits.new_empty(shape if number < wanted else (0,), dtype=dtype) for number in range(2)),
-    ]
+    shapes: list[tuple[int, ...]] = [value if joint else (0,)] * 2 + [value]
+    shapes += [tuple(logits.shape) if number < wanted else (0,) for number in range(2)]
+    total, cross_entropy, relation_loss, first, second = (logits.new_empty(shape, dtype=dtype) for shape in shapes)
+    return total, cross_entropy, relation_loss, first, second
 
 
 @torch.library.custom_op("obrl::loss_terms", mutates_args=("counter",))
@@ -232,15 +236,15 @@ def loss_terms(
     reduction: str,
     gradient: str,
     dtype: torch.dtype,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """L, L_E and L_B (or L_B alone), and their gradients; the arguments are those of `loss_kernel`."""
-    terms, first, second = made = _new_terms(
-        logits, joint=targets is not None, dtype=dtype, reduction=reduction, gradient=gradient
-    )
+) -> _Five:
+    """L, L_E, L_B and up to two gradients, empty where there is none; the arguments are those of `loss_kernel`."""
+    made = _new_terms(logits, joint=targets is not None, dtype=dtype, reduction=reduction, gradient=gradient)
+    total, cross_entropy, relation_loss, first, second = made
     batch, num_labels = logits.shape
     if batch == 0:
-        terms.zero_()
-        return terms, first, second
+        for term in made[:3]:
+            term.zero_()
+        return made
     run = launch.loss(batch, num_labels, coded=second_pairs is None, double=dtype == torch.float64)
     labels, mask = _bytes(targets), _bytes(observed)
     rows = {
@@ -248,7 +252,9 @@ def loss_terms(
         for prefix, tensor in (("", logits), ("target_", labels), ("observed_", mask))
         for name, pair in zip((f"{prefix}row", f"{prefix}column"), _strides(tensor), strict=True)
     }
-    run(
+    _run(
+        run,
+        logits,
         logits=logits,
         targets=logits if labels is None else labels,
         observed=logits if mask is None else mask,
@@ -257,10 +263,12 @@ def loss_terms(
         pairs=pairs,
         second_pairs=pairs if second_pairs is None else second_pairs,
         active=active,
-        parameters=_parameters((alpha,), dtype, logits.device),
-        terms=terms,
-        gradient=first if first.numel() else terms,
-        second_gradient=second if second.numel() else terms,
+        alpha=alpha,
+        total=total,
+        cross_entropy=cross_entropy,
+        relation_loss=relation_loss,
+        gradient=first,
+        second_gradient=second,
         partials=logits.new_empty((2, run.grid[1], batch), dtype=dtype),
         counter=counter,
         batch=batch,
@@ -278,7 +286,7 @@ def loss_terms(
         GRADIENT=gradient,
         DTYPE=_COMPUTE[dtype],
     )
-    return made[0], made[1], made[2]
+    return made
 
 
 @loss_terms.register_fake
@@ -297,11 +305,8 @@ def _(
     reduction: str,
     gradient: str,
     dtype: torch.dtype,
-) -> tuple[Tensor, Tensor, Tensor]:
-    terms, first, second = _new_terms(
-        logits, joint=targets is not None, dtype=dtype, reduction=reduction, gradient=gradient
-    )
-    return terms, first, second
+) -> _Five:
+    return _new_terms(logits, joint=targets is not None, dtype=dtype, reduction=reduction, gradient=gradient)
 
 
 @torch.library.custom_op("obrl::scale_gradients", mutates_args=())
@@ -323,13 +328,15 @@ def scale_gradients(
     def stride(upstream: Tensor | None) -> int:
         return 0 if upstream is None or upstream.ndim == 0 else upstream.stride(0)
 
-    launch.scale(batch, num_labels)(
+    _run(
+        launch.scale(batch, num_labels),
+        gradient,
         gradient=gradient,
         second_gradient=gradient if second_gradient is None else second_gradient,
         of_total=gradient if of_total is None else of_total,
         of_entropy=gradient if of_entropy is None else of_entropy,
         of_relation=gradient if of_relation is None else of_relation,
-        parameters=_parameters((alpha,), gradient.dtype, gradient.device),
+        alpha=alpha,
         result=result,
         batch=batch,
         num_labels=num_labels,

@@ -66,6 +66,19 @@ def test_in_a_compiled_step() -> None:
     assert all(map(torch.equal, *results))
 
 
+def test_the_loss_may_be_changed_in_place() -> None:
+    """As in gradient accumulation."""
+    found = []
+    for scale in (1.0, 0.5):
+        x = batch()[0].requires_grad_()
+        loss = criterion()(x, *batch()[1:])
+        loss *= scale
+        loss += scale
+        loss.backward()
+        found.append(x.grad)
+    assert torch.equal(found[0] * 0.5, found[1])
+
+
 def test_under_autocast() -> None:
     logits, targets, observed = batch()
     with torch.autocast("cpu", dtype=torch.bfloat16):

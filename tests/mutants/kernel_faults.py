@@ -5,14 +5,14 @@ from tests.mutants.mutant import KERNEL_LOSSES, KERNELS, TORCH_FUSED, Mutant
 KERNEL_FAULTS = (
     Mutant(
         "kernels: NaN counted as known",
-        "adapters/obrl_torch/kernels/relation.py",
+        "adapters/obrl_torch/kernels/counting.py",
         "known = inside & (y == y)",
         "known = inside",
         (KERNELS,),
     ),
     Mutant(
         "kernels: a target of one half counted as 0",
-        "adapters/obrl_torch/kernels/relation.py",
+        "adapters/obrl_torch/kernels/counting.py",
         "positive = y >= 0.5",
         "positive = y > 0.5",
         (KERNELS, TORCH_FUSED),
@@ -62,7 +62,7 @@ KERNEL_FAULTS = (
     Mutant(
         "kernels: alpha forgotten on the way back",
         "adapters/obrl_torch/kernels/scale.py",
-        "by_second += tl.load(parameters) * total",
+        "by_second += tl.full((), alpha, first.dtype) * total",
         "by_second += total",
         (TORCH_FUSED,),
     ),

@@ -117,6 +117,6 @@ FUSED = replace(
     compiled_joint=None,
     relation=None,
     label_counts=(1, 2, 5, 33),
-    least_examples=300,
-    scale=0.6,
+    least_examples=200,
+    scale=0.4,
 )

@@ -97,12 +97,13 @@ class Compiled:
 
 
 def _types(run: Launch, **pointers: str) -> dict[str, str]:
-    """The types of a kernel's arguments, in its order: the pointers as given, and int32."""
+    """The types of a kernel's arguments, in its order: the pointers as given, float64 for settings, int32 for sizes."""
     constants = {parameter.name for parameter in run.kernel.params if parameter.is_constexpr}
-    return {name: pointers.get(name, "i32") for name in run.kernel.arg_names if name not in constants}
+    return {name: {**_NUMBERS, **pointers}.get(name, "i32") for name in run.kernel.arg_names if name not in constants}
 
 
-_STATE = {"relation_sum": "*fp32", "relation_weight": "*fp32", "parameters": "*fp32"}
+_STATE = {"relation_sum": "*fp32", "relation_weight": "*fp32"}
+_NUMBERS = dict.fromkeys(("decay_less_one", "r_p", "r_n", "alpha"), "fp64")
 _CODES = {"code": "*i8", "active": "*i32", "counter": "*i32"}
 _LABELS = {"targets": "*fp32", "observed": "*u8"}
 _MEASURE = {"MEASURE": "unit_pearson", "SYMMETRIC": True, "ESTIMATOR": "batch"}
@@ -116,7 +117,7 @@ _LOSS = {
     "second_pairs": "*i8",
     "active": "*i32",
     "counter": "*i32",
-    **dict.fromkeys(("parameters", "terms", "gradient", "second_gradient", "partials"), "*fp32"),
+    **dict.fromkeys(("total", "cross_entropy", "relation_loss", "gradient", "second_gradient", "partials"), "*fp32"),
 }
 _WHOLE_LOSS = {
     "JOINT": True,
@@ -129,7 +130,7 @@ _WHOLE_LOSS = {
     "GRADIENT": "parts",
     "DTYPE": tl.float32,
 }
-_GRADIENTS = ("gradient", "second_gradient", "of_total", "of_entropy", "of_relation", "parameters")
+_GRADIENTS = ("gradient", "second_gradient", "of_total", "of_entropy", "of_relation")
 
 
 def _double(types: Mapping[str, str]) -> dict[str, str]:

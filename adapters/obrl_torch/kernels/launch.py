@@ -1,7 +1,7 @@
 """How each kernel is launched: grids, block sizes and warps, by the size of the problem alone.
 
-The block sizes were chosen so that nothing spills (`obrl_torch.kernels.compiled` shows it); they have not been tuned
-on a GPU.
+The block sizes were chosen so that nothing spills where strides and sizes are arguments like any other
+(`obrl_torch.kernels.compiled` shows it); they have not been tuned on a GPU.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import Any
 
 import triton
 
+from obrl_torch.kernels.counting import count_kernel
 from obrl_torch.kernels.loss import loss_kernel
-from obrl_torch.kernels.relation import code_kernel, count_kernel, relation_kernel
+from obrl_torch.kernels.relation import code_kernel, relation_kernel
 from obrl_torch.kernels.scale import scale_kernel
 
 SMALL_LABELS = 128
@@ -23,7 +24,7 @@ INTERPRETED = not isinstance(loss_kernel, triton.JITFunction)
 """Whether `TRITON_INTERPRET=1` was set when the kernels were imported: they then run on a CPU, slowly."""
 
 ENABLE_FP_FUSION = False
-"""Whether a product and a sum may be rounded once; not so, results are those of the interpreter, term by term."""
+"""Whether a product and a sum may be rounded once; not, so that (i, j) and (j, i) are rounded alike."""
 
 
 @dataclass(frozen=True)

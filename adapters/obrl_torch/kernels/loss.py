@@ -51,7 +51,7 @@ def _sigmoid(x, DTYPE: tl.constexpr):
 def _load(matrix, k, label, batch, num_labels, row, column):
     """A block of a (batch, num_labels) matrix, 0 outside of it."""
     inside = (k[:, None] < batch) & (label[None, :] < num_labels)
-    return tl.load(matrix + k[:, None].to(tl.int64) * row + label[None, :] * column, mask=inside, other=0)
+    return tl.load(matrix + k[:, None].to(tl.int64) * row + label[None, :].to(tl.int64) * column, mask=inside, other=0)
 
 
 @triton.jit
@@ -149,7 +149,9 @@ def _relation_terms(q, aq, bq, bq2, bq3, a_degrees, b_degrees):
 
 @triton.jit
 def _sum_up(
-    terms,
+    total,
+    cross_entropy,
+    relation_loss,
     partials,
     batch,
     columns,
@@ -175,24 +177,20 @@ def _sum_up(
                 at += tl.cast(columns, tl.int64) * batch
                 entropy += tl.load(at, mask=inside, other=0.0, cache_modifier=".cg")
         if BY_SAMPLE:
+            tl.store(relation_loss + k, relation, mask=inside)
             if JOINT:
-                tl.store(terms + k, entropy + alpha * relation, mask=inside)
-                tl.store(terms + batch + k, entropy, mask=inside)
-                tl.store(terms + 2 * batch + k, relation, mask=inside)
-            else:
-                tl.store(terms + k, relation, mask=inside)
+                tl.store(total + k, entropy + alpha * relation, mask=inside)
+                tl.store(cross_entropy + k, entropy, mask=inside)
         else:
             all_entropy += entropy
             all_relation += relation
     if not BY_SAMPLE:
-        relation_loss = tl.sum(all_relation, axis=0) * share
+        relation = tl.sum(all_relation, axis=0) * share
+        tl.store(relation_loss, relation)
         if JOINT:
-            cross_entropy = tl.sum(all_entropy, axis=0) * share
-            tl.store(terms, cross_entropy + alpha * relation_loss)
-            tl.store(terms + 1, cross_entropy)
-            tl.store(terms + 2, relation_loss)
-        else:
-            tl.store(terms, relation_loss)
+            entropy = tl.sum(all_entropy, axis=0) * share
+            tl.store(total, entropy + alpha * relation)
+            tl.store(cross_entropy, entropy)
 
 
 @triton.jit
@@ -205,8 +203,10 @@ def loss_kernel(
     pairs,
     second_pairs,
     active,
-    parameters,
-    terms,
+    alpha: tl.float64,
+    total,
+    cross_entropy,
+    relation_loss,
     gradient,
     second_gradient,
     partials,
@@ -245,8 +245,10 @@ def loss_kernel(
         pairs: the codes of `relation_kernel`; without `CODED` the weights A in DTYPE, (num_labels, num_labels).
         second_pairs: B in DTYPE, read without `CODED`. A and B are symmetric, with zeros on their diagonals.
         active: numbers whose sum is twice the number of active ordered pairs; read where `ACTIVE_PAIRS`.
-        parameters: alpha, in DTYPE.
-        terms: in DTYPE; L, L_E and L_B (L_B alone without `JOINT`), each a number, or (batch,) with `"none"`; written.
+        alpha: weight of L_B.
+        total: L in DTYPE, a number, or (batch,) with `"none"`; written where `JOINT`.
+        cross_entropy: L_E, likewise.
+        relation_loss: L_B, likewise; always written.
         gradient: of L (of L_E with `"parts"`, of L_B without `JOINT`), (batch, num_labels), contiguous, in DTYPE;
             written.
         second_gradient: of L_B, likewise, with `"parts"`.
@@ -260,7 +262,7 @@ def loss_kernel(
         MASKED: whether `observed` is given.
         WEIGHTED: whether `sample_weight` is.
         POS_WEIGHTED: whether `pos_weight` is.
-        CODED: whether the pairs come as codes.
+        CODED: whether the pairs come as codes, as `obrl.torch` hands them over; weights are for other launchers.
         ACTIVE_PAIRS: the normalization `"active_pairs"`, else `"all_pairs"`.
         REDUCTION: `"mean"`, `"sum"` or `"none"`.
         GRADIENT: `"none"`, `"total"` or `"parts"`.
@@ -273,7 +275,7 @@ def loss_kernel(
     i = tl.program_id(1) * TILE + tl.arange(0, TILE)
     in_batch = k < batch
     inside = in_batch[:, None] & (i[None, :] < num_labels)
-    alpha = tl.load(parameters)
+    alpha = tl.full((), alpha, DTYPE)
     aq, bq, bq2, bq3, a_degrees, b_degrees = _products(
         logits, pairs, second_pairs, k, i, batch, num_labels, row, column, CODED, DTYPE, ROWS, TILE, STEP
     )
@@ -286,7 +288,7 @@ def loss_kernel(
         share = divide(share, tl.cast(batch, DTYPE))
     factor = tl.full((ROWS,), 1.0, DTYPE)
     if WEIGHTED:
-        factor = tl.load(sample_weight + k * weight_stride, mask=in_batch, other=0.0).to(DTYPE)
+        factor = tl.load(sample_weight + k.to(tl.int64) * weight_stride, mask=in_batch, other=0.0).to(DTYPE)
     scale = _scale(active, tiles, num_labels, ACTIVE_PAIRS, DTYPE)
     at = tl.program_id(1).to(tl.int64) * batch + k
     tl.store(partials + at, value * scale * factor, mask=in_batch)
@@ -327,5 +329,18 @@ def loss_kernel(
     ended = tl.atomic_add(counter, 1, sem="acq_rel")
     if ended == tl.num_programs(0) * tl.num_programs(1) - 1:
         columns = tl.num_programs(1)
-        _sum_up(terms, partials, batch, columns, alpha, share, JOINT, REDUCTION == "none", DTYPE, 256)
+        _sum_up(
+            total,
+            cross_entropy,
+            relation_loss,
+            partials,
+            batch,
+            columns,
+            alpha,
+            share,
+            JOINT,
+            REDUCTION == "none",
+            DTYPE,
+            256,
+        )
         tl.store(counter, 0)

@@ -13,72 +13,8 @@ of f_p and f_n.
 import triton
 import triton.language as tl
 
+from obrl_torch.kernels.counting import pair_counts
 from obrl_torch.kernels.measures import divide, fraction
-
-
-@triton.jit
-def _labels(
-    targets, observed, k, label, batch, num_labels, row, column, observed_row, observed_column, MASKED: tl.constexpr
-):
-    """Which targets of some rows and labels are 1, and which are known: 0/1 in half precision, (rows, labels)."""
-    rows = k[:, None].to(tl.int64)
-    inside = (k[:, None] < batch) & (label[None, :] < num_labels)
-    y = tl.load(targets + rows * row + label[None, :] * column, mask=inside, other=0)
-    if y.dtype.is_floating():
-        if y.dtype.primitive_bitwidth < 32:
-            y = y.to(tl.float32)
-        positive = y >= 0.5
-        known = inside & (y == y)  # NaN alone differs from itself
-    else:
-        positive = y > 0
-        known = inside
-    if MASKED:
-        seen = tl.load(observed + rows * observed_row + label[None, :] * observed_column, mask=inside, other=0)
-        known = known & (seen != 0)
-    return (positive & known).to(tl.float16), known.to(tl.float16)
-
-
-@triton.jit
-def _counts(
-    targets,
-    observed,
-    i,
-    j,
-    batch,
-    num_labels,
-    row,
-    column,
-    observed_row,
-    observed_column,
-    MASKED: tl.constexpr,
-    COMPLETE: tl.constexpr,
-    ROWS: tl.constexpr,
-    TILE: tl.constexpr,
-):
-    """The pair counts n, s, r and c of a tile, in float32."""
-    n = tl.zeros((TILE, TILE), tl.float32)
-    s = tl.zeros((TILE, TILE), tl.float32)
-    r = tl.zeros((TILE, TILE), tl.float32)
-    c = tl.zeros((TILE, TILE), tl.float32)
-    for start in range(0, batch, ROWS):
-        k = start + tl.arange(0, ROWS)
-        positive_i, known_i = _labels(
-            targets, observed, k, i, batch, num_labels, row, column, observed_row, observed_column, MASKED
-        )
-        positive_j, known_j = _labels(
-            targets, observed, k, j, batch, num_labels, row, column, observed_row, observed_column, MASKED
-        )
-        s = tl.dot(tl.trans(positive_i), positive_j, s)
-        if COMPLETE:
-            r += tl.sum(positive_i.to(tl.float32), axis=0)[:, None]
-            c += tl.sum(positive_j.to(tl.float32), axis=0)[None, :]
-        else:
-            n = tl.dot(tl.trans(known_i), known_j, n)
-            r = tl.dot(tl.trans(positive_i), known_j, r)
-            c = tl.dot(tl.trans(known_i), positive_j, c)
-    if COMPLETE:
-        n += batch
-    return n, s, r, c
 
 
 @triton.jit
@@ -146,7 +82,9 @@ def _finish(
     relation_weight,
     code,
     active,
-    parameters,
+    decay_less_one,
+    r_p,
+    r_n,
     n,
     s,
     r,
@@ -162,9 +100,10 @@ def _finish(
     """Move a tile and its mirror image, and write the codes of their pairs and how many there are."""
     row_tile = tl.program_id(0)
     column_tile = tl.program_id(1)
-    decay_less_one = tl.load(parameters)
-    r_p = tl.load(parameters + 1)
-    r_n = tl.load(parameters + 2)
+    dtype = relation_weight.dtype.element_ty
+    decay_less_one = tl.full((), decay_less_one, dtype)
+    r_p = tl.full((), r_p, dtype)
+    r_n = tl.full((), r_n, dtype)
     size = num_labels * num_labels
     at = i[:, None] * num_labels + j[None, :]
     at_mirror = j[:, None] * num_labels + i[None, :]
@@ -256,7 +195,9 @@ def relation_kernel(
     code,
     active,
     counter,
-    parameters,
+    decay_less_one: tl.float64,
+    r_p: tl.float64,
+    r_n: tl.float64,
     batch,
     num_labels,
     row,
@@ -281,7 +222,8 @@ def relation_kernel(
         code: int8, (num_labels, num_labels); written.
         active: int32, one number a program: how many halves of ordered pairs are active; written.
         counter: int32, one number; set to 0 for `loss_kernel`.
-        parameters: lambda - 1, r_p and r_n, in the dtype of the accumulators.
+        decay_less_one: lambda - 1.
+        r_p: the threshold of the positive pairs; `r_n` that of the negative ones.
         batch: K.
         num_labels: M.
         row: stride of a sample in `targets`; `column` that of a label; `observed_row` and `observed_column` likewise.
@@ -300,7 +242,7 @@ def relation_kernel(
     if row_tile <= column_tile:
         i = row_tile * TILE + tl.arange(0, TILE)
         j = column_tile * TILE + tl.arange(0, TILE)
-        n, s, r, c = _counts(
+        n, s, r, c = pair_counts(
             targets,
             observed,
             i,
@@ -321,7 +263,9 @@ def relation_kernel(
             relation_weight,
             code,
             active,
-            parameters,
+            decay_less_one,
+            r_p,
+            r_n,
             n,
             s,
             r,
@@ -339,60 +283,6 @@ def relation_kernel(
 
 
 @triton.jit
-def count_kernel(
-    targets,
-    observed,
-    counts,
-    batch,
-    num_labels,
-    row,
-    column,
-    observed_row,
-    observed_column,
-    MASKED: tl.constexpr,
-    COMPLETE: tl.constexpr,
-    ROWS: tl.constexpr,
-    TILE: tl.constexpr,
-):
-    """Count the pairs of a batch into `counts`: n, s and r, float32, (3, num_labels, num_labels).
-
-    The first half of `relation_kernel`, for what must be summed over processes; the arguments are its own.
-    """
-    row_tile = tl.program_id(0)
-    column_tile = tl.program_id(1)
-    if row_tile <= column_tile:
-        i = row_tile * TILE + tl.arange(0, TILE)
-        j = column_tile * TILE + tl.arange(0, TILE)
-        n, s, r, c = _counts(
-            targets,
-            observed,
-            i,
-            j,
-            batch,
-            num_labels,
-            row,
-            column,
-            observed_row,
-            observed_column,
-            MASKED,
-            COMPLETE,
-            ROWS,
-            TILE,
-        )
-        size = num_labels * num_labels
-        inside = (i[:, None] < num_labels) & (j[None, :] < num_labels)
-        inside_mirror = (j[:, None] < num_labels) & (i[None, :] < num_labels)
-        at = counts + i[:, None] * num_labels + j[None, :]
-        at_mirror = counts + j[:, None] * num_labels + i[None, :]
-        tl.store(at, n, mask=inside)
-        tl.store(at + size, s, mask=inside)
-        tl.store(at + 2 * size, r, mask=inside)
-        tl.store(at_mirror, tl.trans(n), mask=inside_mirror)
-        tl.store(at_mirror + size, tl.trans(s), mask=inside_mirror)
-        tl.store(at_mirror + 2 * size, tl.trans(c), mask=inside_mirror)
-
-
-@triton.jit
 def code_kernel(
     counts,
     relation_sum,
@@ -400,7 +290,9 @@ def code_kernel(
     code,
     active,
     counter,
-    parameters,
+    decay_less_one: tl.float64,
+    r_p: tl.float64,
+    r_n: tl.float64,
     num_labels,
     MOVES: tl.constexpr,
     MEASURE: tl.constexpr,
@@ -438,7 +330,9 @@ def code_kernel(
             relation_weight,
             code,
             active,
-            parameters,
+            decay_less_one,
+            r_p,
+            r_n,
             n,
             s,
             r,

@@ -11,7 +11,7 @@ def scale_kernel(
     of_total,
     of_entropy,
     of_relation,
-    parameters,
+    alpha: tl.float64,
     result,
     batch,
     num_labels,
@@ -31,7 +31,7 @@ def scale_kernel(
         gradient: of L, or with `PARTS` of L_E, (batch, num_labels), contiguous.
         second_gradient: of L_B, likewise, read with `PARTS`.
         of_total: what arrives for L, one number, or one a sample; `of_entropy` and `of_relation` likewise.
-        parameters: alpha, in the dtype of the gradients; read with `PARTS`.
+        alpha: weight of L_B; read with `PARTS`.
         result: (batch, num_labels), contiguous, in the dtype of the logits; written.
         batch: K.
         num_labels: M.
@@ -50,14 +50,14 @@ def scale_kernel(
     by_first = tl.zeros((ROWS,), first.dtype)
     by_second = tl.zeros((ROWS,), first.dtype)
     if HAS_TOTAL:
-        total = tl.load(of_total + k * total_stride, mask=in_batch, other=0.0)
+        total = tl.load(of_total + k.to(tl.int64) * total_stride, mask=in_batch, other=0.0)
         by_first += total
         if PARTS:
-            by_second += tl.load(parameters) * total
+            by_second += tl.full((), alpha, first.dtype) * total
     if HAS_ENTROPY:
-        by_first += tl.load(of_entropy + k * entropy_stride, mask=in_batch, other=0.0)
+        by_first += tl.load(of_entropy + k.to(tl.int64) * entropy_stride, mask=in_batch, other=0.0)
     if HAS_RELATION:
-        by_second += tl.load(of_relation + k * relation_stride, mask=in_batch, other=0.0)
+        by_second += tl.load(of_relation + k.to(tl.int64) * relation_stride, mask=in_batch, other=0.0)
     value = first * by_first[:, None]
     if PARTS:
         second = tl.load(second_gradient + at, mask=inside, other=0.0)
