@@ -60,7 +60,6 @@ def _coding(
     estimator: str,
 ) -> tuple[dict[str, Any], tuple[Tensor, Tensor, Tensor]]:
     """The arguments that moving and coding take, and what they write."""
-    num_labels = relation_weight.shape[0]
     made = _new_codes(relation_weight)
     arguments = {
         "relation_sum": relation_sum,
@@ -71,7 +70,7 @@ def _coding(
         "decay_less_one": decay - 1.0,
         "r_p": positive_threshold,
         "r_n": negative_threshold,
-        "num_labels": num_labels,
+        "num_labels": relation_weight.shape[0],
         "MEASURE": measure,
         "SYMMETRIC": MEASURES[measure].symmetric,
         "ESTIMATOR": estimator,
@@ -96,9 +95,8 @@ def _new_codes(relation_weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 @torch.library.custom_op("obrl::count_pairs", mutates_args=())
 def count_pairs(targets: Tensor, observed: Tensor | None) -> Tensor:
     """The pair counts n, s and r of a batch, float32, (3, num_labels, num_labels)."""
-    num_labels = targets.shape[1]
-    counts = targets.new_empty((3, num_labels, num_labels), dtype=torch.float32)
-    _run(launch.count(num_labels), targets, counts=counts, **_counting(targets, observed))
+    counts = targets.new_empty((3, targets.shape[1], targets.shape[1]), dtype=torch.float32)
+    _run(launch.count(targets.shape[1]), targets, counts=counts, **_counting(targets, observed))
     return counts
 
 
