@@ -105,7 +105,7 @@ def measure_size(
             for name, seconds, shares in zip(names, in_turn(workers, plan), active, strict=True):
                 timed[kind][name] = Timed(tuple(seconds), shares["together"], shares["apart"])
     say(f"({batch}, {num_labels}): peak memory")
-    peaks = {name: measure_memory(name, batch, num_labels, kinds, plan) for name in names}
+    peaks = measure_memory(batch, num_labels, names, kinds, plan)
     rows = [
         row
         for kind in kinds
@@ -114,14 +114,25 @@ def measure_size(
     return rows, versions
 
 
-def measure_memory(name: str, batch: int, num_labels: int, kinds: Sequence[str], plan: Plan) -> dict[str, int]:
-    """The peak extra memory of one implementation on each kind of labels, in bytes."""
-    with WorkerProcess(name, batch, num_labels, threads=plan.threads, environment=MALLOC_ENVIRONMENT) as worker:
-        peaks = {}
-        for kind in kinds:
-            worker.ask("load", labels=kind)
-            peaks[kind] = int(worker.ask("memory", steps=plan.memory_steps))
-        return peaks
+def measure_memory(
+    batch: int, num_labels: int, names: Sequence[str], kinds: Sequence[str], plan: Plan
+) -> dict[str, dict[str, int]]:
+    """The peak extra memory of each implementation on each kind of labels, in bytes."""
+    peaks: dict[str, dict[str, int]] = {name: {} for name in names}
+    with ExitStack() as stack:
+        # Only the process that is asked does anything, but all start up at once.
+        workers = [
+            stack.enter_context(
+                WorkerProcess(name, batch, num_labels, threads=plan.threads, environment=MALLOC_ENVIRONMENT)
+            )
+            for name in names
+        ]
+        for name, worker in zip(names, workers, strict=True):
+            for kind in kinds:
+                worker.ask("load", labels=kind)
+                peaks[name][kind] = int(worker.ask("memory", steps=plan.memory_steps))
+            worker.close()
+    return peaks
 
 
 def make_rows(batch: int, num_labels: int, kind: str, timed: dict[str, Timed], peaks: dict[str, int]) -> list[Row]:

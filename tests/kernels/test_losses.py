@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from obrl.torch import OBRLoss, RelationLoss, relation_loss
+from obrl.torch import OBRLoss, relation_loss
 from tests.kernels.test_operators import LABELS, batch
 
 
@@ -33,7 +33,7 @@ def test_second_derivatives() -> None:
 
     logits = batch(rows=2)[0].double().requires_grad_()
     assert torch.autograd.gradcheck(loss, logits)
-    assert torch.autograd.gradgradcheck(loss, logits)
+    assert torch.autograd.gradgradcheck(loss, logits, fast_mode=True)
 
 
 def test_each_sample_has_its_own_upstream() -> None:
@@ -132,9 +132,6 @@ def test_another_device() -> None:
 
 
 def test_too_many_labels() -> None:
-    loss = RelationLoss(2**14 + 1, impl="fused").to("meta")
-    with pytest.raises(ValueError, match="CUDA device"):
-        loss(torch.empty(1, 2**14 + 1, device="meta"), torch.empty(1, 2**14 + 1, device="meta"))
     with pytest.raises(ValueError, match="at most 16777216 rows and 16384 labels, got 1 and 16385"):
         relation_loss(
             torch.zeros(1, 1).expand(1, 2**14 + 1), torch.zeros(1, 1).expand(2**14 + 1, 2**14 + 1), impl="fused"
