@@ -13,15 +13,26 @@ with g = (L_A - 2 L_B) q
 
     value = 1 . B 1 + 2 q . (g + h),    d value / dp = 4 g + 8 h,    dp / dx = 1/4 - q^2,
 
-which takes four (batch, M) x (M, M) products and no temporary larger than that.
+which takes four (batch, M) x (M, M) products and no temporary larger than that. A label without an active pair has a
+row and a column of zeros in both Laplacians and can be left out of the products; where values can be read, it is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from obrl.namespace import Array, Namespace
+
+
+class Columns(Protocol):
+    """The labels that have an active pair."""
+
+    def take(self, a: Array, /) -> Array:
+        """These columns of a (batch, num_labels) array."""
+
+    def add(self, a: Array, part: Array, /) -> Array:
+        """A new array: `a`, (batch, num_labels), with `part` added to these columns."""
 
 
 class PairLaplacians(NamedTuple):
@@ -32,12 +43,14 @@ class PairLaplacians(NamedTuple):
         negative: L_B, (num_labels, num_labels).
         negative_total: 1 . B 1, a scalar: what a sample without any difference costs, before `scale`.
         scale: 1 / (2 M^2), or 1 / (2 active pairs); a number or a scalar array.
+        columns: the labels that `mixed` and `negative` are of; None for all.
     """
 
     mixed: Array
     negative: Array
     negative_total: Array
     scale: Array | float
+    columns: Columns | None = None
 
 
 def pair_laplacians(
@@ -93,6 +106,7 @@ class Terms(NamedTuple):
         gradient: `gradient_scale` times this is the gradient of every sample's loss with respect to its logits,
             (batch, num_labels); None where it was not asked for.
         gradient_scale: a number or a scalar array.
+        columns: the labels that `elementwise` and `gradient` are of, the others' being 0; None for all.
     """
 
     elementwise: Array
@@ -100,6 +114,7 @@ class Terms(NamedTuple):
     constant: Array | None
     gradient: Array
     gradient_scale: Array | float
+    columns: Columns | None = None
 
 
 class LossTerms(NamedTuple):
@@ -125,7 +140,7 @@ def relation_terms(ns: Namespace, p: Array, pairs: PairLaplacians, *, gradient: 
         pairs: the pair weights.
         gradient: whether to compute the gradient.
     """
-    q = p - 0.5
+    q = (p if pairs.columns is None else pairs.columns.take(p)) - 0.5
     q2 = q * q
     g = ns.matmul(q, pairs.mixed)
     spread = q2 * ns.matmul(q, pairs.negative) - q * ns.matmul(q2, pairs.negative)
@@ -137,6 +152,7 @@ def relation_terms(ns: Namespace, p: Array, pairs: PairLaplacians, *, gradient: 
         constant=pairs.scale * pairs.negative_total,
         gradient=(0.25 - q2) * (both + h) if gradient else None,
         gradient_scale=4.0 * pairs.scale,
+        columns=pairs.columns,
     )
 
 
@@ -204,14 +220,17 @@ def reduce_terms(ns: Namespace, terms: Terms, sample_weight: Array | None, *, re
 
 
 def reduce_gradient(
-    terms: Sequence[tuple[float, Terms]], sample_weight: Array | None, *, reduction: str, rows: int
+    terms: Sequence[tuple[float, Terms]], p: Array, sample_weight: Array | None, *, reduction: str, rows: int
 ) -> Array:
     """The gradient of a sum of reduced losses, each with its factor; with `"none"`, row k is that of loss k."""
     share = _share(reduction, rows)
     total = None
     for factor, term in terms:
         part = term.gradient * (factor * share * term.gradient_scale)
-        total = part if total is None else total + part
+        if term.columns is not None:
+            total = term.columns.add(0.0 * p if total is None else total, part)
+        else:
+            total = part if total is None else total + part
     return total if sample_weight is None else total * sample_weight
 
 
@@ -253,7 +272,7 @@ def joint_loss(
         "total": [[(1.0, entropy), (alpha, relation)]],
         "parts": [[(1.0, entropy)], [(1.0, relation)]],
     }[gradient]
-    return terms, tuple(reduce_gradient(part, sample_weight, reduction=reduction, rows=rows) for part in sums)
+    return terms, tuple(reduce_gradient(part, p, sample_weight, reduction=reduction, rows=rows) for part in sums)
 
 
 def relation_loss(
@@ -267,8 +286,9 @@ def relation_loss(
     gradient: bool,
 ) -> tuple[Array, tuple[Array, ...]]:
     """L_B alone and, if asked, its gradient with respect to the logits, in one pass."""
-    terms = relation_terms(ns, ns.sigmoid(logits), pairs, gradient=gradient)
+    p = ns.sigmoid(logits)
+    terms = relation_terms(ns, p, pairs, gradient=gradient)
     value = reduce_terms(ns, terms, sample_weight, reduction=reduction, rows=rows)
     if not gradient:
         return value, ()
-    return value, (reduce_gradient([(1.0, terms)], sample_weight, reduction=reduction, rows=rows),)
+    return value, (reduce_gradient([(1.0, terms)], p, sample_weight, reduction=reduction, rows=rows),)

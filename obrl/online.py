@@ -78,36 +78,34 @@ def select_pairs(ns: Namespace, state: RelationState, settings: Settings) -> tup
         `positive_pairs` f_p and `negative_pairs` f_n, bool, (num_labels, num_labels), False on the diagonal and where
         there is no evidence; not yet symmetrised.
     """
-    if settings.estimator == "counts":
-        value, known = known_relation(ns, state, settings)
-        scale = 1.0
-    else:
-        # R_g >= r_p without dividing: R_sb >= r_p S where S > 0.
-        value, scale = state.relation_sum, state.relation_weight
-        known = scale > 0
-    positive, negative = threshold_pairs(
-        ns, value, known, settings.positive_threshold, settings.negative_threshold, scale=scale
-    )
+    positive, negative = compare_rows(ns, state, settings)
     if settings.estimator == "counts" and is_symmetric(settings):
         # Averages of counts are rounded, so (i, j) and (j, i) may differ in their last digit.
         positive, negative = positive & ns.transpose(positive), negative & ns.transpose(negative)
-    return positive, negative
+    different = ~ns.eye(like=state.relation_weight)
+    return positive & different, negative & different
+
+
+def compare_rows(ns: Namespace, state: RelationState, settings: Settings) -> tuple[Array, Array]:
+    """Eq. 3 on all entries of a state, the diagonal too; for the estimator `"batch"`, on any rows of one."""
+    if settings.estimator == "counts":
+        value, known = known_relation(ns, state, settings)
+        return _compare(value, known, settings.positive_threshold, settings.negative_threshold)
+    # R_g >= r_p without dividing: R_sb >= r_p S where S > 0.
+    weight = state.relation_weight
+    r_p, r_n = settings.positive_threshold * weight, settings.negative_threshold * weight
+    return _compare(state.relation_sum, weight > 0, r_p, r_n)
 
 
 def threshold_pairs(
-    ns: Namespace,
-    relation: Array,
-    known: Array,
-    positive_threshold: float,
-    negative_threshold: float,
-    *,
-    scale: Array | float = 1.0,
+    ns: Namespace, relation: Array, known: Array, positive_threshold: float, negative_threshold: float
 ) -> tuple[Array, Array]:
-    """Eq. 3 on `relation / scale`, where `known` and off the diagonal."""
-    candidate = known & ~ns.eye(like=relation)
-    positive = (relation >= positive_threshold * scale) & candidate
-    negative = (relation <= negative_threshold * scale) & candidate
-    return positive, negative
+    """Eq. 3 on a relation, where `known` and off the diagonal."""
+    return _compare(relation, known & ~ns.eye(like=relation), positive_threshold, negative_threshold)
+
+
+def _compare(value: Array, candidate: Array, r_p: Array | float, r_n: Array | float) -> tuple[Array, Array]:
+    return (value >= r_p) & candidate, (value <= r_n) & candidate
 
 
 def state_laplacians(

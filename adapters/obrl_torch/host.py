@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
@@ -34,27 +35,39 @@ def _graph_is_made() -> bool:
     return torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined]
 
 
-def numpy_views(arrays: _Arrays) -> _Arrays | None:
-    """The same memory as NumPy arrays; None where torch is better or its tensors must be seen by something else.
+def array(tensor: Tensor) -> NDArray[Any] | None:
+    """The same memory as a NumPy array; None where it must be seen by something else or NumPy cannot take it.
 
-    That is on another device, above `SMALL_LABELS` labels, in a dtype that NumPy lacks, in a compiled or traced graph,
-    under a dispatch mode or the transforms of `torch.func`, and for a subclass of Tensor. Numbers stay as they are.
+    That is on another device, in a dtype that NumPy lacks, in a compiled or traced graph, under a dispatch mode or the
+    transforms of `torch.func`, and for a subclass of Tensor.
     """
+    if type(tensor) is not Tensor or tensor.device.type != "cpu" or tensor.dtype not in _DTYPES:
+        return None
     if _graph_is_made() or is_in_torch_dispatch_mode():
         return None
-    parts = []
-    for array in arrays:
-        if not isinstance(array, Tensor):
-            parts.append(array)
-            continue
-        plain = type(array) is Tensor and array.device.type == "cpu" and array.dtype in _DTYPES
-        if not plain or array.shape[-1] > SMALL_LABELS:
-            return None
-        try:
-            parts.append(array.numpy())
-        except RuntimeError:  # inside a transform of torch.func
-            return None
-    return type(arrays)(*parts)
+    try:
+        return tensor.numpy()
+    except RuntimeError:  # inside a transform of torch.func
+        return None
+
+
+def arrays(tensors: _Arrays) -> _Arrays | None:
+    """As `array`, for all or none; numbers stay as they are."""
+    parts = [array(part) if isinstance(part, Tensor) else part for part in tensors]
+    return None if any(part is None for part in parts) else type(tensors)(*parts)
+
+
+def small_arrays(tensors: _Arrays) -> _Arrays | None:
+    """As `arrays`, and None above `SMALL_LABELS` labels, where torch is faster."""
+    small = all(not isinstance(tensor, Tensor) or tensor.shape[-1] <= SMALL_LABELS for tensor in tensors)
+    return arrays(tensors) if small else None
+
+
+def blocks(labels: int, elements: int) -> Iterator[slice]:
+    """The rows of a (labels, labels) matrix, in blocks of about this many elements."""
+    rows = max(1, elements // labels)
+    for start in range(0, labels, rows):
+        yield slice(start, start + rows)
 
 
 def row_blocks(state: RelationState, counts: PairCounts) -> Iterator[tuple[RelationState, PairCounts]]:
@@ -63,12 +76,10 @@ def row_blocks(state: RelationState, counts: PairCounts) -> Iterator[tuple[Relat
     if _graph_is_made() or state.relation_weight.device.type != "cpu" or labels**2 <= BLOCK_ELEMENTS:
         yield state, counts
         return
-    rows = max(1, BLOCK_ELEMENTS // labels)
-    for start in range(0, labels, rows):
-        block = slice(start, start + rows)
+    for rows in blocks(labels, BLOCK_ELEMENTS):
         yield (
-            RelationState(*(part[..., block, :] for part in state)),
-            PairCounts(*(part[block] if isinstance(part, Tensor) and len(part) == labels else part for part in counts)),
+            RelationState(*(part[..., rows, :] for part in state)),
+            PairCounts(*(part[rows] if isinstance(part, Tensor) and len(part) == labels else part for part in counts)),
         )
 
 

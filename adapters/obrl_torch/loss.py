@@ -14,12 +14,10 @@ from torch import Tensor
 from obrl import errors
 from obrl.algebra import LossTerms, PairLaplacians
 from obrl.errors import REDUCTIONS, check_choice, resolve_update
-from obrl.namespace import NUMPY
 from obrl.online import state_laplacians
 from obrl.pairs import describe_criterion
 from obrl.settings import Settings
 from obrl_torch.functions import IMPLEMENTATIONS, Problem, differentiable_terms
-from obrl_torch.host import numpy_like, numpy_views, pairs_to_torch
 from obrl_torch.inputs import (
     Labels,
     check_values,
@@ -32,6 +30,7 @@ from obrl_torch.inputs import (
 )
 from obrl_torch.namespace import TORCH, convert
 from obrl_torch.relation import RelationModule
+from obrl_torch.selection import Selection
 
 
 class _Criterion(RelationModule):
@@ -68,6 +67,7 @@ class _Criterion(RelationModule):
         self.reduction = reduction
         self.freeze = bool(freeze)
         self.impl = impl
+        self._selection = Selection()
         self.register_buffer("pos_weight", _pos_weight(pos_weight, self.num_labels), persistent=False)
 
     def load(self, path: str | os.PathLike[str]) -> None:
@@ -165,11 +165,9 @@ class _Criterion(RelationModule):
 
     @torch.no_grad()
     def _laplacians(self, dtype: torch.dtype) -> PairLaplacians:
-        views = numpy_views(self._state())
-        if views is not None:
-            small = numpy_like(dtype)
-            pairs = state_laplacians(NUMPY, views, self.settings, num_labels=self.num_labels, like=small)
-            return pairs_to_torch(pairs, dtype)
+        kept = self._selection.laplacians(self._state(), self.settings, dtype)
+        if kept is not None:
+            return kept
         like = self.relation_weight.new_empty((), dtype=dtype)
         return state_laplacians(TORCH, self._state(), self.settings, num_labels=self.num_labels, like=like)
 

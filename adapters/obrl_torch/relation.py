@@ -22,7 +22,7 @@ from obrl.relation import starting_relation
 from obrl.settings import Settings
 from obrl.storage import save_relation
 from obrl_torch.distributed import count_batch
-from obrl_torch.host import numpy_views, row_blocks, state_to_torch
+from obrl_torch.host import row_blocks, small_arrays, state_to_torch
 from obrl_torch.inputs import Labels, may_read_values, metadata, optional_metadata, split_labels, without_autocast
 from obrl_torch.namespace import TORCH
 
@@ -102,7 +102,7 @@ class RelationModule(nn.Module):
             counts = count_batch(labels, sync=self.sync, process_group=self.process_group)
             dtype = self.relation_weight.dtype
             counts = PairCounts(*(part.to(dtype) if isinstance(part, Tensor) else part for part in counts))
-            state, tables = numpy_views(self._state()), numpy_views(counts)
+            state, tables = small_arrays(self._state()), small_arrays(counts)
             if state is None or tables is None:
                 for rows, row_counts in row_blocks(self._state(), counts):
                     _copy(update_state(TORCH, rows, row_counts, self.settings), rows)

@@ -122,22 +122,22 @@ CORE_FAULTS = (
     Mutant(
         "swapped thresholds",
         "obrl/online.py",
-        "settings.positive_threshold, settings.negative_threshold, scale=scale",
-        "settings.negative_threshold, settings.positive_threshold, scale=scale",
+        "settings.positive_threshold * weight, settings.negative_threshold * weight",
+        "settings.negative_threshold * weight, settings.positive_threshold * weight",
         (CORE,),
     ),
     Mutant(
         "the diagonal counted",
         "obrl/online.py",
-        "candidate = known & ~ns.eye(like=relation)",
-        "candidate = known",
+        "return positive & different, negative & different",
+        "return positive, negative & different",
         (CORE,),
     ),
     Mutant(
         "pairs without evidence counted",
         "obrl/online.py",
-        "candidate = known & ~ns.eye(like=relation)",
-        "candidate = ~ns.eye(like=relation)",
+        "_compare(state.relation_sum, weight > 0, r_p, r_n)",
+        "_compare(state.relation_sum, weight >= 0, r_p, r_n)",
         (CORE,),
     ),
     Mutant(

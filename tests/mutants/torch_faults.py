@@ -7,6 +7,7 @@ from tests.mutants.mutant import (
     TORCH_DISTRIBUTED,
     TORCH_HOST,
     TORCH_MEMORY,
+    TORCH_SELECTION,
     TORCH_STATE,
     TORCH_UPDATES,
     Mutant,
@@ -110,5 +111,19 @@ TORCH_FAULTS = (
         "range(0, labels, rows)",
         "range(0, labels, rows + 1)",
         (TORCH_HOST,),
+    ),
+    Mutant(
+        "torch: the active pairs of the first step kept for ever",
+        "adapters/obrl_torch/selection.py",
+        "or not same or not all(map(np.array_equal, last.pairs, pairs)):",
+        "or not same:",
+        (TORCH_SELECTION,),
+    ),
+    Mutant(
+        "torch: a label that is related one way alone left out",
+        "adapters/obrl_torch/selection.py",
+        "np.flatnonzero(active.any(axis=0) | active.any(axis=1))",
+        "np.flatnonzero(active.any(axis=0))",
+        (TORCH_SELECTION,),
     ),
 )

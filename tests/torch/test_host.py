@@ -73,11 +73,11 @@ def test_blocks_of_rows_change_no_bit(
 
 def test_views_share_memory() -> None:
     state = RelationState(torch.zeros(2, 2), torch.ones(2, 2))
-    views = host.numpy_views(state)
+    views = host.small_arrays(state)
     assert views is not None
     views.relation_sum[0, 1] = 7
     assert state.relation_sum[0, 1] == 7
-    counts = host.numpy_views(PairCounts(5, torch.ones(2, 2), torch.ones(2, 1), torch.ones(1, 2)))
+    counts = host.small_arrays(PairCounts(5, torch.ones(2, 2), torch.ones(2, 1), torch.ones(1, 2)))
     assert counts is not None
     assert counts.n == 5
 
@@ -121,10 +121,10 @@ def test_what_stays_in_torch() -> None:
     small = torch.zeros(3, 3)
     large = torch.zeros(host.SMALL_LABELS + 1, host.SMALL_LABELS + 1)
     for other in (large, small.to("meta"), small.as_subclass(Traced), small.clone().requires_grad_()):
-        assert host.numpy_views(RelationState(small, other)) is None
+        assert host.small_arrays(RelationState(small, other)) is None
 
     def inside(batch: torch.Tensor) -> torch.Tensor:
-        assert host.numpy_views(RelationState(batch, small)) is None
+        assert host.small_arrays(RelationState(batch, small)) is None
         return batch
 
     torch.func.vmap(inside)(torch.zeros(2, 3, 3))

@@ -1,0 +1,116 @@
+"""Which pairs are active, where the host may look: in eager mode on a CPU.
+
+A step changes few pairs and most steps change none, so the Laplacians of the last step usually serve again. A label
+without an active pair is left out of the products.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from obrl.algebra import PairLaplacians, pair_laplacians
+from obrl.namespace import NUMPY
+from obrl.online import RelationState, compare_rows, is_symmetric
+from obrl.settings import Settings
+from obrl_torch import host
+from obrl_torch.namespace import TORCH
+
+Pairs = tuple[NDArray[np.bool_], NDArray[np.bool_]]
+
+MOST_COLUMNS = 0.75
+"""Up to this share of labels with an active pair, taking their columns apart costs less than it saves."""
+
+BLOCK_ELEMENTS = 2**16
+"""Eq. 3 goes through blocks of rows of about this many elements, which a processor's own cache holds."""
+
+
+class TorchColumns:
+    """Some columns of a batch, as the algebra takes them."""
+
+    def __init__(self, columns: NDArray[np.intp]) -> None:
+        self._index = torch.from_numpy(columns)
+
+    def take(self, a: Tensor, /) -> Tensor:
+        """These columns."""
+        return a.index_select(1, self._index)
+
+    def add(self, a: Tensor, part: Tensor, /) -> Tensor:
+        """A new tensor: `a` with `part` added to these columns."""
+        return a.index_add(1, self._index, part)
+
+
+class _Last(NamedTuple):
+    settings: Settings
+    dtype: torch.dtype
+    pairs: Pairs
+    laplacians: PairLaplacians
+
+
+class Selection:
+    """The active pairs of one relation and what the algebra needs of them, kept until they change."""
+
+    def __init__(self) -> None:
+        self._last: _Last | None = None
+
+    def laplacians(self, state: RelationState, settings: Settings, dtype: torch.dtype) -> PairLaplacians | None:
+        """The pair weights of a state; None where the host may not look at it."""
+        views = host.arrays(state)
+        if views is None:
+            return None
+        pairs = _select(views, settings)
+        last = self._last
+        same = last is not None and last.settings == settings and last.dtype == dtype
+        if last is None or not same or not all(map(np.array_equal, last.pairs, pairs)):
+            # Kept tensors must be fit for autograd, in whichever mode this step is.
+            with torch.inference_mode(False), torch.no_grad():
+                self._last = last = _Last(settings, dtype, pairs, _laplacians(pairs, settings, dtype))
+        return last.laplacians
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Selection:
+        return Selection()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_last": None}
+
+
+def _select(views: RelationState, settings: Settings) -> Pairs:
+    """Eq. 3, as `obrl.online.select_pairs` does it; NumPy's comparisons are faster than torch's at every size."""
+    labels = views.relation_weight.shape[0]
+    if settings.estimator == "counts" or labels**2 <= BLOCK_ELEMENTS:
+        positive, negative = compare_rows(NUMPY, views, settings)
+    else:
+        positive, negative = np.empty((2, labels, labels), np.bool_)
+        for rows in host.blocks(labels, BLOCK_ELEMENTS):
+            block = RelationState(*(part[rows] for part in views))
+            positive[rows], negative[rows] = compare_rows(NUMPY, block, settings)
+    if settings.estimator == "counts" and is_symmetric(settings):
+        positive, negative = positive & positive.T, negative & negative.T
+    np.fill_diagonal(positive, False)
+    np.fill_diagonal(negative, False)
+    return positive, negative
+
+
+def _laplacians(pairs: Pairs, settings: Settings, dtype: torch.dtype) -> PairLaplacians:
+    """The pair weights in the form that the algebra takes, of the labels that have an active pair if these are few."""
+    num_labels = len(pairs[0])
+    active = pairs[0] | pairs[1]
+    columns = np.flatnonzero(active.any(axis=0) | active.any(axis=1))
+    few = len(columns) <= MOST_COLUMNS * num_labels
+    if few:
+        pairs = tuple(part[np.ix_(columns, columns)] for part in pairs)  # type: ignore[assignment]
+    small = len(pairs[0]) <= host.SMALL_LABELS
+    made = pair_laplacians(
+        NUMPY if small else TORCH,
+        *(pairs if small else map(torch.from_numpy, pairs)),
+        num_labels=num_labels,
+        symmetric=is_symmetric(settings),
+        normalization=settings.normalization,
+        like=host.numpy_like(dtype) if small else torch.empty((), dtype=dtype, device="cpu"),
+    )
+    made = host.pairs_to_torch(made, dtype) if small else made
+    return made._replace(columns=TorchColumns(columns) if few else None)

@@ -1,0 +1,130 @@
+"""The active pairs that are kept from step to step on a CPU, and the labels that are left out of the products."""
+
+import copy
+import pickle
+
+import pytest
+import torch
+
+from obrl.namespace import NUMPY
+from obrl.online import RelationState, state_laplacians
+from obrl.torch import OBRLoss
+from obrl_torch import selection
+from tests.support import strategies
+from tests.support.tolerances import assert_exact
+from tests.torch.tensors import values
+
+LABELS = 7
+
+
+def related(labels: int = LABELS, **settings: object) -> OBRLoss:
+    """A loss in which the first two labels go together, the third goes against them, and no other is related."""
+    criterion = OBRLoss(labels, alpha=40.0, **settings)  # type: ignore[arg-type]
+    generator = torch.Generator().manual_seed(0)
+    targets = torch.randint(2, (200, labels), generator=generator).float()
+    targets[:, 1], targets[:, 2] = targets[:, 0], 1 - targets[:, 0]
+    criterion(torch.zeros(200, labels), targets)
+    criterion.freeze = True
+    return criterion
+
+
+def batch(labels: int = LABELS) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    logits = torch.randn(5, labels, generator=generator, dtype=torch.float64)
+    return logits.requires_grad_(), torch.randint(2, (5, labels), generator=generator).float()
+
+
+def kept(criterion: OBRLoss, dtype: torch.dtype = torch.float64) -> selection.PairLaplacians:
+    """What the criterion works with."""
+    state = RelationState(criterion.relation_sum, criterion.relation_weight)
+    made = criterion._selection.laplacians(state, criterion.settings, dtype)
+    assert made is not None
+    return made
+
+
+def test_only_the_labels_with_an_active_pair_are_multiplied() -> None:
+    made = kept(related())
+    assert made.mixed.shape == made.negative.shape == (3, 3)
+    assert made.columns is not None
+    assert_exact("columns", values(made.columns.take(torch.arange(7.0)[None])), [[0.0, 1.0, 2.0]])
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("normalization", ["all_pairs", "active_pairs"])
+def test_the_labels_that_are_left_out_change_nothing(
+    normalization: str, reduction: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    for share in (1.0, -1.0):
+        monkeypatch.setattr(selection, "MOST_COLUMNS", share)
+        criterion = related(normalization=normalization, reduction=reduction)
+        assert (kept(criterion).columns is None) is (share < 0)
+        logits, targets = batch()
+        terms = criterion.terms(logits, targets)
+        (gradient,) = torch.autograd.grad(terms.total.sum(), logits, create_graph=True)
+        (second,) = torch.autograd.grad(gradient.square().sum(), logits)
+        found.append([*terms, gradient, second])
+    for few, whole in zip(*found, strict=True):
+        torch.testing.assert_close(few, whole, rtol=1e-12, atol=1e-12)
+
+
+def test_a_label_related_one_way_alone_is_active() -> None:
+    targets = torch.tensor([[1.0, 1, 0, 0], [1, 0, 1, 0], [1, 0, 0, 1], [0, 0, 0, 0]])
+    criterion = OBRLoss(4, measure="conditional", positive_threshold=0.9, negative_threshold=-1.0)
+    criterion(torch.zeros(4, 4), targets)  # P(0 | i) = 1 for i of 1, 2 and 3, and P(i | 0) = 1/3
+    made = kept(criterion)
+    assert_exact("L_A", values(made.mixed), [[1.5, -0.5, -0.5, -0.5], *([-0.5, *row] for row in torch.eye(3) / 2)])
+
+
+@pytest.mark.parametrize("measure", strategies.MEASURES)
+@pytest.mark.parametrize("estimator", strategies.ESTIMATORS)
+def test_blocks_select_what_the_whole_selects(estimator: str, measure: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(selection, "BLOCK_ELEMENTS", 2 * LABELS)
+    monkeypatch.setattr(selection, "MOST_COLUMNS", -1.0)
+    thresholds = {"positive_threshold": 0.7, "negative_threshold": 0.1}
+    criterion = related(estimator=estimator, measure=measure, **thresholds).double()
+    views = RelationState(criterion.relation_sum.numpy(), criterion.relation_weight.numpy())
+    like = views.relation_weight
+    expected = state_laplacians(NUMPY, views, criterion.settings, num_labels=LABELS, like=like)
+    found = kept(criterion)
+    for name in ("mixed", "negative", "negative_total", "scale"):
+        assert_exact(name, *(values(torch.as_tensor(getattr(made, name))) for made in (found, expected)))
+
+
+def test_they_are_kept_until_they_change() -> None:
+    criterion = related()
+    first = kept(criterion)
+    assert kept(criterion) is first
+    assert kept(criterion, torch.float32) is not first
+    criterion.relation_sum[0, 1] = criterion.relation_sum[1, 0] = 0.5 * criterion.relation_weight[0, 1]
+    assert kept(criterion).negative_total == first.negative_total
+    assert kept(criterion).mixed[0, 1] != first.mixed[0, 1]
+    criterion.reset()
+    assert kept(criterion).mixed.numel() == 0
+
+
+def test_no_active_pair() -> None:
+    criterion = OBRLoss(LABELS)
+    logits, targets = batch()
+    terms = criterion.terms(logits, targets, update=False)
+    assert terms.relation_loss == 0
+    (gradient,) = torch.autograd.grad(terms.relation_loss, logits)
+    assert not gradient.any()
+
+
+def test_what_inference_mode_kept_serves_training() -> None:
+    criterion = related()
+    logits, targets = batch()
+    with torch.inference_mode():
+        criterion(logits.detach(), targets)
+    (gradient,) = torch.autograd.grad(criterion(logits, targets), logits, create_graph=True)
+    assert torch.autograd.grad(gradient.square().sum(), logits)[0].any()
+
+
+def test_copies_start_with_nothing_kept() -> None:
+    criterion = related()
+    kept(criterion)
+    for other in (copy.deepcopy(criterion), pickle.loads(pickle.dumps(criterion))):  # noqa: S301
+        assert other._selection._last is None
+        logits, targets = batch()
+        assert_exact("loss", values(other(logits, targets)), values(criterion(logits, targets)))
