@@ -15,6 +15,7 @@ from obrl.errors import (
     REDUCTIONS,
     check_batch,
     check_choice,
+    check_impl,
     check_label_names,
     check_num_labels,
     metadata,
@@ -26,8 +27,6 @@ from obrl.pairs import Pairs, active_pairs, describe_criterion
 from obrl.relation import FloatArray, OnlineBatchRelation, starting_relation, updated_state
 from obrl.settings import Settings
 from obrl.storage import save_relation
-
-IMPLEMENTATIONS = ("auto", "plain")
 
 
 class Batch(NamedTuple):
@@ -57,7 +56,7 @@ class RelationCriterion:
         self.num_labels = check_num_labels(num_labels)
         self.settings = settings
         check_choice("reduction", reduction, REDUCTIONS)
-        check_choice("impl", impl, IMPLEMENTATIONS)
+        check_impl(impl, where="obrl")
         self.reduction = reduction
         self.freeze = bool(freeze)
         names = check_label_names(label_names, self.num_labels)

@@ -14,6 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 REDUCTIONS = ("mean", "sum", "none")
+IMPLEMENTATIONS = ("auto", "plain", "fused")
+WITHOUT_KERNELS = {
+    "obrl": '"auto" runs in NumPy',
+    "obrl.jax": '"auto" compiles under jax.jit',
+    "obrl.tensorflow": '"auto" compiles under tf.function(jit_compile=True)',
+}
+"""The modules in which `impl="fused"` has nothing to run, and what to take there."""
 
 
 class Metadata(NamedTuple):
@@ -48,6 +55,14 @@ def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
     if not isinstance(value, str) or value not in choices:
         expected = ", ".join(repr(choice) for choice in choices)
         raise ValueError(f"{name} must be one of {expected}, got {value!r}")
+
+
+def check_impl(impl: object, *, where: str) -> None:
+    """Raise ValueError unless `impl` names an implementation that a module of obrl, `where`, has."""
+    check_choice("impl", impl, IMPLEMENTATIONS)
+    if impl == "fused" and where in WITHOUT_KERNELS:
+        instead = WITHOUT_KERNELS[where]
+        raise ValueError(f'impl="fused": {where} has no kernels of its own; {instead}. obrl.torch has them')
 
 
 def check_num_labels(num_labels: object) -> int:

@@ -45,7 +45,7 @@ class OBRLoss(RelationCriterion):
         label_names: one distinct name a label, for `pairs`.
         relation: where to start: an OnlineBatchRelation, its .npz, or a (num_labels, num_labels) matrix.
         freeze: never update the relation.
-        impl: `"auto"` or `"plain"`, which are one here; other frameworks have more.
+        impl: `"auto"` or `"plain"`, which are one here; `"fused"`, the kernels of `obrl.torch`, is refused.
 
     Raises:
         TypeError, ValueError: an argument of another type, shape or range.

@@ -13,8 +13,6 @@ from obrl import algebra
 from obrl.algebra import PairLaplacians
 from obrl_jax.namespace import JAX
 
-IMPLEMENTATIONS = ("auto", "plain")
-
 
 class Problem(NamedTuple):
     """The arrays of a loss beside the logits, in the dtype to compute in.

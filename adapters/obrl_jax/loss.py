@@ -12,11 +12,11 @@ from jax import Array
 
 from obrl import errors
 from obrl.algebra import LossTerms
-from obrl.errors import REDUCTIONS, check_choice, checked_pos_weight, resolve_update
+from obrl.errors import REDUCTIONS, check_choice, check_impl, checked_pos_weight, resolve_update
 from obrl.online import RelationState, state_laplacians
 from obrl.pairs import describe_settings
 from obrl.settings import Settings
-from obrl_jax.functions import IMPLEMENTATIONS, Problem, Results, Static, differentiable_terms
+from obrl_jax.functions import Problem, Results, Static, differentiable_terms
 from obrl_jax.inputs import (
     Labels,
     computation_dtype,
@@ -54,7 +54,7 @@ class _Criterion(RelationConfiguration):
         validate: bool | None,
     ) -> None:
         check_choice("reduction", reduction, REDUCTIONS)
-        check_choice("impl", impl, IMPLEMENTATIONS)
+        check_impl(impl, where="obrl.jax")
         super().__init__(
             num_labels,
             settings,
@@ -145,7 +145,8 @@ class OBRLoss(_Criterion):
         label_names: one distinct name a label, for `pairs`.
         relation: where to start: an OnlineBatchRelation of NumPy, its .npz, or a (num_labels, num_labels) matrix.
         freeze: never update the relation.
-        impl: `"auto"` computes the gradient with the value; `"plain"` leaves it to JAX, which forward mode needs.
+        impl: `"auto"` computes the gradient with the value; `"plain"` leaves it to JAX, which forward mode needs;
+            `"fused"`, the kernels of `obrl.torch`, is refused.
         axis_name: the axis, or axes, of `jax.shard_map` or `jax.pmap` over which to sum the counts. Under plain jit
             on global arrays nothing is needed.
         validate: whether to check the values of targets: None does for arrays on the CPU; True does on every device,

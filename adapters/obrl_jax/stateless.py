@@ -7,10 +7,10 @@ import jax.numpy as jnp
 from jax import Array
 
 from obrl.algebra import pair_laplacians
-from obrl.errors import check_choice
+from obrl.errors import check_impl
 from obrl.online import threshold_pairs
 from obrl.settings import check_relation_loss
-from obrl_jax.functions import IMPLEMENTATIONS, Problem, Static, differentiable_terms
+from obrl_jax.functions import Problem, Static, differentiable_terms
 from obrl_jax.inputs import computation_dtype, metadata
 from obrl_jax.namespace import JAX
 
@@ -35,7 +35,8 @@ def relation_loss(
         negative_threshold: r_n of Eq. 3, below it.
         normalization: `"all_pairs"` (Eq. 2) or `"active_pairs"`.
         reduction: `"mean"`, `"sum"` or `"none"`.
-        impl: `"auto"` computes the gradient with the value; `"plain"` leaves it to JAX.
+        impl: `"auto"` computes the gradient with the value; `"plain"` leaves it to JAX; `"fused"`, the kernels of
+            `obrl.torch`, is refused.
 
     Returns:
         A scalar, or (batch,) with `reduction="none"`; float64 for float64 logits, else float32.
@@ -57,7 +58,7 @@ def relation_loss(
         normalization=normalization,
         reduction=reduction,
     )
-    check_choice("impl", impl, IMPLEMENTATIONS)
+    check_impl(impl, where="obrl.jax")
     values = jax.lax.stop_gradient(jnp.asarray(relation))
     known = values == values  # NaN alone differs from itself
     values = jnp.where(known, values, jnp.zeros((), values.dtype))

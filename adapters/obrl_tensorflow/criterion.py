@@ -12,7 +12,7 @@ import keras
 import tensorflow as tf
 
 import obrl
-from obrl.errors import REDUCTIONS, check_choice, check_num_labels, checked_pos_weight, resolve_update
+from obrl.errors import REDUCTIONS, check_choice, check_impl, check_num_labels, checked_pos_weight, resolve_update
 from obrl.namespace import NUMPY
 from obrl.online import state_laplacians
 from obrl.pairs import Pairs, active_pairs, describe_criterion, describe_settings
@@ -21,7 +21,7 @@ from obrl.settings import Settings
 from obrl.storage import save_relation
 from obrl_keras.functions import frozen_terms
 from obrl_keras.graphs import after
-from obrl_tensorflow.functions import IMPLEMENTATIONS, Problem, Results, differentiable_terms
+from obrl_tensorflow.functions import Problem, Results, differentiable_terms
 from obrl_tensorflow.inputs import check_batch, computation_dtype, may_read_values, on_host, split_labels
 from obrl_tensorflow.namespace import TENSORFLOW, Tensor
 from obrl_tensorflow.relation import OnlineBatchRelation, advance, assign, clear, host_state, values_of
@@ -47,7 +47,7 @@ class Criterion(keras.losses.Loss):
         name: str | None,
     ) -> None:
         check_choice("reduction", reduction, REDUCTIONS)
-        check_choice("impl", impl, IMPLEMENTATIONS)
+        check_impl(impl, where="obrl.tensorflow")
         backend = keras.backend.backend()
         if backend != "tensorflow" and not freeze:
             raise RuntimeError(

@@ -11,8 +11,6 @@ from obrl import algebra
 from obrl.algebra import PairLaplacians
 from obrl_tensorflow.namespace import TENSORFLOW, Tensor
 
-IMPLEMENTATIONS = ("auto", "plain")
-
 
 class Problem(NamedTuple):
     """A loss to evaluate at some logits, in the dtype to compute in.

@@ -47,7 +47,8 @@ class OBRLoss(Criterion):
         relation: where to start: an OnlineBatchRelation, its .npz, or a (num_labels, num_labels) matrix.
         freeze: never update the relation; then every backend of Keras will do.
         impl: `"auto"` computes the gradient with the value, with respect to y_pred alone; `"plain"` leaves it to
-            TensorFlow, with respect to y_true and sample_weight too.
+            TensorFlow, with respect to y_true and sample_weight too; `"fused"`, the kernels of `obrl.torch`, is
+            refused.
         validate: whether to check the values of targets: None does for eager tensors on the CPU; True does on every
             device, where it makes the host wait; False never does. Shapes and dtypes are always checked.
         name: of the loss.

@@ -7,10 +7,10 @@ from typing import Any
 import tensorflow as tf
 
 from obrl.algebra import pair_laplacians
-from obrl.errors import check_choice
+from obrl.errors import check_impl
 from obrl.online import threshold_pairs
 from obrl.settings import check_relation_loss
-from obrl_tensorflow.functions import IMPLEMENTATIONS, Problem, differentiable_terms
+from obrl_tensorflow.functions import Problem, differentiable_terms
 from obrl_tensorflow.inputs import as_tensor, computation_dtype, metadata
 from obrl_tensorflow.namespace import TENSORFLOW, Tensor
 
@@ -35,7 +35,8 @@ def relation_loss(
         negative_threshold: r_n of Eq. 3, below it.
         normalization: `"all_pairs"` (Eq. 2) or `"active_pairs"`.
         reduction: `"mean"`, `"sum"` or `"none"`.
-        impl: `"auto"` computes the gradient with the value; `"plain"` leaves it to TensorFlow.
+        impl: `"auto"` computes the gradient with the value; `"plain"` leaves it to TensorFlow; `"fused"`, the kernels
+            of `obrl.torch`, is refused.
 
     Returns:
         A scalar, or (batch,) with `reduction="none"`; float64 for float64 logits, else float32.
@@ -57,7 +58,7 @@ def relation_loss(
         normalization=normalization,
         reduction=reduction,
     )
-    check_choice("impl", impl, IMPLEMENTATIONS)
+    check_impl(impl, where="obrl.tensorflow")
     dtype = computation_dtype(x)
     values = tf.cast(tf.stop_gradient(matrix), tf.float64 if matrix.dtype == tf.float64 else tf.float32)
     positive, negative = threshold_pairs(TENSORFLOW, values, ~tf.math.is_nan(values), r_p, r_n)

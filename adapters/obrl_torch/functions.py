@@ -15,8 +15,6 @@ from obrl import algebra
 from obrl.algebra import PairLaplacians
 from obrl_torch.namespace import TORCH
 
-IMPLEMENTATIONS = ("auto", "plain", "fused")
-
 
 class Problem(NamedTuple):
     """A loss to evaluate at some logits, in the dtype to compute in.

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from obrl import errors
 from obrl.algebra import LossTerms, PairLaplacians
-from obrl.errors import REDUCTIONS, check_choice, resolve_update
+from obrl.errors import REDUCTIONS, check_choice, check_impl, resolve_update
 from obrl.online import state_laplacians
 from obrl.pairs import describe_criterion
 from obrl.settings import Settings
-from obrl_torch.functions import IMPLEMENTATIONS, Problem, differentiable_terms
+from obrl_torch.functions import Problem, differentiable_terms
 from obrl_torch.inputs import (
     Labels,
     check_values,
@@ -54,7 +54,7 @@ class _Criterion(RelationModule):
         validate: bool | None,
     ) -> None:
         check_choice("reduction", reduction, REDUCTIONS)
-        check_choice("impl", impl, IMPLEMENTATIONS)
+        check_impl(impl, where="obrl.torch")
         super().__init__(
             num_labels,
             settings,

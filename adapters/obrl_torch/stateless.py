@@ -7,10 +7,10 @@ from torch import Tensor
 
 from obrl import errors
 from obrl.algebra import pair_laplacians
-from obrl.errors import check_choice
+from obrl.errors import check_impl
 from obrl.online import threshold_pairs
 from obrl.settings import check_relation_loss
-from obrl_torch.functions import IMPLEMENTATIONS, Problem, differentiable_terms
+from obrl_torch.functions import Problem, differentiable_terms
 from obrl_torch.inputs import computation_dtype, metadata, without_autocast
 from obrl_torch.namespace import TORCH
 
@@ -59,7 +59,7 @@ def relation_loss(
         reduction=reduction,
     )
     errors.check_device("relation", matrix, "logits", scores)
-    check_choice("impl", impl, IMPLEMENTATIONS)
+    check_impl(impl, where="obrl.torch")
     dtype = computation_dtype(logits)
     if impl == "fused":
         return _fused(logits, relation, r_p, r_n, normalization=normalization, reduction=reduction)

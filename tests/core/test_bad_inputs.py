@@ -7,13 +7,22 @@ import pytest
 
 from obrl import OBRLoss, OnlineBatchRelation, RelationLoss, count_pairs, relation_loss
 from tests.support import bad_inputs
-from tests.support.bad_inputs import ARGUMENTS, CALLS, GOOD_LOGITS, GOOD_TARGETS, NUM_LABELS, BadInput, refused
+from tests.support.bad_inputs import (
+    ARGUMENTS,
+    CALLS,
+    GOOD_LOGITS,
+    GOOD_TARGETS,
+    NUM_LABELS,
+    BadInput,
+    refused,
+    without_kernels,
+)
 from tests.support.compare import assert_same_state
 
 KINDS = (OBRLoss, RelationLoss)
 
 
-@pytest.mark.parametrize("bad", ARGUMENTS, ids=str)
+@pytest.mark.parametrize("bad", (*ARGUMENTS, without_kernels("obrl")), ids=str)
 def test_arguments(bad: BadInput) -> None:
     with refused(bad):
         OBRLoss(NUM_LABELS, **bad.change)

@@ -11,7 +11,16 @@ import pytest
 
 from obrl.jax import OBRLoss, OnlineBatchRelation, RelationLoss, RelationState, relation_loss, update_relation
 from tests.support import bad_inputs
-from tests.support.bad_inputs import ARGUMENTS, CALLS, GOOD_LOGITS, GOOD_TARGETS, NUM_LABELS, BadInput, refused
+from tests.support.bad_inputs import (
+    ARGUMENTS,
+    CALLS,
+    GOOD_LOGITS,
+    GOOD_TARGETS,
+    NUM_LABELS,
+    BadInput,
+    refused,
+    without_kernels,
+)
 
 KINDS = (OBRLoss, RelationLoss)
 ARRAYS_ONLY = (
@@ -50,7 +59,7 @@ ARRAYS_ONLY = (
 READ_VALUES = ("targets must lie in [0, 1]",)
 
 
-@pytest.mark.parametrize("bad", ARGUMENTS, ids=str)
+@pytest.mark.parametrize("bad", (*ARGUMENTS, without_kernels("obrl.jax")), ids=str)
 def test_arguments(bad: BadInput) -> None:
     with refused(bad):
         OBRLoss(NUM_LABELS, **bad.change)
@@ -60,7 +69,7 @@ def test_arguments(bad: BadInput) -> None:
     if set(bad.change) <= {"decay", "measure", "estimator", "label_names"}:
         with refused(bad):
             OnlineBatchRelation(NUM_LABELS, **bad.change)
-    if set(bad.change) <= {"positive_threshold", "negative_threshold", "normalization", "reduction"}:
+    if set(bad.change) <= {"positive_threshold", "negative_threshold", "normalization", "reduction", "impl"}:
         with refused(bad):
             relation_loss(GOOD_LOGITS, np.eye(NUM_LABELS), **bad.change)
 
@@ -124,12 +133,6 @@ def test_update_is_static() -> None:
     criterion = OBRLoss(NUM_LABELS)
     with pytest.raises(TypeError, match="update must be True, False or None"):
         jax.jit(criterion)(GOOD_LOGITS, GOOD_TARGETS, criterion.init(), update=True)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_an_unknown_implementation(kind: Any) -> None:
-    with pytest.raises(ValueError, match=r"impl must be one of 'auto', 'plain'.*got 'triton'"):
-        kind(NUM_LABELS, impl="triton")
 
 
 @pytest.mark.parametrize(

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from jax import Array
 from jax.test_util import check_grads
 
 from obrl.jax import OBRLoss, RelationLoss, RelationState, relation_loss, update_relation
 from tests.jax.data import LABELS, batches, labels
+from tests.support.hlo import count_kernels, largest_buffer
 from tests.support.tolerances import assert_close, assert_exact, band
 
 ALPHA = 40.0
+MOST_KERNELS = 40
+"""Of a step at (64, 40), as XLA compiles it for a CPU."""
 
 
 def run(criterion: OBRLoss, logits: Array, targets: Array) -> tuple[list[Array], list[Array], RelationState]:
@@ -229,10 +232,17 @@ def test_xla_holds_nothing_of_batch_by_labels_by_labels(kind: Any) -> None:
     assert largest_buffer(control.as_text()) >= size * num_labels**2
 
 
-def largest_buffer(hlo: str) -> int:
-    """The most elements that any array named in a program has, inside of fused kernels too."""
-    shapes = re.findall(r"\b(?:f|s|u|pred|bf)\d*\[([\d,]+)\]", hlo)
-    return max(int(np.prod([int(number) for number in shape.split(",")])) for shape in shapes)
+def test_xla_makes_few_kernels_of_a_step() -> None:
+    """Of the loss, its gradient and the update together, beside those of the cross-entropy alone."""
+    x, y = jnp.zeros((64, 40)), jnp.zeros((64, 40))
+    criterion = OBRLoss(40)
+    step = jax.jit(jax.value_and_grad(criterion, has_aux=True)).lower(x, y, criterion.init()).compile()
+
+    def cross_entropy(logits: Array, targets: Array) -> Array:
+        return optax.sigmoid_binary_cross_entropy(logits, targets).mean()
+
+    plain = jax.jit(jax.value_and_grad(cross_entropy)).lower(x, y).compile()
+    assert 0 < count_kernels(plain.as_text()) < count_kernels(step.as_text()) <= MOST_KERNELS
 
 
 def test_half_precision_keeps_a_float32_state() -> None:

@@ -217,4 +217,11 @@ CORE_FAULTS = (
         "return self.n * self.both + self.i * self.j",
         (MEASURES, TORCH),
     ),
+    Mutant(
+        "fused kernels asked for where there are none",
+        "obrl/errors.py",
+        'if impl == "fused" and where in WITHOUT_KERNELS:',
+        'if impl == "triton" and where in WITHOUT_KERNELS:',
+        (BAD_INPUTS,),
+    ),
 )

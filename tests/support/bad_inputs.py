@@ -76,6 +76,7 @@ ARGUMENTS = (
     BadInput("unknown estimator", {"estimator": "mean"}, ValueError, "'batch', 'counts'", "got 'mean'"),
     BadInput("unknown normalization", {"normalization": "pairs"}, ValueError, "'all_pairs'", "got 'pairs'"),
     BadInput("unknown reduction", {"reduction": "avg"}, ValueError, "'mean', 'sum', 'none'", "got 'avg'"),
+    BadInput("unknown impl", {"impl": "triton"}, ValueError, "'auto', 'plain', 'fused'", "got 'triton'"),
     BadInput(
         "pos_weight of another length",
         {"pos_weight": np.ones(4)},
@@ -214,6 +215,17 @@ CALLS = (
 )
 
 UPDATE_ARGUMENTS = ("targets", "observed")
+
+
+def without_kernels(where: str) -> BadInput:
+    """An argument too, of every framework but torch."""
+    return BadInput(
+        "fused kernels where there are none",
+        {"impl": "fused"},
+        ValueError,
+        f"{where} has no kernels of its own",
+        'impl="fused"',
+    )
 
 
 def good_call(change: dict[str, Any], convert: Callable[[Any], Any]) -> dict[str, Any]:

@@ -10,7 +10,16 @@ import tensorflow as tf
 
 from obrl.tensorflow import OBRLoss, OBRLossCallback, OnlineBatchRelation, RelationLoss, relation_loss
 from tests.support import bad_inputs
-from tests.support.bad_inputs import ARGUMENTS, CALLS, GOOD_LOGITS, GOOD_TARGETS, NUM_LABELS, BadInput, refused
+from tests.support.bad_inputs import (
+    ARGUMENTS,
+    CALLS,
+    GOOD_LOGITS,
+    GOOD_TARGETS,
+    NUM_LABELS,
+    BadInput,
+    refused,
+    without_kernels,
+)
 from tests.support.tolerances import assert_exact
 
 KINDS = (OBRLoss, RelationLoss)
@@ -39,7 +48,7 @@ def call_arguments(bad: BadInput, convert: Any) -> dict[str, Any]:
     return {KERAS_NAMES.get(name, name): value for name, value in found.items()}
 
 
-@pytest.mark.parametrize("bad", ARGUMENTS, ids=str)
+@pytest.mark.parametrize("bad", (*ARGUMENTS, without_kernels("obrl.tensorflow")), ids=str)
 def test_arguments(bad: BadInput) -> None:
     with refused(bad):
         OBRLoss(NUM_LABELS, **bad.change)
@@ -49,7 +58,7 @@ def test_arguments(bad: BadInput) -> None:
     if set(bad.change) <= {"decay", "measure", "estimator", "label_names"}:
         with refused(bad):
             OnlineBatchRelation(NUM_LABELS, **bad.change)
-    if set(bad.change) <= {"positive_threshold", "negative_threshold", "normalization", "reduction"}:
+    if set(bad.change) <= {"positive_threshold", "negative_threshold", "normalization", "reduction", "impl"}:
         with refused(bad):
             relation_loss(GOOD_LOGITS, np.eye(NUM_LABELS), **bad.change)
 
@@ -108,12 +117,6 @@ def test_a_frozen_relation_is_not_updated(kind: Any) -> None:
     criterion = kind(NUM_LABELS, freeze=True)
     with pytest.raises(ValueError, match="frozen"):
         criterion(GOOD_TARGETS, GOOD_LOGITS, update=True)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_an_unknown_implementation(kind: Any) -> None:
-    with pytest.raises(ValueError, match=r"impl must be one of 'auto', 'plain'.*got 'triton'"):
-        kind(NUM_LABELS, impl="triton")
 
 
 @pytest.mark.parametrize(

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import obrl
 from obrl.tensorflow import OBRLoss, OnlineBatchRelation, RelationLoss, relation_loss
+from tests.support.hlo import count_kernels, largest_buffer
 from tests.support.tolerances import assert_close, assert_exact, band
 from tests.tensorflow.data import LABELS, batch
 
 ALPHA = 40.0
+MOST_KERNELS = 43
+"""Of a step at (64, 40), as XLA compiles it for a CPU."""
 
 
 def value_and_gradient(criterion: Any, y: Any, x: Any) -> Any:
@@ -142,10 +145,15 @@ def test_xla_holds_nothing_of_batch_by_labels_by_labels(kind: Any) -> None:
     assert largest_buffer(naive.experimental_get_compiler_ir(x)(stage="optimized_hlo")) >= size * num_labels**2
 
 
-def largest_buffer(hlo: str) -> int:
-    """The most elements that any array named in a program has, inside of fused kernels too."""
-    shapes = re.findall(r"\b(?:f|s|u|pred|bf)\d*\[([\d,]+)\]", hlo)
-    return max(int(np.prod([int(number) for number in shape.split(",")])) for shape in shapes)
+def test_xla_makes_few_kernels_of_a_step() -> None:
+    """Of the loss, its gradient and the update together, beside those of the cross-entropy alone."""
+    x, y = tf.zeros((64, 40)), tf.zeros((64, 40))
+    step, plain = (
+        tf.function(value_and_gradient, jit_compile=True).experimental_get_compiler_ir(criterion, y, x)
+        for criterion in (OBRLoss(40), keras.losses.BinaryCrossentropy(from_logits=True))
+    )
+    kernels = count_kernels(step(stage="optimized_hlo"))
+    assert 0 < count_kernels(plain(stage="optimized_hlo")) < kernels <= MOST_KERNELS
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from obrl.errors import IMPLEMENTATIONS
 from obrl.torch import OBRLoss, OnlineBatchRelation, RelationLoss, relation_loss
 from tests.support import bad_inputs
 from tests.support.bad_inputs import ARGUMENTS, CALLS, GOOD_LOGITS, GOOD_TARGETS, NUM_LABELS, BadInput, refused
@@ -79,7 +80,7 @@ def test_arguments(bad: BadInput) -> None:
     if set(bad.change) <= {"decay", "measure", "estimator", "label_names"}:
         with refused(bad):
             OnlineBatchRelation(NUM_LABELS, **bad.change)
-    if set(bad.change) <= {"positive_threshold", "negative_threshold", "normalization", "reduction"}:
+    if set(bad.change) <= {"positive_threshold", "negative_threshold", "normalization", "reduction", "impl"}:
         with refused(bad):
             relation_loss(LOGITS, torch.eye(NUM_LABELS, dtype=torch.float64), **bad.change)
 
@@ -129,11 +130,9 @@ def test_a_frozen_relation_is_not_updated(kind: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_unknown_implementation(kind: Any) -> None:
-    with pytest.raises(ValueError, match=r"impl must be one of 'auto', 'plain'.*got 'triton'"):
-        kind(NUM_LABELS, impl="triton")
-    with pytest.raises(ValueError, match="impl must be one of"):
-        relation_loss(LOGITS, torch.eye(3), impl="triton")
+def test_every_implementation_is_known(kind: Any) -> None:
+    for impl in IMPLEMENTATIONS:
+        assert kind(NUM_LABELS, impl=impl).impl == impl
 
 
 def test_validation_of_values_can_be_turned_off() -> None:
