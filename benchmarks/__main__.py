@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -20,10 +21,12 @@ from benchmarks.measure import Plan, Row, measure_size
 from benchmarks.plot import draw
 from benchmarks.registry import FRAMEWORKS, IMPLEMENTATIONS, of_framework
 from benchmarks.report import busy_warning, machine, make_document, markdown, text_table
-from benchmarks.scaling import ALONG, exponents
+from benchmarks.scaling import ALONG, Exponent, exponents
 
 ALL_SIZES = (*SIZES, (256, 3000), (512, 10_000))
 SCALED = ("torch_bce", "torch_obrl", "torch_obrl_compiled", "jax_obrl", "tensorflow_obrl")
+LARGE = 10**10
+"""K M^2 from which a step takes seconds."""
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -77,6 +80,12 @@ def fitting(names: Sequence[str], size: tuple[int, int], memory: int) -> tuple[l
     return kept, dropped
 
 
+def kinds_at(size: tuple[int, int]) -> tuple[str, ...]:
+    """The kinds of labels to measure at a size: one alone where a step takes seconds."""
+    batch, num_labels = size
+    return ("correlated", "sparse") if batch * num_labels**2 < LARGE else ("correlated",)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print the tables, and write the files."""
     options = parse(arguments)
@@ -94,25 +103,31 @@ def main(arguments: Sequence[str] | None = None) -> None:
         versions.update(found)
         return rows
 
+    def write() -> dict[str, Any]:
+        document = make_document(rows, plan, versions, about)
+        document |= {"benchmark": "all", "left_out": left_out, "growth": [exponent.as_dict() for exponent in growth]}
+        (options.out / "all.json").write_text(json.dumps(document, indent=2) + "\n")
+        (options.out / "all.md").write_text(markdown(document))
+        return document
+
     if warning := busy_warning(about):
         say(warning)
     rows: list[Row] = []
     left_out: list[str] = []
+    growth: list[Exponent] = []
     for size in options.sizes:
         kept, dropped = fitting(names, size, psutil.virtual_memory().total)
         left_out += dropped
-        rows += measured(size, kept, ("correlated", "sparse"))
-    growth = []
+        rows += measured(size, kept, kinds_at(size))
+        write()  # so that nothing is lost where a later size fails
     if not (options.no_scaling or options.quick):
         scaled = [name for name in names if name in SCALED]
         for variable, sizes in ALONG.items():
             grown = [row for size in sizes for row in measured(size, scaled, ("correlated",))]
             growth += exponents(grown, variable)
-    document = make_document(rows, plan, versions, about)
-    document |= {"benchmark": "all", "left_out": left_out, "growth": [exponent.as_dict() for exponent in growth]}
+            write()
+    document = write()
     print(text_table(document))
-    (options.out / "all.json").write_text(json.dumps(document, indent=2) + "\n")
-    (options.out / "all.md").write_text(markdown(document))
     draw(document, options.out / "all.svg")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.__main__ import fitting
+from benchmarks.__main__ import fitting, kinds_at
 from benchmarks.measure import Row
 from benchmarks.peers import AsymmetricLoss
 from benchmarks.registry import IMPLEMENTATIONS
@@ -54,6 +54,11 @@ def test_what_does_not_fit_is_left_out_with_the_reason():
         "(512, 10000) plain formula: left out, for its arrays of size K M^2 would take about 1229 GB, and half of "
         "memory is 16 GB"
     ]
+
+
+def test_one_kind_of_labels_where_a_step_takes_seconds():
+    assert kinds_at((256, 3000)) == ("correlated", "sparse")
+    assert kinds_at((512, 10_000)) == ("correlated",)
 
 
 def test_fit():
