@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from obrl_torch.kernels import launch
-from obrl_torch.kernels.compiled import GRID_RULES, MAX_REGISTERS, MAX_SHARED, TARGETS, compile_variant, variants
+from obrl_torch.kernels.compiled import GRID_RULES, MAX_SHARED, TARGETS, compile_variant, variants
 
 VARIANTS = {variant.name: variant for variant in variants()}
 
@@ -26,6 +26,13 @@ def test_compiles_without_spills(name: str, target: int) -> None:
     assert compiled.cubin[:4] == b"\x7fELF"
     assert compiled.symbol == VARIANTS[name].launch.kernel.__name__
     assert compiled.spilled == 0
-    assert 0 < compiled.registers <= MAX_REGISTERS
+    assert 0 < compiled.registers <= launch.MAX_REGISTERS
     assert compiled.shared <= MAX_SHARED
     assert f"sm_{target} | {compiled.symbol} | grid (" in compiled.row
+
+
+def test_what_is_1_by_construction_is_no_argument() -> None:
+    contiguous = next(variant for variant in VARIANTS.values() if variant.contiguous)
+    row = compile_variant(contiguous, TARGETS[0]).row
+    assert "row: i32" in row
+    assert "column: i32" not in row

@@ -12,7 +12,7 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,9 +27,6 @@ from obrl_torch.kernels.launch import Launch
 
 TARGETS = (80, 90, 100)
 """Compute capabilities, times ten: Ampere, Hopper, Blackwell."""
-
-MAX_REGISTERS = 255
-"""What the hardware allows a thread; a kernel that needs more spills, and none may."""
 
 MAX_SHARED = 99 * 1024
 """Bytes of shared memory a program may take on every GPU from Ampere on."""
@@ -53,12 +50,30 @@ class Variant:
         launch: its blocks and warps.
         types: of each argument, as Triton writes them (`"*fp32"`, `"i32"`).
         constants: beside the block sizes.
+        contiguous: whether it is what Triton makes of a launch on contiguous arrays with sizes divisible by 16: the
+            distances that are 1 are no arguments any more, and the compiler knows that 16 divides the others.
     """
 
     name: str
     launch: Launch
     types: Mapping[str, str]
     constants: Mapping[str, Any]
+    contiguous: bool = False
+
+    @property
+    def ones(self) -> dict[str, int]:
+        """What is 1 by construction."""
+        return {name: 1 for name in self.types if self.contiguous and name.endswith(("column", "_stride"))}
+
+    @property
+    def divisible(self) -> list[str]:
+        """The arguments that 16 divides by construction: addresses, sizes, and the distances between rows."""
+        whole = ("batch", "num_labels")
+        return [
+            name
+            for name, kind in self.types.items()
+            if self.contiguous and (kind.startswith("*") or name in whole or name.endswith("row"))
+        ]
 
 
 @dataclass(frozen=True)
@@ -88,7 +103,8 @@ class Compiled:
         """A line of the table."""
         run = self.variant.launch
         blocks = " ".join(f"{name}={size}" for name, size in run.blocks.items())
-        arguments = ", ".join(f"{name}: {kind}" for name, kind in self.variant.types.items())
+        ones = self.variant.ones
+        arguments = ", ".join(f"{name}: {kind}" for name, kind in self.variant.types.items() if name not in ones)
         return (
             f"{self.variant.name} | sm_{self.target} | {self.symbol} | grid ({GRID_RULES[self.symbol]}) | {blocks} | "
             f"{32 * run.num_warps} threads | {self.shared} B shared | {self.registers} registers | "
@@ -144,6 +160,10 @@ def _relation(name: str, num_labels: int, constants: Mapping[str, Any], **pointe
     return Variant(name, run, types, {**_MISSING, **_MEASURE, **constants})
 
 
+def _contiguous(variant: Variant) -> Variant:
+    return replace(variant, name=f"{variant.name}, contiguous", contiguous=True)
+
+
 def _loss(name: str, num_labels: int, constants: Mapping[str, Any], **pointers: str) -> Variant:
     chosen = {**_WHOLE_LOSS, **constants}
     run = launch.loss(1024, num_labels, coded=chosen["CODED"], double=chosen["DTYPE"] == tl.float64)
@@ -172,8 +192,16 @@ def variants() -> tuple[Variant, ...]:
             _loss(f"loss, {size} labels, bfloat16", labels, {"GRADIENT": "total"}, logits="*bf16", targets="*bf16"),
         )
     ]
+    contiguous = [
+        _contiguous(variant)
+        for variant in (
+            _relation("relation, many labels", many, {}),
+            *(_loss(f"loss, {labels} labels", labels, {}) for labels in (16, 64, launch.SMALL_LABELS, 1024)),
+        )
+    ]
     return (
         *relations,
+        *contiguous,
         _relation("relation, complete bytes", few, {"MASKED": False, "COMPLETE": True}, targets="*u8"),
         _relation("relation, float64", few, {}, **_double({**_LABELS, **_STATE})),
         Variant("counts", count, _types(count, **_LABELS, counts="*fp32"), _MISSING),
@@ -195,11 +223,12 @@ def variants() -> tuple[Variant, ...]:
 def compile_variant(variant: Variant, target: int) -> Compiled:
     """Make the cubin of a variant for a target, and read from it what it needs."""
     run = variant.launch
-    constants = {**variant.constants, **run.blocks}
+    constants = {**variant.constants, **variant.ones, **run.blocks}
     source = ASTSource(
         fn=run.kernel,
         signature={**variant.types, **dict.fromkeys(constants, "constexpr")},
         constexprs=constants,
+        attrs={(run.kernel.arg_names.index(name),): [["tt.divisibility", 16]] for name in variant.divisible},
     )
     found = triton.compile(source, target=GPUTarget("cuda", target, 32), options=run.options)
     cubin: bytes = found.asm["cubin"]

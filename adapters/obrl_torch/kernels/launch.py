@@ -1,7 +1,7 @@
 """How each kernel is launched: grids, block sizes and warps, by the size of the problem alone.
 
-The block sizes were chosen so that nothing spills where strides and sizes are arguments like any other
-(`obrl_torch.kernels.compiled` shows it); they have not been tuned on a GPU.
+The block sizes were chosen so that nothing spills (`obrl_torch.kernels.compiled` shows it); they have not been tuned on
+a GPU.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ INTERPRETED = not isinstance(loss_kernel, triton.JITFunction)
 
 ENABLE_FP_FUSION = False
 """Whether a product and a sum may be rounded once; not, so that (i, j) and (j, i) are rounded alike."""
+
+MAX_REGISTERS = 255
+"""What the hardware allows a thread. The assembler is told so: left to itself it spills a few to fit more programs."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class Launch:
         return {
             "num_warps": self.num_warps,
             "num_stages": self.num_stages,
+            "maxnreg": MAX_REGISTERS,
             "enable_fp_fusion": ENABLE_FP_FUSION,
         }
 
