@@ -37,44 +37,64 @@ class Problem(NamedTuple):
     alpha: float
     reduction: str
 
+    def evaluate(
+        self, logits: Tensor, dtype: torch.dtype, gradient: str
+    ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """The terms (L, L_E and L_B; or L_B alone), and their gradients in the dtype of the computation.
 
-def evaluate(logits: Tensor, problem: Problem, gradient: str) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-    """The terms (L, L_E and L_B; or L_B alone), and their gradients.
-
-    Args:
-        logits: x, (batch, num_labels), in the dtype to compute in.
-        problem: the loss.
-        gradient: `"none"`, `"total"` (of the first term), or `"parts"` (of L_E and L_B).
-    """
-    shared: dict[str, Any] = {
-        "reduction": problem.reduction,
-        "rows": logits.shape[0],
-    }
-    if problem.targets is None:
-        value, gradients = algebra.relation_loss(
-            TORCH, logits, problem.sample_weight, problem.pairs, gradient=gradient != "none", **shared
+        Args:
+            logits: x, (batch, num_labels), in any floating point dtype.
+            dtype: to compute in, that of the problem's arrays.
+            gradient: `"none"`, `"total"` (of the first term), or `"parts"` (of L_E and L_B).
+        """
+        x = logits.to(dtype)
+        shared: dict[str, Any] = {"reduction": self.reduction, "rows": x.shape[0]}
+        if self.targets is None:
+            value, gradients = algebra.relation_loss(
+                TORCH, x, self.sample_weight, self.pairs, gradient=gradient != "none", **shared
+            )
+            return (value,), gradients
+        return algebra.joint_loss(
+            TORCH,
+            x,
+            self.targets,
+            self.observed,
+            self.sample_weight,
+            self.pos_weight,
+            self.pairs,
+            alpha=self.alpha,
+            gradient=gradient,
+            **shared,
         )
-        return (value,), gradients
-    return algebra.joint_loss(
-        TORCH,
-        logits,
-        problem.targets,
-        problem.observed,
-        problem.sample_weight,
-        problem.pos_weight,
-        problem.pairs,
-        alpha=problem.alpha,
-        gradient=gradient,
-        **shared,
-    )
+
+    def plain(self, dtype: torch.dtype) -> Problem:
+        """The problem as the algebra takes it: this one."""
+        return self
+
+    def scaled(self, gradients: Sequence[Tensor], upstream: Sequence[Tensor | None], dtype: torch.dtype) -> Tensor:
+        """The chain rule: each gradient times what arrives for its term, in the dtype of the logits."""
+        factors = list(upstream)
+        if len(gradients) == 2:
+            total, cross_entropy, relation_loss = upstream
+            factors = [_sum(total, cross_entropy), _sum(None if total is None else self.alpha * total, relation_loss)]
+        pairs = zip(gradients, factors, strict=True)
+        parts = [self._product(gradient, factor) for gradient, factor in pairs if factor is not None]
+        return sum(parts[1:], start=parts[0]).to(dtype)
+
+    def _product(self, gradient: Tensor, factor: Tensor) -> Tensor:
+        return gradient * (factor[:, None] if self.reduction == "none" else factor)
 
 
-class _OnePass(torch.autograd.Function):
-    """Terms whose gradients are computed with them."""
+class OnePass(torch.autograd.Function):
+    """Terms whose gradients are computed with them.
+
+    The problem is a `Problem`, or another that offers `evaluate` and `scaled` as it does, and `plain`.
+    """
 
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, problem: Problem, dtype: torch.dtype, gradient: str) -> tuple[Tensor, ...]:
-        terms, gradients = evaluate(logits.to(dtype), problem, gradient)
+    def forward(ctx: Any, logits: Tensor, problem: Any, dtype: torch.dtype, gradient: str) -> tuple[Tensor, ...]:
+        """The terms, and their gradients for later."""
+        terms, gradients = problem.evaluate(logits, dtype, gradient)
         # With the batch in autograd's hands, changing it before backward raises, as it does for any other loss.
         ctx.save_for_backward(logits, problem.targets, problem.observed, problem.sample_weight, *gradients)
         ctx.problem, ctx.dtype, ctx.gradient = problem, dtype, gradient
@@ -83,33 +103,20 @@ class _OnePass(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor | None) -> tuple[Tensor | None, None, None, None]:
+        """The gradient with respect to the logits, in their dtype."""
         logits, _, _, _, *gradients = ctx.saved_tensors
+        problem = ctx.problem
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # A graph of the gradient is asked for: its formula, differentiable, in place of its value.
-            gradients = list(evaluate(logits.to(ctx.dtype), ctx.problem, ctx.gradient)[1])
-        gradient = scale_gradients(gradients, upstream, ctx.problem)
-        return (None if gradient is None else gradient.to(logits.dtype)), None, None, None
+            problem = problem.plain(ctx.dtype)
+            gradients = problem.evaluate(logits, ctx.dtype, ctx.gradient)[1]
+        if all(part is None for part in upstream):
+            return None, None, None, None
+        return problem.scaled(gradients, upstream, logits.dtype), None, None, None
 
 
-def scale_gradients(
-    gradients: Sequence[Tensor], upstream: tuple[Tensor | None, ...], problem: Problem
-) -> Tensor | None:
-    """The chain rule: each gradient times what arrives for its term."""
-    if len(gradients) == 1:
-        return _product(gradients[0], upstream[0], problem)
-    total, cross_entropy, relation_loss = upstream
-    by_entropy = _add(total, cross_entropy)
-    by_relation = _add(None if total is None else problem.alpha * total, relation_loss)
-    return _add(_product(gradients[0], by_entropy, problem), _product(gradients[1], by_relation, problem))
-
-
-def _product(gradient: Tensor, factor: Tensor | None, problem: Problem) -> Tensor | None:
-    if factor is None:
-        return None
-    return gradient * (factor[:, None] if problem.reduction == "none" else factor)
-
-
-def _add(a: Tensor | None, b: Tensor | None) -> Tensor | None:
+def _sum(a: Tensor | None, b: Tensor | None) -> Tensor | None:
+    """The sum of what is there."""
     if a is None or b is None:
         return b if a is None else a
     return a + b
@@ -135,7 +142,7 @@ def differentiable_terms(
         and not any(other is not None and other.requires_grad for other in others)
     )
     if not one_pass:
-        return evaluate(logits.to(dtype), problem, "none")[0]
+        return problem.evaluate(logits, dtype, "none")[0]
     gradient = "parts" if parts and problem.targets is not None else "total"
-    result: tuple[Tensor, ...] = _OnePass.apply(logits, problem, dtype, gradient)
+    result: tuple[Tensor, ...] = OnePass.apply(logits, problem, dtype, gradient)
     return result

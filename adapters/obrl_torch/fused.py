@@ -7,7 +7,7 @@ Second derivatives come from differentiating the algebra.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.distributed as dist
@@ -18,7 +18,7 @@ from obrl.counts import MAX_EXACT_COUNT
 from obrl.online import RelationState
 from obrl.settings import Settings
 from obrl_torch.distributed import is_shared
-from obrl_torch.functions import Problem, evaluate, scale_gradients
+from obrl_torch.functions import OnePass, Problem
 from obrl_torch.namespace import TORCH, convert
 
 MAX_LABELS = 2**14
@@ -61,6 +61,42 @@ class FusedProblem(NamedTuple):
     alpha: float
     normalization: str
     reduction: str
+
+    def evaluate(
+        self, logits: Tensor, dtype: torch.dtype, gradient: str
+    ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """As `Problem.evaluate`; where there is no second gradient, it is empty."""
+        from obrl_torch import operators
+
+        *terms, first, second = operators.loss_terms(
+            logits,
+            self.targets,
+            self.observed,
+            self.sample_weight,
+            self.pos_weight,
+            self.codes.code,
+            None,
+            self.codes.active,
+            self.codes.counter,
+            self.alpha,
+            self.normalization,
+            self.reduction,
+            gradient,
+            dtype,
+        )
+        return tuple(terms if self.targets is not None else terms[2:]), (first, second)
+
+    def scaled(self, gradients: Sequence[Tensor], upstream: Sequence[Tensor | None], dtype: torch.dtype) -> Tensor:
+        """As `Problem.scaled`."""
+        from obrl_torch import operators
+
+        parts = len(upstream) == 3
+        of_total, of_entropy, of_relation = upstream if parts else (upstream[0], None, None)
+        second = gradients[1] if parts else None
+        scaled: Tensor = operators.scale_gradients(
+            gradients[0], second, of_total, of_entropy, of_relation, self.alpha, dtype
+        )
+        return scaled
 
     def plain(self, dtype: torch.dtype) -> Problem:
         """The same loss, for the algebra."""
@@ -193,72 +229,8 @@ def fused_terms(logits: Tensor, problem: FusedProblem, *, dtype: torch.dtype, pa
         dtype: to compute in.
         parts: whether L_E and L_B are wanted too, ready to be differentiated on their own.
     """
-    gradient = "none"
-    if torch.is_grad_enabled() and logits.requires_grad:
-        gradient = "parts" if parts and problem.targets is not None else "total"
-    if gradient == "none":
-        return _evaluate(logits, problem, dtype, gradient)[0]
-    result: tuple[Tensor, ...] = _Fused.apply(logits, problem, dtype, gradient)
+    gradient = "parts" if parts and problem.targets is not None else "total"
+    if not (torch.is_grad_enabled() and logits.requires_grad):
+        return problem.evaluate(logits, dtype, "none")[0]
+    result: tuple[Tensor, ...] = OnePass.apply(logits, problem, dtype, gradient)
     return result
-
-
-def _evaluate(
-    logits: Tensor, problem: FusedProblem, dtype: torch.dtype, gradient: str
-) -> tuple[tuple[Tensor, ...], tuple[Tensor, Tensor]]:
-    from obrl_torch import operators
-
-    *terms, first, second = operators.loss_terms(
-        logits,
-        problem.targets,
-        problem.observed,
-        problem.sample_weight,
-        problem.pos_weight,
-        problem.codes.code,
-        None,
-        problem.codes.active,
-        problem.codes.counter,
-        problem.alpha,
-        problem.normalization,
-        problem.reduction,
-        gradient,
-        dtype,
-    )
-    return tuple(terms if problem.targets is not None else terms[2:]), (first, second)
-
-
-class _Fused(torch.autograd.Function):
-    """Terms whose gradients are computed with them."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, logits: Tensor, problem: FusedProblem, dtype: torch.dtype, gradient: str
-    ) -> tuple[Tensor, ...]:
-        terms, gradients = _evaluate(logits, problem, dtype, gradient)
-        # With the batch in autograd's hands, changing it before backward raises, as it does for any other loss.
-        ctx.save_for_backward(logits, problem.targets, problem.observed, problem.sample_weight, *gradients)
-        ctx.problem, ctx.dtype, ctx.gradient = problem, dtype, gradient
-        ctx.set_materialize_grads(False)
-        return terms if gradient == "parts" else terms[:1]
-
-    @staticmethod
-    def backward(ctx: Any, *upstream: Tensor | None) -> tuple[Tensor | None, None, None, None]:
-        logits, _, _, _, first, second = ctx.saved_tensors
-        if torch.is_grad_enabled() and not torch.compiler.is_compiling():
-            # A graph of the gradient is asked for: its formula, differentiable, in place of its value.
-            plain = ctx.problem.plain(ctx.dtype)
-            gradients = evaluate(logits.to(ctx.dtype), plain, ctx.gradient)[1]
-            gradient = scale_gradients(gradients, upstream, plain)
-            return (None if gradient is None else gradient.to(logits.dtype)), None, None, None
-        return _scaled(first, second, upstream, ctx.problem.alpha, logits.dtype), None, None, None
-
-
-def _scaled(
-    first: Tensor, second: Tensor, upstream: Sequence[Tensor | None], alpha: float, dtype: torch.dtype
-) -> Tensor | None:
-    from obrl_torch import operators
-
-    if all(part is None for part in upstream):
-        return None
-    parts = len(upstream) == 3
-    of_total, of_entropy, of_relation = upstream if parts else (upstream[0], None, None)
-    return operators.scale_gradients(first, second if parts else None, of_total, of_entropy, of_relation, alpha, dtype)

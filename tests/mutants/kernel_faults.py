@@ -75,7 +75,7 @@ KERNEL_FAULTS = (
     ),
     Mutant(
         "kernels: no second derivative",
-        "adapters/obrl_torch/fused.py",
+        "adapters/obrl_torch/functions.py",
         "if torch.is_grad_enabled() and not torch.compiler.is_compiling():",
         "if False:",
         (KERNEL_LOSSES,),

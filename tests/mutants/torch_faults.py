@@ -38,14 +38,14 @@ TORCH_FAULTS = (
     Mutant(
         "torch: alpha applied twice where parts are differentiated",
         "adapters/obrl_torch/functions.py",
-        "by_relation = _add(None if total is None else problem.alpha * total, relation_loss)",
-        "by_relation = _add(None if total is None else problem.alpha**2 * total, relation_loss)",
+        "_sum(None if total is None else self.alpha * total, relation_loss)",
+        "_sum(None if total is None else self.alpha**2 * total, relation_loss)",
         (TORCH_AUTOGRAD,),
     ),
     Mutant(
         "torch: the factor that arrives is dropped",
         "adapters/obrl_torch/functions.py",
-        'return gradient * (factor[:, None] if problem.reduction == "none" else factor)',
+        'return gradient * (factor[:, None] if self.reduction == "none" else factor)',
         "return gradient",
         (TORCH_AUTOGRAD,),
     ),
