@@ -15,7 +15,8 @@ Writes one JSON file, named after the GPU, and again after every row, so that no
 - `rows`: `benchmarks.gpu.rows.Row` and its ratios, with the error's text where something failed;
 - `errors` of what is none of these.
 
-Ends with status 1 where parity or the kernels failed, after all the rest has run; a bar that is not met is no failure.
+Ends with status 1 where parity or the kernels failed, or their errors are beyond rounding, after all the rest has run.
+A bar that is not met is no failure.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 from typing import Any
 
 import torch
@@ -19,6 +20,9 @@ HOW = (
     "which rounding may put on either side."
 )
 NEAR = 1e-6
+
+MOST = 1e-4
+"""An error of the kernels above this fails the run: far more than float32's rounding, so that something is wrong."""
 
 
 def _step(criterion: OBRLoss, logits: Tensor, targets: Tensor, *, update: bool) -> tuple[Tensor, Tensor]:
@@ -60,4 +64,7 @@ def accuracy(batches: Sequence[Batch], *, device: str) -> dict[str, Any]:
         for prefix, pair in found.items()
         for what, have, want in zip(("loss", "gradient"), pair, expected, strict=True)
     }
-    return {"relation_error": relation_error, **errors, "pairs_near_thresholds": near}
+    found_errors = {"relation_error": relation_error, **errors}
+    if not all(map(isfinite, found_errors.values())):
+        raise ArithmeticError(f"what the kernels gave is not finite: {found_errors}")
+    return {**found_errors, "pairs_near_thresholds": near}

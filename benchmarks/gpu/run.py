@@ -12,6 +12,7 @@ from itertools import repeat
 from pathlib import Path
 from typing import Any
 
+from benchmarks.gpu.accuracy import MOST
 from benchmarks.gpu.document import FUSED, Results, slug
 from benchmarks.gpu.floors import Rates
 from benchmarks.gpu.parity import run_parity
@@ -66,13 +67,19 @@ def kinds_at(batch: int, num_labels: int) -> list[str]:
 
 
 def failures(document: dict[str, Any]) -> list[str]:
-    """What makes a run fail: parity, and whatever the kernels raised; a line each."""
+    """What makes a run fail: parity, whatever the kernels raised, and errors beyond rounding; a line each."""
     return [
         *(f"parity of {outcome['framework']} failed" for outcome in document["parity"] if not outcome["ok"]),
         *(
             f"{FUSED} failed at ({row['batch']}, {row['num_labels']}), {row['labels']} labels"
             for row in document["rows"]
             if row["implementation"] == FUSED and row["error"]
+        ),
+        *(
+            f"at ({found['batch']}, {found['num_labels']}) the kernels' {name} is {found[name]:.2g}"
+            for found in document["accuracy"]
+            for name in ("relation_error", "loss_error", "gradient_error")
+            if found.get(name, 0.0) > MOST and not found["pairs_near_thresholds"]
         ),
         *(f"failed: {error.strip().splitlines()[-1]}" for error in document["errors"]),
     ]

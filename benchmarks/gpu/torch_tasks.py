@@ -47,6 +47,7 @@ def about(device: str) -> dict[str, Any]:
         "name": found.name,
         "capability": f"{found.major}.{found.minor}",
         "memory_bytes": found.total_memory,
+        "float32_matmul_precision": torch.get_float32_matmul_precision(),
         "multiprocessors": found.multi_processor_count,
     }
     return {"versions": versions, "gpu": gpu}

@@ -192,10 +192,19 @@ def test_what_fails_a_run():
     row = Row(FUSED, "fused", 8, 5, "sparse", error="RuntimeError: no\n").as_dict()
     other = Row("torch_plain", "plain", 8, 5, "sparse", error="out of memory\n").as_dict()
     wrong = parity.Outcome("torch", "quick", passed=3, failed=1).as_dict()
-    document = {"parity": [wrong], "rows": [row, other], "errors": ["Traceback\nValueError: x\n"]}
+    size = {"batch": 8, "num_labels": 5}
+    found = {"relation_error": 0.0, "loss_error": 1e-7, "gradient_error": 0.5, "pairs_near_thresholds": 0}
+    near = {**found, "pairs_near_thresholds": 1}
+    document = {
+        "parity": [wrong],
+        "rows": [row, other],
+        "accuracy": [size, {**size, **found}, {**size, **near}],
+        "errors": ["Traceback\nValueError: x\n"],
+    }
     assert failures(document) == [
         "parity of torch failed",
         f"{FUSED} failed at (8, 5), sparse labels",
+        "at (8, 5) the kernels' gradient_error is 0.5",
         "failed: ValueError: x",
     ]
     assert "RuntimeError: no" in table({"rows": with_ratios([row], RATES), "bars": []})

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from benchmarks.gpu import clocks, parity
-from benchmarks.gpu.clocks import BATCHES, CudaClock, Plan, timed_rounds
+from benchmarks.gpu.clocks import BATCHES, PASSES, CudaClock, Plan, batches_to_run, timed_rounds
 from benchmarks.gpu.tasks import Limits, ask
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -79,11 +79,17 @@ def test_what_cannot_be_captured_is_timed_by_events(captures, monkeypatch):
     assert len(cuda.captured) == captures
     if captures:
         assert (timing.timed_by, timing.capture_error) == ("graph", None)
-        assert timing.seconds == pytest.approx([0.002 / BATCHES] * 7)
+        assert timing.seconds == pytest.approx([0.002 / (BATCHES * PASSES)] * 7)
     else:
         assert timing.timed_by == "events"
         assert timing.capture_error == "RuntimeError: operation not permitted when stream is capturing"
         assert timing.seconds == pytest.approx([0.001] * 7)
+
+
+@pytest.mark.parametrize(("seconds", "runs"), [(0.001, BATCHES * PASSES), (0.02, BATCHES), (0.2, 1)])
+def test_slow_steps_are_repeated_less(seconds, runs):
+    clock = FakeClock()
+    assert len(batches_to_run(clock, lambda index: clock.spend(seconds))) == runs
 
 
 # Tasks in processes of their own.
