@@ -1,6 +1,9 @@
-# Every target sets up what it needs: a virtual environment in .venv, with pinned versions.
+# Every target but `gpu` sets up what it needs: a virtual environment in .venv, with pinned versions.
 PYTHON ?= python3.11
 VENV := .venv
+# What `make gpu` runs with, and what it says of these sources; it sets up nothing.
+GPU_PYTHON ?= python3
+COMMIT ?= $(shell git rev-parse HEAD)
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
@@ -11,7 +14,7 @@ RUNS := $(SUITES:%=suite-%) $(FRAMEWORKS:%=parity-%) $(BACKENDS:%=keras-%)
 # As many runs at once as there are processors, each with one thread.
 AT_ONCE := OMP_NUM_THREADS=1 $(MAKE) --no-print-directory --keep-going --jobs=$(shell nproc) --output-sync=target
 
-.PHONY: help demo test test-slow mutants check format docs wheel benchmark clean
+.PHONY: help demo test test-slow mutants check format docs wheel benchmark gpu clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -66,6 +69,9 @@ wheel: $(VENV)/.dev  ## build the wheel and try it in a fresh environment outsid
 
 benchmark: $(VENV)/.dev  ## time one step of the loss against its peers
 	$(BIN)/python -m benchmarks.loss_step
+
+gpu:  ## prove the kernels on a GPU: the parity suite on it, then times; GPU_PYTHON has all it needs
+	PYTHONPATH=.:adapters $(GPU_PYTHON) -m benchmarks.gpu --commit "$(COMMIT)"
 
 clean:  ## remove everything that was built
 	rm -rf $(VENV) build dist docs/_build *.egg-info runs .mypy_cache .pytest_cache .ruff_cache .hypothesis

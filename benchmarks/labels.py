@@ -55,14 +55,16 @@ def plan_blocks(num_labels: int, share: float, *, counts: tuple[int, ...] = (1, 
     if not 0 <= share <= 0.25:
         raise ValueError(f"share must be in [0, 0.25], got {share}")
     wanted = share * num_labels * (num_labels - 1) / 2
-    candidates = [
-        Blocks(count, follow, oppose)
-        for count in counts
-        for follow in range(num_labels // count + 1)
-        for oppose in range(follow + 1)
-        if count * (follow + oppose) <= num_labels
-    ]
-    return min(candidates, key=lambda blocks: abs(blocks.together - wanted) + abs(blocks.apart - wanted))
+    least, best = np.inf, Blocks(counts[0], 0, 0)
+    for count in counts:
+        for follow in range(num_labels // count + 1):
+            oppose = np.arange(min(follow, num_labels // count - follow) + 1)
+            together = count * (comb(follow, 2) + oppose * (oppose - 1) // 2)
+            missed = abs(together - wanted) + abs(count * follow * oppose - wanted)
+            at = int(missed.argmin())
+            if missed[at] < least:
+                least, best = missed[at], Blocks(count, follow, at)
+    return best
 
 
 def draw_targets(rows: int, num_labels: int, *, share: float, rng: np.random.Generator) -> NDArray[np.float32]:

@@ -77,8 +77,12 @@ class PlainOBRLoss(nn.Module):
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Update the relation from the targets, then return the loss."""
         self.update(targets)
+        return self.under(self.relation, logits, targets)
+
+    def under(self, relation: Tensor, logits: Tensor, targets: Tensor) -> Tensor:
+        """The loss under a given relation, which stays as it is."""
         cross_entropy = functional.binary_cross_entropy_with_logits(logits, targets, reduction="sum")
-        return cross_entropy / logits.shape[0] + self.alpha * plain_relation_loss(logits, self.relation)
+        return cross_entropy / logits.shape[0] + self.alpha * plain_relation_loss(logits, relation)
 
 
 class AsymmetricLoss(nn.Module):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.labels import LABEL_KINDS, active_share, draw_targets, plan_blocks
+from benchmarks.labels import LABEL_KINDS, Blocks, active_share, draw_targets, plan_blocks
 
 
 def unit_pearson(targets):
@@ -71,3 +71,20 @@ def test_active_share_counts_thresholds_inclusively_and_nan_as_neither():
     assert active_share(relation) == (1 / 6, 1 / 6)
     assert active_share(relation, positive_threshold=0.79, negative_threshold=0.21) == (2 / 6, 2 / 6)
     assert active_share(np.ones((1, 1))) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("num_labels", [1, 2, 5, 12])
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.25])
+def test_no_other_blocks_are_nearer_to_the_share(num_labels, share):
+    def missed(blocks):
+        wanted = share * num_labels * (num_labels - 1) / 2
+        return abs(blocks.together - wanted) + abs(blocks.apart - wanted)
+
+    others = [
+        Blocks(count, follow, oppose)
+        for count in (1, 2)
+        for follow in range(num_labels + 1)
+        for oppose in range(follow + 1)
+        if count * (follow + oppose) <= num_labels
+    ]
+    assert missed(plan_blocks(num_labels, share)) == min(map(missed, others))

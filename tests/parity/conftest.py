@@ -1,11 +1,11 @@
-"""`--framework NAME`: which adapter the suite runs on."""
+"""`--framework NAME`: which adapter the suite runs on; `--device cuda`: where; `--shard 2/8`: which part of it."""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.parity.coverage import COVERAGE
-from tests.parity.subjects import FRAMEWORKS, Framework, load
+from tests.parity.subjects import FRAMEWORKS, Framework, NoDeviceError, load
 from tests.parity.templates import TEMPLATES
 from tests.support.profiles import draws_few, load_profile
 
@@ -25,6 +25,16 @@ ABOUT_THE_DRAWING = ("test_the_degenerate_cases_were_drawn", "test_enough_was_dr
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--framework", choices=tuple(FRAMEWORKS), help="the adapter that tests/parity runs on")
+    parser.addoption("--device", choices=("cpu", "cuda"), default="cpu", help="where torch's tensors are")
+    parser.addoption("--shard", type=shard, default=(1, 1), metavar="I/N", help="every N-th test, from the I-th")
+
+
+def shard(text: str) -> tuple[int, int]:
+    """`"2/8"` as (2, 8)."""
+    index, count = (int(part) for part in text.split("/"))
+    if not 1 <= index <= count:
+        raise ValueError(text)
+    return index, count
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -37,17 +47,22 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     framework = chosen(config)
     left_out = [item for item in items if getattr(framework, NEEDS.get(item.originalname, "plain")) is None]
-    if draws_few():
+    index, count = config.getoption("--shard")
+    if draws_few() or count > 1:
         left_out += [item for item in items if item.originalname in ABOUT_THE_DRAWING]
-    config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if item not in left_out]
+    kept = [item for item in items if item not in left_out][index - 1 :: count]
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = kept
 
 
 def chosen(config: pytest.Config) -> Framework:
     name = config.getoption("--framework")
     if name is None:
         raise pytest.UsageError(f"tests/parity needs --framework, one of {', '.join(FRAMEWORKS)}")
-    return load(name)
+    try:
+        return load(name, config.getoption("--device"))
+    except NoDeviceError as error:
+        raise pytest.UsageError(str(error)) from error
 
 
 @pytest.fixture(scope="session")

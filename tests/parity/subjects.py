@@ -106,6 +106,7 @@ class Framework:
         ignored_warnings: of the framework's own compiler, as pytest's `filterwarnings` has them.
         label_counts: the numbers of labels to draw from.
         sizes: the numbers of rows to draw from; few where every shape is compiled, operation by operation.
+        on: the same on another device, by its name; None where the suite knows no other.
     """
 
     name: str
@@ -124,6 +125,7 @@ class Framework:
     ignored_warnings: tuple[str, ...] = ()
     label_counts: tuple[int, ...] = LABEL_COUNTS
     sizes: tuple[int, ...] = SIZES
+    on: Callable[[str], Framework] | None = None
 
     @property
     def package(self) -> str:
@@ -155,13 +157,29 @@ def plain_arguments(case: Case, batch: Batch, codes: spec.PairCodes) -> tuple[An
     )
 
 
-def load(name: str) -> Framework:
-    """Import a framework's entry; an ImportError here fails the run, as it must."""
+class NoDeviceError(RuntimeError):
+    """The device that was asked for is not there, or the framework is not tested on it."""
+
+
+def load(name: str, device: str = "cpu") -> Framework:
+    """Import a framework's entry; an ImportError here fails the run, as it must.
+
+    Args:
+        name: a key of `FRAMEWORKS`.
+        device: `"cpu"` or `"cuda"`; what is not there is an error, never a reason to skip.
+
+    Raises:
+        NoDeviceError: no such device, or a framework that has no tests on it.
+    """
     family, _, backend = name.partition("_")
     if family == "keras":
         os.environ["KERAS_BACKEND"] = backend  # before Keras is imported
-    if backend == "fused":
-        os.environ["TRITON_INTERPRET"] = "1"  # before the kernels are imported
+    if backend == "fused":  # before the kernels are imported
+        os.environ["TRITON_INTERPRET"] = "1" if device == "cpu" else "0"
     module, attribute = FRAMEWORKS[name].split(":")
     framework: Framework = getattr(import_module(module), attribute)
-    return framework
+    if device == "cpu":
+        return framework
+    if framework.on is None:
+        raise NoDeviceError(f"--framework {name} runs on the CPU alone, got --device {device}")
+    return framework.on(device)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,37 +12,37 @@ from torch import Tensor
 
 from obrl import spec
 from obrl.torch import OBRLoss, OnlineBatchRelation, RelationLoss, relation_loss
-from tests.parity.subjects import Found, Framework, State
+from tests.parity.subjects import Found, Framework, NoDeviceError, State
 from tests.support.cases import Batch, Case
 from tests.support.tolerances import Results
 from tests.torch.tensors import DTYPES, arguments, plain_results, values
 
 
 class Relation:
-    def __init__(self, case: Case, precision: str) -> None:
-        relation = OnlineBatchRelation(case.num_labels, **case.accumulation)
-        self.holder: Any = relation.double() if precision == "float64" else relation
+    def __init__(self, holder: Any, device: str) -> None:
+        self.holder = holder
+        self.device = device
 
     def state(self) -> State:
         return State(*(values(getattr(self.holder, name)) for name in State.__dataclass_fields__))
 
     def update(self, batch: Batch) -> None:
-        given = arguments(batch, torch.float32)
+        given = arguments(batch, torch.float32, device=self.device)
         self.holder.update(given["targets"], given.get("observed"))
 
 
 class Criterion(Relation):
-    def __init__(self, holder: Any, dtype: str, terms: Any = None) -> None:
-        self.holder = holder
+    def __init__(self, holder: Any, dtype: str, device: str, terms: Any = None) -> None:
+        super().__init__(holder, device)
         self.dtype = DTYPES[dtype]
         self._terms = terms or getattr(holder, "terms", None)
 
     def terms(self, batch: Batch) -> Found:
-        given = arguments(batch, self.dtype)
+        given = arguments(batch, self.dtype, device=self.device)
         return found(tuple(self._terms(**given)), given["logits"])
 
     def call(self, batch: Batch) -> Found:
-        given = arguments(batch, self.dtype)
+        given = arguments(batch, self.dtype, device=self.device)
         return found((self.holder(**given),), given["logits"])
 
 
@@ -52,55 +52,76 @@ def found(terms: tuple[Tensor, ...], logits: Tensor) -> Found:
     return Found(tuple(values(term) for term in terms), values(gradient), values(logits), *names)
 
 
-def joint(case: Case, impl: str, dtype: str) -> Criterion:
-    return Criterion(OBRLoss(case.num_labels, **case.arguments, impl=impl), dtype)
-
-
 _COMPILED: dict[str, tuple[Any, Any]] = {}
 
 
-def compiled_joint(case: Case, dtype: str) -> Criterion:
-    key = f"{dtype} {case.num_labels} {case.arguments}"
-    if key not in _COMPILED:
-        holder = OBRLoss(case.num_labels, **case.arguments)
-        _COMPILED[key] = holder, torch.compile(holder.terms, fullgraph=True, dynamic=False)
-    holder, terms = _COMPILED[key]
-    holder.reset()
-    return Criterion(holder, dtype, terms)
+@dataclass(frozen=True)
+class On:
+    """What `Framework` asks for, with modules and tensors on one device."""
+
+    device: str
+
+    def joint(self, case: Case, impl: str, dtype: str) -> Criterion:
+        holder = OBRLoss(case.num_labels, **case.arguments, impl=impl).to(self.device)
+        return Criterion(holder, dtype, self.device)
+
+    def compiled_joint(self, case: Case, dtype: str) -> Criterion:
+        key = f"{self.device} {dtype} {case.num_labels} {case.arguments}"
+        if key not in _COMPILED:
+            holder = OBRLoss(case.num_labels, **case.arguments).to(self.device)
+            _COMPILED[key] = holder, torch.compile(holder.terms, fullgraph=True, dynamic=False)
+        holder, terms = _COMPILED[key]
+        holder.reset()
+        return Criterion(holder, dtype, self.device, terms)
+
+    def relation_criterion(self, case: Case, impl: str, dtype: str) -> Criterion:
+        holder = RelationLoss(case.num_labels, **case.relation_arguments, impl=impl).to(self.device)
+        return Criterion(holder, dtype, self.device)
+
+    def relation(self, case: Case, precision: str) -> Relation:
+        relation = OnlineBatchRelation(case.num_labels, **case.accumulation).to(self.device)
+        return Relation(relation.double() if precision == "float64" else relation, self.device)
+
+    def stateless(self, case: Case, batch: Batch, relation: NDArray[np.float64], impl: str, dtype: str) -> Found:
+        logits = arguments(batch, DTYPES[dtype], device=self.device)["logits"]
+        value = relation_loss(
+            logits,
+            torch.from_numpy(relation).to(self.device),
+            **case.thresholds,
+            normalization=case.normalization,
+            reduction=case.reduction,
+            impl=impl,
+        )
+        return found((value,), logits)
+
+    def plain(self, case: Case, batch: Batch, codes: spec.PairCodes) -> Results:
+        return plain_results(case, batch, codes, torch.float32, self.device)
 
 
-def relation_criterion(case: Case, impl: str, dtype: str) -> Criterion:
-    return Criterion(RelationLoss(case.num_labels, **case.relation_arguments, impl=impl), dtype)
+def moved(framework: Framework, device: str) -> Framework:
+    """The same framework with its subjects on another device."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise NoDeviceError("--device cuda needs a CUDA device, and torch sees none")
+    subjects = On(device)
+    had = {name: getattr(subjects, name) for name in SUBJECTS if getattr(framework, name) is not None}
+    return replace(framework, **had)
 
 
-def stateless(case: Case, batch: Batch, relation: NDArray[np.float64], impl: str, dtype: str) -> Found:
-    logits = arguments(batch, DTYPES[dtype])["logits"]
-    value = relation_loss(
-        logits,
-        torch.from_numpy(relation),
-        **case.thresholds,
-        normalization=case.normalization,
-        reduction=case.reduction,
-        impl=impl,
-    )
-    return found((value,), logits)
-
-
-def plain(case: Case, batch: Batch, codes: spec.PairCodes) -> Results:
-    return plain_results(case, batch, codes, torch.float32)
-
+SUBJECTS = ("plain", "joint", "compiled_joint", "relation_criterion", "stateless", "relation")
+_CPU = On("cpu")
 
 TORCH = Framework(
     name="torch",
     eager={"auto": tuple(DTYPES), "plain": tuple(DTYPES)},
     compiled=tuple(DTYPES),
     state="float32",
-    joint=joint,
-    compiled_joint=compiled_joint,
-    relation_criterion=relation_criterion,
-    stateless=stateless,
-    relation=Relation,
-    plain=plain,
+    plain=_CPU.plain,
+    joint=_CPU.joint,
+    compiled_joint=_CPU.compiled_joint,
+    relation_criterion=_CPU.relation_criterion,
+    stateless=_CPU.stateless,
+    relation=_CPU.relation,
+    on=lambda device: moved(TORCH, device),
     scale=0.9,
     ignored_warnings=(
         "ignore:.*should not be instantiated:DeprecationWarning",
@@ -108,14 +129,15 @@ TORCH = Framework(
     ),
 )
 
-# The kernels, which `load` lets Triton interpret, slowly; they have no relation of their own, and compile nothing here.
-# With 33 labels a matrix takes several tiles.
+# The kernels, which on a CPU `load` lets Triton interpret, slowly; they have no relation of their own, and compile
+# nothing here. With 33 labels a matrix takes several tiles.
 FUSED = replace(
     TORCH,
     eager={"fused": tuple(DTYPES)},
     compiled=(),
     compiled_joint=None,
     relation=None,
+    on=lambda device: moved(FUSED, device),
     label_counts=(1, 2, 5, 33),
     least_examples=200,
     scale=0.4,

@@ -1,7 +1,8 @@
 """The one place where hypothesis is set up.
 
 `HYPOTHESIS_PROFILE` names the profile: `default`; `slow`, with many times the examples; `quick`, with fewer, always the
-same and not shrunk, which is what the mutation check runs. Where `CI` is set, examples are derandomized, so that a run
+same and not shrunk, which is what the mutation check runs; `device`, as many as by default, always the same and not
+shrunk, for a run on a GPU, whose time is short. Where `CI` is set, examples are derandomized, so that a run
 can be repeated.
 """
 
@@ -11,8 +12,9 @@ from hypothesis import HealthCheck, Phase, settings
 
 DEFAULT_EXAMPLES = 100
 _PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "default")
-_FACTORS = {"default": 1.0, "slow": 21.0, "quick": 0.25}
+_FACTORS = {"default": 1.0, "slow": 21.0, "quick": 0.25, "device": 1.0}
 _SCALE = 1.0
+_REPEATED = ("quick", "device")
 _WITHOUT_SHRINKING = (Phase.explicit, Phase.generate)
 
 
@@ -31,9 +33,9 @@ def load_profile(*, scale: float = 1.0) -> None:
             name,
             max_examples=max(1, int(DEFAULT_EXAMPLES * factor * scale)),
             deadline=None,
-            derandomize=name == "quick" or bool(os.environ.get("CI")),
+            derandomize=name in _REPEATED or bool(os.environ.get("CI")),
             print_blob=True,
-            phases=_WITHOUT_SHRINKING if name == "quick" else tuple(Phase),
+            phases=_WITHOUT_SHRINKING if name in _REPEATED else tuple(Phase),
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
         )
     settings.load_profile(_PROFILE)

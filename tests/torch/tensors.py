@@ -34,26 +34,27 @@ def laid_out(tensor: Tensor, layout: str) -> Tensor:
     return tensor.repeat_interleave(2, dim=0).repeat_interleave(2, dim=1)[::2, ::2]
 
 
-def arguments(batch: Batch, dtype: torch.dtype, *, update: bool = True) -> dict[str, Any]:
+def arguments(batch: Batch, dtype: torch.dtype, *, update: bool = True, device: str = "cpu") -> dict[str, Any]:
     """What a call takes, with logits that want a gradient.
 
     Args:
         batch: the data.
         dtype: of the logits and the weights, and of floating targets where NumPy lacks it (bfloat16).
         update: whether to pass the batch's own `update`.
+        device: of every tensor.
     """
-    targets = torch.from_numpy(batch.targets.copy())
+    targets = torch.from_numpy(batch.targets.copy()).to(device)
     if dtype == torch.bfloat16 and targets.dtype == torch.float16:
         targets = targets.to(dtype)
-    logits = laid_out(torch.from_numpy(batch.logits.copy()).to(dtype), batch.layout)
+    logits = laid_out(torch.from_numpy(batch.logits.copy()).to(device, dtype), batch.layout)
     found: dict[str, Any] = {
         "logits": logits.detach().requires_grad_(),
         "targets": laid_out(targets, batch.layout),
     }
     if batch.observed is not None:
-        found["observed"] = laid_out(torch.from_numpy(batch.observed.copy()), batch.layout)
+        found["observed"] = laid_out(torch.from_numpy(batch.observed.copy()).to(device), batch.layout)
     if batch.sample_weight is not None:
-        found["sample_weight"] = torch.from_numpy(batch.sample_weight.copy()).to(dtype)
+        found["sample_weight"] = torch.from_numpy(batch.sample_weight.copy()).to(device, dtype)
     if update:
         found["update"] = batch.update
     return found
@@ -76,27 +77,29 @@ def as_given(batch: Batch, logits: Tensor) -> Batch:
     return replace(batch, logits=values(logits))
 
 
-def plain_results(case: Case, batch: Batch, codes: spec.PairCodes, dtype: torch.dtype) -> tolerances.Results:
+def plain_results(
+    case: Case, batch: Batch, codes: spec.PairCodes, dtype: torch.dtype, device: str = "cpu"
+) -> tolerances.Results:
     """The loss in ordinary PyTorch: binary cross-entropy and a (K, M, M) tensor of differences, by autograd."""
-    logits = torch.from_numpy(batch.logits.copy()).to(dtype).requires_grad_()
-    targets = torch.from_numpy(batch.targets.astype(np.float64))
+    logits = torch.from_numpy(batch.logits.copy()).to(device, dtype).requires_grad_()
+    targets = torch.from_numpy(batch.targets.astype(np.float64)).to(device)
     known = ~targets.isnan()
     if batch.observed is not None:
-        known &= torch.from_numpy(batch.observed.copy())
+        known &= torch.from_numpy(batch.observed.copy()).to(device)
     entropy = binary_cross_entropy_with_logits(
         logits,
         targets.where(known, 0).to(dtype),
         weight=known.to(dtype),
-        pos_weight=None if case.pos_weight is None else torch.from_numpy(case.pos_weight).to(dtype),
+        pos_weight=None if case.pos_weight is None else torch.from_numpy(case.pos_weight).to(device, dtype),
         reduction="none",
     ).sum(dim=1)
     p = logits.sigmoid()
     square = (p[:, :, None] - p[:, None, :]) ** 2
-    positive, negative = (torch.from_numpy(part).to(dtype) for part in codes[:2])
+    positive, negative = (torch.from_numpy(part).to(device, dtype) for part in codes[:2])
     pairs = case.num_labels**2 if case.normalization == "all_pairs" else max(codes.active, 1)
     relation = (positive * square + negative * (1 - square) ** 2).sum(dim=(1, 2)) / (2 * pairs)
     if batch.sample_weight is not None:
-        weight = torch.from_numpy(batch.sample_weight.copy()).to(dtype)
+        weight = torch.from_numpy(batch.sample_weight.copy()).to(device, dtype)
         entropy, relation = entropy * weight, relation * weight
     terms = [_reduced(term, case.reduction) for term in (entropy + case.alpha * relation, entropy, relation)]
     total_slope, _, relation_slope = (

@@ -1,0 +1,165 @@
+"""Runs `tests/parity` on a device, several parts at once, and counts what passed."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.gpu.tasks import ROOT, Limits, trimmed
+
+HOW = (
+    "tests/parity compares value, gradient and state with the specification in float64 over examples that hypothesis "
+    "draws. Profiles are those of tests/support/profiles.py: every example of the kernels compiles some anew, and so "
+    "they get a quarter of the examples. HYPOTHESIS_PROFILE in the environment goes before. The suite is dealt out to "
+    "several processes, of which each must end well."
+)
+PROFILES = {"torch": "device", "torch_fused": "quick"}
+MOST_SHARDS = 12
+NO_TESTS = 5
+"""What pytest ends with where a part is empty."""
+
+ALONE = {
+    "TORCHINDUCTOR_COMPILE_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    "TRITON_INTERPRET": "0",
+}
+"""One process, one thread; no plugin that happens to be installed; no interpreter but where the suite asks for it."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the suite said of one framework.
+
+    Attributes:
+        framework: a key of `tests.parity.subjects.FRAMEWORKS`.
+        profile: of hypothesis.
+        passed: how many tests did.
+        failed: how many did not, and processes that ended otherwise.
+        skipped: how many were, which counts as failed too.
+        examples: that hypothesis drew.
+        seconds: until its last part had ended.
+        errors: the last lines of what failed.
+    """
+
+    framework: str
+    profile: str
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    examples: int = 0
+    seconds: float = 0.0
+    errors: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether every test was run, and passed."""
+        return self.passed > 0 and self.failed == 0 and self.skipped == 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """The outcome as plain types."""
+        return {**asdict(self), "ok": self.ok}
+
+
+def command(framework: str, device: str, shard: str, report: Path) -> list[str]:
+    """What runs a part of the suite, with nothing but pytest and hypothesis and no file of settings."""
+    pytest = [sys.executable, "-m", "pytest", "-c", os.devnull, "--rootdir", str(ROOT), "-p", "no:cacheprovider"]
+    told = ["-q", "-rfEs", "--tb=short", f"--junitxml={report}"]
+    chosen = ["--framework", framework, "--device", device, "--shard", shard]
+    return [*pytest, *told, "--import-mode=importlib", "tests/parity", *chosen]
+
+
+def read_report(text: str) -> tuple[int, int, int]:
+    """How many tests passed, failed and were skipped, from a report in JUnit's form."""
+    counts = [0, 0, 0]
+    for suite in ET.fromstring(text).iter("testsuite"):
+        tests, failures, errors, skipped = (
+            int(suite.get(name, 0)) for name in ("tests", "failures", "errors", "skipped")
+        )
+        counts = [
+            had + more
+            for had, more in zip(counts, (tests - failures - errors - skipped, failures + errors, skipped), strict=True)
+        ]
+    return counts[0], counts[1], counts[2]
+
+
+def count_examples(output: str) -> int:
+    """The examples that the suite says hypothesis drew."""
+    return sum(int(count) for count in re.findall(r"(\d+) (?:eager|compiled)\b", output))
+
+
+def run_shard(before: Outcome, device: str, shard: str, limits: Limits) -> Outcome:
+    """Run a part of the suite and add what it said to an outcome without counts."""
+    start = time.monotonic()
+    environment = {**os.environ, **ALONE, "HYPOTHESIS_PROFILE": before.profile}
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.xml"
+        try:
+            done = subprocess.run(
+                command(before.framework, device, shard, report),
+                cwd=ROOT,
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                timeout=max(1.0, limits.left()),
+            )
+            output, code = done.stdout, done.returncode
+        except subprocess.TimeoutExpired:
+            output, code = f"shard {shard}: out of time", -1
+        passed, failed, skipped = read_report(report.read_text()) if report.exists() else (0, 0, 0)
+    code = 0 if code == NO_TESTS else code
+    if code and not failed:
+        failed = 1
+    return replace(
+        before,
+        passed=passed,
+        failed=failed,
+        skipped=skipped,
+        examples=count_examples(output),
+        seconds=round(time.monotonic() - start, 1),
+        errors=(trimmed(output),) if code else (),
+    )
+
+
+def run_parity(frameworks: Sequence[str], device: str, limits: Limits, *, shards: int | None = None) -> list[Outcome]:
+    """Run the suite for some frameworks on a device.
+
+    Args:
+        frameworks: keys of `tests.parity.subjects.FRAMEWORKS`.
+        device: `"cuda"` or `"cpu"`.
+        limits: when it must have ended; its tests have no limits of their own.
+        shards: into how many parts to deal each; as many as there are processors, up to 12.
+    """
+    at_once = min(len(os.sched_getaffinity(0)), MOST_SHARDS)
+    count = shards or at_once
+    with ThreadPoolExecutor(at_once) as pool:
+        begun = []
+        for name in frameworks:
+            profile = os.environ.get("HYPOTHESIS_PROFILE", PROFILES.get(name, "quick"))
+            parts = [(Outcome(name, profile), device, f"{part}/{count}", limits) for part in range(1, count + 1)]
+            begun.append([pool.submit(run_shard, *part) for part in parts])
+        return [together([future.result() for future in futures]) for futures in begun]
+
+
+def together(parts: Sequence[Outcome]) -> Outcome:
+    """The outcome of a suite from those of its parts."""
+    return replace(
+        parts[0],
+        passed=sum(part.passed for part in parts),
+        failed=sum(part.failed for part in parts),
+        skipped=sum(part.skipped for part in parts),
+        examples=sum(part.examples for part in parts),
+        seconds=max(part.seconds for part in parts),
+        errors=tuple(error for part in parts for error in part.errors),
+    )

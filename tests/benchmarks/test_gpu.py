@@ -1,0 +1,247 @@
+"""What `make gpu` does, as far as it runs without a GPU: a short run on the CPU, and its parts on fakes."""
+
+import json
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.gpu import parity
+from benchmarks.gpu import run as gpu_run
+from benchmarks.gpu.__main__ import main, parse
+from benchmarks.gpu.batches import draw_batches
+from benchmarks.gpu.clocks import Timing
+from benchmarks.gpu.document import BARS, FUSED, HOW, bars, slug, table, with_ratios
+from benchmarks.gpu.floors import Rates, bytes_of, floor_of, operations_of
+from benchmarks.gpu.rows import JAX_TITLES, Row, times
+from benchmarks.gpu.run import ALL, QUICK, failures, kinds_at
+from benchmarks.gpu.steps import ENTRIES, TorchStep, block_rows, in_blocks, whole
+from benchmarks.labels import LABEL_KINDS
+from benchmarks.peers import PlainOBRLoss
+
+ROOT = Path(__file__).resolve().parents[2]
+RATES = Rates(bytes_per_s=2e12, half_per_s=5e14, single_per_s=5e13)
+FIELDS = {*Row.__dataclass_fields__, "over_bce", "plain_compiled_over", "over_floor"}
+SINGLE_PRECISION = float(np.finfo(np.float32).eps)
+
+
+def check_document(document):
+    """Raise AssertionError unless the document has the form that `python -m benchmarks.gpu` documents."""
+    datetime.fromisoformat(document["date"])
+    assert (document["benchmark"], document["format"]) == ("gpu", 1)
+    assert {"commit", "gpu", "machine", "settings", "rates", "errors"} <= set(document)
+    assert {"python", "numpy", "torch", "triton", "cuda", "obrl"} <= set(document["versions"])
+    assert document["how"] == HOW
+    assert {(floor["batch"], floor["num_labels"]) for floor in document["floors"]} == {
+        (row["batch"], row["num_labels"]) for row in document["rows"]
+    }
+    for row in document["rows"]:
+        assert set(row) == FIELDS
+        if row["error"] is None:
+            assert row["timed_by"] in ("graph", "events", "wall")
+            assert 0 < row["min_us"] <= row["median_us"] <= row["max_us"]
+        else:
+            assert row["median_us"] is row["timed_by"] is None
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    path = tmp_path_factory.mktemp("gpu") / "cpu.json"
+    arguments = ["--commit", "abc", "--device", "cpu", "--quick", "--no-parity", "--out", str(path)]
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.gpu", *arguments], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done, json.loads(path.read_text())
+
+
+def test_a_short_run_holds_every_implementation(run):
+    done, document = run
+    check_document(document)
+    size = QUICK.sizes[0]
+    expected = [(name, kind) for name in ENTRIES for kind in LABEL_KINDS]
+    expected += [(name, "correlated") for name in JAX_TITLES]
+    assert [(row["implementation"], row["labels"]) for row in document["rows"]] == expected
+    assert [row["error"] for row in document["rows"]] == [None] * len(expected)
+    assert {(row["batch"], row["num_labels"]) for row in document["rows"]} == {size}
+    assert (document["commit"], document["gpu"], document["errors"], document["parity"]) == ("abc", None, [], [])
+    assert document["versions"]["jax"]
+    assert table(document) in done.stdout
+
+
+def test_a_short_run_compares_the_kernels_with_float64(run):
+    (found,) = run[1]["accuracy"]
+    assert (found.pop("batch"), found.pop("num_labels")) == QUICK.sizes[0]
+    assert found.pop("pairs_near_thresholds") == 0
+    assert set(found) == {
+        "relation_error",
+        *(f"{whose}{what}_error" for whose in ("", "auto_") for what in ("loss", "gradient")),
+    }
+    assert all(0 <= error < 16 * SINGLE_PRECISION for error in found.values())
+
+
+def test_without_a_cuda_device_it_says_so(monkeypatch, capsys):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(SystemExit) as caught:
+        main(["--commit", "abc"])
+    assert caught.value.code == 2
+    assert "needs a CUDA device, and torch" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--commit", "abc", "--quick"], "need --out"),
+        (["--commit", "abc", "--device", "cpu"], "need --out"),
+        ([], "--commit"),
+    ],
+)
+def test_bad_arguments_are_explained(arguments, message, capsys):
+    with pytest.raises(SystemExit):
+        parse(arguments)
+    assert message in capsys.readouterr().err
+
+
+def test_the_make_target_needs_no_virtual_environment():
+    done = subprocess.run(
+        ["make", "--dry-run", "gpu", "COMMIT=abc"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == 'PYTHONPATH=.:adapters python3 -m benchmarks.gpu --commit "abc"\n'
+
+
+def test_the_sizes_are_those_of_the_bars_and_more():
+    assert {size for _, size, _, _ in BARS} == set(ALL.sizes[:2])
+    assert len(set(ALL.sizes)) == 7
+    assert kinds_at(1024, 40) == list(LABEL_KINDS)
+    assert kinds_at(512, 10_000) == ["correlated"]
+
+
+def test_without_jax_its_rows_say_why(monkeypatch, tmp_path):
+    asked = []
+
+    def ask_nobody(module, arguments, tasks, limits, *, environment):
+        for task in tasks:
+            asked.append(task)
+            yield task, {"error": "ModuleNotFoundError: No module named 'jax'\n"}
+
+    monkeypatch.setattr(gpu_run, "ask", ask_nobody)
+    short = gpu_run.Run(QUICK, "cpu", {}, commit="abc", budget_s=60)
+    short.path = tmp_path / "out.json"
+    short.jax()
+    rows = json.loads(short.path.read_text())["rows"]
+    assert [row["implementation"] for row in rows] == list(JAX_TITLES)
+    assert all("No module named 'jax'" in row["error"] for row in rows)
+    assert asked == ["versions"]
+
+
+# Floors, ratios and bars.
+
+
+def test_floors_count_bytes_and_operations():
+    batch, labels = 4, 3
+    assert bytes_of(batch, labels) == 4 * (3 * batch * labels + 4 * labels**2)
+    assert operations_of(batch, labels, split=True) == 10 * 2 * batch * labels**2
+    assert operations_of(batch, labels, split=False) == 6 * 2 * batch * labels**2
+
+
+def test_the_floor_is_the_larger_of_the_two():
+    few, many = floor_of(8, 10_000, RATES), floor_of(4096, 10_000, RATES)
+    assert few.floor_us == few.bytes_us > few.operations_us
+    assert many.floor_us == many.operations_us > many.bytes_us
+    assert many.operations_unsplit_us == pytest.approx(0.6 * many.operations_us)
+
+
+def measured(name, size, microseconds):
+    return Row(name, name, *size, "correlated", **times(Timing("graph", 1, (1e-6 * microseconds,)))).as_dict()
+
+
+def test_ratios_are_over_the_same_size_and_framework():
+    small, large = (1024, 40), (512, 10_000)
+    rows = [
+        measured("torch_bce", small, 10.0),
+        measured(FUSED, small, 15.0),
+        measured("jax_bce", small, 40.0),
+        measured("jax_obrl", small, 60.0),
+        measured("torch_plain_compiled", large, 30_000.0),
+        measured(FUSED, large, 3_000.0),
+        Row("torch_bce", "BCE", *large, "correlated", error="RuntimeError: no\n").as_dict(),
+    ]
+    found = {(row["implementation"], row["batch"]): row for row in with_ratios(rows, RATES)}
+    assert found[FUSED, 1024]["over_bce"] == pytest.approx(1.5)
+    assert found["jax_obrl", 1024]["over_bce"] == pytest.approx(1.5)
+    assert found[FUSED, 512]["plain_compiled_over"] == pytest.approx(10)
+    assert found[FUSED, 512]["over_floor"] == pytest.approx(3_000 / floor_of(*large, RATES).floor_us)
+    assert found["torch_bce", 1024]["over_floor"] is None
+    assert found[FUSED, 512]["over_bce"] is None
+    held = {bar["ratio"]: bar["met"] for bar in bars(list(found.values()))}
+    assert held == {"over_bce": True, "plain_compiled_over": True, "over_floor": True}
+    assert {bar["met"] for bar in bars(with_ratios(rows[1:2], None))} == {None}
+    slow = with_ratios([rows[0], measured(FUSED, small, 16.0)], RATES)
+    assert [bar["met"] for bar in bars(slow)] == [False]
+
+
+def test_the_name_of_the_file_is_the_gpus():
+    assert slug("NVIDIA H100 80GB HBM3") == "nvidia-h100-80gb-hbm3"
+
+
+def test_what_fails_a_run():
+    row = Row(FUSED, "fused", 8, 5, "sparse", error="RuntimeError: no\n").as_dict()
+    other = Row("torch_plain", "plain", 8, 5, "sparse", error="out of memory\n").as_dict()
+    wrong = parity.Outcome("torch", "quick", passed=3, failed=1).as_dict()
+    size = {"batch": 8, "num_labels": 5}
+    found = {"relation_error": 0.0, "loss_error": 1e-7, "gradient_error": 0.5, "pairs_near_thresholds": 0}
+    near = {**found, "pairs_near_thresholds": 1}
+    document = {
+        "parity": [wrong],
+        "rows": [row, other],
+        "accuracy": [size, {**size, **found}, {**size, **near}],
+        "errors": ["Traceback\nValueError: x\n"],
+    }
+    assert failures(document) == [
+        "parity of torch failed",
+        f"{FUSED} failed at (8, 5), sparse labels",
+        "at (8, 5) the kernels' gradient_error is 0.5",
+        "failed: ValueError: x",
+    ]
+    assert "RuntimeError: no" in table({"rows": with_ratios([row], RATES), "bars": []})
+
+
+# The plain formula in blocks.
+
+
+@pytest.mark.parametrize("rows", [1, 4, 5, 16])
+def test_the_plain_formula_in_blocks_is_the_whole(rows):
+    found = []
+    for make in (whole, lambda criterion: in_blocks(criterion, rows, lambda call: call)):
+        criterion = PlainOBRLoss(6).double()
+        step = make(criterion)
+        for batch in draw_batches(16, 6, "correlated", 2):
+            logits = torch.from_numpy(batch.logits).double().requires_grad_()
+            results = step(logits, torch.from_numpy(batch.targets).double())
+        found.append((*results, criterion.relation_sum, criterion.relation_weight))
+    torch.testing.assert_close(*found)
+
+
+def test_a_step_goes_in_blocks_where_memory_is_small():
+    found = []
+    for memory in (2**40, 100_000):
+        step = TorchStep("torch_plain_compiled", 16, 20, device="cpu", memory=memory)
+        step.load(draw_batches(16, 20, "correlated", 2))
+        step(0)
+        found.append((step.rows, step(1)))
+    assert [rows for rows, _ in found] == [16, 8]
+    torch.testing.assert_close(found[0][1], found[1][1])
+
+
+def test_blocks_fit():
+    memory = 80 * 10**9
+    assert block_rows("torch_plain", 1024, 40, memory) == 1024
+    for name in ("torch_plain", "torch_plain_compiled"):
+        rows = block_rows(name, 512, 10_000, memory)
+        assert 1 < rows < 512
+        assert rows * 10_000**2 < 2**31
+    assert block_rows("torch_plain", 512, 10_000, 1) == 1
