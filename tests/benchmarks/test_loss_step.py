@@ -38,7 +38,7 @@ WITHOUT_A_RELATION = (":bce", ":asymmetric")
 SHOWN = {
     "torch": ["torch_bce", "torch_bce_compiled", "torch_asl", "torch_obrl", "torch_plain"],
     "jax": ["jax_bce", "jax_obrl", "jax_plain"],
-    "tensorflow": ["tensorflow_bce", "tensorflow_bce_graph", "tensorflow_obrl_graph", "tensorflow_plain_graph"],
+    "tensorflow": ["tensorflow_bce_graph", "tensorflow_obrl_graph", "tensorflow_plain_graph"],
 }
 
 

@@ -139,6 +139,6 @@ FUSED = replace(
     relation=None,
     on=lambda device: moved(FUSED, device),
     label_counts=(1, 2, 5, 33),
-    least_examples=200,
-    scale=0.4,
+    least_examples=140,
+    scale=0.28,
 )
