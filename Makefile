@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 # What `make gpu` runs with, and what it says of these sources; it sets up nothing.
 GPU_PYTHON ?= python3
-COMMIT ?= $(shell git rev-parse HEAD)
+COMMIT ?= $(shell git describe --always --dirty --abbrev=40)
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt

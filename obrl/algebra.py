@@ -14,7 +14,8 @@ with g = (L_A - 2 L_B) q
     value = 1 . B 1 + 2 q . (g + h),    d value / dp = 4 g + 8 h,    dp / dx = 1/4 - q^2,
 
 which takes four (batch, M) x (M, M) products and no temporary larger than that. A label without an active pair has a
-row and a column of zeros in both Laplacians and can be left out of the products; where values can be read, it is.
+row and a column of zeros in both Laplacians and can be left out of the products. Where values can be read, it is, and
+nothing of L_B or its gradient then depends on its logit, not even on a NaN.
 """
 
 from __future__ import annotations
@@ -33,6 +34,9 @@ class Columns(Protocol):
 
     def add(self, a: Array, part: Array, /) -> Array:
         """A new array: `a`, (batch, num_labels), with `part` added to these columns."""
+
+    def place(self, part: Array, /, *, like: Array) -> Array:
+        """An array of the shape of `like`: `part` in these columns, 0 in the others."""
 
 
 class PairLaplacians(NamedTuple):
@@ -228,7 +232,7 @@ def reduce_gradient(
     for factor, term in terms:
         part = term.gradient * (factor * share * term.gradient_scale)
         if term.columns is not None:
-            total = term.columns.add(0.0 * p if total is None else total, part)
+            total = term.columns.place(part, like=p) if total is None else term.columns.add(total, part)
         else:
             total = part if total is None else total + part
     return total if sample_weight is None else total * sample_weight

@@ -6,7 +6,7 @@ Second derivatives, and those with respect to weights, come from differentiating
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -85,14 +85,40 @@ class Problem(NamedTuple):
         return gradient * (factor[:, None] if self.reduction == "none" else factor)
 
 
-class OnePass(torch.autograd.Function):
-    """Terms whose gradients are computed with them.
+class Differentiable(Protocol):
+    """What `OnePass` asks of a problem."""
 
-    The problem is a `Problem`, or another that offers `evaluate` and `scaled` as it does, and `plain`.
-    """
+    @property
+    def targets(self) -> Tensor | None:
+        """As they came, or None."""
+
+    @property
+    def observed(self) -> Tensor | None:
+        """As it came, or None."""
+
+    @property
+    def sample_weight(self) -> Tensor | None:
+        """As it came, or None."""
+
+    def evaluate(
+        self, logits: Tensor, dtype: torch.dtype, gradient: str
+    ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """As `Problem.evaluate`."""
+
+    def scaled(self, gradients: Sequence[Tensor], upstream: Sequence[Tensor | None], dtype: torch.dtype) -> Tensor:
+        """As `Problem.scaled`."""
+
+    def plain(self, dtype: torch.dtype) -> Problem:
+        """The same problem for the algebra, which autograd can differentiate."""
+
+
+class OnePass(torch.autograd.Function):
+    """Terms whose gradients are computed with them."""
 
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, problem: Any, dtype: torch.dtype, gradient: str) -> tuple[Tensor, ...]:
+    def forward(
+        ctx: Any, logits: Tensor, problem: OnePassProblem, dtype: torch.dtype, gradient: str
+    ) -> tuple[Tensor, ...]:
         """The terms, and their gradients for later."""
         terms, gradients = problem.evaluate(logits, dtype, gradient)
         # With the batch in autograd's hands, changing it before backward raises, as it does for any other loss.

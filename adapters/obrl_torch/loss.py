@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -69,6 +69,11 @@ class _Criterion(RelationModule):
         self.impl = impl
         self._selection = Selection()
         self.register_buffer("pos_weight", _pos_weight(pos_weight, self.num_labels), persistent=False)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        super()._apply(fn, recurse)
+        self._selection = Selection()  # what is kept would lie in the memory that was left
+        return self
 
     def load(self, path: str | os.PathLike[str]) -> None:
         """Put the relation of a file in place of the present one.

@@ -1,7 +1,8 @@
 """Which pairs are active, where the host may look: in eager mode on a CPU.
 
 A step changes few pairs and most steps change none, so the Laplacians of the last step usually serve again. A label
-without an active pair is left out of the products.
+without an active pair is left out of the products. What is kept between steps is two bytes a pair and, for the labels
+with an active pair, the two Laplacians.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ Pairs = tuple[NDArray[np.bool_], NDArray[np.bool_]]
 MOST_COLUMNS = 0.75
 """Up to this share of labels with an active pair, taking their columns apart costs less than it saves."""
 
-BLOCK_ELEMENTS = 2**16
+COMPARED_ELEMENTS = 2**16
 """Eq. 3 goes through blocks of rows of about this many elements, which a processor's own cache holds."""
 
 
@@ -42,6 +43,10 @@ class TorchColumns:
     def add(self, a: Tensor, part: Tensor, /) -> Tensor:
         """A new tensor: `a` with `part` added to these columns."""
         return a.index_add(1, self._index, part)
+
+    def place(self, part: Tensor, /, *, like: Tensor) -> Tensor:
+        """A tensor of the shape of `like`: `part` in these columns, 0 in the others."""
+        return self.add(torch.zeros_like(like), part)
 
 
 class _Last(NamedTuple):
@@ -81,11 +86,11 @@ class Selection:
 def _select(views: RelationState, settings: Settings) -> Pairs:
     """Eq. 3, as `obrl.online.select_pairs` does it; NumPy's comparisons are faster than torch's at every size."""
     labels = views.relation_weight.shape[0]
-    if settings.estimator == "counts" or labels**2 <= BLOCK_ELEMENTS:
+    if settings.estimator == "counts" or labels**2 <= COMPARED_ELEMENTS:
         positive, negative = compare_rows(NUMPY, views, settings)
     else:
         positive, negative = np.empty((2, labels, labels), np.bool_)
-        for rows in host.blocks(labels, BLOCK_ELEMENTS):
+        for rows in host.blocks(labels, COMPARED_ELEMENTS):
             block = RelationState(*(part[rows] for part in views))
             positive[rows], negative[rows] = compare_rows(NUMPY, block, settings)
     if settings.estimator == "counts" and is_symmetric(settings):

@@ -44,6 +44,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--budget", type=float, default=460.0, metavar="S", help="seconds to end in (default: %(default)s)")
     add("--device", choices=("cuda", "cpu"), default="cuda", help="cpu: a try without a GPU; times mean nothing")
     options = parser.parse_args(arguments)
+    if not options.commit:
+        parser.error("--commit is empty: say which sources these are, with make's COMMIT=HASH where git does not know")
     if options.out is None and (options.quick or options.device == "cpu"):
         parser.error("--quick and --device cpu need --out: what they measure is not to stand among the results")
     if options.device == "cuda" and not torch.cuda.is_available():

@@ -26,7 +26,7 @@ MOST = 1e-4
 
 
 def _step(criterion: OBRLoss, logits: Tensor, targets: Tensor, *, update: bool) -> tuple[Tensor, Tensor]:
-    x = logits.to(criterion.relation_sum.dtype).requires_grad_()
+    x = logits.detach().to(criterion.relation_sum.dtype).requires_grad_()
     loss = criterion(x, targets, update=update)
     (gradient,) = torch.autograd.grad(loss, x)
     return loss.detach().double(), gradient.double()

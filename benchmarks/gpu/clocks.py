@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -159,6 +160,8 @@ class CudaClock:
                 step(index)
 
         graph, error = torch.cuda.CUDAGraph(), None
+        stream = torch.cuda.current_stream()
+        gc.collect()  # nothing that a captured step does not need is to be freed within it
         try:
             with torch.cuda.graph(graph):
                 run()
@@ -166,6 +169,7 @@ class CudaClock:
             torch.cuda.synchronize()
         except Exception as reason:
             error = f"{type(reason).__name__}: {reason}"
+            torch.cuda.set_stream(stream)  # a capture that fails at its end leaves its own stream behind
             torch.cuda.synchronize()  # raises where the device itself has failed
         if error is not None:
             return Timing("events", *timed_rounds(self, run, len(indices), plan), error)
@@ -184,6 +188,7 @@ class CudaClock:
 
     def peak_extra_bytes(self, run: Callable[[], object]) -> int | None:
         """By how much allocated memory rises during a run."""
+        gc.collect()
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()

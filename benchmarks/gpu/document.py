@@ -19,8 +19,8 @@ PLAIN_HOW = (
 )
 RATIOS_HOW = (
     "over_bce: median over that of cross-entropy alone in the same framework (torch_bce, jax_bce) at the same size "
-    "and labels. plain_compiled_over: median of torch_plain_compiled over its own, how many times faster it is. "
-    "over_floor: median over floor_us."
+    "and labels. plain_compiled_over: median of torch_plain_compiled over its own, how many times faster it is. Both "
+    "are null where the two were timed in different ways. over_floor: median over floor_us."
 )
 HOW = {
     "time": clocks.HOW,
@@ -59,11 +59,12 @@ def _quotient(a: float | None, b: float | None) -> float | None:
 def with_ratios(rows: Sequence[dict[str, Any]], rates: Rates | None) -> list[dict[str, Any]]:
     """The rows, each beside its peers and its floor."""
     medians = {
-        (row["implementation"], row["batch"], row["num_labels"], row["labels"]): row["median_us"] for row in rows
+        (row["implementation"], row["batch"], row["num_labels"], row["labels"], row["timed_by"]): row["median_us"]
+        for row in rows
     }
     found = []
     for row in rows:
-        at = (row["batch"], row["num_labels"], row["labels"])
+        at = (row["batch"], row["num_labels"], row["labels"], row["timed_by"])
         floor = None if rates is None else floor_of(*at[:2], rates).floor_us
         own, framework = row["median_us"], row["implementation"].partition("_")[0]
         ratios = {

@@ -23,8 +23,8 @@ ROOT = Path(__file__).resolve().parents[2]
 LAST = 2000
 """How many characters of an error's text are kept, the last ones."""
 
-KILLED = -9
-"""What a process that was ended ends with."""
+LEFT_OUT = "left out: the time was up"
+"""The error of what was not begun."""
 
 Answer = dict[str, Any]
 
@@ -47,12 +47,12 @@ def answers_to_parent() -> TextIO:
 def serve(tasks: Sequence[str], run: Callable[[str], Any], healthy: Callable[[], object], answers: TextIO) -> None:
     """Run the tasks in their order and answer each with `{"result": ...}` or `{"error": text}`.
 
-    The last answer has `"last": true` where an error leaves nothing that can run on.
+    The last answer has `"last": true` where a task leaves nothing that can run on.
 
     Args:
         tasks: their names.
         run: does one and gives what JSON can hold.
-        healthy: called after an error; raises where nothing more can be run in this process.
+        healthy: called after each; raises where nothing more can be run in this process.
         answers: where the lines go.
     """
     for task in tasks:
@@ -61,10 +61,10 @@ def serve(tasks: Sequence[str], run: Callable[[str], Any], healthy: Callable[[],
             answer = {"result": run(task)}
         except Exception:
             answer = {"error": trimmed(traceback.format_exc())}
-            try:
-                healthy()
-            except Exception:
-                answer["last"] = True
+        try:
+            healthy()
+        except Exception:
+            answer["last"] = True
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
         if "last" in answer:
@@ -113,7 +113,7 @@ def ask(
         for answer in _one_process(module, [*arguments, *left], len(left), limits, environment or {}):
             yield left.pop(0), answer
     for task in left:
-        yield task, {"error": "left out: the time was up"}
+        yield task, {"error": LEFT_OUT}
 
 
 def _one_process(
@@ -130,16 +130,22 @@ def _one_process(
             text=True,
         )
         assert process.stdout is not None
+        late = threading.Event()
+
+        def end() -> None:
+            late.set()
+            process.kill()
+
         try:
             for _ in range(count):
-                watch = threading.Timer(max(0.0, min(limits.task_s, limits.left())), process.kill)
+                watch = threading.Timer(max(0.0, min(limits.task_s, limits.left())), end)
                 watch.start()
                 line = process.stdout.readline()
                 watch.cancel()
-                if not line:
+                if not line.endswith("\n"):  # nothing, or what it was writing when it ended
                     process.wait()
                     errors.seek(0)
-                    how = "out of time" if process.returncode == KILLED else f"exit status {process.returncode}"
+                    how = "out of time" if late.is_set() else f"exit status {process.returncode}"
                     yield {"error": f"the process ended: {how}\n{trimmed(errors.read())}"}
                     return
                 answer = json.loads(line)

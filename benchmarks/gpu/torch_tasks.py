@@ -6,6 +6,7 @@ The tasks are `about`, `rates`, `accuracy`, and `IMPLEMENTATION/LABELS`.
 from __future__ import annotations
 
 import argparse
+import gc
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -69,9 +70,17 @@ class Tasks:
         self.plan = Plan(rounds=2, round_s=0.0, most=1) if quick else Plan()
         self.quick = quick
         self._held: tuple[str, TorchStep] | None = None
+        self._spent = False
 
     def run(self, task: str) -> Any:
-        """Do one task."""
+        """Do one task; what a task that fails holds is let go."""
+        try:
+            return self._run(task)
+        except Exception:
+            self._release()
+            raise
+
+    def _run(self, task: str) -> Any:
         clock = clock_of(self.device)
         if task == "about":
             return about(self.device)
@@ -88,6 +97,7 @@ class Tasks:
         clock = clock_of(self.device)
         step.load(draw_batches(*self.size, labels, BATCHES))
         timing = clock.measure(step, self.plan)
+        self._spent = timing.capture_error is not None
         peak = clock.peak_extra_bytes(lambda: step(0))
         entry = ENTRIES[name]
         rows = step.rows if entry.plain else None
@@ -104,13 +114,15 @@ class Tasks:
     def _release(self) -> None:
         self._held = None
         torch.compiler.reset()
+        gc.collect()  # compiled steps hold each other
         torch.cuda.empty_cache()
 
     def healthy(self) -> None:
-        """Raise where the device no longer answers; let go of what a failed task held."""
+        """Raise where no task can follow: the device is lost, or a failed capture has left the allocator in one."""
+        if self._spent:
+            raise RuntimeError("a capture has failed in this process")
         if self.device == "cuda":
             torch.cuda.synchronize()
-        self._release()
 
 
 def main() -> None:

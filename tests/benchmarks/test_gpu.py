@@ -18,8 +18,9 @@ from benchmarks.gpu.clocks import Timing
 from benchmarks.gpu.document import BARS, FUSED, HOW, bars, slug, table, with_ratios
 from benchmarks.gpu.floors import Rates, bytes_of, floor_of, operations_of
 from benchmarks.gpu.rows import JAX_TITLES, Row, times
-from benchmarks.gpu.run import ALL, QUICK, failures, kinds_at
+from benchmarks.gpu.run import ALL, HELD, QUICK, failures, kinds_at
 from benchmarks.gpu.steps import ENTRIES, TorchStep, block_rows, in_blocks, whole
+from benchmarks.gpu.tasks import LEFT_OUT
 from benchmarks.labels import LABEL_KINDS
 from benchmarks.peers import PlainOBRLoss
 
@@ -63,7 +64,8 @@ def test_a_short_run_holds_every_implementation(run):
     done, document = run
     check_document(document)
     size = QUICK.sizes[0]
-    expected = [(name, kind) for name in ENTRIES for kind in LABEL_KINDS]
+    names = [*HELD, *(name for name in ENTRIES if name not in HELD)]
+    expected = [(name, kind) for name in names for kind in LABEL_KINDS]
     expected += [(name, "correlated") for name in JAX_TITLES]
     assert [(row["implementation"], row["labels"]) for row in document["rows"]] == expected
     assert [row["error"] for row in document["rows"]] == [None] * len(expected)
@@ -98,6 +100,7 @@ def test_without_a_cuda_device_it_says_so(monkeypatch, capsys):
         (["--commit", "abc", "--quick"], "need --out"),
         (["--commit", "abc", "--device", "cpu"], "need --out"),
         ([], "--commit"),
+        (["--commit", ""], "--commit is empty"),
     ],
 )
 def test_bad_arguments_are_explained(arguments, message, capsys):
@@ -182,6 +185,8 @@ def test_ratios_are_over_the_same_size_and_framework():
     assert {bar["met"] for bar in bars(with_ratios(rows[1:2], None))} == {None}
     slow = with_ratios([rows[0], measured(FUSED, small, 16.0)], RATES)
     assert [bar["met"] for bar in bars(slow)] == [False]
+    otherwise = with_ratios([rows[0], {**measured(FUSED, small, 16.0), "timed_by": "events"}], RATES)
+    assert [bar["met"] for bar in bars(otherwise)] == [None], "a replay is not to be compared with the host's launches"
 
 
 def test_the_name_of_the_file_is_the_gpus():
@@ -195,16 +200,19 @@ def test_what_fails_a_run():
     size = {"batch": 8, "num_labels": 5}
     found = {"relation_error": 0.0, "loss_error": 1e-7, "gradient_error": 0.5, "pairs_near_thresholds": 0}
     near = {**found, "pairs_near_thresholds": 1}
+    apart = {**near, "relation_error": 0.3}
+    late = Row(FUSED, "fused", 8, 5, "correlated", error=LEFT_OUT).as_dict()
     document = {
         "parity": [wrong],
-        "rows": [row, other],
-        "accuracy": [size, {**size, **found}, {**size, **near}],
+        "rows": [row, other, late],
+        "accuracy": [size, {**size, **found}, {**size, **near}, {**size, **apart}],
         "errors": ["Traceback\nValueError: x\n"],
     }
     assert failures(document) == [
         "parity of torch failed",
         f"{FUSED} failed at (8, 5), sparse labels",
         "at (8, 5) the kernels' gradient_error is 0.5",
+        "at (8, 5) the kernels' relation_error is 0.3",
         "failed: ValueError: x",
     ]
     assert "RuntimeError: no" in table({"rows": with_ratios([row], RATES), "bars": []})

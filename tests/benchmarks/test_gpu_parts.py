@@ -10,8 +10,9 @@ from types import SimpleNamespace
 import pytest
 
 from benchmarks.gpu import clocks, parity
-from benchmarks.gpu.clocks import BATCHES, PASSES, CudaClock, Plan, batches_to_run, timed_rounds
+from benchmarks.gpu.clocks import BATCHES, PASSES, CudaClock, Plan, Timing, batches_to_run, timed_rounds
 from benchmarks.gpu.tasks import Limits, ask
+from benchmarks.gpu.torch_tasks import Tasks
 
 ROOT = Path(__file__).resolve().parents[2]
 ABOUT_THE_DRAWING = ("test_the_degenerate_cases_were_drawn", "test_enough_was_drawn")
@@ -53,6 +54,8 @@ class FakeCuda:
         self.current_stream = self.Stream
         self.stream = lambda stream: nullcontext()
         self.synchronize = lambda: None
+        self.streams = []
+        self.set_stream = self.streams.append
         self.CUDAGraph = lambda: SimpleNamespace(replay=lambda: self.clock.spend(0.002), reset=lambda: None)
 
     def Event(self, *, enable_timing):  # noqa: N802
@@ -63,27 +66,42 @@ class FakeCuda:
 
     @contextmanager
     def graph(self, graph):
-        if not self.captures:
-            raise RuntimeError("operation not permitted when stream is capturing")
+        error = RuntimeError("operation not permitted when stream is capturing")
+        if self.captures == "not at all":
+            raise error
         before = self.clock.now
         yield
+        if self.captures == "until its end":
+            raise error
         self.captured.append(self.clock.now)
         self.clock.now = before
 
 
-@pytest.mark.parametrize("captures", [True, False])
+@pytest.mark.parametrize("captures", ["all", "not at all", "until its end"])
 def test_what_cannot_be_captured_is_timed_by_events(captures, monkeypatch):
     cuda = FakeCuda(captures=captures)
     monkeypatch.setattr(clocks, "torch", SimpleNamespace(cuda=cuda))
     timing = CudaClock().measure(lambda index: cuda.clock.spend(0.001), Plan())
-    assert len(cuda.captured) == captures
-    if captures:
+    assert len(cuda.captured) == (captures == "all")
+    assert len(cuda.streams) == (captures != "all"), "the stream is that of before"
+    if captures == "all":
         assert (timing.timed_by, timing.capture_error) == ("graph", None)
         assert timing.seconds == pytest.approx([0.002 / (BATCHES * PASSES)] * 7)
     else:
         assert timing.timed_by == "events"
         assert timing.capture_error == "RuntimeError: operation not permitted when stream is capturing"
         assert timing.seconds == pytest.approx([0.001] * 7)
+
+
+def test_a_process_ends_after_a_failed_capture(monkeypatch):
+    tasks = Tasks(8, 5, "cpu", quick=True)
+    tasks.run("torch_bce/correlated")
+    tasks.healthy()
+    failed = Timing("events", 1, (0.001,), "RuntimeError: no")
+    monkeypatch.setattr(clocks.CpuClock, "measure", lambda self, step, plan: failed)
+    assert tasks.run("torch_bce/sparse")["capture_error"] == "RuntimeError: no"
+    with pytest.raises(RuntimeError, match="a capture has failed"):
+        tasks.healthy()
 
 
 @pytest.mark.parametrize(("seconds", "runs"), [(0.001, BATCHES * PASSES), (0.02, BATCHES), (0.2, 1)])
@@ -113,6 +131,7 @@ def healthy():
     if run.last == "poison":
         raise RuntimeError("the device is lost")
 
+run.last = None
 answers = answers_to_parent()
 serve(sys.argv[1:], run, healthy, answers)
 """

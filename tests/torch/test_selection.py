@@ -2,36 +2,39 @@
 
 import copy
 import pickle
+from dataclasses import replace
 
 import pytest
 import torch
 
+from benchmarks.memory import peak_extra_bytes
 from obrl.namespace import NUMPY
 from obrl.online import RelationState, state_laplacians
-from obrl.torch import OBRLoss
+from obrl.torch import OBRLoss, RelationLoss
 from obrl_torch import selection
 from tests.support import strategies
-from tests.support.tolerances import assert_exact
+from tests.support.tolerances import assert_close, assert_exact, band
 from tests.torch.tensors import values
 
 LABELS = 7
+ALPHA = 40.0
 
 
-def related(labels: int = LABELS, **settings: object) -> OBRLoss:
+def related(**settings: object) -> OBRLoss:
     """A loss in which the first two labels go together, the third goes against them, and no other is related."""
-    criterion = OBRLoss(labels, alpha=40.0, **settings)  # type: ignore[arg-type]
+    criterion = OBRLoss(LABELS, alpha=ALPHA, **settings)  # type: ignore[arg-type]
     generator = torch.Generator().manual_seed(0)
-    targets = torch.randint(2, (200, labels), generator=generator).float()
+    targets = torch.randint(2, (200, LABELS), generator=generator).float()
     targets[:, 1], targets[:, 2] = targets[:, 0], 1 - targets[:, 0]
-    criterion(torch.zeros(200, labels), targets)
+    criterion(torch.zeros(200, LABELS), targets)
     criterion.freeze = True
     return criterion
 
 
-def batch(labels: int = LABELS) -> tuple[torch.Tensor, torch.Tensor]:
+def batch() -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(1)
-    logits = torch.randn(5, labels, generator=generator, dtype=torch.float64)
-    return logits.requires_grad_(), torch.randint(2, (5, labels), generator=generator).float()
+    logits = torch.randn(5, LABELS, generator=generator, dtype=torch.float64)
+    return logits.requires_grad_(), torch.randint(2, (5, LABELS), generator=generator).float()
 
 
 def kept(criterion: OBRLoss, dtype: torch.dtype = torch.float64) -> selection.PairLaplacians:
@@ -65,7 +68,7 @@ def test_the_labels_that_are_left_out_change_nothing(
         (second,) = torch.autograd.grad(gradient.square().sum(), logits)
         found.append([*terms, gradient, second])
     for few, whole in zip(*found, strict=True):
-        torch.testing.assert_close(few, whole, rtol=1e-12, atol=1e-12)
+        assert_close("left out", values(few), values(whole), band(LABELS**2, ALPHA * values(whole.abs()).max()))
 
 
 def test_a_label_related_one_way_alone_is_active() -> None:
@@ -79,7 +82,7 @@ def test_a_label_related_one_way_alone_is_active() -> None:
 @pytest.mark.parametrize("measure", strategies.MEASURES)
 @pytest.mark.parametrize("estimator", strategies.ESTIMATORS)
 def test_blocks_select_what_the_whole_selects(estimator: str, measure: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(selection, "BLOCK_ELEMENTS", 2 * LABELS)
+    monkeypatch.setattr(selection, "COMPARED_ELEMENTS", 2 * LABELS)
     monkeypatch.setattr(selection, "MOST_COLUMNS", -1.0)
     thresholds = {"positive_threshold": 0.7, "negative_threshold": 0.1}
     criterion = related(estimator=estimator, measure=measure, **thresholds).double()
@@ -96,11 +99,40 @@ def test_they_are_kept_until_they_change() -> None:
     first = kept(criterion)
     assert kept(criterion) is first
     assert kept(criterion, torch.float32) is not first
+    first = kept(criterion)
     criterion.relation_sum[0, 1] = criterion.relation_sum[1, 0] = 0.5 * criterion.relation_weight[0, 1]
     assert kept(criterion).negative_total == first.negative_total
     assert kept(criterion).mixed[0, 1] != first.mixed[0, 1]
+    criterion.settings = replace(criterion.settings, normalization="active_pairs")
+    assert kept(criterion).scale != first.scale
     criterion.reset()
     assert kept(criterion).mixed.numel() == 0
+
+
+def test_nothing_is_kept_on_another_device() -> None:
+    criterion = related()
+    kept(criterion)
+    criterion.to("meta")
+    assert criterion._selection._last is None
+
+
+def test_a_label_that_is_left_out_changes_nothing_not_even_by_a_nan() -> None:
+    criterion = RelationLoss(LABELS, relation=related().to_numpy(), freeze=True)
+    logits = batch()[0].detach()
+    expected = criterion(logits, batch()[1])
+    logits[0, LABELS - 1] = torch.nan
+    logits.requires_grad_()
+    found = criterion(logits, batch()[1])
+    (gradient,) = torch.autograd.grad(found, logits)
+    assert_exact("loss", values(found), values(expected))
+    assert_exact("gradient", values(gradient[:, -1]), [0.0] * 5)
+
+
+def test_memory_is_that_of_matrices() -> None:
+    rows, labels = 64, 600
+    criterion = OBRLoss(labels)
+    logits, targets = torch.zeros(rows, labels, requires_grad=True), torch.eye(rows, labels)
+    assert 0 < peak_extra_bytes(lambda: criterion(logits, targets).backward()) < 4 * rows * labels**2 / 2
 
 
 def test_no_active_pair() -> None:

@@ -50,29 +50,33 @@ class Variant:
         launch: its blocks and warps.
         types: of each argument, as Triton writes them (`"*fp32"`, `"i32"`).
         constants: beside the block sizes.
-        contiguous: whether it is what Triton makes of a launch on contiguous arrays with sizes divisible by 16: the
-            distances that are 1 are no arguments any more, and the compiler knows that 16 divides the others.
+        contiguous: of how many labels, where it is what Triton makes of a launch on contiguous arrays: the distances
+            that are 1 are no arguments any more, and the compiler knows what 16 divides. None for any strides.
     """
 
     name: str
     launch: Launch
     types: Mapping[str, str]
     constants: Mapping[str, Any]
-    contiguous: bool = False
+    contiguous: int | None = None
 
     @property
     def ones(self) -> dict[str, int]:
         """What is 1 by construction."""
-        return {name: 1 for name in self.types if self.contiguous and name.endswith(("column", "_stride"))}
+        if self.contiguous is None:
+            return {}
+        return {name: 1 for name in self.types if name.endswith(("column", "_stride"))}
 
     @property
     def divisible(self) -> list[str]:
-        """The arguments that 16 divides by construction: addresses, sizes, and the distances between rows."""
-        whole = ("batch", "num_labels")
+        """The arguments that 16 divides: addresses, the batch, and rows of so many labels where it does."""
+        if self.contiguous is None:
+            return []
+        by_labels = self.contiguous % 16 == 0
         return [
             name
             for name, kind in self.types.items()
-            if self.contiguous and (kind.startswith("*") or name in whole or name.endswith("row"))
+            if kind.startswith("*") or name == "batch" or (by_labels and (name == "num_labels" or name.endswith("row")))
         ]
 
 
@@ -160,8 +164,8 @@ def _relation(name: str, num_labels: int, constants: Mapping[str, Any], **pointe
     return Variant(name, run, types, {**_MISSING, **_MEASURE, **constants})
 
 
-def _contiguous(variant: Variant) -> Variant:
-    return replace(variant, name=f"{variant.name}, contiguous", contiguous=True)
+def _contiguous(variant: Variant, num_labels: int) -> Variant:
+    return replace(variant, name=f"{variant.name}, {num_labels} contiguous labels", contiguous=num_labels)
 
 
 def _loss(name: str, num_labels: int, constants: Mapping[str, Any], **pointers: str) -> Variant:
@@ -193,11 +197,11 @@ def variants() -> tuple[Variant, ...]:
         )
     ]
     contiguous = [
-        _contiguous(variant)
-        for variant in (
-            _relation("relation, many labels", many, {}),
-            *(_loss(f"loss, {labels} labels", labels, {}) for labels in (16, 64, launch.SMALL_LABELS, 1024)),
-        )
+        *(_contiguous(_relation("relation", labels, {}), labels) for labels in (few, 64)),
+        *(
+            _contiguous(_loss("loss", labels, {}), labels)
+            for labels in (16, 20, few, 64, launch.SMALL_LABELS, many, 1024)
+        ),
     ]
     return (
         *relations,
