@@ -117,7 +117,7 @@ class OnePass(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, logits: Tensor, problem: OnePassProblem, dtype: torch.dtype, gradient: str
+        ctx: Any, logits: Tensor, problem: Differentiable, dtype: torch.dtype, gradient: str
     ) -> tuple[Tensor, ...]:
         """The terms, and their gradients for later."""
         terms, gradients = problem.evaluate(logits, dtype, gradient)

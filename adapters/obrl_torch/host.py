@@ -1,9 +1,9 @@
 """Matrices on a CPU: where NumPy is faster on the same memory, and blocks that its caches hold.
 
 Eq. 1, Eq. 3 and the Laplacians take some fifty operations on (num_labels, num_labels) matrices. At 40 labels the time
-of each is the time of calling it, and NumPy halves the sum; from about 500 labels torch's threads win at arithmetic, not
-at comparisons, and the time is that of the memory. The functions are the same, and the results equal to the bit, square roots
-aside: where torch calls MKL, some are off by a rounding.
+of each is the time of calling it, and NumPy halves the sum; from about 500 labels torch's threads win at arithmetic,
+not at comparisons, and the time is that of the memory. The functions are the same, and the results equal to the bit,
+square roots aside: where torch calls MKL, some are off by a rounding.
 """
 
 from __future__ import annotations
