@@ -109,13 +109,15 @@ def moved(framework: Framework, device: str) -> Framework:
 
 SUBJECTS = ("plain", "joint", "compiled_joint", "relation_criterion", "stateless", "relation")
 _CPU = On("cpu")
+plain = _CPU.plain
+"""What Keras's PyTorch backend is compared with, too."""
 
 TORCH = Framework(
     name="torch",
     eager={"auto": tuple(DTYPES), "plain": tuple(DTYPES)},
     compiled=tuple(DTYPES),
     state="float32",
-    plain=_CPU.plain,
+    plain=plain,
     joint=_CPU.joint,
     compiled_joint=_CPU.compiled_joint,
     relation_criterion=_CPU.relation_criterion,
@@ -139,6 +141,6 @@ FUSED = replace(
     relation=None,
     on=lambda device: moved(FUSED, device),
     label_counts=(1, 2, 5, 33),
-    least_examples=140,
-    scale=0.28,
+    least_examples=200,
+    scale=0.4,
 )
