@@ -16,6 +16,7 @@ from typing import Any
 
 import psutil
 
+from benchmarks.batches import kinds_up_to
 from benchmarks.loss_step import QUICK, QUICK_SIZES, SIZES, parse_size
 from benchmarks.measure import Plan, Row, measure_size
 from benchmarks.plot import draw
@@ -25,8 +26,8 @@ from benchmarks.scaling import ALONG, Exponent, exponents
 
 ALL_SIZES = (*SIZES, (256, 3000), (512, 10_000))
 SCALED = ("torch_bce", "torch_obrl", "torch_obrl_compiled", "jax_obrl", "tensorflow_obrl")
-LARGE = 10**10
-"""K M^2 from which a step takes seconds."""
+QUICK_ENOUGH = 10**10
+"""K M^2 up to which a step takes less than seconds, so that every kind of labels is measured."""
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -80,12 +81,6 @@ def fitting(names: Sequence[str], size: tuple[int, int], memory: int) -> tuple[l
     return kept, dropped
 
 
-def kinds_at(size: tuple[int, int]) -> tuple[str, ...]:
-    """The kinds of labels to measure at a size: one alone where a step takes seconds."""
-    batch, num_labels = size
-    return ("correlated", "sparse") if batch * num_labels**2 < LARGE else ("correlated",)
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print the tables, and write the files."""
     options = parse(arguments)
@@ -118,7 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for size in options.sizes:
         kept, dropped = fitting(names, size, psutil.virtual_memory().total)
         left_out += dropped
-        rows += measured(size, kept, kinds_at(size))
+        rows += measured(size, kept, kinds_up_to(QUICK_ENOUGH, *size))
         write()  # so that nothing is lost where a later size fails
     if not (options.no_scaling or options.quick):
         scaled = [name for name in names if name in SCALED]

@@ -15,14 +15,10 @@ import traceback
 from collections.abc import Callable
 from typing import Any, TextIO
 
-import numpy as np
-
-from benchmarks.labels import LABEL_KINDS, active_share, draw_targets
+from benchmarks.batches import BATCHES, draw_batches
+from benchmarks.labels import active_share
 from benchmarks.memory import peak_extra_bytes
-from benchmarks.registry import IMPLEMENTATIONS, Batch
-
-BATCHES = 4
-"""How many different mini-batches the steps cycle through."""
+from benchmarks.registry import IMPLEMENTATIONS
 
 SLOW_S = 0.3
 """A step that takes longer needs no warm-up in each burst."""
@@ -43,16 +39,7 @@ class Worker:
 
     def load(self, labels: str) -> dict[str, Any]:
         """Draw batches of a kind of labels, run each once (this compiles), and say which pairs are active."""
-        rng = np.random.default_rng(1)
-        shape = (self._batch, self._num_labels)
-        batches = [
-            Batch(
-                logits=rng.standard_normal(shape, dtype=np.float32),
-                targets=draw_targets(*shape, share=LABEL_KINDS[labels], rng=rng),
-            )
-            for _ in range(BATCHES)
-        ]
-        self._step.load(batches)
+        self._step.load(draw_batches(self._batch, self._num_labels, labels, BATCHES))
         for _ in range(BATCHES):
             self._timed_step()
         relation = self._step.relation()

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from obrl import algebra
 from obrl.algebra import PairLaplacians
-from obrl_torch.namespace import TORCH
+from obrl_torch.namespace import TORCH, convert
 
 
 class Problem(NamedTuple):
@@ -83,6 +83,32 @@ class Problem(NamedTuple):
 
     def _product(self, gradient: Tensor, factor: Tensor) -> Tensor:
         return gradient * (factor[:, None] if self.reduction == "none" else factor)
+
+
+def make_problem(
+    targets: Tensor | None,
+    observed: Tensor | None,
+    sample_weight: Tensor | None,
+    pos_weight: Tensor | None,
+    pairs: PairLaplacians,
+    *,
+    alpha: float,
+    reduction: str,
+    dtype: torch.dtype,
+) -> Problem:
+    """A problem in the dtype to compute in, of targets that are finite where observed, and (batch,) weights."""
+    if targets is not None:
+        targets = convert(targets, dtype)
+        targets = targets if observed is None else torch.where(observed, targets, 0.0)
+    return Problem(
+        targets=targets,
+        observed=observed,
+        sample_weight=None if sample_weight is None else sample_weight.to(dtype)[:, None],
+        pos_weight=None if pos_weight is None else pos_weight.to(dtype)[None],
+        pairs=pairs,
+        alpha=alpha,
+        reduction=reduction,
+    )
 
 
 class Differentiable(Protocol):

@@ -18,8 +18,9 @@ from obrl.counts import MAX_EXACT_COUNT
 from obrl.online import RelationState
 from obrl.settings import Settings
 from obrl_torch.distributed import is_shared
-from obrl_torch.functions import OnePass, Problem
-from obrl_torch.namespace import TORCH, convert
+from obrl_torch.functions import OnePass, Problem, make_problem
+from obrl_torch.inputs import known_targets
+from obrl_torch.namespace import TORCH
 
 MAX_LABELS = 2**14
 """Up to this many labels an int32 numbers the pairs, three times over."""
@@ -100,13 +101,6 @@ class FusedProblem(NamedTuple):
 
     def plain(self, dtype: torch.dtype) -> Problem:
         """The same loss, for the algebra."""
-        targets, observed = self.targets, self.observed
-        if targets is not None:
-            if targets.is_floating_point():
-                not_nan = targets == targets  # NaN alone differs from itself
-                observed = not_nan if observed is None else observed & not_nan
-            targets = convert(targets, dtype)
-            targets = targets if observed is None else torch.where(observed, targets, 0.0)
         code = self.codes.code
         pairs = pair_laplacians(
             TORCH,
@@ -117,14 +111,15 @@ class FusedProblem(NamedTuple):
             normalization=self.normalization,
             like=code.new_empty((), dtype=dtype),
         )
-        return Problem(
-            targets=targets,
-            observed=observed if targets is not None else None,
-            sample_weight=None if self.sample_weight is None else self.sample_weight.to(dtype)[:, None],
-            pos_weight=None if self.pos_weight is None else self.pos_weight.to(dtype)[None],
-            pairs=pairs,
+        return make_problem(
+            self.targets,
+            None if self.targets is None else known_targets(self.targets, self.observed),
+            self.sample_weight,
+            self.pos_weight,
+            pairs,
             alpha=self.alpha,
             reduction=self.reduction,
+            dtype=dtype,
         )
 
 

@@ -63,10 +63,7 @@ def split_labels(targets: Tensor, observed: Tensor | None, *, read_values: bool)
     if read_values and observed is None and _in_range(targets):
         known = None
     else:
-        known = observed
-        if targets.is_floating_point():
-            not_nan = targets == targets  # NaN alone differs from itself; isnan is slower, compiled too
-            known = not_nan if observed is None else observed & not_nan
+        known = known_targets(targets, observed)
         if read_values and known is not None:
             known = None if _all_seen(targets, known) else known
     positive = targets if targets.dtype == torch.bool else targets >= 0.5
@@ -76,11 +73,20 @@ def split_labels(targets: Tensor, observed: Tensor | None, *, read_values: bool)
     return Labels(convert(positive, dtype), known, targets)
 
 
+def known_targets(targets: Tensor, observed: Tensor | None) -> Tensor | None:
+    """Where a target is neither NaN nor masked, bool; None where nothing can be missing."""
+    if not targets.is_floating_point():
+        return observed
+    not_nan = targets == targets  # NaN alone differs from itself; isnan is slower, compiled too
+    return not_nan if observed is None else observed & not_nan
+
+
 def check_values(targets: Tensor, observed: Tensor | None) -> None:
     """Raise ValueError where an observed target is outside [0, 1]."""
-    if observed is not None or not _in_range(targets):
-        known = targets == targets
-        _all_seen(targets, known if observed is None else known & observed)
+    if observed is None and _in_range(targets):
+        return
+    if (known := known_targets(targets, observed)) is not None:
+        _all_seen(targets, known)
 
 
 def _all_seen(targets: Tensor, known: Tensor) -> bool:

@@ -17,9 +17,8 @@ from obrl.errors import REDUCTIONS, check_choice, check_impl, resolve_update
 from obrl.online import state_laplacians
 from obrl.pairs import describe_criterion
 from obrl.settings import Settings
-from obrl_torch.functions import Problem, differentiable_terms
+from obrl_torch.functions import differentiable_terms, make_problem
 from obrl_torch.inputs import (
-    Labels,
     check_values,
     computation_dtype,
     may_read_values,
@@ -28,7 +27,7 @@ from obrl_torch.inputs import (
     split_labels,
     without_autocast,
 )
-from obrl_torch.namespace import TORCH, convert
+from obrl_torch.namespace import TORCH
 from obrl_torch.relation import RelationModule
 from obrl_torch.selection import Selection
 
@@ -112,7 +111,16 @@ class _Criterion(RelationModule):
             self._advance(labels)
         dtype = computation_dtype(logits)
         with without_autocast(logits.device.type):
-            problem = self._problem(labels if joint else None, sample_weight, dtype)
+            problem = make_problem(
+                labels.targets if joint else None,
+                labels.observed if joint else None,
+                sample_weight,
+                self.pos_weight,
+                self._laplacians(dtype),
+                alpha=self.settings.alpha,
+                reduction=self.reduction,
+                dtype=dtype,
+            )
             return differentiable_terms(logits, problem, dtype=dtype, impl=self.impl, parts=parts)
 
     def _fused_terms(
@@ -151,22 +159,6 @@ class _Criterion(RelationModule):
             reduction=self.reduction,
         )
         return fused.fused_terms(logits, problem, dtype=computation_dtype(logits), parts=parts)
-
-    def _problem(self, labels: Labels | None, sample_weight: Tensor | None, dtype: torch.dtype) -> Problem:
-        targets = observed = None
-        if labels is not None:
-            targets, observed = convert(labels.targets, dtype), labels.observed
-            if observed is not None:
-                targets = torch.where(observed, targets, 0.0)
-        return Problem(
-            targets=targets,
-            observed=observed,
-            sample_weight=None if sample_weight is None else sample_weight.to(dtype)[:, None],
-            pos_weight=None if self.pos_weight is None else self.pos_weight.to(dtype)[None],
-            pairs=self._laplacians(dtype),
-            alpha=self.settings.alpha,
-            reduction=self.reduction,
-        )
 
     @torch.no_grad()
     def _laplacians(self, dtype: torch.dtype) -> PairLaplacians:

@@ -10,8 +10,7 @@ from typing import Protocol
 
 import torch
 
-BATCHES = 4
-"""How many different mini-batches the steps cycle through."""
+from benchmarks.batches import BATCHES
 
 PASSES = 4
 """How often a graph goes through the batches, so that its launch is small beside its work."""

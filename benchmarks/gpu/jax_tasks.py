@@ -14,8 +14,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from benchmarks.gpu.batches import draw_batches
-from benchmarks.gpu.clocks import BATCHES, Plan, Timing, timed_rounds
+from benchmarks.batches import BATCHES, draw_batches
+from benchmarks.gpu.clocks import Plan, Timing, timed_rounds
 from benchmarks.gpu.rows import JAX_TITLES, Row, times
 from benchmarks.gpu.tasks import answers_to_parent, serve
 from obrl.jax import OBRLoss

@@ -12,6 +12,7 @@ from itertools import repeat
 from pathlib import Path
 from typing import Any
 
+from benchmarks.batches import kinds_up_to
 from benchmarks.gpu.accuracy import MOST
 from benchmarks.gpu.document import FUSED, Results, slug
 from benchmarks.gpu.floors import Rates
@@ -62,11 +63,6 @@ def driver_version() -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.split("\n")[0].strip() or None
-
-
-def kinds_at(batch: int, num_labels: int) -> list[str]:
-    """The kinds of labels that are measured at a size."""
-    return list(LABEL_KINDS)[: None if batch * num_labels**2 <= CHEAP else 1]
 
 
 def failures(document: dict[str, Any]) -> list[str]:
@@ -133,7 +129,7 @@ class Run:
     def torch(self) -> None:
         """Rates of the device, rows and errors in torch, a process a size."""
         for size in self.extent.sizes:
-            kinds = kinds_at(*size)
+            kinds = kinds_up_to(CHEAP, *size)
             first = ["rates"] if size == self.extent.sizes[0] else []
             held = [f"{name}/{kind}" for name in HELD for kind in kinds]
             peers = [f"{name}/{kind}" for name in ENTRIES if name not in HELD for kind in kinds]

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 
 import obrl
+from benchmarks.batches import BATCHES, draw_batches
 from benchmarks.gpu.accuracy import accuracy
-from benchmarks.gpu.batches import draw_batches
-from benchmarks.gpu.clocks import BATCHES, Plan, clock_of
+from benchmarks.gpu.clocks import Plan, clock_of
 from benchmarks.gpu.floors import measure_rates
 from benchmarks.gpu.rows import Row, times
 from benchmarks.gpu.steps import ENTRIES, TorchStep

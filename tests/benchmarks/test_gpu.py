@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.batches import draw_batches, kinds_up_to
 from benchmarks.gpu import parity
 from benchmarks.gpu import run as gpu_run
 from benchmarks.gpu.__main__ import main, parse
-from benchmarks.gpu.batches import draw_batches
 from benchmarks.gpu.clocks import Timing
 from benchmarks.gpu.document import BARS, FUSED, HOW, bars, slug, table, with_ratios
 from benchmarks.gpu.floors import Rates, bytes_of, floor_of, operations_of
 from benchmarks.gpu.rows import JAX_TITLES, Row, times
-from benchmarks.gpu.run import ALL, HELD, QUICK, failures, kinds_at
+from benchmarks.gpu.run import ALL, CHEAP, HELD, QUICK, failures
 from benchmarks.gpu.steps import ENTRIES, TorchStep, block_rows, in_blocks, whole
 from benchmarks.gpu.tasks import LEFT_OUT
 from benchmarks.labels import LABEL_KINDS
@@ -119,8 +119,8 @@ def test_the_make_target_needs_no_virtual_environment():
 def test_the_sizes_are_those_of_the_bars_and_more():
     assert {size for _, size, _, _ in BARS} == set(ALL.sizes[:2])
     assert len(set(ALL.sizes)) == 7
-    assert kinds_at(1024, 40) == list(LABEL_KINDS)
-    assert kinds_at(512, 10_000) == ["correlated"]
+    assert kinds_up_to(CHEAP, 1024, 40) == list(LABEL_KINDS)
+    assert kinds_up_to(CHEAP, 512, 10_000) == ["correlated"]
 
 
 def test_without_jax_its_rows_say_why(monkeypatch, tmp_path):

@@ -9,8 +9,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from benchmarks.batches import BATCHES
 from benchmarks.gpu import clocks, parity
-from benchmarks.gpu.clocks import BATCHES, PASSES, CudaClock, Plan, Timing, batches_to_run, timed_rounds
+from benchmarks.gpu.clocks import PASSES, CudaClock, Plan, Timing, batches_to_run, timed_rounds
 from benchmarks.gpu.tasks import Limits, ask
 from benchmarks.gpu.torch_tasks import Tasks
 

@@ -31,8 +31,8 @@ TORCH_FAULTS = (
     Mutant(
         "torch: missing targets reach L_E",
         "adapters/obrl_torch/inputs.py",
-        "known = not_nan if observed is None else observed & not_nan",
-        "known = not_nan if observed is None else observed",
+        "return not_nan if observed is None else observed & not_nan",
+        "return not_nan if observed is None else observed",
         (TORCH,),
     ),
     Mutant(
