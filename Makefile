@@ -9,7 +9,7 @@ PYTEST := $(BIN)/python -m pytest
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 SUITES := core torch kernels cubins jax tensorflow reference_model benchmarks project
 BACKENDS := tensorflow jax torch
-FRAMEWORKS := numpy torch torch_fused jax tensorflow $(BACKENDS:%=keras_%)
+FRAMEWORKS := numpy torch torch_fused torch_wide jax tensorflow $(BACKENDS:%=keras_%)
 RUNS := $(SUITES:%=suite-%) $(FRAMEWORKS:%=parity-%) $(BACKENDS:%=keras-%)
 # As many runs at once as there are processors, each with one thread.
 AT_ONCE := OMP_NUM_THREADS=1 $(MAKE) --no-print-directory --keep-going --jobs=$(shell nproc) --output-sync=target

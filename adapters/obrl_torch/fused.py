@@ -26,11 +26,16 @@ MAX_LABELS = 2**14
 """Up to this many labels an int32 numbers the pairs, three times over."""
 
 
+MOST_ARRIVALS = 36
+"""What `arrivals` of `operators.move_relation` holds; `launch.most_arrivals()`, which asks for Triton, says so too."""
+
+
 class Codes(NamedTuple):
     """The pairs of a relation, as the kernels write them.
 
     Attributes:
-        code: int8, (num_labels, num_labels): a + 4 b, twice the symmetric weights of the positive and negative pairs.
+        code: int8: a + 4 b, twice the symmetric weights of the positive and negative pairs, (num_labels, num_labels),
+            in rows that are a little longer, with zeros.
         active: int32; its sum is twice the number of active ordered pairs.
         counter: int32, one number, 0 but while a kernel runs.
     """
@@ -101,12 +106,13 @@ class FusedProblem(NamedTuple):
 
     def plain(self, dtype: torch.dtype) -> Problem:
         """The same loss, for the algebra."""
-        code = self.codes.code
+        num_labels = self.codes.code.shape[0]
+        code = self.codes.code[:, :num_labels]
         pairs = pair_laplacians(
             TORCH,
             0.5 * (code & 3).to(dtype),
             0.5 * (code >> 2).to(dtype),
-            num_labels=code.shape[0],
+            num_labels=num_labels,
             symmetric=True,
             normalization=self.normalization,
             like=code.new_empty((), dtype=dtype),
@@ -164,6 +170,7 @@ def check_fused(logits: Tensor, *state: Tensor, **others: Tensor | None) -> None
 @torch.no_grad()
 def move_and_code(
     state: RelationState,
+    arrivals: Tensor,
     targets: Tensor,
     observed: Tensor | None,
     settings: Settings,
@@ -171,7 +178,10 @@ def move_and_code(
     sync: bool,
     process_group: dist.ProcessGroup | None,
 ) -> Codes:
-    """Eq. 1 for a batch, in place, over all processes of the group; and the pairs of the relation then."""
+    """Eq. 1 for a batch, in place, over all processes of the group; and the pairs of the relation then.
+
+    `arrivals` are `MOST_ARRIVALS` zeros in int32, beside the state and for its launches alone.
+    """
     from obrl_torch import operators
 
     chosen = (
@@ -182,7 +192,7 @@ def move_and_code(
         settings.estimator,
     )
     if not is_shared(sync=sync, process_group=process_group):
-        return Codes(*operators.move_relation(targets, observed, *state, *chosen))
+        return Codes(*operators.move_relation(targets, observed, *state, arrivals, *chosen))
     counts = operators.count_pairs(targets, observed)
     dist.all_reduce(counts, op=dist.ReduceOp.SUM, group=process_group)
     return Codes(*operators.move_by_counts(counts, *state, *chosen))

@@ -121,7 +121,9 @@ def may_read_values(validate: bool | None, tensor: Tensor) -> bool:
 
 def without_autocast(device_type: str) -> contextlib.AbstractContextManager[Any]:
     """Autocast off, so that products keep the precision of their arguments."""
-    if torch.amp.is_autocast_available(device_type) and torch.is_autocast_enabled(device_type):
+    # torch 2.11 compiles no call of is_autocast_available; what compiles has autocast.
+    available = torch.compiler.is_compiling() or torch.amp.is_autocast_available(device_type)
+    if available and torch.is_autocast_enabled(device_type):
         return torch.autocast(device_type, enabled=False)
     return contextlib.nullcontext()
 

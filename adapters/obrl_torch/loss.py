@@ -17,6 +17,7 @@ from obrl.errors import REDUCTIONS, check_choice, check_impl, resolve_update
 from obrl.online import state_laplacians
 from obrl.pairs import describe_criterion
 from obrl.settings import Settings
+from obrl_torch import fused
 from obrl_torch.functions import differentiable_terms, make_problem
 from obrl_torch.inputs import (
     check_values,
@@ -36,6 +37,7 @@ class _Criterion(RelationModule):
     """A loss with a relation."""
 
     pos_weight: Tensor | None
+    _arrivals: Tensor
 
     def __init__(
         self,
@@ -68,6 +70,8 @@ class _Criterion(RelationModule):
         self.impl = impl
         self._selection = Selection()
         self.register_buffer("pos_weight", _pos_weight(pos_weight, self.num_labels), persistent=False)
+        arrivals = torch.zeros(fused.MOST_ARRIVALS, dtype=torch.int32) if impl == "fused" else None
+        self.register_buffer("_arrivals", arrivals, persistent=False)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         super()._apply(fn, recurse)
@@ -134,8 +138,6 @@ class _Criterion(RelationModule):
         joint: bool,
         parts: bool,
     ) -> tuple[Tensor, ...]:
-        from obrl_torch import fused
-
         state = self._state()
         fused.check_fused(
             logits, *state, targets=targets if joint else None, sample_weight=sample_weight, pos_weight=self.pos_weight
@@ -144,7 +146,13 @@ class _Criterion(RelationModule):
             check_values(targets, observed)
         if moves:
             codes = fused.move_and_code(
-                state, targets, observed, self.settings, sync=self.sync, process_group=self.process_group
+                state,
+                self._arrivals,
+                targets,
+                observed,
+                self.settings,
+                sync=self.sync,
+                process_group=self.process_group,
             )
         else:
             codes = fused.code(state, self.settings)

@@ -23,7 +23,7 @@ HOW = (
     "they get a quarter of the examples. HYPOTHESIS_PROFILE in the environment goes before. The suite is dealt out to "
     "several processes, of which each must end well."
 )
-PROFILES = {"torch": "device", "torch_fused": "quick"}
+PROFILES = {"torch": "device", "torch_fused": "quick", "torch_wide": "quick"}
 MOST_SHARDS = 12
 NO_TESTS = 5
 """What pytest ends with where a part is empty."""

@@ -122,7 +122,7 @@ class Run:
     def parity(self) -> None:
         """The parity suite of the kernels and of torch's operators."""
         limits = replace(self.limits, deadline=time.monotonic() + PARITY_SHARE * self.budget_s)
-        self.results.parity = run_parity(["torch_fused", "torch"], self.device, limits)
+        self.results.parity = run_parity(["torch_fused", "torch_wide", "torch"], self.device, limits)
         said = [f"{one.framework}: {one.passed} passed, {one.failed} failed" for one in self.results.parity]
         self._save(f"parity: {'; '.join(said)}")
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from obrl.algebra import PairLaplacians, joint_loss, pair_laplacians
 from obrl.measures import MEASURES
 from obrl.torch import OnlineBatchRelation
-from obrl_torch import operators
+from obrl_torch import fused, operators
 from obrl_torch.kernels import launch
 from obrl_torch.namespace import TORCH
 
@@ -38,6 +38,10 @@ def batch(rows: int = ROWS, labels: int = LABELS) -> tuple[Tensor, Tensor, Tenso
 def state(labels: int = LABELS, estimator: str = "batch", dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
     shape = (3, labels, labels) if estimator == "counts" else (labels, labels)
     return torch.zeros(shape, dtype=dtype), torch.zeros(labels, labels, dtype=dtype)
+
+
+def arrivals() -> Tensor:
+    return torch.zeros(launch.most_arrivals(), dtype=torch.int32)
 
 
 def loss(
@@ -94,30 +98,39 @@ def test_two_halves_are_the_whole(measure: str, estimator: str, labels: int) -> 
     whole, halves = state(labels, estimator), state(labels, estimator)
     chosen = (0.9, 0.7, 0.3, measure, estimator)
     for _ in range(2):
-        codes = operators.move_relation(targets, mask, *whole, *chosen)
+        code, active, _ = operators.move_relation(targets, mask, *whole, arrivals(), *chosen)
         split = operators.move_by_counts(operators.count_pairs(targets, mask), *halves, *chosen)
         again = operators.code_pairs(*whole, *chosen[1:])
         assert all(map(torch.equal, whole, halves))
-        for other in (split, again):
-            assert all(map(torch.equal, codes, other))
+        for other_code, other_active, counter in (split, again):
+            assert torch.equal(code, other_code)
+            assert (active.sum(), counter.item()) == (other_active.sum(), 0)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 @pytest.mark.parametrize("estimator", ["batch", "counts"])
-def test_every_tile_moves(estimator: str, dtype: torch.dtype) -> None:
-    _, targets, mask = batch(labels=70)
-    moved = state(70, estimator, dtype)
-    plain = OnlineBatchRelation(70, decay=0.9, estimator=estimator).to(dtype)
+@pytest.mark.parametrize(("rows", "labels"), [(ROWS, 70), (150, 20), (ROWS, 130)])
+def test_every_tile_moves(estimator: str, dtype: torch.dtype, rows: int, labels: int) -> None:
+    _, targets, mask = batch(rows, labels)
+    moved, arrived = state(labels, estimator, dtype), arrivals()
+    plain = OnlineBatchRelation(labels, decay=0.9, estimator=estimator).to(dtype)
     for _ in range(2):
-        operators.move_relation(targets, mask, *moved, 0.9, 0.7, 0.3, "unit_pearson", estimator)
+        operators.move_relation(targets, mask, *moved, arrived, 0.9, 0.7, 0.3, "unit_pearson", estimator)
         plain.update(targets, mask)
     torch.testing.assert_close(moved, (plain.relation_sum, plain.relation_weight))
+    assert not arrived.any()
+
+
+def test_room_for_arrivals() -> None:
+    assert launch.most_arrivals() == fused.MOST_ARRIVALS == launch.relation(150, launch.SMALL_LABELS).grid[0]
 
 
 @pytest.mark.parametrize("labels", [19, 33, 300])
 def test_the_active_pairs_are_counted(labels: int) -> None:
     _, targets, _ = batch(labels=labels)
-    code, active, counter = operators.move_relation(targets, None, *state(labels), *CHOSEN)
+    code, active, counter = operators.move_relation(targets, None, *state(labels), arrivals(), *CHOSEN)
+    assert not code[:, labels:].any()
+    code = code[:, :labels]
     halves = (code & 3).sum() + (code >> 2).sum()
     assert (active.sum(), counter.item()) == (halves, 0)
     assert halves > 0
@@ -177,14 +190,14 @@ def test_general_weights(labels: int, dtype: torch.dtype) -> None:
 
 
 def test_the_same_every_time() -> None:
-    codes = operators.move_relation(*batch()[1:], *state(), *CHOSEN)
+    codes = operators.move_relation(*batch()[1:], *state(), arrivals(), *CHOSEN)
     first, second = loss(codes), loss(codes)
     assert all(map(torch.equal, first, second))
     assert codes[2].item() == 0
 
 
 def test_a_gradient_that_is_not_asked_for_takes_no_memory() -> None:
-    codes = operators.move_relation(*batch()[1:], *state(), *CHOSEN)
+    codes = operators.move_relation(*batch()[1:], *state(), arrivals(), *CHOSEN)
     sizes = {
         gradient: tuple(part.numel() for part in loss(codes, gradient)[3:]) for gradient in ("none", "total", "parts")
     }
@@ -195,7 +208,7 @@ def test_a_gradient_that_is_not_asked_for_takes_no_memory() -> None:
 def test_an_empty_batch() -> None:
     before = state()
     empty = torch.empty(0, LABELS)
-    codes = operators.move_relation(empty, None, *before, *CHOSEN)
+    codes = operators.move_relation(empty, None, *before, arrivals(), *CHOSEN)
     assert not any(part.any() for part in before)
     *terms, gradient, _ = loss(codes, logits=empty, targets=empty, observed=None)
     assert [term.item() for term in terms] == [0.0, 0.0, 0.0]
@@ -206,14 +219,14 @@ def test_an_empty_batch() -> None:
 def test_opcheck() -> None:
     """Schemas, fake tensors and mutation are as declared."""
     logits, targets, mask = batch()
-    codes = operators.move_relation(targets, mask, *state(), *CHOSEN)
+    codes = operators.move_relation(targets, mask, *state(), arrivals(), *CHOSEN)
     total, _, _, first, second = loss(codes, "parts")
     weights = (torch.rand(ROWS, generator=generator(6)), torch.rand(LABELS, generator=generator(7)))
     ones = total.new_ones(())
     tests = ("test_schema", "test_faketensor")
     for operator, arguments in (
         (operators.count_pairs, (targets, mask)),
-        (operators.move_relation, (targets, None, *state(), *CHOSEN)),
+        (operators.move_relation, (targets, None, *state(), arrivals(), *CHOSEN)),
         (operators.move_by_counts, (operators.count_pairs(targets, None), *state(), *CHOSEN)),
         (operators.code_pairs, (*state(), *CHOSEN[1:])),
         *(
@@ -233,6 +246,8 @@ def test_opcheck() -> None:
 
 def test_the_tests_reach_every_block_size() -> None:
     """More labels than one tile of each kernel, so that tiles meet."""
-    assert launch.relation(33, double=False).grid[0] > 1
+    assert launch.relation(ROWS, 33).grid == (6, 1)
+    assert launch.relation(150, 33).grid == (6, 4)
+    assert launch.wide_relation(130, capability=launch.HOPPER, estimator="batch").grid[0] > 1
     assert launch.loss(ROWS, 130, coded=True, double=False).grid[1] > 1
     assert launch.loss(ROWS, LABELS, coded=True, double=False).grid[0] > 1

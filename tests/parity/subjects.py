@@ -20,6 +20,7 @@ FRAMEWORKS = {
     "numpy": "tests.parity.numpy_subjects:NUMPY",
     "torch": "tests.parity.torch_subjects:TORCH",
     "torch_fused": "tests.parity.torch_subjects:FUSED",
+    "torch_wide": "tests.parity.wide_subjects:WIDE",
     "jax": "tests.parity.jax_subjects:JAX",
     "tensorflow": "tests.parity.tensorflow_subjects:TENSORFLOW",
     "keras_tensorflow": "tests.parity.keras_subjects:KERAS",
@@ -174,7 +175,7 @@ def load(name: str, device: str = "cpu") -> Framework:
     family, _, backend = name.partition("_")
     if family == "keras":
         os.environ["KERAS_BACKEND"] = backend  # before Keras is imported
-    if backend == "fused":  # before the kernels are imported
+    if backend in ("fused", "wide"):  # before the kernels are imported
         os.environ["TRITON_INTERPRET"] = "1" if device == "cpu" else "0"
     module, attribute = FRAMEWORKS[name].split(":")
     framework: Framework = getattr(import_module(module), attribute)

@@ -28,17 +28,29 @@ from obrl_torch.kernels.launch import Launch
 TARGETS = (80, 90, 100)
 """Compute capabilities, times ten: Ampere, Hopper, Blackwell."""
 
-MAX_SHARED = 99 * 1024
-"""Bytes of shared memory a program may take on every GPU from Ampere on."""
+MAX_SHARED = {80: 99 * 1024, 90: 227 * 1024, 100: 227 * 1024}
+"""Bytes of shared memory a program may take on every GPU that runs a target's cubins."""
 
-_BY_TILES = "cdiv(num_labels, TILE), cdiv(num_labels, TILE)"
+_BY_TILES = "t (t + 1) / 2 with t = cdiv(num_labels, TILE)"
+_BY_BLOCKS = "cdiv(batch, ROWS), cdiv(num_labels, LABELS)"
+_BY_PADDED_BLOCKS = "padded_batch / ROWS, padded_labels / LABELS"
 GRID_RULES = {
-    "relation_kernel": _BY_TILES,
+    "relation_kernel": f"{_BY_TILES}, PARTS",
     "count_kernel": _BY_TILES,
     "code_kernel": _BY_TILES,
+    "pack_kernel": _BY_PADDED_BLOCKS,
+    "wide_relation_kernel": _BY_TILES,
     "loss_kernel": "cdiv(batch, ROWS), cdiv(num_labels, TILE)",
-    "scale_kernel": "cdiv(batch, ROWS), cdiv(num_labels, LABELS)",
+    "halves_kernel": _BY_PADDED_BLOCKS,
+    "degrees_kernel": "cdiv(num_labels, LABELS)",
+    "products_kernel": "padded_batch / ROWS, cdiv(num_labels, TILE), parts",
+    "wide_loss_kernel": "cdiv(batch, ROWS), cdiv(num_labels, TILE)",
+    "scale_kernel": _BY_BLOCKS,
 }
+
+
+_MULTIPLES = ("code_row", "padded_batch", "padded_labels", "length")
+"""Sizes that 16 divides, by construction."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +62,7 @@ class Variant:
         launch: its blocks and warps.
         types: of each argument, as Triton writes them (`"*fp32"`, `"i32"`).
         constants: beside the block sizes.
+        targets: what it is compiled for.
         contiguous: of how many labels, where it is what Triton makes of a launch on contiguous arrays: the distances
             that are 1 are no arguments any more, and the compiler knows what 16 divides. None for any strides.
     """
@@ -58,6 +71,7 @@ class Variant:
     launch: Launch
     types: Mapping[str, str]
     constants: Mapping[str, Any]
+    targets: tuple[int, ...] = TARGETS
     contiguous: int | None = None
 
     @property
@@ -69,14 +83,14 @@ class Variant:
 
     @property
     def divisible(self) -> list[str]:
-        """The arguments that 16 divides: addresses, the batch, and rows of so many labels where it does."""
-        if self.contiguous is None:
-            return []
-        by_labels = self.contiguous % 16 == 0
+        """The arguments that 16 divides: some always; with `contiguous`, addresses, the batch and whole rows too."""
+        by_labels = self.contiguous is not None and self.contiguous % 16 == 0
         return [
             name
             for name, kind in self.types.items()
-            if kind.startswith("*") or name == "batch" or (by_labels and (name == "num_labels" or name.endswith("row")))
+            if name in _MULTIPLES
+            or (self.contiguous is not None and (kind.startswith("*") or name == "batch"))
+            or (by_labels and (name == "num_labels" or name.endswith("row")))
         ]
 
 
@@ -117,14 +131,15 @@ class Compiled:
 
 
 def _types(run: Launch, **pointers: str) -> dict[str, str]:
-    """The types of a kernel's arguments, in its order: the pointers as given, float64 for settings, int32 for sizes."""
+    """The types of a kernel's arguments, in its order: pointers as given, float64 for settings, int32 for sizes."""
     constants = {parameter.name for parameter in run.kernel.params if parameter.is_constexpr}
     return {name: {**_NUMBERS, **pointers}.get(name, "i32") for name in run.kernel.arg_names if name not in constants}
 
 
+_BATCH = 1024
 _STATE = {"relation_sum": "*fp32", "relation_weight": "*fp32"}
 _NUMBERS = dict.fromkeys(("decay_less_one", "r_p", "r_n", "alpha"), "fp64")
-_CODES = {"code": "*i8", "active": "*i32", "counter": "*i32"}
+_CODES = {"code": "*i8", "active": "*i32", "counter": "*i32", "arrivals": "*i32", "partials": "*fp32"}
 _LABELS = {"targets": "*fp32", "observed": "*u8"}
 _MEASURE = {"MEASURE": "unit_pearson", "SYMMETRIC": True, "ESTIMATOR": "batch"}
 _MISSING = {"MASKED": True, "COMPLETE": False}
@@ -159,7 +174,7 @@ def _double(types: Mapping[str, str]) -> dict[str, str]:
 
 def _relation(name: str, num_labels: int, constants: Mapping[str, Any], **pointers: str) -> Variant:
     types = {**_LABELS, **_STATE, **_CODES, **pointers}
-    run = launch.relation(num_labels, double=types["relation_sum"] == "*fp64")
+    run = launch.relation(_BATCH, num_labels)
     types = _types(run, **types)
     return Variant(name, run, types, {**_MISSING, **_MEASURE, **constants})
 
@@ -170,15 +185,49 @@ def _contiguous(variant: Variant, num_labels: int) -> Variant:
 
 def _loss(name: str, num_labels: int, constants: Mapping[str, Any], **pointers: str) -> Variant:
     chosen = {**_WHOLE_LOSS, **constants}
-    run = launch.loss(1024, num_labels, coded=chosen["CODED"], double=chosen["DTYPE"] == tl.float64)
+    run = launch.loss(_BATCH, num_labels, coded=chosen["CODED"], double=chosen["DTYPE"] == tl.float64)
     return Variant(name, run, _types(run, **{**_LOSS, **pointers}), chosen)
+
+
+def _wide() -> list[Variant]:
+    """The kernels for many labels; what passes between them is aligned, and on others they are not launched."""
+    batch = 512
+    pointers = {
+        **_LABELS,
+        **_STATE,
+        **_CODES,
+        **_LOSS,
+        **{"packed": "*i8", "halves": "*fp16", "code": "*i8", "degrees": "*fp32", "products": "*fp32"},
+    }
+    loss = {name: value for name, value in _WHOLE_LOSS.items() if name not in ("CODED", "DTYPE")}
+    found = []
+
+    def add(name: str, run: Launch, labels: int, targets: tuple[int, ...] = TARGETS, **constants: Any) -> None:
+        name = f"{name}, {labels} labels"
+        found.append(Variant(name, run, _types(run, **pointers), constants, targets=targets, contiguous=labels))
+
+    for labels in (1000, 10_000):
+        plans = {target: launch.wide_loss(batch, labels, capability=target) for target in TARGETS}
+        plan = plans[TARGETS[0]]
+        add("pack", launch.pack(batch, labels), labels, MASKED=True)
+        add("halves", plan.halves, labels)
+        add("degrees", plan.degrees, labels)
+        add("wide loss", plan.finish, labels, **loss)
+        for target in TARGETS:
+            add(f"products for sm_{target}", plans[target].products, labels, targets=(target,))
+            for measure, estimator in (("unit_pearson", "batch"), ("phi_ratio", "counts"), ("conditional", "batch")):
+                run = launch.wide_relation(labels, capability=target, estimator=estimator)
+                constants = {"MEASURE": measure, "SYMMETRIC": measure != "conditional", "ESTIMATOR": estimator}
+                name = f"wide relation for sm_{target}, {measure}, {estimator}"
+                add(name, run, labels, targets=(target,), **constants)
+    return found
 
 
 @cache
 def variants() -> tuple[Variant, ...]:
     """What is compiled: each kernel at every block size, and with the constants that need most of it."""
     few, many = 40, 1000
-    scale, count, code = launch.scale(1024, few), launch.count(many), launch.code(many, double=False)
+    scale, count, code = launch.scale(_BATCH, few), launch.count(many), launch.code(many, double=False)
     relations = [
         _relation(f"relation, {measure}, {estimator}", few, {**constants, "ESTIMATOR": estimator})
         for measure, constants in (
@@ -212,6 +261,7 @@ def variants() -> tuple[Variant, ...]:
         Variant("codes", code, _types(code, counts="*fp32", **_STATE, **_CODES), {**_MEASURE, "MOVES": True}),
         *losses,
         _loss("loss by sample", few, {"REDUCTION": "none"}, targets="*i64"),
+        *_wide(),
         _loss("loss, L_B alone", many, {"JOINT": False, "MASKED": False, "POS_WEIGHTED": False}),
         _loss("loss, weights in place of codes", few, {"CODED": False}, pairs="*fp32", second_pairs="*fp32"),
         _loss("loss, float64", few, {"DTYPE": tl.float64}, **_double(_LOSS)),
@@ -266,7 +316,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--target", type=int, nargs="+", choices=TARGETS, default=TARGETS)
     for target in parser.parse_args(arguments).target:
         for variant in variants():
-            print(compile_variant(variant, target).row, flush=True)
+            if target in variant.targets:
+                print(compile_variant(variant, target).row, flush=True)
 
 
 if __name__ == "__main__":

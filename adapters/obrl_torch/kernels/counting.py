@@ -6,9 +6,11 @@ The sums are in float32, exact up to 2^24 rows.
 import triton
 import triton.language as tl
 
+from obrl_torch.kernels.measures import square_root
+
 
 @triton.jit
-def _labels(
+def labels(
     targets, observed, k, label, batch, num_labels, row, column, observed_row, observed_column, MASKED: tl.constexpr
 ):
     """Which targets of some rows and labels are 1, and which are known: 0/1 in half precision, (rows, labels)."""
@@ -27,7 +29,47 @@ def _labels(
     if MASKED:
         seen = tl.load(observed + rows * observed_row + columns * observed_column, mask=inside, other=0)
         known = known & (seen != 0)
-    return (positive & known).to(tl.float16), known.to(tl.float16)
+    one = tl.full(y.shape, 1.0, tl.float16)
+    return tl.where(positive & known, one, 0.0), tl.where(known, one, 0.0)
+
+
+@triton.jit
+def tile_pair(number):
+    """The tiles I and J of a pair I <= J, from its number in the order (0, 0), (0, 1), (1, 1), (0, 2), ..."""
+    # Exact: 8 number + 1 is below 2^24, and where it is a square, so is its root.
+    root = square_root((8 * number + 1).to(tl.float32))
+    column_tile = ((root - 1.0) * 0.5).to(tl.int32)
+    return number - column_tile * (column_tile + 1) // 2, column_tile
+
+
+@triton.jit
+def _no_counts(GROUPS: tl.constexpr, TILE: tl.constexpr):
+    """Zeros for every group of rows."""
+    if GROUPS == 1:
+        zeros = tl.zeros((TILE, TILE), tl.float32)
+    else:
+        zeros = tl.zeros((GROUPS, TILE, TILE), tl.float32)
+    return zeros
+
+
+@triton.jit
+def _count(x, y, total, GROUPS: tl.constexpr):
+    """Add x' y to a total, for each group of rows."""
+    if GROUPS == 1:
+        total = tl.dot(tl.trans(x), y, total)
+    else:
+        x = tl.reshape(x, (GROUPS, x.shape[0] // GROUPS, x.shape[1]))
+        y = tl.reshape(y, (GROUPS, y.shape[0] // GROUPS, y.shape[1]))
+        total = tl.dot(tl.permute(x, (0, 2, 1)), y, total)
+    return total
+
+
+@triton.jit
+def _all(counts, GROUPS: tl.constexpr):
+    """Counts of all groups together."""
+    if GROUPS > 1:
+        counts = tl.sum(counts, axis=0)
+    return counts
 
 
 @triton.jit
@@ -36,6 +78,7 @@ def pair_counts(
     observed,
     i,
     j,
+    first,
     batch,
     num_labels,
     row,
@@ -45,32 +88,41 @@ def pair_counts(
     MASKED: tl.constexpr,
     COMPLETE: tl.constexpr,
     ROWS: tl.constexpr,
+    GROUPS: tl.constexpr,
     TILE: tl.constexpr,
 ):
-    """The pair counts n, s, r and c of a tile, in float32."""
-    n = tl.zeros((TILE, TILE), tl.float32)
-    s = tl.zeros((TILE, TILE), tl.float32)
-    r = tl.zeros((TILE, TILE), tl.float32)
-    c = tl.zeros((TILE, TILE), tl.float32)
-    for start in range(0, batch, ROWS):
+    """The pair counts n, s, r and c of a tile, in float32, over the samples from `first` up to `batch`."""
+    n = _no_counts(GROUPS, TILE)
+    s = _no_counts(GROUPS, TILE)
+    r = _no_counts(GROUPS, TILE)
+    c = _no_counts(GROUPS, TILE)
+    r_alone = tl.zeros((TILE,), tl.float32)
+    c_alone = tl.zeros((TILE,), tl.float32)
+    for start in range(first, batch, ROWS):
         k = start + tl.arange(0, ROWS)
-        positive_i, known_i = _labels(
+        positive_i, known_i = labels(
             targets, observed, k, i, batch, num_labels, row, column, observed_row, observed_column, MASKED
         )
-        positive_j, known_j = _labels(
+        positive_j, known_j = labels(
             targets, observed, k, j, batch, num_labels, row, column, observed_row, observed_column, MASKED
         )
-        s = tl.dot(tl.trans(positive_i), positive_j, s)
+        s = _count(positive_i, positive_j, s, GROUPS)
         if COMPLETE:
-            r += tl.sum(positive_i.to(tl.float32), axis=0)[:, None]
-            c += tl.sum(positive_j.to(tl.float32), axis=0)[None, :]
+            r_alone += tl.sum(positive_i.to(tl.float32), axis=0)
+            c_alone += tl.sum(positive_j.to(tl.float32), axis=0)
         else:
-            n = tl.dot(tl.trans(known_i), known_j, n)
-            r = tl.dot(tl.trans(positive_i), known_j, r)
-            c = tl.dot(tl.trans(known_i), positive_j, c)
+            n = _count(known_i, known_j, n, GROUPS)
+            r = _count(positive_i, known_j, r, GROUPS)
+            c = _count(known_i, positive_j, c, GROUPS)
+    s_all = _all(s, GROUPS)
     if COMPLETE:
-        n += batch
-    return n, s, r, c
+        zero = tl.zeros((TILE, TILE), tl.float32)
+        n_all = zero + tl.maximum(batch - first, 0)
+        r_all = zero + r_alone[:, None]
+        c_all = zero + c_alone[None, :]
+    else:
+        n_all, r_all, c_all = _all(n, GROUPS), _all(r, GROUPS), _all(c, GROUPS)
+    return n_all, s_all, r_all, c_all
 
 
 @triton.jit
@@ -87,41 +139,42 @@ def count_kernel(
     MASKED: tl.constexpr,
     COMPLETE: tl.constexpr,
     ROWS: tl.constexpr,
+    GROUPS: tl.constexpr,
     TILE: tl.constexpr,
 ):
     """Count the pairs of a batch into `counts`: n, s and r, float32, (3, num_labels, num_labels).
 
     The first half of `relation_kernel`, for what must be summed over processes; the arguments are its own.
     """
-    row_tile = tl.program_id(0)
-    column_tile = tl.program_id(1)
-    if row_tile <= column_tile:
-        i = row_tile * TILE + tl.arange(0, TILE)
-        j = column_tile * TILE + tl.arange(0, TILE)
-        n, s, r, c = pair_counts(
-            targets,
-            observed,
-            i,
-            j,
-            batch,
-            num_labels,
-            row,
-            column,
-            observed_row,
-            observed_column,
-            MASKED,
-            COMPLETE,
-            ROWS,
-            TILE,
-        )
-        size = num_labels * num_labels
-        inside = (i[:, None] < num_labels) & (j[None, :] < num_labels)
-        inside_mirror = (j[:, None] < num_labels) & (i[None, :] < num_labels)
-        at = counts + i[:, None] * num_labels + j[None, :]
-        at_mirror = counts + j[:, None] * num_labels + i[None, :]
-        tl.store(at, n, mask=inside)
-        tl.store(at + size, s, mask=inside)
-        tl.store(at + 2 * size, r, mask=inside)
-        tl.store(at_mirror, tl.trans(n), mask=inside_mirror)
-        tl.store(at_mirror + size, tl.trans(s), mask=inside_mirror)
-        tl.store(at_mirror + 2 * size, tl.trans(c), mask=inside_mirror)
+    row_tile, column_tile = tile_pair(tl.program_id(0))
+    i = row_tile * TILE + tl.arange(0, TILE)
+    j = column_tile * TILE + tl.arange(0, TILE)
+    n, s, r, c = pair_counts(
+        targets,
+        observed,
+        i,
+        j,
+        0,
+        batch,
+        num_labels,
+        row,
+        column,
+        observed_row,
+        observed_column,
+        MASKED,
+        COMPLETE,
+        ROWS,
+        GROUPS,
+        TILE,
+    )
+    size = num_labels * num_labels
+    inside = (i[:, None] < num_labels) & (j[None, :] < num_labels)
+    inside_mirror = (j[:, None] < num_labels) & (i[None, :] < num_labels)
+    at = counts + i[:, None] * num_labels + j[None, :]
+    at_mirror = counts + j[:, None] * num_labels + i[None, :]
+    tl.store(at, n, mask=inside)
+    tl.store(at + size, s, mask=inside)
+    tl.store(at + 2 * size, r, mask=inside)
+    tl.store(at_mirror, tl.trans(n), mask=inside_mirror)
+    tl.store(at_mirror + size, tl.trans(s), mask=inside_mirror)
+    tl.store(at_mirror + 2 * size, tl.trans(c), mask=inside_mirror)

@@ -1,22 +1,37 @@
 """Eq. 2 and Eq. 4 with their gradients, in one pass over the batch.
 
-With q = p - 1/2, A and B the pair weights, a = A 1 and b = B 1, and powers elementwise, as `obrl.algebra` derives it:
+With q = p - 1/2, A and B the pair weights, a = A 1 and b = B 1, and powers elementwise, `obrl.algebra` derives
 
     L_A q = a q - A q,  and so for B
     g = L_A q - 2 L_B q,    h = L_B q^3 + 3 (q^2 L_B q - q L_B q^2)
-    value = sum_i b_i + 2 q_i (g_i + h_i),    d value / dx = p (1 - p) (4 g + 8 h)
+    value = sum_i b_i + 2 q_i (g_i + h_i),    d value / dx = 4 p (1 - p) (g + 2 h)
 
-A program takes some samples and a tile of labels i, and goes through all labels j: four products of q, q^2 and q^3 with
-tiles of A and B, which stay in registers. In float32 every factor is split into two halves, x = high + low / 2048, and
-the weights 0, 1/2 and 1 are exact in half precision: two products on tensor cores make one with 22 bits, summed in
-float32. What a sample's labels add up to is written per tile; the last program to end sums that in a fixed order, so
-the result does not depend on the order in which they ran.
+With u = 2 q^3 - 2 q, the products that are linear in the gradient are one, A q + B u; and since L_B is symmetric,
+sum_i q_i (L_B q^3)_i is sum_i q_i^3 (L_B q)_i, so that three sums are enough for both value and gradient:
+
+    l = b q - B q,    m = b q^2 - B q^2,    G = g + 2 h = (a q + b u) - (A q + B u) + 6 (q^2 l - q m)
+    value = sum_i b_i + 2 q_i G_i - 8 q_i^3 l_i + 6 q_i^2 m_i
+
+A program takes some samples and a tile of labels i, and goes through all labels j: products of q, u and q^2 with
+tiles of A and B, which stay in registers. In float32 every factor is split into two halves, x = (high + low) / scale,
+and the codes 0, 1 and 2 are numbers in half precision as they stand, subnormal and exact: two products on tensor cores
+make one with 22 bits, summed in float32. What a sample's labels add up to is written per tile; the last program to end
+sums that in a fixed order, so the result does not depend on the order in which they ran.
 """
 
 import triton
 import triton.language as tl
 
 from obrl_torch.kernels.measures import divide
+
+Q_SCALE = tl.constexpr(2.0**16)
+"""Of the halves of q and u, below 1 in magnitude."""
+Q2_SCALE = tl.constexpr(2.0**17)
+"""Of those of q^2, at most 1/4."""
+CODE_UNIT = tl.constexpr(2.0**-24)
+"""What a code of 1 is, read as half precision: the least subnormal number."""
+SUMMED = tl.constexpr(2048)
+"""How many partial values the last program sums at once."""
 
 
 @triton.jit
@@ -39,8 +54,8 @@ def _log1p(e, DTYPE: tl.constexpr):
 
 
 @triton.jit
-def _sigmoid(x, DTYPE: tl.constexpr):
-    """The probability p = sigmoid(x), q = p - 1/2, p (1 - p) and exp(-|x|), none of which cancels for large x."""
+def sigmoid(x, DTYPE: tl.constexpr):
+    """The probability p of x, q = p - 1/2, p (1 - p) and exp(-|x|), none of which cancels for large x."""
     e = tl.exp(-tl.abs(x))
     r = divide(tl.full(e.shape, 1.0, DTYPE), 1.0 + e)
     half = 0.5 * ((1.0 - e) * r)
@@ -48,38 +63,91 @@ def _sigmoid(x, DTYPE: tl.constexpr):
 
 
 @triton.jit
-def _load(matrix, k, label, batch, num_labels, row, column):
+def load(matrix, k, label, batch, num_labels, row, column):
     """A block of a (batch, num_labels) matrix, 0 outside of it."""
     inside = (k[:, None] < batch) & (label[None, :] < num_labels)
     return tl.load(matrix + k[:, None].to(tl.int64) * row + label[None, :].to(tl.int64) * column, mask=inside, other=0)
 
 
 @triton.jit
-def _times(x, weights, total, CODED: tl.constexpr, DTYPE: tl.constexpr):
-    """Add x @ weights to a total, at the precision of DTYPE."""
-    if CODED and DTYPE == tl.float32:
-        high = x.to(tl.float16)
-        low = ((x - high.to(tl.float32)) * 2048.0).to(tl.float16)
+def _inside(q, k, label, batch, num_labels):
+    """The same q, which outside of the batch is 0 already.
+
+    Triton lays a factor out for a product by computing it anew in every warp, from the load on; not past a mask.
+    """
+    return tl.where((k[:, None] < batch) & (label[None, :] < num_labels), q, 0.0)
+
+
+@triton.jit
+def halves_of(x, SCALE: tl.constexpr):
+    """A factor as two numbers in half precision: x = (high + low) / SCALE."""
+    x *= SCALE
+    high = x.to(tl.float16)
+    return high, (x - high.to(tl.float32)).to(tl.float16)
+
+
+@triton.jit
+def weights_of(codes):
+    """The weights of pairs, in half precision and in units of CODE_UNIT / 2: codes 0, 1 and 2 as they stand."""
+    codes = codes.to(tl.int16)
+    return (codes & 3).to(tl.float16, bitcast=True), (codes >> 2).to(tl.float16, bitcast=True)
+
+
+@triton.jit
+def _times(x, weights, total, SCALE: tl.constexpr, CODED: tl.constexpr, DTYPE: tl.constexpr):
+    """Add x @ weights to a total, at the precision of DTYPE; in units of SCALE and of the weights, if there are any."""
+    if DTYPE == tl.float64:  # not by tl.dot, which in float64 does not compile everywhere
+        total += tl.sum(x[:, :, None] * weights[None, :, :], axis=1)
+    elif CODED:
+        high, low = halves_of(x, SCALE)
         total = tl.dot(high, weights, total)
-        total = tl.dot(low, weights * (1.0 / 2048.0), total)  # a power of two: exact
+        total = tl.dot(low, weights, total)
     else:
-        total = tl.dot(x, weights.to(DTYPE), total, input_precision="ieee", out_dtype=DTYPE)
+        total = tl.dot(x, weights, total, input_precision="ieee")
     return total
 
 
 @triton.jit
-def _pair_weights(pairs, second_pairs, j, i, num_labels, CODED: tl.constexpr):
-    """Tiles of A and B, (j, i)."""
-    at = j[:, None] * num_labels + i[None, :]
+def _add_products(
+    q,
+    pairs,
+    second_pairs,
+    j,
+    i,
+    num_labels,
+    code_row,
+    mixed,
+    bq,
+    bq2,
+    a_degrees,
+    b_degrees,
+    CODED: tl.constexpr,
+    DTYPE: tl.constexpr,
+):
+    """Add what labels j give to A q + B u, B q, B q^2, a and b."""
+    at = j[:, None] * code_row + i[None, :]
     inside = (j[:, None] < num_labels) & (i[None, :] < num_labels)
     if CODED:
-        codes = tl.load(pairs + at, mask=inside, other=0).to(tl.int32)
-        a = (codes & 3).to(tl.float16) * 0.5
-        b = (codes >> 2).to(tl.float16) * 0.5
+        codes = tl.load(pairs + at, mask=inside, other=0)
+        # At most 2 * 2^14 each, so that one sum has room for both.
+        degrees = tl.sum((codes & 3).to(tl.int32) + (codes >> 2).to(tl.int32) * 65536, axis=0)
+        a_degrees += (degrees & 65535).to(DTYPE) * 0.5
+        b_degrees += (degrees >> 16).to(DTYPE) * 0.5
+        if DTYPE == tl.float32:
+            a, b = weights_of(codes)
+        else:
+            a, b = (codes & 3).to(DTYPE) * 0.5, (codes >> 2).to(DTYPE) * 0.5
     else:
         a = tl.load(pairs + at, mask=inside, other=0.0)
         b = tl.load(second_pairs + at, mask=inside, other=0.0)
-    return a, b
+        a_degrees += tl.sum(a, axis=0)
+        b_degrees += tl.sum(b, axis=0)
+    q2 = q * q
+    mixed = _times(q, a, mixed, Q_SCALE, CODED, DTYPE)
+    mixed = _times(2.0 * q * (q2 - 1.0), b, mixed, Q_SCALE, CODED, DTYPE)
+    bq = _times(q, b, bq, Q_SCALE, CODED, DTYPE)
+    bq2 = _times(q2, b, bq2, Q2_SCALE, CODED, DTYPE)
+    return mixed, bq, bq2, a_degrees, b_degrees
 
 
 @triton.jit
@@ -98,53 +166,83 @@ def _scale(active, tiles, num_labels, ACTIVE_PAIRS: tl.constexpr, DTYPE: tl.cons
 
 
 @triton.jit
+def in_units(mixed, bq, bq2):
+    """Products of halves and codes as what they stand for: powers of two, exact."""
+    unit: tl.constexpr = 0.5 / (CODE_UNIT * Q_SCALE)
+    unit2: tl.constexpr = 0.5 / (CODE_UNIT * Q2_SCALE)
+    return mixed * unit, bq * unit, bq2 * unit2
+
+
+@triton.jit
 def _products(
     logits,
     pairs,
     second_pairs,
     k,
     i,
+    q,
     batch,
     num_labels,
+    code_row,
     row,
     column,
+    WHOLE: tl.constexpr,
     CODED: tl.constexpr,
     DTYPE: tl.constexpr,
     ROWS: tl.constexpr,
     TILE: tl.constexpr,
     STEP: tl.constexpr,
 ):
-    """A q, B q, B q^2 and B q^3 for some samples and labels i, and those labels' degrees a and b."""
-    aq = tl.zeros((ROWS, TILE), DTYPE)
+    """A q + B u, B q and B q^2 for some samples and labels i, and those labels' degrees a and b.
+
+    With `WHOLE`, these labels are all there are, and q is theirs.
+    """
+    mixed = tl.zeros((ROWS, TILE), DTYPE)
     bq = tl.zeros((ROWS, TILE), DTYPE)
     bq2 = tl.zeros((ROWS, TILE), DTYPE)
-    bq3 = tl.zeros((ROWS, TILE), DTYPE)
     a_degrees = tl.zeros((TILE,), DTYPE)
     b_degrees = tl.zeros((TILE,), DTYPE)
-    for start in range(0, num_labels, STEP):
-        j = start + tl.arange(0, STEP)
-        x = _load(logits, k, j, batch, num_labels, row, column).to(DTYPE)
-        _, q, _, _ = _sigmoid(x, DTYPE)
-        q2 = q * q
-        a, b = _pair_weights(pairs, second_pairs, j, i, num_labels, CODED)
-        a_degrees += tl.sum(a.to(DTYPE), axis=0)
-        b_degrees += tl.sum(b.to(DTYPE), axis=0)
-        aq = _times(q, a, aq, CODED, DTYPE)
-        bq = _times(q, b, bq, CODED, DTYPE)
-        bq2 = _times(q2, b, bq2, CODED, DTYPE)
-        bq3 = _times(q2 * q, b, bq3, CODED, DTYPE)
-    return aq, bq, bq2, bq3, a_degrees, b_degrees
+    if WHOLE:
+        mixed, bq, bq2, a_degrees, b_degrees = _add_products(
+            q, pairs, second_pairs, i, i, num_labels, code_row, mixed, bq, bq2, a_degrees, b_degrees, CODED, DTYPE
+        )
+    else:
+        for start in range(0, num_labels, STEP):
+            j = start + tl.arange(0, STEP)
+            x = load(logits, k, j, batch, num_labels, row, column).to(DTYPE)
+            _, q_here, _, _ = sigmoid(x, DTYPE)
+            q_here = _inside(q_here, k, j, batch, num_labels)
+            mixed, bq, bq2, a_degrees, b_degrees = _add_products(
+                q_here,
+                pairs,
+                second_pairs,
+                j,
+                i,
+                num_labels,
+                code_row,
+                mixed,
+                bq,
+                bq2,
+                a_degrees,
+                b_degrees,
+                CODED,
+                DTYPE,
+            )
+    if CODED and DTYPE == tl.float32:
+        mixed, bq, bq2 = in_units(mixed, bq, bq2)
+    return mixed, bq, bq2, a_degrees, b_degrees
 
 
 @triton.jit
-def _relation_terms(q, aq, bq, bq2, bq3, a_degrees, b_degrees):
+def relation_terms(q, mixed, bq, bq2, a_degrees, b_degrees):
     """Eq. 2 before its factor: each sample's share of the value, and d value / dp."""
     q2 = q * q
     degrees = b_degrees[None, :]
     l_b = degrees * q - bq
-    g = (a_degrees[None, :] * q - aq) - 2.0 * l_b
-    h = (degrees * (q2 * q) - bq3) + 3.0 * (q2 * l_b - q * (degrees * q2 - bq2))
-    return tl.sum(degrees + 2.0 * q * (g + h), axis=1), 4.0 * g + 8.0 * h
+    m_b = q * (degrees * q2 - bq2)
+    half_slope = q * a_degrees[None, :] + degrees * (2.0 * q * (q2 - 1.0)) - mixed + 6.0 * (q2 * l_b - m_b)
+    value = degrees + q * (2.0 * half_slope - 8.0 * (q2 * l_b) + 6.0 * m_b)
+    return tl.sum(value, axis=1), 4.0 * half_slope
 
 
 @triton.jit
@@ -161,6 +259,7 @@ def _sum_up(
     BY_SAMPLE: tl.constexpr,
     DTYPE: tl.constexpr,
     BLOCK: tl.constexpr,
+    COLUMNS: tl.constexpr,
 ):
     """Sum the partial values over tiles of labels and, unless `BY_SAMPLE`, over samples, in one order whatever ran."""
     all_entropy = tl.zeros((BLOCK,), DTYPE)
@@ -168,14 +267,18 @@ def _sum_up(
     for start in range(0, batch, BLOCK):
         k = start + tl.arange(0, BLOCK)
         inside = k < batch
-        entropy = tl.zeros((BLOCK,), DTYPE)
-        relation = tl.zeros((BLOCK,), DTYPE)
-        for tile in range(0, columns):
-            at = partials + tl.cast(tile, tl.int64) * batch + k
-            relation += tl.load(at, mask=inside, other=0.0, cache_modifier=".cg")
+        entropies = tl.zeros((COLUMNS, BLOCK), DTYPE)
+        relations = tl.zeros((COLUMNS, BLOCK), DTYPE)
+        for first in range(0, columns, COLUMNS):
+            tile = first + tl.arange(0, COLUMNS)[:, None]
+            at = partials + tile.to(tl.int64) * batch + k[None, :]
+            here = inside[None, :] & (tile < columns)
+            relations += tl.load(at, mask=here, other=0.0, cache_modifier=".cg")
             if JOINT:
                 at += tl.cast(columns, tl.int64) * batch
-                entropy += tl.load(at, mask=inside, other=0.0, cache_modifier=".cg")
+                entropies += tl.load(at, mask=here, other=0.0, cache_modifier=".cg")
+        entropy = tl.sum(entropies, axis=0)
+        relation = tl.sum(relations, axis=0)
         if BY_SAMPLE:
             tl.store(relation_loss + k, relation, mask=inside)
             if JOINT:
@@ -194,14 +297,10 @@ def _sum_up(
 
 
 @triton.jit
-def loss_kernel(
-    logits,
-    targets,
+def finish(
     observed,
     sample_weight,
     pos_weight,
-    pairs,
-    second_pairs,
     active,
     alpha: tl.float64,
     total,
@@ -214,75 +313,43 @@ def loss_kernel(
     batch,
     num_labels,
     tiles,
-    row,
-    column,
-    target_row,
-    target_column,
     observed_row,
     observed_column,
     weight_stride,
+    k,
+    i,
+    x,
+    y,
+    value,
+    relation_slope,
     JOINT: tl.constexpr,
     MASKED: tl.constexpr,
     WEIGHTED: tl.constexpr,
     POS_WEIGHTED: tl.constexpr,
-    CODED: tl.constexpr,
     ACTIVE_PAIRS: tl.constexpr,
     REDUCTION: tl.constexpr,
     GRADIENT: tl.constexpr,
     DTYPE: tl.constexpr,
     ROWS: tl.constexpr,
-    TILE: tl.constexpr,
-    STEP: tl.constexpr,
+    BLOCK: tl.constexpr,
+    COLUMNS: tl.constexpr,
 ):
-    """L, L_E and L_B, reduced, and the gradient: one launch.
+    """What follows from the products.
 
     Args:
-        logits: x, (batch, num_labels), with the strides `row` and `column`, in any floating point dtype.
-        targets: y, the same shape, with its own strides; bool as bytes, integer or floating point; read where `JOINT`.
-        observed: the same shape as bytes, with its own strides; read where `MASKED`.
-        sample_weight: w, (batch,), with its stride; read where `WEIGHTED`.
-        pos_weight: (num_labels,), contiguous, in DTYPE; read where `POS_WEIGHTED`.
-        pairs: the codes of `relation_kernel`; without `CODED` the weights A in DTYPE, (num_labels, num_labels).
-        second_pairs: B in DTYPE, read without `CODED`. A and B are symmetric, with zeros on their diagonals.
-        active: numbers whose sum is twice the number of active ordered pairs; read where `ACTIVE_PAIRS`.
-        alpha: weight of L_B.
-        total: L in DTYPE, a number, or (batch,) with `"none"`; written where `JOINT`.
-        cross_entropy: L_E, likewise.
-        relation_loss: L_B, likewise; always written.
-        gradient: of L (of L_E with `"parts"`, of L_B without `JOINT`), (batch, num_labels), contiguous, in DTYPE;
-            written.
-        second_gradient: of L_B, likewise, with `"parts"`.
-        partials: room for twice the number of tiles of labels times batch numbers in DTYPE.
-        counter: int32, 0 before; 0 after.
-        batch: K, at least 1.
-        num_labels: M.
-        tiles: the size of `active`.
-        row: stride of a sample in `logits`; `column` that of a label; the other strides likewise.
-        JOINT: whether there is L_E.
-        MASKED: whether `observed` is given.
-        WEIGHTED: whether `sample_weight` is.
-        POS_WEIGHTED: whether `pos_weight` is.
-        CODED: whether the pairs come as codes, as `obrl.torch` hands them over; weights are for other launchers.
-        ACTIVE_PAIRS: the normalization `"active_pairs"`, else `"all_pairs"`.
-        REDUCTION: `"mean"`, `"sum"` or `"none"`.
-        GRADIENT: `"none"`, `"total"` or `"parts"`.
-        DTYPE: tl.float32 or tl.float64, to compute in.
-        ROWS: samples a program.
-        TILE: labels i a program.
-        STEP: labels j a step of its loop.
+        observed: of `loss_kernel`, as are all that are not named here.
+        k: the samples of this program.
+        i: its labels.
+        x: their logits, (samples, labels).
+        y: their targets, likewise; read where `JOINT`.
+        value: these samples' share of Eq. 2 before its factor, (samples,).
+        relation_slope: its derivative with respect to p, (samples, labels).
+        BLOCK: samples that the last program sums at once; COLUMNS: tiles of labels.
     """
-    k = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
-    i = tl.program_id(1) * TILE + tl.arange(0, TILE)
     in_batch = k < batch
     inside = in_batch[:, None] & (i[None, :] < num_labels)
     alpha = tl.full((), alpha, DTYPE)
-    aq, bq, bq2, bq3, a_degrees, b_degrees = _products(
-        logits, pairs, second_pairs, k, i, batch, num_labels, row, column, CODED, DTYPE, ROWS, TILE, STEP
-    )
-    # Only now, so that none of it holds registers during the products.
-    x = _load(logits, k, i, batch, num_labels, row, column).to(DTYPE)
-    p, q, slope, e = _sigmoid(x, DTYPE)
-    value, relation_slope = _relation_terms(q, aq, bq, bq2, bq3, a_degrees, b_degrees)
+    p, _, slope, e = sigmoid(x, DTYPE)
     share = tl.full((), 1.0, DTYPE)
     if REDUCTION == "mean":
         share = divide(share, tl.cast(batch, DTYPE))
@@ -297,10 +364,9 @@ def loss_kernel(
 
     into = k[:, None].to(tl.int64) * num_labels + i[None, :]
     if JOINT:
-        y = _load(targets, k, i, batch, num_labels, target_row, target_column).to(DTYPE)
         known = inside & (y == y)  # NaN alone differs from itself
         if MASKED:
-            seen = _load(observed, k, i, batch, num_labels, observed_row, observed_column)
+            seen = load(observed, k, i, batch, num_labels, observed_row, observed_column)
             known = known & (seen != 0)
         y = tl.where(known, y, 0.0)
         rest = 1.0 - y
@@ -341,6 +407,158 @@ def loss_kernel(
             JOINT,
             REDUCTION == "none",
             DTYPE,
-            256,
+            BLOCK,
+            COLUMNS,
         )
         tl.store(counter, 0)
+
+
+@triton.jit
+def loss_kernel(
+    logits,
+    targets,
+    observed,
+    sample_weight,
+    pos_weight,
+    pairs,
+    second_pairs,
+    active,
+    alpha: tl.float64,
+    total,
+    cross_entropy,
+    relation_loss,
+    gradient,
+    second_gradient,
+    partials,
+    counter,
+    batch,
+    num_labels,
+    code_row,
+    tiles,
+    row,
+    column,
+    target_row,
+    target_column,
+    observed_row,
+    observed_column,
+    weight_stride,
+    JOINT: tl.constexpr,
+    MASKED: tl.constexpr,
+    WEIGHTED: tl.constexpr,
+    POS_WEIGHTED: tl.constexpr,
+    CODED: tl.constexpr,
+    ACTIVE_PAIRS: tl.constexpr,
+    REDUCTION: tl.constexpr,
+    GRADIENT: tl.constexpr,
+    DTYPE: tl.constexpr,
+    ROWS: tl.constexpr,
+    TILE: tl.constexpr,
+    STEP: tl.constexpr,
+    WHOLE: tl.constexpr,
+    COLUMNS: tl.constexpr,
+):
+    """L, L_E and L_B, reduced, and the gradient: one launch.
+
+    Args:
+        logits: x, (batch, num_labels), with the strides `row` and `column`, in any floating point dtype.
+        targets: y, the same shape, with its own strides; bool as bytes, integer or floating point; read where `JOINT`.
+        observed: the same shape as bytes, with its own strides; read where `MASKED`.
+        sample_weight: w, (batch,), with its stride; read where `WEIGHTED`.
+        pos_weight: (num_labels,), contiguous, in DTYPE; read where `POS_WEIGHTED`.
+        pairs: the codes of `relation_kernel`; without `CODED` the weights A in DTYPE, (num_labels, num_labels).
+        second_pairs: B in DTYPE, read without `CODED`. A and B are symmetric, with zeros on their diagonals.
+        active: numbers whose sum is twice the number of active ordered pairs; read where `ACTIVE_PAIRS`.
+        alpha: weight of L_B.
+        total: L in DTYPE, a number, or (batch,) with `"none"`; written where `JOINT`.
+        cross_entropy: L_E, likewise.
+        relation_loss: L_B, likewise; always written.
+        gradient: of L (of L_E with `"parts"`, of L_B without `JOINT`), (batch, num_labels), contiguous, in DTYPE;
+            written.
+        second_gradient: of L_B, likewise, with `"parts"`.
+        partials: room for twice the number of tiles of labels times batch numbers in DTYPE.
+        counter: int32, 0 before; 0 after.
+        batch: K, at least 1.
+        num_labels: M.
+        code_row: how far apart the rows of `pairs` and `second_pairs` are.
+        tiles: the size of `active`.
+        row: stride of a sample in `logits`; `column` that of a label; the other strides likewise.
+        JOINT: whether there is L_E.
+        MASKED: whether `observed` is given.
+        WEIGHTED: whether `sample_weight` is.
+        POS_WEIGHTED: whether `pos_weight` is.
+        CODED: whether the pairs come as codes, as `obrl.torch` hands them over; weights are for other launchers.
+        ACTIVE_PAIRS: the normalization `"active_pairs"`, else `"all_pairs"`.
+        REDUCTION: `"mean"`, `"sum"` or `"none"`.
+        GRADIENT: `"none"`, `"total"` or `"parts"`.
+        DTYPE: tl.float32 or tl.float64, to compute in.
+        ROWS: samples a program.
+        TILE: labels i a program.
+        STEP: labels j a step of its loop.
+        WHOLE: whether one tile holds all labels; then STEP is not used.
+        COLUMNS: tiles of labels that the last program sums at once.
+    """
+    k = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
+    i = tl.program_id(1) * TILE + tl.arange(0, TILE)
+    x = load(logits, k, i, batch, num_labels, row, column).to(DTYPE)
+    y = x
+    if JOINT:
+        y = load(targets, k, i, batch, num_labels, target_row, target_column).to(DTYPE)
+    _, q, _, _ = sigmoid(x, DTYPE)
+    q = _inside(q, k, i, batch, num_labels)
+    mixed, bq, bq2, a_degrees, b_degrees = _products(
+        logits,
+        pairs,
+        second_pairs,
+        k,
+        i,
+        q,
+        batch,
+        num_labels,
+        code_row,
+        row,
+        column,
+        WHOLE,
+        CODED,
+        DTYPE,
+        ROWS,
+        TILE,
+        STEP,
+    )
+    value, relation_slope = relation_terms(q, mixed, bq, bq2, a_degrees, b_degrees)
+    finish(
+        observed,
+        sample_weight,
+        pos_weight,
+        active,
+        alpha,
+        total,
+        cross_entropy,
+        relation_loss,
+        gradient,
+        second_gradient,
+        partials,
+        counter,
+        batch,
+        num_labels,
+        tiles,
+        observed_row,
+        observed_column,
+        weight_stride,
+        k,
+        i,
+        x,
+        y,
+        value,
+        relation_slope,
+        JOINT,
+        MASKED,
+        WEIGHTED,
+        POS_WEIGHTED,
+        ACTIVE_PAIRS,
+        REDUCTION,
+        GRADIENT,
+        DTYPE,
+        ROWS,
+        SUMMED // COLUMNS,
+        COLUMNS,
+    )

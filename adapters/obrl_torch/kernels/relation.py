@@ -13,71 +13,89 @@ of f_p and f_n.
 import triton
 import triton.language as tl
 
-from obrl_torch.kernels.counting import pair_counts
+from obrl_torch.kernels.counting import pair_counts, tile_pair
 from obrl_torch.kernels.measures import divide, fraction
 
 
 @triton.jit
 def _measured(n, s, r, c, like, MEASURE: tl.constexpr):
-    """A measure of counts in the dtype of `like`: its value, arbitrary where it is undefined, and 1 where it is not."""
+    """A measure of counts in the dtype of `like`, NaN where it is undefined."""
     dtype = like.dtype.element_ty
     numerator, denominator = fraction(n.to(dtype), s.to(dtype), r.to(dtype), c.to(dtype), MEASURE)
-    defined = (denominator > 0).to(dtype)
-    return divide(numerator, denominator + (1.0 - defined)), defined
+    defined = denominator > 0
+    return tl.where(defined, divide(numerator, tl.where(defined, denominator, 1.0)), float("nan"))
 
 
 @triton.jit
-def _moved(total, batch, defined, at, inside, decay_less_one, MOVES: tl.constexpr):
-    """Eq. 1 on a tile of an accumulator: lambda total + batch where defined is 1, and no change where it is 0."""
-    value = tl.load(total + at, mask=inside, other=0.0)
-    if MOVES:
-        value = (defined * decay_less_one + 1.0) * value + defined * batch
-        tl.store(total + at, value, mask=inside)
-    return value
+def _moved(value, batch, defined, decay):
+    """Eq. 1: lambda value + batch where that is defined, and no change where it is not."""
+    return tl.where(defined, decay * value + batch, value)
 
 
 @triton.jit
 def _thresholds(value, scale, candidate, r_p, r_n):
-    """Eq. 3 on value / scale: f_p and f_n as 0/1, 0 where `scale` is."""
+    """Eq. 3 on value / scale: f_p + 4 f_n in int8, 0 where `scale` is."""
     known = candidate & (scale > 0)
-    return (known & (value >= r_p * scale)).to(tl.int32), (known & (value <= r_n * scale)).to(tl.int32)
+    positive = known & (value >= r_p * scale)
+    negative = known & (value <= r_n * scale)
+    return positive.to(tl.int8) + 4 * negative.to(tl.int8)
 
 
 @triton.jit
-def _relate(
-    relation_sum,
-    relation_weight,
-    quotient,
-    defined,
-    at,
-    inside,
-    candidate,
-    decay_less_one,
-    r_p,
-    r_n,
-    MOVES: tl.constexpr,
-):
+def _relate(relation_sum, relation_weight, quotient, at, inside, candidate, decay, r_p, r_n, MOVES: tl.constexpr):
     """The estimator "batch" on a tile: Eq. 1, then Eq. 3 without dividing."""
-    value = _moved(relation_sum, quotient, defined, at, inside, decay_less_one, MOVES)
-    weight = _moved(relation_weight, 1.0, defined, at, inside, decay_less_one, MOVES)
+    value = tl.load(relation_sum + at, mask=inside, other=0.0)
+    weight = tl.load(relation_weight + at, mask=inside, other=0.0)
+    if MOVES:
+        defined = quotient == quotient  # NaN alone differs from itself
+        value = _moved(value, quotient, defined, decay)
+        weight = _moved(weight, 1.0, defined, decay)
+        tl.store(relation_sum + at, value, mask=inside)
+        tl.store(relation_weight + at, weight, mask=inside)
     return _thresholds(value, weight, candidate, r_p, r_n)
 
 
 @triton.jit
-def _averaged(relation_sum, relation_weight, n, s, r, at, inside, size, decay_less_one, MOVES: tl.constexpr):
+def _averaged(relation_sum, relation_weight, n, s, r, at, inside, size, decay, MOVES: tl.constexpr):
     """The estimator "counts" on a tile: Eq. 1 on the counts; their new sums."""
-    dtype = relation_weight.dtype.element_ty
-    defined = (n > 0).to(dtype)
-    _moved(relation_weight, 1.0, defined, at, inside, decay_less_one, MOVES)
-    return (
-        _moved(relation_sum, n.to(dtype), defined, at, inside, decay_less_one, MOVES),
-        _moved(relation_sum + size, s.to(dtype), defined, at, inside, decay_less_one, MOVES),
-        _moved(relation_sum + 2 * size, r.to(dtype), defined, at, inside, decay_less_one, MOVES),
-    )
+    n_sum = tl.load(relation_sum + at, mask=inside, other=0.0)
+    s_sum = tl.load(relation_sum + size + at, mask=inside, other=0.0)
+    r_sum = tl.load(relation_sum + 2 * size + at, mask=inside, other=0.0)
+    if MOVES:
+        dtype = relation_weight.dtype.element_ty
+        defined = n > 0
+        weight = tl.load(relation_weight + at, mask=inside, other=0.0)
+        tl.store(relation_weight + at, _moved(weight, 1.0, defined, decay), mask=inside)
+        n_sum = _moved(n_sum, n.to(dtype), defined, decay)
+        s_sum = _moved(s_sum, s.to(dtype), defined, decay)
+        r_sum = _moved(r_sum, r.to(dtype), defined, decay)
+        tl.store(relation_sum + at, n_sum, mask=inside)
+        tl.store(relation_sum + size + at, s_sum, mask=inside)
+        tl.store(relation_sum + 2 * size + at, r_sum, mask=inside)
+    return n_sum, s_sum, r_sum
 
 
 @triton.jit
-def _finish(
+def _thresholds_of_counts(n, s, r, c, like, candidate, r_p, r_n, MEASURE: tl.constexpr):
+    """Eq. 3 on averaged counts."""
+    quotient = _measured(n, s, r, c, like, MEASURE)
+    return _thresholds(quotient, (quotient == quotient).to(quotient.dtype), candidate, r_p, r_n)
+
+
+@triton.jit
+def _flat(tile):
+    """A tile as one row after the other, so that it is laid out as loads and stores want it, and not as products do."""
+    return tl.reshape(tile, (tile.shape[0] * tile.shape[1],))
+
+
+@triton.jit
+def _mirrored(flat, TILE: tl.constexpr):
+    """The mirror image of a flat tile."""
+    return _flat(tl.trans(tl.reshape(flat, (TILE, TILE))))
+
+
+@triton.jit
+def finish(
     relation_sum,
     relation_weight,
     code,
@@ -89,101 +107,100 @@ def _finish(
     s,
     r,
     c,
-    i,
-    j,
+    row_tile,
+    column_tile,
     num_labels,
+    code_row,
     MOVES: tl.constexpr,
     MEASURE: tl.constexpr,
     SYMMETRIC: tl.constexpr,
     ESTIMATOR: tl.constexpr,
+    TILE: tl.constexpr,
 ):
     """Move a tile and its mirror image, and write the codes of their pairs and how many there are."""
-    row_tile = tl.program_id(0)
-    column_tile = tl.program_id(1)
     dtype = relation_weight.dtype.element_ty
-    decay_less_one = tl.full((), decay_less_one, dtype)
+    decay = tl.full((), decay_less_one, dtype) + 1.0
     r_p = tl.full((), r_p, dtype)
     r_n = tl.full((), r_n, dtype)
     size = num_labels * num_labels
-    at = i[:, None] * num_labels + j[None, :]
-    at_mirror = j[:, None] * num_labels + i[None, :]
-    inside = (i[:, None] < num_labels) & (j[None, :] < num_labels)
-    inside_mirror = (j[:, None] < num_labels) & (i[None, :] < num_labels)
-    candidate = inside & (i[:, None] != j[None, :])
-    candidate_mirror = inside_mirror & (j[:, None] != i[None, :])
+    place = tl.arange(0, TILE * TILE)
+    i = row_tile * TILE + place // TILE
+    j = column_tile * TILE + place % TILE
+    i_mirror = row_tile * TILE + place % TILE
+    j_mirror = column_tile * TILE + place // TILE
+    at = i * num_labels + j
+    at_mirror = j_mirror * num_labels + i_mirror
+    inside = (i < num_labels) & (j < num_labels)
+    inside_mirror = (j_mirror < num_labels) & (i_mirror < num_labels)
+    candidate = inside & (i != j)
+    candidate_mirror = inside_mirror & (j_mirror != i_mirror)
     if ESTIMATOR == "counts":
-        n_sum, s_sum, r_sum = _averaged(relation_sum, relation_weight, n, s, r, at, inside, size, decay_less_one, MOVES)
+        n_sum, s_sum, r_sum = _averaged(
+            relation_sum, relation_weight, _flat(n), _flat(s), _flat(r), at, inside, size, decay, MOVES
+        )
         n_mirror, s_mirror, r_mirror = n_sum, s_sum, r_sum
         if row_tile != column_tile:
             n_mirror, s_mirror, r_mirror = _averaged(
                 relation_sum,
                 relation_weight,
-                tl.trans(n),
-                tl.trans(s),
-                tl.trans(c),
+                _flat(tl.trans(n)),
+                _flat(tl.trans(s)),
+                _flat(tl.trans(c)),
                 at_mirror,
                 inside_mirror,
                 size,
-                decay_less_one,
+                decay,
                 MOVES,
             )
         # The sum of c is that of r over the mirror image, transposed.
-        quotient, defined = _measured(n_sum, s_sum, r_sum, tl.trans(r_mirror), relation_weight, MEASURE)
-        positive, negative = _thresholds(quotient, defined, candidate, r_p, r_n)
-        quotient, defined = _measured(n_mirror, s_mirror, r_mirror, tl.trans(r_sum), relation_weight, MEASURE)
-        positive_mirror, negative_mirror = _thresholds(quotient, defined, candidate_mirror, r_p, r_n)
-    else:
-        quotient, defined = _measured(n, s, r, c, relation_weight, MEASURE)
-        if SYMMETRIC:
-            quotient_mirror, defined_mirror = tl.trans(quotient), tl.trans(defined)
-        else:
-            quotient_mirror, defined_mirror = _measured(
-                tl.trans(n), tl.trans(s), tl.trans(c), tl.trans(r), relation_weight, MEASURE
-            )
-        positive, negative = _relate(
-            relation_sum,
-            relation_weight,
-            quotient,
-            defined,
-            at,
-            inside,
-            candidate,
-            decay_less_one,
-            r_p,
-            r_n,
-            MOVES,
+        related = _thresholds_of_counts(
+            n_sum, s_sum, r_sum, _mirrored(r_mirror, TILE), relation_weight, candidate, r_p, r_n, MEASURE
         )
-        positive_mirror, negative_mirror = positive, negative
+        related_mirror = _thresholds_of_counts(
+            n_mirror, s_mirror, r_mirror, _mirrored(r_sum, TILE), relation_weight, candidate_mirror, r_p, r_n, MEASURE
+        )
+    else:
+        quotient = _measured(n, s, r, c, relation_weight, MEASURE)
+        related = _relate(relation_sum, relation_weight, _flat(quotient), at, inside, candidate, decay, r_p, r_n, MOVES)
+        related_mirror = related
         if row_tile != column_tile:
-            positive_mirror, negative_mirror = _relate(
+            if not SYMMETRIC:
+                quotient = _measured(n, s, c, r, relation_weight, MEASURE)
+            related_mirror = _relate(
                 relation_sum,
                 relation_weight,
-                quotient_mirror,
-                defined_mirror,
+                _flat(tl.trans(quotient)),
                 at_mirror,
                 inside_mirror,
                 candidate_mirror,
-                decay_less_one,
+                decay,
                 r_p,
                 r_n,
                 MOVES,
             )
     if SYMMETRIC:
         # Averages of counts are rounded, so (i, j) and (j, i) may differ in their last digit.
-        a = 2 * (positive & tl.trans(positive_mirror))
-        b = 2 * (negative & tl.trans(negative_mirror))
+        codes = 2 * (related & _mirrored(related_mirror, TILE))
     else:
-        a = positive + tl.trans(positive_mirror)
-        b = negative + tl.trans(negative_mirror)
-    codes = (a + 4 * b).to(tl.int8)
-    tl.store(code + at, codes, mask=inside)
-    halves = tl.sum(tl.sum(a + b, axis=1), axis=0)
-    place = active + row_tile * tl.num_programs(1) + column_tile
+        codes = related + _mirrored(related_mirror, TILE)
+    # Four bytes at a time, so that a thread has four neighbours of the accumulators too, and not sixteen.
+    at_code = code + tl.max_contiguous(i * code_row + j, 4)
+    tl.store(at_code, codes, mask=(i < num_labels) & (j < code_row))
+    halves = tl.sum((codes & 3).to(tl.int32) + (codes >> 2).to(tl.int32), axis=0)
     if row_tile != column_tile:
-        tl.store(code + at_mirror, tl.trans(codes), mask=inside_mirror)
-        tl.store(place, 2 * halves)
-    else:
-        tl.store(place, halves)
+        here = (j_mirror < num_labels) & (i_mirror < code_row)
+        at_code = code + tl.max_contiguous(j_mirror * code_row + i_mirror, 4)
+        tl.store(at_code, _mirrored(codes, TILE), mask=here)
+        halves *= 2
+    tl.store(active + tl.program_id(0), halves)
+
+
+@triton.jit
+def _over_parts(partials, PARTS: tl.constexpr, TILE: tl.constexpr):
+    """The sum of the parts' counts, which are whole numbers, so that their order does not matter."""
+    part = tl.arange(0, PARTS)[:, None]
+    counts = tl.load(partials + part * 4 * TILE * TILE + tl.arange(0, TILE * TILE)[None, :], cache_modifier=".cg")
+    return tl.reshape(tl.sum(counts, axis=0), (TILE, TILE))
 
 
 @triton.jit
@@ -195,11 +212,15 @@ def relation_kernel(
     code,
     active,
     counter,
+    arrivals,
+    partials,
     decay_less_one: tl.float64,
     r_p: tl.float64,
     r_n: tl.float64,
     batch,
     num_labels,
+    length,
+    code_row,
     row,
     column,
     observed_row,
@@ -210,6 +231,8 @@ def relation_kernel(
     SYMMETRIC: tl.constexpr,
     ESTIMATOR: tl.constexpr,
     ROWS: tl.constexpr,
+    GROUPS: tl.constexpr,
+    PARTS: tl.constexpr,
     TILE: tl.constexpr,
 ):
     """Count the pairs of a batch, move the accumulators, and write the codes: one launch.
@@ -219,13 +242,17 @@ def relation_kernel(
         observed: the same shape as bytes, with its own strides; read where `MASKED`.
         relation_sum: R_sb, (num_labels, num_labels), or (3, num_labels, num_labels) with `"counts"`; written in place.
         relation_weight: S, (num_labels, num_labels), in the same dtype; written in place.
-        code: int8, (num_labels, num_labels); written.
+        code: int8, (num_labels, code_row), zeros behind the last label; written.
         active: int32, one number a program: how many halves of ordered pairs are active; written.
         counter: int32, one number; set to 0 for `loss_kernel`.
+        arrivals: int32, a number for each pair of tiles, 0 before and after; not used with one part.
+        partials: room for 4 TILE^2 numbers in float32 for each part of each pair of tiles; likewise.
         decay_less_one: lambda - 1.
         r_p: the threshold of the positive pairs; `r_n` that of the negative ones.
         batch: K.
         num_labels: M.
+        length: how many samples a part has.
+        code_row: a multiple of 16, less than 16 above M.
         row: stride of a sample in `targets`; `column` that of a label; `observed_row` and `observed_column` likewise.
         MASKED: whether `observed` is given.
         COMPLETE: whether every target is known to be known: no mask, and a dtype without NaN.
@@ -233,32 +260,52 @@ def relation_kernel(
         SYMMETRIC: whether the measure is.
         ESTIMATOR: `"batch"` or `"counts"`.
         ROWS: samples a step of the loop.
+        GROUPS: into how many parts those are dealt out, which are counted at once.
+        PARTS: a power of two, into which the batch is dealt out; a program counts one part of one pair of tiles.
         TILE: labels a tile.
     """
-    row_tile = tl.program_id(0)
-    column_tile = tl.program_id(1)
-    if row_tile + column_tile == 0:
+    pair, part = tl.program_id(0), tl.program_id(1)
+    if pair + part == 0:
         tl.store(counter, 0)
-    if row_tile <= column_tile:
-        i = row_tile * TILE + tl.arange(0, TILE)
-        j = column_tile * TILE + tl.arange(0, TILE)
-        n, s, r, c = pair_counts(
-            targets,
-            observed,
-            i,
-            j,
-            batch,
-            num_labels,
-            row,
-            column,
-            observed_row,
-            observed_column,
-            MASKED,
-            COMPLETE,
-            ROWS,
-            TILE,
-        )
-        _finish(
+    row_tile, column_tile = tile_pair(pair)
+    first = part * length
+    n, s, r, c = pair_counts(
+        targets,
+        observed,
+        row_tile * TILE + tl.arange(0, TILE),
+        column_tile * TILE + tl.arange(0, TILE),
+        first,
+        tl.minimum(first + length, batch),
+        num_labels,
+        row,
+        column,
+        observed_row,
+        observed_column,
+        MASKED,
+        COMPLETE,
+        ROWS,
+        GROUPS,
+        TILE,
+    )
+    last = True
+    if PARTS > 1:
+        at = partials + (pair * PARTS + part) * 4 * TILE * TILE + tl.arange(0, TILE * TILE)
+        tl.store(at, _flat(n))
+        tl.store(at + TILE * TILE, _flat(s))
+        tl.store(at + 2 * TILE * TILE, _flat(r))
+        tl.store(at + 3 * TILE * TILE, _flat(c))
+        # As in `loss_kernel`, the last program of a pair of tiles finds what the others counted.
+        tl.debug_barrier()
+        last = tl.atomic_add(arrivals + pair, 1, sem="acq_rel") == PARTS - 1
+    if last:
+        if PARTS > 1:
+            tl.store(arrivals + pair, 0)
+            counted = partials + pair * PARTS * 4 * TILE * TILE
+            n = _over_parts(counted, PARTS, TILE)
+            s = _over_parts(counted + TILE * TILE, PARTS, TILE)
+            r = _over_parts(counted + 2 * TILE * TILE, PARTS, TILE)
+            c = _over_parts(counted + 3 * TILE * TILE, PARTS, TILE)
+        finish(
             relation_sum,
             relation_weight,
             code,
@@ -270,16 +317,16 @@ def relation_kernel(
             s,
             r,
             c,
-            i,
-            j,
+            row_tile,
+            column_tile,
             num_labels,
+            code_row,
             True,
             MEASURE,
             SYMMETRIC,
             ESTIMATOR,
+            TILE,
         )
-    else:
-        tl.store(active + row_tile * tl.num_programs(1) + column_tile, 0)
 
 
 @triton.jit
@@ -294,6 +341,7 @@ def code_kernel(
     r_p: tl.float64,
     r_n: tl.float64,
     num_labels,
+    code_row,
     MOVES: tl.constexpr,
     MEASURE: tl.constexpr,
     SYMMETRIC: tl.constexpr,
@@ -308,42 +356,40 @@ def code_kernel(
         counts: n, s and r in the dtype they were summed in, (3, num_labels, num_labels); read where `MOVES`.
         MOVES: whether Eq. 1 is taken; else only the codes are written.
     """
-    row_tile = tl.program_id(0)
-    column_tile = tl.program_id(1)
-    if row_tile + column_tile == 0:
+    if tl.program_id(0) == 0:
         tl.store(counter, 0)
-    if row_tile <= column_tile:
+    row_tile, column_tile = tile_pair(tl.program_id(0))
+    n = tl.zeros((TILE, TILE), tl.float32)
+    s, r, c = n, n, n
+    if MOVES:
         i = row_tile * TILE + tl.arange(0, TILE)
         j = column_tile * TILE + tl.arange(0, TILE)
-        n = tl.zeros((TILE, TILE), tl.float32)
-        s, r, c = n, n, n
-        if MOVES:
-            size = num_labels * num_labels
-            inside = (i[:, None] < num_labels) & (j[None, :] < num_labels)
-            at = counts + i[:, None] * num_labels + j[None, :]
-            n = tl.load(at, mask=inside, other=0.0)
-            s = tl.load(at + size, mask=inside, other=0.0)
-            r = tl.load(at + 2 * size, mask=inside, other=0.0)
-            c = tl.load(counts + 2 * size + j[None, :] * num_labels + i[:, None], mask=inside, other=0.0)
-        _finish(
-            relation_sum,
-            relation_weight,
-            code,
-            active,
-            decay_less_one,
-            r_p,
-            r_n,
-            n,
-            s,
-            r,
-            c,
-            i,
-            j,
-            num_labels,
-            MOVES,
-            MEASURE,
-            SYMMETRIC,
-            ESTIMATOR,
-        )
-    else:
-        tl.store(active + row_tile * tl.num_programs(1) + column_tile, 0)
+        size = num_labels * num_labels
+        inside = (i[:, None] < num_labels) & (j[None, :] < num_labels)
+        at = counts + i[:, None] * num_labels + j[None, :]
+        n = tl.load(at, mask=inside, other=0.0)
+        s = tl.load(at + size, mask=inside, other=0.0)
+        r = tl.load(at + 2 * size, mask=inside, other=0.0)
+        c = tl.load(counts + 2 * size + j[None, :] * num_labels + i[:, None], mask=inside, other=0.0)
+    finish(
+        relation_sum,
+        relation_weight,
+        code,
+        active,
+        decay_less_one,
+        r_p,
+        r_n,
+        n,
+        s,
+        r,
+        c,
+        row_tile,
+        column_tile,
+        num_labels,
+        code_row,
+        MOVES,
+        MEASURE,
+        SYMMETRIC,
+        ESTIMATOR,
+        TILE,
+    )

@@ -1,0 +1,20 @@
+"""The kernels for many labels, on however few: what `impl="fused"` does above `launch.SMALL_LABELS` in float32."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from obrl_torch.kernels import launch
+from tests.parity.torch_subjects import FUSED, moved
+
+launch.SMALL_LABELS = 0
+
+# With 33 labels the relation takes several tiles; tests/kernels has more than the loss takes in one.
+WIDE = replace(
+    FUSED,
+    eager={"fused": ("float32", "bfloat16", "float16")},
+    on=lambda device: moved(WIDE, device),
+    label_counts=(1, 2, 33, 60),
+    least_examples=100,
+    scale=0.25,
+)
