@@ -1,12 +1,14 @@
-"""`impl="fused"`: the loss in kernels, and how it is differentiated.
+"""`impl="fused"`: the loss in kernels, how it is differentiated, and where `impl="auto"` chooses them.
 
-One launch moves the relation and codes its pairs, one gives the loss and its gradient, and one scales that in backward.
-Second derivatives come from differentiating the algebra.
+Up to 128 labels, one launch moves the relation and codes its pairs, one gives the loss and its gradient, and one scales
+that in backward. Second derivatives come from differentiating the algebra.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
+from importlib.util import find_spec
 from typing import NamedTuple
 
 import torch
@@ -127,6 +129,37 @@ class FusedProblem(NamedTuple):
             reduction=self.reduction,
             dtype=dtype,
         )
+
+
+MEASURED = 9
+"""The major compute capability on which the kernels were measured, and so where `impl="auto"` takes them: Hopper."""
+
+
+@cache
+def measured_on(device: torch.device) -> bool:
+    """Whether a device is of a kind that the kernels were measured on, and Triton is there."""
+    return (
+        device.type == "cuda"
+        and find_spec("triton") is not None
+        and torch.cuda.get_device_capability(device)[0] == MEASURED
+    )
+
+
+def is_chosen(logits: Tensor, *state: Tensor, **others: Tensor | None) -> bool:
+    """Whether `impl="auto"` takes the kernels; the arguments are those of `check_fused`.
+
+    Never in float64, in which they were not measured, where `check_fused` would refuse, inside a transform of
+    `torch.func`, which knows no rule for them, or in a compiled step, where they were not measured either.
+    """
+    if torch.compiler.is_compiling() or not measured_on(logits.device):
+        return False
+    if any(part.dtype == torch.float64 for part in (logits, *state)) or torch._C._functorch.peek_interpreter_stack():
+        return False
+    try:
+        check_fused(logits, *state, **others)
+    except ValueError:
+        return False
+    return True
 
 
 def check_fused(logits: Tensor, *state: Tensor, **others: Tensor | None) -> None:

@@ -70,7 +70,7 @@ class _Criterion(RelationModule):
         self.impl = impl
         self._selection = Selection()
         self.register_buffer("pos_weight", _pos_weight(pos_weight, self.num_labels), persistent=False)
-        arrivals = torch.zeros(fused.MOST_ARRIVALS, dtype=torch.int32) if impl == "fused" else None
+        arrivals = None if impl == "plain" else torch.zeros(fused.MOST_ARRIVALS, dtype=torch.int32)
         self.register_buffer("_arrivals", arrivals, persistent=False)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
@@ -108,7 +108,7 @@ class _Criterion(RelationModule):
         )
         self._check_device("logits", logits)
         moves = resolve_update(update, default=self.training and torch.is_grad_enabled(), freeze=self.freeze)
-        if self.impl == "fused":
+        if self._in_kernels(logits, targets if joint else None, sample_weight):
             return self._fused_terms(logits, targets, observed, sample_weight, moves=moves, joint=joint, parts=parts)
         labels = split_labels(targets, observed, read_values=may_read_values(self.validate, targets))
         if moves:
@@ -127,6 +127,13 @@ class _Criterion(RelationModule):
             )
             return differentiable_terms(logits, problem, dtype=dtype, impl=self.impl, parts=parts)
 
+    def _in_kernels(self, logits: Tensor, targets: Tensor | None, sample_weight: Tensor | None) -> bool:
+        """Whether the kernels compute the loss; raises where they must and cannot."""
+        given = {"targets": targets, "sample_weight": sample_weight, "pos_weight": self.pos_weight}
+        if self.impl == "fused":
+            fused.check_fused(logits, *self._state(), **given)
+        return self.impl == "fused" or (self.impl == "auto" and fused.is_chosen(logits, *self._state(), **given))
+
     def _fused_terms(
         self,
         logits: Tensor,
@@ -139,9 +146,6 @@ class _Criterion(RelationModule):
         parts: bool,
     ) -> tuple[Tensor, ...]:
         state = self._state()
-        fused.check_fused(
-            logits, *state, targets=targets if joint else None, sample_weight=sample_weight, pos_weight=self.pos_weight
-        )
         if may_read_values(self.validate, targets):
             check_values(targets, observed)
         if moves:
@@ -225,7 +229,8 @@ class OBRLoss(_Criterion):
         relation: where to start: an OnlineBatchRelation, its .npz, or a (num_labels, num_labels) matrix.
         freeze: never update the relation.
         impl: `"auto"` computes the gradient with the value; `"plain"` leaves it to autograd, as `torch.func` needs;
-            `"fused"` runs both in CUDA kernels, which need Triton.
+            `"fused"` runs both in CUDA kernels, which need Triton. `"auto"` takes them where that was measured to be
+            worth it: on Hopper GPUs, in single and half precision, not in a compiled step.
         sync: False keeps each process of `torch.distributed` by itself; else the counts of all are summed.
         process_group: None is the default group.
         validate: whether to check the values of targets: None does on the CPU; True does everywhere, where it makes

@@ -187,7 +187,8 @@ def _(
     measure: str,
     estimator: str,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    return _new_codes(relation_weight, _relation_launch(targets.shape[0], relation_weight, estimator))
+    # The size of the batch, which may be symbolic here, does not change what is written.
+    return _new_codes(relation_weight, _relation_launch(1, relation_weight, estimator))
 
 
 @torch.library.custom_op("obrl::move_by_counts", mutates_args=("relation_sum", "relation_weight"))
@@ -260,7 +261,7 @@ _Five = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 def _new_terms(logits: Tensor, *, joint: bool, dtype: torch.dtype, reduction: str, gradient: str) -> _Five:
     """Room for L, L_E, L_B and up to two gradients, empty where one is not there or not asked for."""
     value: tuple[int, ...] = (logits.shape[0],) if reduction == "none" else ()
-    wanted = {"none": 0, "total": 1, "parts": 2}[gradient]
+    wanted = {"none": 0, "total": 1, "parts": 2 if joint else 1}[gradient]
     shapes: list[tuple[int, ...]] = [value if joint else (0,)] * 2 + [value]
     shapes += [tuple(logits.shape) if number < wanted else (0,) for number in range(2)]
     total, cross_entropy, relation_loss, first, second = (logits.new_empty(shape, dtype=dtype) for shape in shapes)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from obrl.torch import OBRLoss, relation_loss
+from obrl_torch import fused, operators
 from tests.kernels.test_operators import LABELS, batch
 
 
@@ -136,3 +137,46 @@ def test_too_many_labels() -> None:
         relation_loss(
             torch.zeros(1, 1).expand(1, 2**14 + 1), torch.zeros(1, 1).expand(2**14 + 1, 2**14 + 1), impl="fused"
         )
+
+
+class TestWhatAutoChooses:
+    """As if the kernels had been measured on a CPU."""
+
+    @pytest.fixture(autouse=True)
+    def launches(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        found: list[str] = []
+        loss_terms = operators.loss_terms
+
+        def counted(*arguments: Any) -> Any:
+            found.append("loss_terms")
+            return loss_terms(*arguments)
+
+        monkeypatch.setattr(fused, "measured_on", lambda device: device.type == "cpu")
+        monkeypatch.setattr(operators, "loss_terms", counted)
+        return found
+
+    def test_the_kernels(self, launches: list[str]) -> None:
+        chosen, demanded = OBRLoss(LABELS), OBRLoss(LABELS, impl="fused")
+        for dtype in (torch.float32, torch.bfloat16):
+            logits, targets, observed = batch()
+            values = [loss(logits.to(dtype), targets, observed) for loss in (chosen, demanded)]
+            assert torch.equal(*values)
+        assert torch.equal(chosen.relation_sum, demanded.relation_sum)
+        assert len(launches) == 4
+
+    def test_not_what_they_were_not_measured_or_made_for(self, launches: list[str]) -> None:
+        logits, targets, observed = batch()
+        plain, loss, double = OBRLoss(LABELS, impl="plain"), OBRLoss(LABELS), OBRLoss(LABELS).double()
+        plain(logits, targets, observed)
+        loss(logits.double(), targets, observed)
+        double(logits, targets, observed)
+        loss(logits, targets.float().requires_grad_(), observed)
+        states = {name: torch.stack([buffer] * 2) for name, buffer in loss.named_buffers()}
+        torch.func.vmap(
+            lambda state: torch.func.functional_call(loss.eval(), state, (logits, targets)), randomness="error"
+        )(states)
+        assert launches == []
+
+
+def test_nothing_was_measured_on_a_cpu() -> None:
+    assert not fused.measured_on(torch.device("cpu"))

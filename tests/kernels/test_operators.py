@@ -217,13 +217,13 @@ def test_an_empty_batch() -> None:
 
 
 def test_opcheck() -> None:
-    """Schemas, fake tensors and mutation are as declared."""
+    """Schemas, fake tensors and mutation are as declared, in programs of symbolic shapes too."""
     logits, targets, mask = batch()
     codes = operators.move_relation(targets, mask, *state(), arrivals(), *CHOSEN)
     total, _, _, first, second = loss(codes, "parts")
     weights = (torch.rand(ROWS, generator=generator(6)), torch.rand(LABELS, generator=generator(7)))
     ones = total.new_ones(())
-    tests = ("test_schema", "test_faketensor")
+    tests = ("test_schema", "test_faketensor", "test_aot_dispatch_dynamic")
     for operator, arguments in (
         (operators.count_pairs, (targets, mask)),
         (operators.move_relation, (targets, None, *state(), arrivals(), *CHOSEN)),
