@@ -99,10 +99,12 @@ def _capability(on: Tensor) -> int:
     return 10 * major + minor
 
 
-def _relation_launch(batch: int, relation_weight: Tensor, estimator: str) -> launch.Launch:
+def _relation_launch(batch: int, relation_weight: Tensor, measure: str, estimator: str) -> launch.Launch:
     num_labels = relation_weight.shape[0]
     if launch.is_wide(num_labels, double=_is_double(relation_weight)):
-        return launch.wide_relation(num_labels, capability=_capability(relation_weight), estimator=estimator)
+        return launch.wide_relation(
+            num_labels, capability=_capability(relation_weight), measure=measure, estimator=estimator
+        )
     return launch.relation(batch, num_labels)
 
 
@@ -155,7 +157,7 @@ def move_relation(
     `arrivals` are `launch.most_arrivals()` zeros, int32, that are zeros again afterwards: what the programs of a launch
     know each other by. No two launches at a time may have the same.
     """
-    run = _relation_launch(targets.shape[0], relation_weight, estimator)
+    run = _relation_launch(targets.shape[0], relation_weight, measure, estimator)
     arguments, made = _coding(
         relation_sum, relation_weight, decay, positive_threshold, negative_threshold, measure, estimator, run
     )
@@ -188,7 +190,7 @@ def _(
     estimator: str,
 ) -> tuple[Tensor, Tensor, Tensor]:
     # The size of the batch, which may be symbolic here, does not change what is written.
-    return _new_codes(relation_weight, _relation_launch(1, relation_weight, estimator))
+    return _new_codes(relation_weight, _relation_launch(1, relation_weight, measure, estimator))
 
 
 @torch.library.custom_op("obrl::move_by_counts", mutates_args=("relation_sum", "relation_weight"))

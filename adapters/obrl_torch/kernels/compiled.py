@@ -216,7 +216,7 @@ def _wide() -> list[Variant]:
         for target in TARGETS:
             add(f"products for sm_{target}", plans[target].products, labels, targets=(target,))
             for measure, estimator in (("unit_pearson", "batch"), ("phi_ratio", "counts"), ("conditional", "batch")):
-                run = launch.wide_relation(labels, capability=target, estimator=estimator)
+                run = launch.wide_relation(labels, capability=target, measure=measure, estimator=estimator)
                 constants = {"MEASURE": measure, "SYMMETRIC": measure != "conditional", "ESTIMATOR": estimator}
                 name = f"wide relation for sm_{target}, {measure}, {estimator}"
                 add(name, run, labels, targets=(target,), **constants)

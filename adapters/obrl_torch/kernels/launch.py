@@ -12,6 +12,7 @@ from typing import Any
 
 import triton
 
+from obrl.measures import MEASURES
 from obrl_torch.kernels.counting import count_kernel
 from obrl_torch.kernels.loss import loss_kernel
 from obrl_torch.kernels.relation import code_kernel, relation_kernel
@@ -147,9 +148,10 @@ def code(num_labels: int, *, double: bool) -> Launch:
     return _square(code_kernel, num_labels, {"TILE": _tile(double=double)}, num_warps=4 if double else 8)
 
 
-def wide_relation(num_labels: int, *, capability: int, estimator: str) -> Launch:
+def wide_relation(num_labels: int, *, capability: int, measure: str, estimator: str) -> Launch:
     """The launch of `wide_relation_kernel`: in large tiles, where they are many and nothing spills."""
-    if num_labels > MANY_LABELS and capability == HOPPER and estimator == "batch":
+    measured_once = MEASURES[measure].symmetric and estimator == "batch"  # not again for the mirror image
+    if num_labels > MANY_LABELS and capability == HOPPER and measured_once:
         blocks, num_warps, max_registers = {"ROWS": 128, "TILE": 64}, 8, 128
     else:
         blocks, num_warps, max_registers = {"ROWS": 64, "TILE": 32}, 4, 168
