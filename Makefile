@@ -46,6 +46,8 @@ suite-%:
 keras-%:
 	KERAS_BACKEND=$* $(PYTEST) tests/keras
 
+# Interpreted, the kernels for many labels are slow.
+parity-torch_wide: export HYPOTHESIS_PROFILE := $(or $(HYPOTHESIS_PROFILE),quick)
 parity-%:
 	$(PYTEST) tests/parity --framework $*
 

@@ -9,15 +9,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from benchmarks.gpu.steps import OperatorsLoss
 from benchmarks.registry import Batch
 from obrl.torch import OBRLoss
 
 HOW = (
-    "The kernels in float32 take a step on each batch, as does impl='auto' in float64, by itself. relation_error is "
-    "the largest difference of the two relations. Then both give loss and gradient on the last batch under the "
-    "kernels' relation: loss_error is relative to the loss, gradient_error to the largest gradient; the same of "
-    "'auto' in float32 stands beside them. pairs_near_thresholds counts the ordered pairs within 1e-6 of a threshold, "
-    "which rounding may put on either side."
+    "The kernels in float32 take a step on each batch, as do torch's own operators in float64, by themselves. "
+    "relation_error is the largest difference of the two relations. Then both give loss and gradient on the last batch "
+    "under the kernels' relation: loss_error is relative to the loss, gradient_error to the largest gradient; the same "
+    "of those operators in float32 stands beside them, as auto_. pairs_near_thresholds counts the ordered pairs within "
+    "1e-6 of a threshold, which rounding may put on either side."
 )
 NEAR = 1e-6
 
@@ -41,7 +42,7 @@ def accuracy(batches: Sequence[Batch], *, device: str) -> dict[str, Any]:
     given = [tuple(torch.from_numpy(array).to(device) for array in (batch.logits, batch.targets)) for batch in batches]
     num_labels = batches[0].logits.shape[1]
     fused = OBRLoss(num_labels, impl="fused").to(device)
-    exact = OBRLoss(num_labels).to(device).double()
+    exact = OperatorsLoss(num_labels).to(device).double()
     for logits, targets in given:
         _step(fused, logits, targets, update=True)
         _step(exact, logits, targets, update=True)
@@ -56,7 +57,7 @@ def accuracy(batches: Sequence[Batch], *, device: str) -> dict[str, Any]:
     exact.load_state_dict(fused.state_dict())
     expected = _step(exact, logits, targets, update=False)
     del exact
-    single = OBRLoss(num_labels).to(device)
+    single = OperatorsLoss(num_labels).to(device)
     single.load_state_dict(fused.state_dict())
     found = {name: _step(one, logits, targets, update=False) for name, one in (("", fused), ("auto_", single))}
     errors = {

@@ -16,6 +16,7 @@ from benchmarks.batches import kinds_up_to
 from benchmarks.gpu.accuracy import MOST
 from benchmarks.gpu.document import FUSED, Results, slug
 from benchmarks.gpu.floors import Rates
+from benchmarks.gpu.markdown import markdown
 from benchmarks.gpu.parity import run_parity
 from benchmarks.gpu.rows import JAX_TITLES, Row
 from benchmarks.gpu.steps import ENTRIES
@@ -82,6 +83,13 @@ def failures(document: dict[str, Any]) -> list[str]:
         ),
         *(f"failed: {error.strip().splitlines()[-1]}" for error in document["errors"]),
     ]
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    beside = path.with_suffix(f"{path.suffix}.part")
+    beside.write_text(text)
+    beside.replace(path)
 
 
 class Run:
@@ -192,7 +200,8 @@ class Run:
 
     def _save(self, line: str) -> None:
         """Write everything found so far, and say what was added."""
-        beside = self.path.with_suffix(".part")
-        beside.write_text(json.dumps(self.results.document(), indent=2, allow_nan=False) + "\n")
-        beside.replace(self.path)
+        document = self.results.document()
+        _replace(self.path, json.dumps(document, indent=2, allow_nan=False) + "\n")
+        if document["rows"]:
+            _replace(self.path.with_suffix(".md"), markdown(document))
         print(f"{self.budget_s - self.limits.left():6.1f} s  {line}", file=sys.stderr, flush=True)

@@ -40,6 +40,13 @@ class Entry:
     plain: str | None = None
 
 
+class OperatorsLoss(OBRLoss):
+    """The loss in torch's own operators, as `impl="auto"` computes it where it does not take the kernels."""
+
+    def _in_kernels(self, logits: Tensor, targets: Tensor | None, sample_weight: Tensor | None) -> bool:
+        return False
+
+
 def _entry(name: str, make: Callable[[int], nn.Module]) -> Entry:
     known = IMPLEMENTATIONS[name]
     return Entry(known.title, make, known.compiled, name if known.cubes else None)
@@ -49,8 +56,8 @@ ENTRIES = {
     "torch_bce": _entry("torch_bce", lambda num_labels: nn.BCEWithLogitsLoss()),
     "torch_asl": _entry("torch_asl", lambda num_labels: AsymmetricLoss()),
     "torch_obrl_fused": Entry("obrl.torch, fused", lambda num_labels: OBRLoss(num_labels, impl="fused")),
-    "torch_obrl": _entry("torch_obrl", OBRLoss),
-    "torch_obrl_compiled": _entry("torch_obrl_compiled", OBRLoss),
+    "torch_obrl": _entry("torch_obrl", OperatorsLoss),
+    "torch_obrl_compiled": _entry("torch_obrl_compiled", OperatorsLoss),
     "torch_plain_compiled": _entry("torch_plain_compiled", PlainOBRLoss),
     "torch_plain": _entry("torch_plain", PlainOBRLoss),
 }

@@ -1,5 +1,6 @@
 """The clocks of `make gpu` on a fake device, its tasks in processes of their own, and how it runs the parity suite."""
 
+import json
 import os
 import subprocess
 import time
@@ -12,6 +13,8 @@ import pytest
 from benchmarks.batches import BATCHES
 from benchmarks.gpu import clocks, parity
 from benchmarks.gpu.clocks import PASSES, CudaClock, Plan, Timing, batches_to_run, timed_rounds
+from benchmarks.gpu.markdown import markdown
+from benchmarks.gpu.run import RESULTS
 from benchmarks.gpu.tasks import Limits, ask
 from benchmarks.gpu.torch_tasks import Tasks
 
@@ -208,3 +211,21 @@ def test_shards_deal_out_the_suite(tmp_path):
     whole_suite = {line for line in listed[0] if not line.partition("::")[2].startswith(ABOUT_THE_DRAWING)}
     assert set.union(*listed[1:]) == whole_suite
     assert sum(map(len, listed[1:])) == len(whole_suite) > 3
+
+
+def test_the_published_tables_are_those_of_the_results():
+    for path in RESULTS.glob("*.json"):
+        document = json.loads(path.read_text())
+        if document["benchmark"] == "gpu":
+            assert path.with_suffix(".md").read_text() == markdown(document)
+            break
+    else:
+        pytest.fail("there are no results of a GPU")
+
+
+def test_what_was_not_measured_has_a_dash_in_the_tables():
+    document = json.loads((RESULTS / "nvidia-h200.json").read_text())
+    for row in document["rows"]:
+        row.update(median_us=None, peak_memory_bytes=None, over_floor=None, timed_by=None)
+    lines = [line for line in markdown(document).splitlines() if line.startswith("| BCE alone |")]
+    assert {cell.strip() for line in lines for cell in line.split("|")} == {"", "-", "BCE alone"}

@@ -1,4 +1,4 @@
-"""Eq. 2 and Eq. 4 for many labels: the products of `loss`, as a product of matrices should be run.
+"""Eq. 2 and Eq. 4 for many labels: the products of `loss_kernel`, as a product of matrices should be run.
 
 `halves_kernel` writes, once, the halves of the factors, with zeros up to whole blocks. `products_kernel` multiplies
 them by tiles of the pair codes, the labels j dealt out to several programs where there are few tiles, and
@@ -8,7 +8,7 @@ them by tiles of the pair codes, the labels j dealt out to several programs wher
 import triton
 import triton.language as tl
 
-from obrl_torch.kernels.loss import (
+from obrl_torch.kernels.terms import (
     Q2_SCALE,
     Q_SCALE,
     SUMMED,

@@ -9,7 +9,7 @@ import triton
 import triton.language as tl
 
 from obrl_torch.kernels.counting import labels, tile_pair
-from obrl_torch.kernels.relation import finish
+from obrl_torch.kernels.tiles import finish
 
 
 @triton.jit

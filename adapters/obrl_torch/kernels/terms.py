@@ -1,0 +1,295 @@
+"""The terms of Eq. 2 and Eq. 4 and their gradients, from products of matrices.
+
+With q = p - 1/2, A and B the pair weights, a = A 1 and b = B 1, and powers elementwise, `obrl.algebra` derives
+
+    L_A q = a q - A q,  and so for B
+    g = L_A q - 2 L_B q,    h = L_B q^3 + 3 (q^2 L_B q - q L_B q^2)
+    value = sum_i b_i + 2 q_i (g_i + h_i),    d value / dx = 4 p (1 - p) (g + 2 h)
+
+With u = 2 q^3 - 2 q, the products that are linear in the gradient are one, A q + B u; and since L_B is symmetric,
+sum_i q_i (L_B q^3)_i is sum_i q_i^3 (L_B q)_i, so that three sums are enough for both value and gradient:
+
+    l = b q - B q,    m = b q^2 - B q^2,    G = g + 2 h = (a q + b u) - (A q + B u) + 6 (q^2 l - q m)
+    value = sum_i b_i + 2 q_i G_i - 8 q_i^3 l_i + 6 q_i^2 m_i
+
+In float32 every factor is split into two halves, x = (high + low) / scale, and the codes 0, 1 and 2 are numbers in
+half precision as they stand, subnormal and exact: two products on tensor cores make one with 22 bits, summed in
+float32. What a sample's labels add up to is written per tile; the last program to end sums that in a fixed order, so
+the result does not depend on the order in which they ran.
+"""
+
+import triton
+import triton.language as tl
+
+from obrl_torch.kernels.measures import divide
+
+Q_SCALE = tl.constexpr(2.0**16)
+"""Of the halves of q and u, below 1 in magnitude."""
+Q2_SCALE = tl.constexpr(2.0**17)
+"""Of those of q^2, at most 1/4."""
+CODE_UNIT = tl.constexpr(2.0**-24)
+"""What a code of 1 is, read as half precision: the least subnormal number."""
+SUMMED = tl.constexpr(2048)
+"""How many partial values the last program sums at once."""
+
+
+@triton.jit
+def _log1p(e, DTYPE: tl.constexpr):
+    """log(1 + e) for 0 <= e <= 1: 2 atanh(e / (2 + e)) as a series in float32; hardware logarithms differ."""
+    if DTYPE == tl.float32:
+        s = tl.div_rn(e, 2.0 + e)
+        s2 = s * s
+        series = 2.0 / 15.0
+        series = series * s2 + 2.0 / 13.0
+        series = series * s2 + 2.0 / 11.0
+        series = series * s2 + 2.0 / 9.0
+        series = series * s2 + 2.0 / 7.0
+        series = series * s2 + 2.0 / 5.0
+        series = series * s2 + 2.0 / 3.0
+        result = s * (series * s2 + 2.0)
+    else:
+        result = tl.log(1.0 + e)
+    return result
+
+
+@triton.jit
+def sigmoid(x, DTYPE: tl.constexpr):
+    """The probability p of x, q = p - 1/2, p (1 - p) and exp(-|x|), none of which cancels for large x."""
+    e = tl.exp(-tl.abs(x))
+    r = divide(tl.full(e.shape, 1.0, DTYPE), 1.0 + e)
+    half = 0.5 * ((1.0 - e) * r)
+    return tl.where(x < 0, e * r, r), tl.where(x < 0, -half, half), (e * r) * r, e
+
+
+@triton.jit
+def load(matrix, k, label, batch, num_labels, row, column):
+    """A block of a (batch, num_labels) matrix, 0 outside of it."""
+    inside = (k[:, None] < batch) & (label[None, :] < num_labels)
+    return tl.load(matrix + k[:, None].to(tl.int64) * row + label[None, :].to(tl.int64) * column, mask=inside, other=0)
+
+
+@triton.jit
+def inside_of(q, k, label, batch, num_labels):
+    """The same q, which outside of the batch is 0 already.
+
+    Triton lays a factor out for a product by computing it anew in every warp, from the load on; not past a mask.
+    """
+    return tl.where((k[:, None] < batch) & (label[None, :] < num_labels), q, 0.0)
+
+
+@triton.jit
+def halves_of(x, SCALE: tl.constexpr):
+    """A factor as two numbers in half precision: x = (high + low) / SCALE."""
+    x *= SCALE
+    high = x.to(tl.float16)
+    return high, (x - high.to(tl.float32)).to(tl.float16)
+
+
+@triton.jit
+def weights_of(codes):
+    """The weights of pairs, in half precision and in units of CODE_UNIT / 2: codes 0, 1 and 2 as they stand."""
+    codes = codes.to(tl.int16)
+    return (codes & 3).to(tl.float16, bitcast=True), (codes >> 2).to(tl.float16, bitcast=True)
+
+
+@triton.jit
+def _scale(active, tiles, num_labels, ACTIVE_PAIRS: tl.constexpr, DTYPE: tl.constexpr):
+    """1 / (2 M^2), or 1 / (2 active pairs)."""
+    if ACTIVE_PAIRS:
+        halves = tl.zeros((1024,), DTYPE)
+        for start in range(0, tiles, 1024):
+            at = start + tl.arange(0, 1024)
+            halves += tl.load(active + at, mask=at < tiles, other=0).to(DTYPE)
+        pairs = tl.sum(halves, axis=0) * 0.5
+        pairs = tl.where(pairs > 0, pairs, 1.0)
+    else:
+        pairs = tl.cast(num_labels, DTYPE) * tl.cast(num_labels, DTYPE)
+    return divide(tl.full((), 0.5, DTYPE), tl.cast(pairs, DTYPE))
+
+
+@triton.jit
+def in_units(mixed, bq, bq2):
+    """Products of halves and codes as what they stand for: powers of two, exact."""
+    unit: tl.constexpr = 0.5 / (CODE_UNIT * Q_SCALE)
+    unit2: tl.constexpr = 0.5 / (CODE_UNIT * Q2_SCALE)
+    return mixed * unit, bq * unit, bq2 * unit2
+
+
+@triton.jit
+def relation_terms(q, mixed, bq, bq2, a_degrees, b_degrees):
+    """Eq. 2 before its factor: each sample's share of the value, and d value / dp."""
+    q2 = q * q
+    degrees = b_degrees[None, :]
+    l_b = degrees * q - bq
+    m_b = q * (degrees * q2 - bq2)
+    half_slope = q * a_degrees[None, :] + degrees * (2.0 * q * (q2 - 1.0)) - mixed + 6.0 * (q2 * l_b - m_b)
+    value = degrees + q * (2.0 * half_slope - 8.0 * (q2 * l_b) + 6.0 * m_b)
+    return tl.sum(value, axis=1), 4.0 * half_slope
+
+
+@triton.jit
+def _sum_up(
+    total,
+    cross_entropy,
+    relation_loss,
+    partials,
+    batch,
+    columns,
+    alpha,
+    share,
+    JOINT: tl.constexpr,
+    BY_SAMPLE: tl.constexpr,
+    DTYPE: tl.constexpr,
+    BLOCK: tl.constexpr,
+    COLUMNS: tl.constexpr,
+):
+    """Sum the partial values over tiles of labels and, unless `BY_SAMPLE`, over samples, in one order whatever ran."""
+    all_entropy = tl.zeros((BLOCK,), DTYPE)
+    all_relation = tl.zeros((BLOCK,), DTYPE)
+    for start in range(0, batch, BLOCK):
+        k = start + tl.arange(0, BLOCK)
+        inside = k < batch
+        entropies = tl.zeros((COLUMNS, BLOCK), DTYPE)
+        relations = tl.zeros((COLUMNS, BLOCK), DTYPE)
+        for first in range(0, columns, COLUMNS):
+            tile = first + tl.arange(0, COLUMNS)[:, None]
+            at = partials + tile.to(tl.int64) * batch + k[None, :]
+            here = inside[None, :] & (tile < columns)
+            relations += tl.load(at, mask=here, other=0.0, cache_modifier=".cg")
+            if JOINT:
+                at += tl.cast(columns, tl.int64) * batch
+                entropies += tl.load(at, mask=here, other=0.0, cache_modifier=".cg")
+        entropy = tl.sum(entropies, axis=0)
+        relation = tl.sum(relations, axis=0)
+        if BY_SAMPLE:
+            tl.store(relation_loss + k, relation, mask=inside)
+            if JOINT:
+                tl.store(total + k, entropy + alpha * relation, mask=inside)
+                tl.store(cross_entropy + k, entropy, mask=inside)
+        else:
+            all_entropy += entropy
+            all_relation += relation
+    if not BY_SAMPLE:
+        relation = tl.sum(all_relation, axis=0) * share
+        tl.store(relation_loss, relation)
+        if JOINT:
+            entropy = tl.sum(all_entropy, axis=0) * share
+            tl.store(total, entropy + alpha * relation)
+            tl.store(cross_entropy, entropy)
+
+
+@triton.jit
+def finish(
+    observed,
+    sample_weight,
+    pos_weight,
+    active,
+    alpha: tl.float64,
+    total,
+    cross_entropy,
+    relation_loss,
+    gradient,
+    second_gradient,
+    partials,
+    counter,
+    batch,
+    num_labels,
+    tiles,
+    observed_row,
+    observed_column,
+    weight_stride,
+    k,
+    i,
+    x,
+    y,
+    value,
+    relation_slope,
+    JOINT: tl.constexpr,
+    MASKED: tl.constexpr,
+    WEIGHTED: tl.constexpr,
+    POS_WEIGHTED: tl.constexpr,
+    ACTIVE_PAIRS: tl.constexpr,
+    REDUCTION: tl.constexpr,
+    GRADIENT: tl.constexpr,
+    DTYPE: tl.constexpr,
+    ROWS: tl.constexpr,
+    BLOCK: tl.constexpr,
+    COLUMNS: tl.constexpr,
+):
+    """What follows from the products.
+
+    Args:
+        observed: of `loss_kernel`, as are all that are not named here.
+        k: the samples of this program.
+        i: its labels.
+        x: their logits, (samples, labels).
+        y: their targets, likewise; read where `JOINT`.
+        value: these samples' share of Eq. 2 before its factor, (samples,).
+        relation_slope: its derivative with respect to p, (samples, labels).
+        BLOCK: samples that the last program sums at once; COLUMNS: tiles of labels.
+    """
+    in_batch = k < batch
+    inside = in_batch[:, None] & (i[None, :] < num_labels)
+    alpha = tl.full((), alpha, DTYPE)
+    p, _, slope, e = sigmoid(x, DTYPE)
+    share = tl.full((), 1.0, DTYPE)
+    if REDUCTION == "mean":
+        share = divide(share, tl.cast(batch, DTYPE))
+    factor = tl.full((ROWS,), 1.0, DTYPE)
+    if WEIGHTED:
+        factor = tl.load(sample_weight + k.to(tl.int64) * weight_stride, mask=in_batch, other=0.0).to(DTYPE)
+    scale = _scale(active, tiles, num_labels, ACTIVE_PAIRS, DTYPE)
+    at = tl.program_id(1).to(tl.int64) * batch + k
+    tl.store(partials + at, value * scale * factor, mask=in_batch)
+    by_row = (factor * share)[:, None]
+    relation_gradient = (relation_slope * slope) * (scale * by_row)
+
+    into = k[:, None].to(tl.int64) * num_labels + i[None, :]
+    if JOINT:
+        known = inside & (y == y)  # NaN alone differs from itself
+        if MASKED:
+            seen = load(observed, k, i, batch, num_labels, observed_row, observed_column)
+            known = known & (seen != 0)
+        y = tl.where(known, y, 0.0)
+        rest = 1.0 - y
+        positive = y
+        if POS_WEIGHTED:
+            positive = y * tl.load(pos_weight + i, mask=i < num_labels, other=0.0)[None, :]
+        log_p = tl.minimum(x, 0.0) - _log1p(e, DTYPE)
+        entropy = rest * x - (positive + rest) * log_p
+        entropy_slope = (positive + rest) * p - positive
+        entropy = tl.where(known, entropy, 0.0)
+        entropy_gradient = tl.where(known, entropy_slope, 0.0) * by_row
+        tl.store(
+            partials + tl.num_programs(1).to(tl.int64) * batch + at, tl.sum(entropy, axis=1) * factor, mask=in_batch
+        )
+        if GRADIENT == "total":
+            tl.store(gradient + into, entropy_gradient + alpha * relation_gradient, mask=inside)
+        if GRADIENT == "parts":
+            tl.store(gradient + into, entropy_gradient, mask=inside)
+            tl.store(second_gradient + into, relation_gradient, mask=inside)
+    elif GRADIENT != "none":
+        tl.store(gradient + into, relation_gradient, mask=inside)
+
+    # The last program to come here finds all partial values written: the barrier orders the threads of a program, the
+    # atomic the programs.
+    tl.debug_barrier()
+    ended = tl.atomic_add(counter, 1, sem="acq_rel")
+    if ended == tl.num_programs(0) * tl.num_programs(1) - 1:
+        columns = tl.num_programs(1)
+        _sum_up(
+            total,
+            cross_entropy,
+            relation_loss,
+            partials,
+            batch,
+            columns,
+            alpha,
+            share,
+            JOINT,
+            REDUCTION == "none",
+            DTYPE,
+            BLOCK,
+            COLUMNS,
+        )
+        tl.store(counter, 0)

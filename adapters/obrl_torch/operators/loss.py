@@ -1,0 +1,196 @@
+"""The loss with its gradient, and the chain rule."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import triton.language as tl
+from torch import Tensor
+
+from obrl_torch.kernels import launch
+from obrl_torch.operators.arguments import as_bytes, capability, launched, strides
+
+_COMPUTE = {torch.float32: tl.float32, torch.float64: tl.float64}
+_Five = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
+
+
+def _new_terms(logits: Tensor, *, joint: bool, dtype: torch.dtype, reduction: str, gradient: str) -> _Five:
+    """Room for L, L_E, L_B and up to two gradients, empty where one is not there or not asked for."""
+    value: tuple[int, ...] = (logits.shape[0],) if reduction == "none" else ()
+    wanted = {"none": 0, "total": 1, "parts": 2 if joint else 1}[gradient]
+    shapes: list[tuple[int, ...]] = [value if joint else (0,)] * 2 + [value]
+    shapes += [tuple(logits.shape) if number < wanted else (0,) for number in range(2)]
+    total, cross_entropy, relation_loss, first, second = (logits.new_empty(shape, dtype=dtype) for shape in shapes)
+    return total, cross_entropy, relation_loss, first, second
+
+
+@torch.library.custom_op("obrl::loss_terms", mutates_args=("counter",))
+def loss_terms(
+    logits: Tensor,
+    targets: Tensor | None,
+    observed: Tensor | None,
+    sample_weight: Tensor | None,
+    pos_weight: Tensor | None,
+    pairs: Tensor,
+    second_pairs: Tensor | None,
+    active: Tensor,
+    counter: Tensor,
+    alpha: float,
+    normalization: str,
+    reduction: str,
+    gradient: str,
+    dtype: torch.dtype,
+) -> _Five:
+    """L, L_E, L_B and up to two gradients, empty where there is none; the arguments are those of `loss_kernel`."""
+    made = _new_terms(logits, joint=targets is not None, dtype=dtype, reduction=reduction, gradient=gradient)
+    total, cross_entropy, relation_loss, first, second = made
+    batch, num_labels = logits.shape
+    if batch == 0:
+        for term in made[:3]:
+            term.zero_()
+        return made
+    double = dtype == torch.float64
+    labels, mask = as_bytes(targets), as_bytes(observed)
+    names = (("", logits), ("target_", labels), ("observed_", mask))
+    arguments: dict[str, Any] = {
+        "logits": logits,
+        "targets": logits if labels is None else labels,
+        "observed": logits if mask is None else mask,
+        "sample_weight": logits if sample_weight is None else sample_weight,
+        "pos_weight": logits if pos_weight is None else pos_weight.to(dtype).contiguous(),
+        "active": active,
+        "alpha": alpha,
+        "total": total,
+        "cross_entropy": cross_entropy,
+        "relation_loss": relation_loss,
+        "gradient": first,
+        "second_gradient": second,
+        "counter": counter,
+        "batch": batch,
+        "num_labels": num_labels,
+        "tiles": active.numel(),
+        **{f"{prefix}{axis}": step for prefix, tensor in names for axis, step in strides(tensor).items()},
+        "weight_stride": 0 if sample_weight is None else sample_weight.stride(0),
+        "JOINT": labels is not None,
+        "MASKED": mask is not None,
+        "WEIGHTED": sample_weight is not None,
+        "POS_WEIGHTED": pos_weight is not None,
+        "ACTIVE_PAIRS": normalization == "active_pairs",
+        "REDUCTION": reduction,
+        "GRADIENT": gradient,
+    }
+    coded = second_pairs is None
+    if coded and launch.is_wide(num_labels, double=double):
+        run, products = _products(logits, pairs)
+        arguments |= products
+    else:
+        run = launch.loss(batch, num_labels, coded=coded, double=double)
+        arguments |= {
+            "pairs": pairs,
+            "second_pairs": pairs if second_pairs is None else second_pairs,
+            "code_row": pairs.stride(0),
+            "CODED": coded,
+            "DTYPE": _COMPUTE[dtype],
+        }
+    launched(run, logits, partials=logits.new_empty((2, run.grid[1], batch), dtype=dtype), **arguments)
+    return made
+
+
+def _products(logits: Tensor, code: Tensor) -> tuple[launch.Launch, dict[str, Any]]:
+    """The products of a loss on many labels; its last launch, and what that takes of them."""
+    batch, num_labels = logits.shape
+    plan = launch.wide_loss(batch, num_labels, capability=capability(logits))
+    sizes = {"padded_batch": plan.batch, "padded_labels": plan.labels}
+    given = {"num_labels": num_labels, "code_row": code.stride(0)}
+    halves = logits.new_empty((6, plan.batch, plan.labels), dtype=torch.float16)
+    degrees = logits.new_empty((2, num_labels), dtype=torch.float32)
+    products = logits.new_empty((plan.parts, 3, plan.batch, plan.labels), dtype=torch.float32)
+    launched(
+        plan.halves,
+        logits,
+        logits=logits,
+        halves=halves,
+        batch=batch,
+        num_labels=num_labels,
+        **strides(logits),
+        **sizes,
+    )
+    launched(plan.degrees, logits, code=code, degrees=degrees, **given)
+    launched(plan.products, logits, halves=halves, code=code, products=products, length=plan.length, **given, **sizes)
+    return plan.finish, {"products": products, "degrees": degrees, "parts": plan.parts, **sizes}
+
+
+@loss_terms.register_fake
+def _(
+    logits: Tensor,
+    targets: Tensor | None,
+    observed: Tensor | None,
+    sample_weight: Tensor | None,
+    pos_weight: Tensor | None,
+    pairs: Tensor,
+    second_pairs: Tensor | None,
+    active: Tensor,
+    counter: Tensor,
+    alpha: float,
+    normalization: str,
+    reduction: str,
+    gradient: str,
+    dtype: torch.dtype,
+) -> _Five:
+    return _new_terms(logits, joint=targets is not None, dtype=dtype, reduction=reduction, gradient=gradient)
+
+
+@torch.library.custom_op("obrl::scale_gradients", mutates_args=())
+def scale_gradients(
+    gradient: Tensor,
+    second_gradient: Tensor | None,
+    of_total: Tensor | None,
+    of_entropy: Tensor | None,
+    of_relation: Tensor | None,
+    alpha: float,
+    dtype: torch.dtype,
+) -> Tensor:
+    """The chain rule; the arguments are those of `scale_kernel`, and `dtype` that of the result."""
+    result = torch.empty_like(gradient, dtype=dtype)
+    batch, num_labels = gradient.shape
+    if batch == 0:
+        return result
+
+    def stride(upstream: Tensor | None) -> int:
+        return 0 if upstream is None or upstream.ndim == 0 else upstream.stride(0)
+
+    launched(
+        launch.scale(batch, num_labels),
+        gradient,
+        gradient=gradient,
+        second_gradient=gradient if second_gradient is None else second_gradient,
+        of_total=gradient if of_total is None else of_total,
+        of_entropy=gradient if of_entropy is None else of_entropy,
+        of_relation=gradient if of_relation is None else of_relation,
+        alpha=alpha,
+        result=result,
+        batch=batch,
+        num_labels=num_labels,
+        total_stride=stride(of_total),
+        entropy_stride=stride(of_entropy),
+        relation_stride=stride(of_relation),
+        PARTS=second_gradient is not None,
+        HAS_TOTAL=of_total is not None,
+        HAS_ENTROPY=of_entropy is not None,
+        HAS_RELATION=of_relation is not None,
+    )
+    return result
+
+
+@scale_gradients.register_fake
+def _(
+    gradient: Tensor,
+    second_gradient: Tensor | None,
+    of_total: Tensor | None,
+    of_entropy: Tensor | None,
+    of_relation: Tensor | None,
+    alpha: float,
+    dtype: torch.dtype,
+) -> Tensor:
+    return torch.empty_like(gradient, dtype=dtype)
