@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from importlib.util import find_spec
+from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
 
 import torch
@@ -30,6 +30,11 @@ MAX_LABELS = 2**14
 
 MOST_ARRIVALS = 36
 """What `arrivals` of `operators.move_relation` holds; `launch.most_arrivals()`, which asks for Triton, says so too."""
+
+
+def no_arrivals(device: torch.device | None) -> Tensor:
+    """The `arrivals` of a criterion at first, and whenever it comes to other memory."""
+    return torch.zeros(MOST_ARRIVALS, dtype=torch.int32, device=device)
 
 
 class Codes(NamedTuple):
@@ -135,29 +140,37 @@ MEASURED = 9
 """The major compute capability on which the kernels were measured, and so where `impl="auto"` takes them: Hopper."""
 
 
+LEAST_TRITON = (3, 6)
+"""The first version of Triton that the kernels were compiled with."""
+
+
 @cache
 def measured_on(device: torch.device) -> bool:
-    """Whether a device is of a kind that the kernels were measured on, and Triton is there."""
-    return (
-        device.type == "cuda"
-        and find_spec("triton") is not None
-        and torch.cuda.get_device_capability(device)[0] == MEASURED
-    )
+    """Whether a device is of a kind that the kernels were measured on, with a Triton that they were compiled with."""
+    if device.type != "cuda" or torch.cuda.get_device_capability(device)[0] != MEASURED:
+        return False
+    try:
+        major, minor = version("triton").split(".")[:2]
+    except PackageNotFoundError:
+        return False
+    return (int(major), int(minor)) >= LEAST_TRITON
 
 
 def is_chosen(logits: Tensor, *state: Tensor, **others: Tensor | None) -> bool:
     """Whether `impl="auto"` takes the kernels; the arguments are those of `check_fused`.
 
-    Never in float64, in which they were not measured, where `check_fused` would refuse, inside a transform of
-    `torch.func`, which knows no rule for them, or in a compiled step, where they were not measured either.
+    Never where they were not measured: in float64, or in a compiled step. Nor where they have no rule, under a
+    transform of `torch.func` or forward-mode differentiation, and where `check_fused` would refuse.
     """
     if torch.compiler.is_compiling() or not measured_on(logits.device):
         return False
-    if any(part.dtype == torch.float64 for part in (logits, *state)) or torch._C._functorch.peek_interpreter_stack():
+    if any(part.dtype == torch.float64 for part in (logits, *state)):
+        return False
+    if torch._C._functorch.peek_interpreter_stack() or torch.autograd.forward_ad._current_level >= 0:
         return False
     try:
         check_fused(logits, *state, **others)
-    except ValueError:
+    except (ImportError, ValueError):
         return False
     return True
 

@@ -18,6 +18,7 @@ from obrl.online import state_laplacians
 from obrl.pairs import describe_criterion
 from obrl.settings import Settings
 from obrl_torch import fused
+from obrl_torch.distributed import is_shared
 from obrl_torch.functions import differentiable_terms, make_problem
 from obrl_torch.inputs import (
     check_values,
@@ -70,12 +71,12 @@ class _Criterion(RelationModule):
         self.impl = impl
         self._selection = Selection()
         self.register_buffer("pos_weight", _pos_weight(pos_weight, self.num_labels), persistent=False)
-        arrivals = None if impl == "plain" else torch.zeros(fused.MOST_ARRIVALS, dtype=torch.int32)
-        self.register_buffer("_arrivals", arrivals, persistent=False)
+        self.register_buffer("_arrivals", fused.no_arrivals(None), persistent=False)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         super()._apply(fn, recurse)
         self._selection = Selection()  # what is kept would lie in the memory that was left
+        self._arrivals = fused.no_arrivals(self.relation_weight.device)  # `to_empty` leaves anything in it
         return self
 
     def load(self, path: str | os.PathLike[str]) -> None:
@@ -132,7 +133,9 @@ class _Criterion(RelationModule):
         given = {"targets": targets, "sample_weight": sample_weight, "pos_weight": self.pos_weight}
         if self.impl == "fused":
             fused.check_fused(logits, *self._state(), **given)
-        return self.impl == "fused" or (self.impl == "auto" and fused.is_chosen(logits, *self._state(), **given))
+            return True
+        shared = is_shared(sync=self.sync, process_group=self.process_group)  # not measured either
+        return self.impl == "auto" and not shared and fused.is_chosen(logits, *self._state(), **given)
 
     def _fused_terms(
         self,

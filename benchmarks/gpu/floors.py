@@ -13,11 +13,12 @@ from benchmarks.gpu.clocks import Clock
 HOW = (
     "bytes: each array that a step is given or gives, read or written once: logits, targets and gradient, 4 K M each; "
     "R_sb and S, read and written, 16 M^2. What passes between kernels is not counted. operations: 2 K M^2 for each "
-    "product of matrices that the kernels run, in half precision with float32 sums: 2 for the pair counts (n, s, r "
-    "and c on one half of the pairs, which the other mirrors) and 8 for the loss (A q, B u with u = 2 q^3 - 2 q, B "
-    "q and B q^2, each of a high and a low half, since float32 factors are split in two). operations_unsplit counts "
-    "those four once, 6 products in all: the strictest count, at which half precision alone would not reach float32's "
-    "accuracy. Rates "
+    "product of matrices that the kernels run: 2 for the pair counts (n, s, r and c on one half of the pairs, which "
+    "the other mirrors) and 8 for the loss (A q, B u with u = 2 q^3 - 2 q, B q and B q^2, each of a high and a low "
+    "half, since float32 factors are split in two). All are counted at the rate of half precision, though above 128 "
+    "labels the counts are products of bytes, at up to twice that rate: 9 products in place of 10, and a floor lower "
+    "by a tenth. operations_unsplit counts the four of the loss once, 6 products in all: the strictest count, at which "
+    "half precision alone would not reach float32's accuracy. Rates "
     "are measured on the device: bandwidth by copying an array (read and written), operations by torch.mm in float16, "
     "best of several. floor_us is the larger of bytes over bandwidth and operations over rate."
 )

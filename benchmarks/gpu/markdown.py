@@ -105,4 +105,6 @@ def _growth(rows: list[Row], titles: dict[str, None], sizes: list[Size]) -> str:
 def _exponent(axis: int, low: Row | None, high: Row | None, *, key: str) -> str:
     if low is None or high is None or not low[key] or not high[key] or low["timed_by"] != high["timed_by"]:
         return "-"
+    if low["block_rows"] is not None and any(row["block_rows"] != row["batch"] for row in (low, high)):  # in blocks
+        return "-"
     return f"{fit([_size(low)[axis], _size(high)[axis]], [low[key], high[key]]):.2f}"

@@ -139,6 +139,18 @@ def test_too_many_labels() -> None:
         )
 
 
+def test_from_the_meta_device() -> None:
+    logits, targets, observed = (torch.cat([part] * 4) for part in batch())  # counted in parts
+    expected = criterion()
+    with torch.device("meta"):
+        built = criterion()
+    built.to_empty(device="cpu")
+    built.load_state_dict(expected.state_dict())
+    assert torch.equal(built(logits, targets, observed), expected(logits, targets, observed))
+    assert torch.equal(built.relation_sum, expected.relation_sum)
+    assert expected.relation_weight.any()
+
+
 class TestWhatAutoChooses:
     """As if the kernels had been measured on a CPU."""
 
@@ -164,6 +176,8 @@ class TestWhatAutoChooses:
         assert torch.equal(chosen.relation_sum, demanded.relation_sum)
         assert len(launches) == 4
 
+    @pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # torch's compiler and forward mode, of theirs
+    @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
     def test_not_what_they_were_not_measured_or_made_for(self, launches: list[str]) -> None:
         logits, targets, observed = batch()
         plain, loss, double = OBRLoss(LABELS, impl="plain"), OBRLoss(LABELS), OBRLoss(LABELS).double()
@@ -171,6 +185,12 @@ class TestWhatAutoChooses:
         loss(logits.double(), targets, observed)
         double(logits, targets, observed)
         loss(logits, targets.float().requires_grad_(), observed)
+        torch.compile(loss, backend="eager")(logits, targets, observed)
+        with torch.autograd.forward_ad.dual_level():
+            dual = torch.autograd.forward_ad.make_dual(logits, torch.ones_like(logits))
+            assert plain(dual, targets, observed, update=False) == loss(dual, targets, observed, update=False)
+        loss.relation_sum = loss.relation_sum.T  # not contiguous
+        loss(logits, targets, observed)
         states = {name: torch.stack([buffer] * 2) for name, buffer in loss.named_buffers()}
         torch.func.vmap(
             lambda state: torch.func.functional_call(loss.eval(), state, (logits, targets)), randomness="error"

@@ -91,10 +91,10 @@ def test_one_half_is_decided_in_the_dtype_of_the_targets(value: float, counted: 
 
 @pytest.mark.parametrize("estimator", ["batch", "counts"])
 @pytest.mark.parametrize("measure", MEASURES)
-@pytest.mark.parametrize("labels", [1, 31, 33])
-def test_two_halves_are_the_whole(measure: str, estimator: str, labels: int) -> None:
+@pytest.mark.parametrize(("rows", "labels"), [(ROWS, 1), (150, 20), (ROWS, 33), (ROWS, 130)])
+def test_two_halves_are_the_whole(measure: str, estimator: str, rows: int, labels: int) -> None:
     """What processes do, with the all-reduce between, is what one launch does, bit for bit."""
-    _, targets, mask = batch(labels=labels)
+    _, targets, mask = batch(rows, labels)
     whole, halves = state(labels, estimator), state(labels, estimator)
     chosen = (0.9, 0.7, 0.3, measure, estimator)
     for _ in range(2):

@@ -81,7 +81,7 @@ KERNEL_FAULTS = (
         (KERNELS,),
     ),
     Mutant(
-        "kernels: the first part of the products alone",
+        "kernels: the first part of the products in place of every one",
         "adapters/obrl_torch/kernels/wide_loss.py",
         "        at += 3 * size\n",
         "        at += 0 * size\n",

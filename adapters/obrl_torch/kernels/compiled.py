@@ -33,7 +33,7 @@ MAX_SHARED = {80: 99 * 1024, 90: 227 * 1024, 100: 227 * 1024}
 
 _BY_TILES = "t (t + 1) / 2 with t = cdiv(num_labels, TILE)"
 _BY_BLOCKS = "cdiv(batch, ROWS), cdiv(num_labels, LABELS)"
-_BY_PADDED_BLOCKS = "padded_batch / ROWS, padded_labels / LABELS"
+_BY_PADDED_BLOCKS = "cdiv(padded_batch, ROWS), cdiv(padded_labels, LABELS)"
 GRID_RULES = {
     "relation_kernel": f"{_BY_TILES}, PARTS",
     "count_kernel": _BY_TILES,
@@ -190,7 +190,10 @@ def _loss(name: str, num_labels: int, constants: Mapping[str, Any], **pointers: 
 
 
 def _wide() -> list[Variant]:
-    """The kernels for many labels; what passes between them is aligned, and on others they are not launched."""
+    """The kernels for many labels, and again for logits and targets of any strides, those that read them.
+
+    What passes from one to the other is always aligned.
+    """
     batch = 512
     pointers = {
         **_LABELS,
@@ -204,7 +207,10 @@ def _wide() -> list[Variant]:
 
     def add(name: str, run: Launch, labels: int, targets: tuple[int, ...] = TARGETS, **constants: Any) -> None:
         name = f"{name}, {labels} labels"
-        found.append(Variant(name, run, _types(run, **pointers), constants, targets=targets, contiguous=labels))
+        variant = Variant(name, run, _types(run, **pointers), constants, targets=targets, contiguous=labels)
+        found.append(variant)
+        if {"logits", "targets"} & set(variant.types):
+            found.append(replace(variant, name=f"{name}, any strides", contiguous=None))
 
     for labels in (1000, 10_000):
         plans = {target: launch.wide_loss(batch, labels, capability=target) for target in TARGETS}

@@ -1,7 +1,7 @@
 """How each kernel is launched: grids, block sizes and warps, by the size of the problem and the kind of GPU alone.
 
 The block sizes were chosen so that nothing spills (`obrl_torch.kernels.compiled` shows it), and among those, by
-measuring on an H200. What is not said to depend on the GPU does not, so that results do not either.
+measuring on an H200 on 2026-11-26. What is not said to depend on the GPU does not, so that results do not either.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def count(num_labels: int) -> Launch:
 
 _RELATION_ROWS = 64
 """How many samples a program of `relation_kernel` counts at once."""
-_MOST_PARTS = 32
+_MOST_BATCH_PARTS = 32
 _MOST_PROGRAMS = 256
 """Into how many parts `relation_kernel` deals out a batch, at most, and how many programs make it up at most."""
 
@@ -138,7 +138,7 @@ def relation(batch: int, num_labels: int) -> Launch:
     parts = 1
     if num_labels <= SMALL_LABELS:
         wanted = triton.cdiv(max(batch, 1), _RELATION_ROWS)
-        most = min(_MOST_PARTS, 1 << (_MOST_PROGRAMS // run.grid[0]).bit_length() - 1)
+        most = min(_MOST_BATCH_PARTS, 1 << (_MOST_PROGRAMS // run.grid[0]).bit_length() - 1)
         parts = min(most, triton.next_power_of_2(wanted))
     return replace(run, grid=(*run.grid, parts), blocks={**run.blocks, "GROUPS": run.num_warps, "PARTS": parts})
 
@@ -195,9 +195,9 @@ def loss(batch: int, num_labels: int, *, coded: bool, double: bool) -> Launch:
 
 LARGE_SHARED = (HOPPER, 100, 103)
 """Compute capabilities, times ten, on which a program has room for the large blocks of `products_kernel`."""
-MOST_PARTS = 8
+MOST_LABEL_PARTS = 8
 PART_COST = 1.3e-4
-"""What it takes to write and add up one product, in labels j that a program goes through (measured on an H200)."""
+"""What it takes to write and add up one number of each product, in labels j that a program goes through."""
 
 
 @dataclass(frozen=True)
@@ -234,8 +234,9 @@ def wide_loss(batch: int, num_labels: int, *, capability: int) -> Wide:
         waves = triton.cdiv(rows * tiles * parts, at_once)
         return waves * (num_labels / parts + 50) + parts * padded_batch * num_labels * PART_COST
 
-    parts = min(range(1, MOST_PARTS + 1), key=cost)
+    parts = min(range(1, MOST_LABEL_PARTS + 1), key=cost)
     length = padded(triton.cdiv(num_labels, parts), blocks["STEP"])
+    parts = triton.cdiv(num_labels, length)  # none without a label
     padded_labels = padded(max(tiles * blocks["TILE"], parts * length), 128)
     tile = 512 if num_labels > 512 else 256
     columns = triton.cdiv(num_labels, tile)

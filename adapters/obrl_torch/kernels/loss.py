@@ -58,7 +58,7 @@ def _add_products(
     inside = (j[:, None] < num_labels) & (i[None, :] < num_labels)
     if CODED:
         codes = tl.load(pairs + at, mask=inside, other=0)
-        # At most 2 * 2^14 each, so that one sum has room for both.
+        # At most twice the labels of a step each, so that one sum has room for both.
         degrees = tl.sum((codes & 3).to(tl.int32) + (codes >> 2).to(tl.int32) * 65536, axis=0)
         a_degrees += (degrees & 65535).to(DTYPE) * 0.5
         b_degrees += (degrees >> 16).to(DTYPE) * 0.5

@@ -2,7 +2,7 @@
 
 A program takes a tile (I, J) of a (num_labels, num_labels) matrix, I <= J, and its mirror image. It counts pairs in
 half precision products with float32 sums, exact up to 2^24 rows, and does with them what `tiles` says. Nothing of size
-(num_labels, num_labels) exists but the accumulators and the codes.
+(num_labels, num_labels) exists but the accumulators and the codes, unless counts are to be summed over processes.
 """
 
 import triton
@@ -111,7 +111,7 @@ def relation_kernel(
         tl.store(at + TILE * TILE, flat(s))
         tl.store(at + 2 * TILE * TILE, flat(r))
         tl.store(at + 3 * TILE * TILE, flat(c))
-        # As in `loss_kernel`, the last program of a pair of tiles finds what the others counted.
+        # As in `terms.finish`, the last program of a pair of tiles finds what the others counted.
         tl.debug_barrier()
         last = tl.atomic_add(arrivals + pair, 1, sem="acq_rel") == PARTS - 1
     if last:
