@@ -89,9 +89,14 @@ def test_one_half_is_decided_in_the_dtype_of_the_targets(value: float, counted: 
     assert operators.count_pairs(targets, None)[1].item() == counted
 
 
+WHOLES = [
+    *((measure, ROWS, labels) for measure in MEASURES for labels in (1, 33)),
+    *((measure, *size) for measure in ("unit_pearson", "conditional") for size in ((150, 20), (ROWS, 130))),
+]
+
+
 @pytest.mark.parametrize("estimator", ["batch", "counts"])
-@pytest.mark.parametrize("measure", MEASURES)
-@pytest.mark.parametrize(("rows", "labels"), [(ROWS, 1), (150, 20), (ROWS, 33), (ROWS, 130)])
+@pytest.mark.parametrize(("measure", "rows", "labels"), WHOLES)
 def test_two_halves_are_the_whole(measure: str, estimator: str, rows: int, labels: int) -> None:
     """What processes do, with the all-reduce between, is what one launch does, bit for bit."""
     _, targets, mask = batch(rows, labels)

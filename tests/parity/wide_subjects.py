@@ -16,5 +16,5 @@ WIDE = replace(
     on=lambda device: moved(WIDE, device),
     label_counts=(1, 2, 33, 60),
     least_examples=100,
-    scale=0.25,
+    scale=0.12,
 )

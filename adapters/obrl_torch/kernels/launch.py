@@ -173,24 +173,20 @@ def _over(kernel: Any, batch: int, num_labels: int, blocks: Mapping[str, int]) -
 
 def loss(batch: int, num_labels: int, *, coded: bool, double: bool) -> Launch:
     """The launch of `loss_kernel`, on codes or weights, in float32 or float64."""
-    num_warps, num_stages = 4, 1
-    whole = False
+    num_warps, whole = 4, False
     if double:
         blocks = {"ROWS": 16, "TILE": 16, "STEP": 8}
     elif not coded:
         blocks = {"ROWS": 16, "TILE": 32, "STEP": 32}
-    elif num_labels <= SMALL_LABELS:
+    else:
         whole = num_labels <= 64
         tile = max(16, triton.next_power_of_2(num_labels)) if whole else 64
         blocks = {"ROWS": 32 if batch >= MANY_ROWS and whole else 16, "TILE": tile, "STEP": tile}
         num_warps = 8 if tile > 32 else 4
-    else:
-        blocks = {"ROWS": 64, "TILE": 32, "STEP": 32}
-        num_warps, num_stages = 8, 2
     columns = triton.next_power_of_2(triton.cdiv(num_labels, blocks["TILE"]))
     blocks |= {"WHOLE": whole, "COLUMNS": min(32, columns)}
     grid = (triton.cdiv(batch, blocks["ROWS"]), triton.cdiv(num_labels, blocks["TILE"]))
-    return Launch(loss_kernel, grid, blocks, num_warps, num_stages)
+    return Launch(loss_kernel, grid, blocks, num_warps)
 
 
 LARGE_SHARED = (HOPPER, 100, 103)
