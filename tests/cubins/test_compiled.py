@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from obrl_torch.kernels import launch
-from obrl_torch.kernels.compiled import GRID_RULES, MAX_SHARED, TARGETS, compile_variant, variants
+from obrl_torch.kernels.compiled import GRID_RULES, MAX_SHARED, compile_variant, variants
 
 VARIANTS = {variant.name: variant for variant in variants()}
 
@@ -34,6 +34,6 @@ def test_compiles_without_spills(name: str, target: int) -> None:
 
 def test_what_is_1_by_construction_is_no_argument() -> None:
     contiguous = VARIANTS["loss, 64 contiguous labels"]
-    row = compile_variant(contiguous, TARGETS[0]).row
+    row = compile_variant(contiguous, contiguous.targets[0]).row
     assert "row: i32" in row
     assert "column: i32" not in row

@@ -132,7 +132,7 @@ TORCH = Framework(
 )
 
 # The kernels, which on a CPU `load` lets Triton interpret, slowly; they have no relation of their own, and compile
-# nothing here. With 33 labels a matrix takes several tiles.
+# nothing here. With 17 labels a matrix takes several tiles.
 FUSED = replace(
     TORCH,
     eager={"fused": tuple(DTYPES)},
@@ -140,7 +140,7 @@ FUSED = replace(
     compiled_joint=None,
     relation=None,
     on=lambda device: moved(FUSED, device),
-    label_counts=(1, 2, 5, 33),
+    label_counts=(1, 2, 5, 17),
     least_examples=200,
     scale=0.4,
 )

@@ -180,7 +180,8 @@ def _relation(name: str, num_labels: int, constants: Mapping[str, Any], **pointe
 
 
 def _contiguous(variant: Variant, num_labels: int) -> Variant:
-    return replace(variant, name=f"{variant.name}, {num_labels} contiguous labels", contiguous=num_labels)
+    name = f"{variant.name}, {num_labels} contiguous labels"
+    return replace(variant, name=name, contiguous=num_labels, targets=(launch.HOPPER,))
 
 
 def _loss(name: str, num_labels: int, constants: Mapping[str, Any], **pointers: str) -> Variant:
