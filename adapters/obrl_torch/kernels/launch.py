@@ -201,8 +201,8 @@ class Wide:
     """The launches of a loss on many labels, one after the other, and the sizes of what passes between them.
 
     Attributes:
-        batch: K up to whole blocks.
-        labels: M up to whole blocks.
+        padded_batch: K up to whole blocks.
+        padded_labels: M up to whole blocks.
         parts: into how many the labels j are dealt out.
         length: how many labels j a part has.
     """
@@ -211,8 +211,8 @@ class Wide:
     degrees: Launch
     products: Launch
     finish: Launch
-    batch: int
-    labels: int
+    padded_batch: int
+    padded_labels: int
     parts: int
     length: int
 
@@ -244,8 +244,8 @@ def wide_loss(batch: int, num_labels: int, *, capability: int) -> Wide:
             products_kernel, (rows, tiles, parts), blocks, num_warps=8 if large else 4, num_stages=3 if large else 2
         ),
         finish=Launch(wide_loss_kernel, (triton.cdiv(batch, finish["ROWS"]), columns), finish, num_warps=4),
-        batch=padded_batch,
-        labels=padded_labels,
+        padded_batch=padded_batch,
+        padded_labels=padded_labels,
         parts=parts,
         length=length,
     )

@@ -101,11 +101,11 @@ def _products(logits: Tensor, code: Tensor) -> tuple[launch.Launch, dict[str, An
     """The products of a loss on many labels; its last launch, and what that takes of them."""
     batch, num_labels = logits.shape
     plan = launch.wide_loss(batch, num_labels, capability=capability(logits))
-    sizes = {"padded_batch": plan.batch, "padded_labels": plan.labels}
+    sizes = {"padded_batch": plan.padded_batch, "padded_labels": plan.padded_labels}
     given = {"num_labels": num_labels, "code_row": code.stride(0)}
-    halves = logits.new_empty((6, plan.batch, plan.labels), dtype=torch.float16)
+    halves = logits.new_empty((6, plan.padded_batch, plan.padded_labels), dtype=torch.float16)
     degrees = logits.new_empty((2, num_labels), dtype=torch.float32)
-    products = logits.new_empty((plan.parts, 3, plan.batch, plan.labels), dtype=torch.float32)
+    products = logits.new_empty((plan.parts, 3, plan.padded_batch, plan.padded_labels), dtype=torch.float32)
     launched(
         plan.halves,
         logits,
