@@ -10,7 +10,9 @@ PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 SUITES := core torch kernels cubins jax tensorflow reference_model benchmarks project
 BACKENDS := tensorflow jax torch
 FRAMEWORKS := numpy torch torch_fused torch_wide jax tensorflow $(BACKENDS:%=keras_%)
-RUNS := $(SUITES:%=suite-%) $(FRAMEWORKS:%=parity-%) $(BACKENDS:%=keras-%)
+# Those that take longest first: the processors then end at about the same time. `ALSO` adds other targets.
+LONGEST := parity-jax suite-project suite-benchmarks suite-reference_model
+RUNS := $(LONGEST) $(filter-out $(LONGEST),$(SUITES:%=suite-%) $(FRAMEWORKS:%=parity-%) $(BACKENDS:%=keras-%)) $(ALSO)
 # As many runs at once as there are processors, each with one thread.
 AT_ONCE := OMP_NUM_THREADS=1 $(MAKE) --no-print-directory --keep-going --jobs=$(shell nproc) --output-sync=target
 
@@ -37,8 +39,8 @@ demo: $(VENV)/.reference  ## train the reference model on built-in synthetic fac
 test: $(VENV)/.dev  ## run every test, one process a suite (frameworks do not share one well)
 	@$(AT_ONCE) $(RUNS)
 
-test-slow: $(VENV)/.dev  ## the property tests with many more examples
-	@HYPOTHESIS_PROFILE=slow PYTEST_ADDOPTS=--timeout=0 $(AT_ONCE) suite-core suite-torch $(FRAMEWORKS:%=parity-%)
+test-slow: $(VENV)/.dev  ## the property tests with many more examples; every variant of the kernels for every target
+	@HYPOTHESIS_PROFILE=slow PYTEST_ADDOPTS=--timeout=0 $(AT_ONCE) suite-core suite-torch suite-cubins $(FRAMEWORKS:%=parity-%)
 
 suite-%:
 	$(PYTEST) tests/$*
@@ -46,8 +48,6 @@ suite-%:
 keras-%:
 	KERAS_BACKEND=$* $(PYTEST) tests/keras
 
-# Interpreted, the kernels for many labels are slow.
-parity-torch_wide: export HYPOTHESIS_PROFILE := $(or $(HYPOTHESIS_PROFILE),quick)
 parity-%:
 	$(PYTEST) tests/parity --framework $*
 

@@ -1,7 +1,5 @@
-import os
-
-os.environ["TRITON_INTERPRET"] = "1"  # before the kernels are imported
-
+from tests.support.interpreter import interpret
 from tests.support.profiles import load_profile
 
+interpret()
 load_profile()

@@ -1,4 +1,4 @@
-"""Which degenerate cases hypothesis drew; counted, printed, and checked at the end of a run."""
+"""Which degenerate cases were run, drawn or written; counted, printed, and checked at the end of a run."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Coverage:
         self.kinds: Counter[str] = Counter()
 
     def count(self, group: str, case: Case) -> None:
-        """Count a case of a group ("eager" or "compiled")."""
+        """Count a case of a group ("eager", "compiled" or "written")."""
         self.examples[group] += 1
         codes = [spec.pair_codes(relation, **case.thresholds) for relation in oracle.relations(case)]
         self.kinds.update(name for name, holds in OF_A_CASE.items() if holds(case, codes))

@@ -177,4 +177,5 @@ JAX = Framework(
     scale=0.82,
     label_counts=(1, 4),
     sizes=(0, 1, 6),
+    max_batches=2,
 )

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from obrl import spec
 from tests.support.cases import Batch, Case
+from tests.support.interpreter import interpret
 from tests.support.strategies import LABEL_COUNTS, SIZES
 from tests.support.tolerances import Results
 
@@ -107,6 +108,7 @@ class Framework:
         ignored_warnings: of the framework's own compiler, as pytest's `filterwarnings` has them.
         label_counts: the numbers of labels to draw from.
         sizes: the numbers of rows to draw from; few where every shape is compiled, operation by operation.
+        max_batches: of a case; fewer where a step is slow.
         on: the same on another device, by its name; None where the suite knows no other.
     """
 
@@ -126,6 +128,7 @@ class Framework:
     ignored_warnings: tuple[str, ...] = ()
     label_counts: tuple[int, ...] = LABEL_COUNTS
     sizes: tuple[int, ...] = SIZES
+    max_batches: int = 3
     on: Callable[[str], Framework] | None = None
 
     @property
@@ -175,8 +178,8 @@ def load(name: str, device: str = "cpu") -> Framework:
     family, _, backend = name.partition("_")
     if family == "keras":
         os.environ["KERAS_BACKEND"] = backend  # before Keras is imported
-    if backend in ("fused", "wide"):  # before the kernels are imported
-        os.environ["TRITON_INTERPRET"] = "1" if device == "cpu" else "0"
+    if backend in ("fused", "wide") and device == "cpu":
+        interpret()
     module, attribute = FRAMEWORKS[name].split(":")
     framework: Framework = getattr(import_module(module), attribute)
     if device == "cpu":

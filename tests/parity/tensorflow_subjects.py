@@ -165,4 +165,5 @@ TENSORFLOW = Framework(
     relation=Relation,
     plain=plain,
     scale=0.82,
+    max_batches=2,
 )

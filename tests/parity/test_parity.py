@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from obrl import spec
 from obrl.algebra import LossTerms
-from tests.parity import templates
+from tests.parity import degenerate, templates
 from tests.parity.coverage import COVERAGE
 from tests.parity.subjects import Found, Framework
 from tests.parity.templates import Template
@@ -50,10 +50,20 @@ def expected_and_bounds(
 def drawn(framework: Framework, data: st.DataObject, **settings: Any) -> Case:
     """A case of shapes that suit the framework, counted."""
     case: Case = data.draw(
-        strategies.cases(label_counts=framework.label_counts, sizes=framework.sizes, **settings),
+        strategies.cases(
+            label_counts=framework.label_counts, sizes=framework.sizes, max_batches=framework.max_batches, **settings
+        ),
     )
     note(case.snippet(framework.package))
     COVERAGE.count("eager", case)
+    return case
+
+
+def written(framework: Framework, name: str) -> Case:
+    """A degenerate case, counted."""
+    case = degenerate.CASES[name]
+    print(case.snippet(framework.package))
+    COVERAGE.count("written", case)
     return case
 
 
@@ -62,11 +72,8 @@ def assert_dtypes(found: Found, dtype: str) -> None:
     assert found.gradient_dtype == dtype
 
 
-@examples(80)
-@given(data=st.data())
-def test_joint_loss(framework: Framework, impl: str, dtype: str, data: st.DataObject) -> None:
+def check_joint_loss(framework: Framework, case: Case, impl: str, dtype: str) -> None:
     assert framework.joint is not None
-    case = drawn(framework, data)
     criterion, twin = framework.joint(case, impl, dtype), framework.joint(case, impl, dtype)
     for batch, state in zip(case.batches, oracle.trajectory(case), strict=True):
         found = criterion.terms(batch)
@@ -79,6 +86,17 @@ def test_joint_loss(framework: Framework, impl: str, dtype: str, data: st.DataOb
         assert_close("a plain call", again.values[0], expected.terms.total, bounds.total)
         assert_close("its gradient", again.gradient, expected.terms.gradient, bounds.gradient)
         assert_exact("its state", twin.state().relation_sum, criterion.state().relation_sum)
+
+
+@examples(80)
+@given(data=st.data())
+def test_joint_loss(framework: Framework, impl: str, dtype: str, data: st.DataObject) -> None:
+    check_joint_loss(framework, drawn(framework, data), impl, dtype)
+
+
+@pytest.mark.parametrize("name", degenerate.CASES)
+def test_joint_loss_of_degenerate_cases(framework: Framework, impl: str, dtype: str, name: str) -> None:
+    check_joint_loss(framework, written(framework, name), impl, dtype)
 
 
 @examples(30)
@@ -138,11 +156,8 @@ def test_compiled(framework: Framework, template: Template, data: st.DataObject)
         assert_state(case, expected, criterion.state(), framework.state)
 
 
-@examples(120)
-@given(data=st.data())
-def test_endpoint(framework: Framework, impl: str, dtype: str, data: st.DataObject) -> None:
+def check_endpoint(framework: Framework, case: Case, dtype: str) -> None:
     assert framework.endpoint is not None
-    case = drawn(framework, data, **SCALARS)
     endpoint = framework.endpoint(case, dtype)
     for batch, state in zip(case.batches, oracle.trajectory(case), strict=True):
         found = endpoint.call(batch)
@@ -153,6 +168,17 @@ def test_endpoint(framework: Framework, impl: str, dtype: str, data: st.DataObje
         assert_state(case, expected, endpoint.state(), framework.state)
 
 
+@examples(120)
+@given(data=st.data())
+def test_endpoint(framework: Framework, impl: str, dtype: str, data: st.DataObject) -> None:
+    check_endpoint(framework, drawn(framework, data, **SCALARS), dtype)
+
+
+@pytest.mark.parametrize("name", degenerate.CASES)
+def test_endpoint_of_degenerate_cases(framework: Framework, impl: str, dtype: str, name: str) -> None:
+    check_endpoint(framework, written(framework, name), dtype)
+
+
 @examples(5)
 @given(data=st.data())
 def test_what_a_failure_prints_runs(framework: Framework, data: st.DataObject) -> None:
@@ -160,7 +186,7 @@ def test_what_a_failure_prints_runs(framework: Framework, data: st.DataObject) -
     exec(compile(case.snippet(framework.package), "snippet", "exec"), {})
 
 
-def test_the_degenerate_cases_were_drawn() -> None:
+def test_the_degenerate_cases_were_run() -> None:
     """Last: everything before has been counted."""
     assert COVERAGE.missing() == []
 

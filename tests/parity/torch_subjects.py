@@ -141,6 +141,7 @@ FUSED = replace(
     relation=None,
     on=lambda device: moved(FUSED, device),
     label_counts=(1, 2, 5, 17),
+    max_batches=2,
     least_examples=200,
     scale=0.4,
 )

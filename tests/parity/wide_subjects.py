@@ -14,7 +14,7 @@ WIDE = replace(
     FUSED,
     eager={"fused": ("float32", "bfloat16", "float16")},
     on=lambda device: moved(WIDE, device),
-    label_counts=(1, 2, 33, 60),
-    least_examples=100,
+    label_counts=(1, 2, 33),
+    least_examples=40,
     scale=0.12,
 )

@@ -27,13 +27,24 @@ def backends(source):
     return ["tensorflow"] if re.search(r"\b(keras|tensorflow)\b", source) else [None]
 
 
-EXAMPLES = [
-    pytest.param(source, backend, id="-".join(filter(None, (f"{page.relative_to(ROOT)}:{line}", backend))))
-    for page in PAGES
-    if "_build" not in page.parts
-    for line, source in examples(page.read_text())
-    for backend in backends(source)[: None if page.name == "README.md" else 1]
-]
+def of_pages(pages):
+    """The examples of pages: the plain ones, and those that need TensorFlow or a backend of Keras, by page and backend.
+
+    A page's examples for one backend run in one process, most of whose time is TensorFlow's import.
+    """
+    plain, apart = {}, {}
+    for page in pages:
+        name = str(page.relative_to(ROOT))
+        for line, source in examples(page.read_text()):
+            for backend in backends(source)[: None if page.name == "README.md" else 1]:
+                if backend is None:
+                    plain[f"{name}:{line}"] = source
+                else:
+                    apart.setdefault((name, backend), {})[f"{name}:{line}"] = source
+    return plain, apart
+
+
+PLAIN, APART = of_pages(page for page in PAGES if "_build" not in page.parts)
 
 
 def modules_of(package):
@@ -78,22 +89,30 @@ def run_doctest(test):
     assert results.failed == 0, f"{test.name}\n" + "".join(said)
 
 
-def run_example(source):
+def run_example(source, name="<example>"):
     """Run a block as a program of its own."""
-    exec(compile(source, "<example>", "exec"), {"__name__": "__main__"})
+    exec(compile(source, name, "exec"), {"__name__": "__main__"})
 
 
 @pytest.mark.filterwarnings("ignore:.*isinstance\\(treespec, LeafSpec\\):FutureWarning")  # Lightning's own
 @pytest.mark.filterwarnings("ignore:The 'train_dataloader' does not have many workers")  # advice to its user
-@pytest.mark.parametrize(("source", "backend"), EXAMPLES)
-def test_example_runs(source, backend, tmp_path, monkeypatch):
-    """With Keras in a process of its own, since it chooses its backend once, and TensorFlow aborts torch's compiler."""
-    if backend is None:
-        monkeypatch.chdir(tmp_path)
-        run_example(source)
-    else:
-        monkeypatch.setenv("KERAS_BACKEND", backend)
-        run_python(source, cwd=tmp_path)
+@pytest.mark.parametrize("name", PLAIN)
+def test_example_runs(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run_example(PLAIN[name], name)
+
+
+@pytest.mark.parametrize(("page", "backend"), APART)
+def test_examples_run_in_a_process_of_their_own(page, backend, tmp_path, monkeypatch):
+    """Keras chooses its backend once, and TensorFlow aborts torch's compiler."""
+    monkeypatch.setenv("KERAS_BACKEND", backend)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    run_python(
+        "from tests.project.test_examples import run_example\n"
+        f"for name, source in {APART[page, backend]!r}.items():\n"
+        "    run_example(source, name)\n",
+        cwd=tmp_path,
+    )
 
 
 def test_examples_are_found_and_can_fail():

@@ -46,6 +46,11 @@ def draws_few() -> bool:
     return _FACTORS[_PROFILE] < 1.0
 
 
+def draws_many() -> bool:
+    """Whether the profile is for a run that may take long."""
+    return _FACTORS[_PROFILE] > 1.0
+
+
 def examples(count: int) -> settings:
     """Settings for a property that needs another number of examples than the profile's.
 
