@@ -12,7 +12,7 @@ BACKENDS := tensorflow jax torch
 FRAMEWORKS := numpy torch torch_fused torch_wide jax tensorflow $(BACKENDS:%=keras_%)
 # Those that take longest first: the processors then end at about the same time. `ALSO` adds other targets.
 LONGEST := parity-jax suite-project suite-benchmarks suite-reference_model
-RUNS := $(LONGEST) $(filter-out $(LONGEST),$(SUITES:%=suite-%) $(FRAMEWORKS:%=parity-%) $(BACKENDS:%=keras-%)) $(ALSO)
+RUNS := $(ALSO) $(LONGEST) $(filter-out $(LONGEST),$(SUITES:%=suite-%) $(FRAMEWORKS:%=parity-%) $(BACKENDS:%=keras-%))
 # As many runs at once as there are processors, each with one thread.
 AT_ONCE := OMP_NUM_THREADS=1 $(MAKE) --no-print-directory --keep-going --jobs=$(shell nproc) --output-sync=target
 
