@@ -45,17 +45,11 @@ def pair_counts(ns: Namespace, positive: Array, observed: Array | None, batch: i
     Returns:
         The counts. With `observed=None`, n is the number `batch`, r has shape (num_labels, 1) and c (1, num_labels).
     """
-    columns = ns.transpose(positive)
     if observed is None:
         ones = ns.sum(positive, axis=0, keepdims=True)
-        return PairCounts(n=batch, s=ns.matmul(columns, positive), r=ns.transpose(ones), c=ones)
-    rows = ns.transpose(observed)
-    return PairCounts(
-        n=ns.matmul(rows, observed),
-        s=ns.matmul(columns, positive),
-        r=ns.matmul(columns, observed),
-        c=ns.matmul(rows, positive),
-    )
+        return PairCounts(n=batch, s=ns.matmul(ns.transpose(positive), positive), r=ns.transpose(ones), c=ones)
+    s, r, n = ns.pair_products(positive, observed)
+    return PairCounts(n=n, s=s, r=r, c=ns.transpose(r))
 
 
 def split_targets(

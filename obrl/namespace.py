@@ -22,6 +22,12 @@ class Namespace(Protocol):
     def matmul(self, a: Array, b: Array, /) -> Array:
         """The matrix product of two rank-2 arrays of one dtype, at that dtype's full precision."""
 
+    def matmul_each(self, arrays: Sequence[Array], b: Array, /) -> Sequence[Array]:
+        """The product of each of several arrays of one shape with `b`, as `matmul`."""
+
+    def pair_products(self, a: Array, b: Array, /) -> tuple[Array, Array, Array]:
+        """a^T a, a^T b and b^T b of two (rows, columns) arrays, as `matmul`."""
+
     def transpose(self, a: Array, /) -> Array:
         """The transpose of a rank-2 array."""
 
@@ -59,9 +65,24 @@ class Namespace(Protocol):
         """The arrays along the first axis."""
 
 
-class _NumPy:
-    matmul = staticmethod(np.matmul)
+class SeparateProducts:
+    """Several products, one after the other, for frameworks where joining the factors would not pay."""
+
+    def matmul_each(self: Namespace, arrays: Sequence[Array], b: Array, /) -> Sequence[Array]:
+        return [self.matmul(a, b) for a in arrays]
+
+    def pair_products(self: Namespace, a: Array, b: Array, /) -> tuple[Array, Array, Array]:
+        rows = self.transpose(a)
+        return self.matmul(rows, a), self.matmul(rows, b), self.matmul(self.transpose(b), b)
+
+
+class NumPyNamespace(SeparateProducts):
+    """NumPy's version; what each function does is said above."""
+
     sqrt = staticmethod(np.sqrt)
+
+    def matmul(self, a: Array, b: Array, /) -> Array:
+        return np.matmul(a, b)
 
     def transpose(self, a: Array, /) -> Array:
         return a.T
@@ -70,7 +91,8 @@ class _NumPy:
         return np.where(condition, a, b)
 
     def sum(self, a: Array, /, *, axis: int | None = None, keepdims: bool = False) -> Array:
-        return np.sum(a, axis=axis, keepdims=keepdims)
+        reduce: Any = np.add.reduce  # `np.sum` costs two calls more
+        return reduce(a, axis=axis, keepdims=keepdims)
 
     def sigmoid(self, a: Array, /) -> Array:
         return 0.5 * (1.0 + np.tanh(0.5 * a))
@@ -98,4 +120,4 @@ class _NumPy:
         return tuple(a)
 
 
-NUMPY: Namespace = _NumPy()
+NUMPY: Namespace = NumPyNamespace()

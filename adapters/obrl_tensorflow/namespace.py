@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from obrl.namespace import Namespace
+from obrl.namespace import Namespace, SeparateProducts
 
 Tensor = Any
 """A tf.Tensor."""
@@ -19,7 +19,7 @@ def _reduced_precision() -> bool:
     return bool(tf32 and tf.config.list_physical_devices("GPU"))
 
 
-class _TensorFlow:
+class _TensorFlow(SeparateProducts):
     transpose = staticmethod(tf.transpose)
     sqrt = staticmethod(tf.sqrt)
     sigmoid = staticmethod(tf.sigmoid)

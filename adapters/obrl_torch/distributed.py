@@ -6,6 +6,7 @@ import torch
 import torch.distributed as dist
 
 from obrl.counts import PairCounts, pair_counts
+from obrl_torch import host
 from obrl_torch.inputs import Labels
 from obrl_torch.namespace import TORCH
 
@@ -15,6 +16,19 @@ def is_shared(*, sync: bool, process_group: dist.ProcessGroup | None) -> bool:
     if not sync or not dist.is_available() or not dist.is_initialized():
         return False
     return dist.get_world_size(process_group) > 1
+
+
+def count_small(labels: Labels, dtype: torch.dtype) -> PairCounts | None:
+    """The pair counts of a batch of this process alone, as arrays of a dtype; None where the host may not see it."""
+    views = host.arrays([labels.positive, labels.observed])
+    if views is None:
+        return None
+    positive, observed = views
+    known = None if observed is None else observed.astype(positive.dtype)
+    counts = pair_counts(host.HOST, positive, known, len(positive))
+    if dtype == labels.positive.dtype:
+        return counts
+    return PairCounts(*(part if isinstance(part, int) else part.astype(host.DTYPES[dtype]) for part in counts))
 
 
 def count_batch(labels: Labels, *, sync: bool, process_group: dist.ProcessGroup | None) -> PairCounts:

@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from obrl import algebra
 from obrl.algebra import PairLaplacians
-from obrl_torch.namespace import TORCH, convert
+from obrl.namespace import Array, Namespace
+from obrl_torch import host
+from obrl_torch.namespace import TORCH, convert, reduced_precision
 
 
 class Problem(NamedTuple):
@@ -48,14 +51,37 @@ class Problem(NamedTuple):
             gradient: `"none"`, `"total"` (of the first term), or `"parts"` (of L_E and L_B).
         """
         x = logits.to(dtype)
+        # Whatever must be differentiated is torch's.
+        views = None if torch.is_grad_enabled() or x.numel() > host.SMALL_BATCH else self._on_host(x)
+        if views is None:
+            return self._evaluate(TORCH, x, gradient)
+        with np.errstate(all="ignore"):
+            terms, gradients = views[1]._evaluate(host.HOST, views[0], gradient)
+        wanted = terms[:1] if gradient == "total" else terms
+        return tuple(map(_tensor, wanted)), tuple(map(_tensor, gradients))
+
+    def _on_host(self, x: Tensor) -> tuple[Any, Problem] | None:
+        """The logits and the problem as arrays that share the tensors' memory; None where they must stay tensors."""
+        views = host.arrays([x.detach(), *self[:4], *self.pairs[:4]])
+        if views is None or (x.dtype == torch.float32 and reduced_precision("cpu")):
+            return None
+        logits, targets, observed, sample_weight, pos_weight, mixed, negative, negative_total, scale = views
+        columns = None if self.pairs.columns is None else host.HostColumns(self.pairs.columns)
+        pairs = PairLaplacians(mixed, negative, negative_total, scale, columns)
+        problem = Problem(
+            targets, observed, sample_weight, pos_weight, pairs, alpha=self.alpha, reduction=self.reduction
+        )
+        return logits, problem
+
+    def _evaluate(self, ns: Namespace, x: Array, gradient: str) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
         shared: dict[str, Any] = {"reduction": self.reduction, "rows": x.shape[0]}
         if self.targets is None:
             value, gradients = algebra.relation_loss(
-                TORCH, x, self.sample_weight, self.pairs, gradient=gradient != "none", **shared
+                ns, x, self.sample_weight, self.pairs, gradient=gradient != "none", **shared
             )
             return (value,), gradients
         return algebra.joint_loss(
-            TORCH,
+            ns,
             x,
             self.targets,
             self.observed,
@@ -165,6 +191,11 @@ class OnePass(torch.autograd.Function):
         if all(part is None for part in upstream):
             return None, None, None, None
         return problem.scaled(gradients, upstream, logits.dtype), None, None, None
+
+
+def _tensor(value: Any) -> Tensor:
+    """A tensor of the same memory."""
+    return torch.from_numpy(np.asarray(value))
 
 
 def _sum(a: Tensor | None, b: Tensor | None) -> Tensor | None:

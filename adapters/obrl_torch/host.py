@@ -1,25 +1,32 @@
-"""Matrices on a CPU: where NumPy is faster on the same memory, and blocks that its caches hold.
+"""Arrays on a CPU: where NumPy is faster on the same memory, and blocks that its caches hold.
 
 Eq. 1, Eq. 3 and the Laplacians take some fifty operations on (num_labels, num_labels) matrices. At 40 labels the time
 of each is the time of calling it, and NumPy halves the sum; from about 500 labels torch's threads win at arithmetic,
 not at comparisons, and the time is that of the memory. The functions are the same, and the results equal to the bit,
-square roots aside: where torch calls MKL, some are off by a rounding.
+square roots aside, some of which are off by a rounding where torch calls MKL, and sums of batches that do not lie row
+by row.
+
+The loss takes some thirty more on (batch, num_labels). As long as one thread does them, NumPy halves their time, too;
+sigmoids, sums and products stay torch's: NumPy adds in another order, and the threads of its BLAS get in torch's way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.autograd import forward_ad
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
-from obrl.algebra import PairLaplacians
+from obrl.algebra import Columns, PairLaplacians
 from obrl.counts import PairCounts
+from obrl.namespace import Namespace, NumPyNamespace
 from obrl.online import RelationState
+from obrl_torch.namespace import JOINED_LABELS, TORCH
 
 SMALL_LABELS = 256
 """Up to this many labels NumPy is faster, measured on two cores of an AMD EPYC."""
@@ -27,40 +34,55 @@ SMALL_LABELS = 256
 BLOCK_ELEMENTS = 2**17
 """Eq. 1 goes through blocks of rows of about this many elements: half the time of whole matrices at 1,000 labels."""
 
-_DTYPES = {torch.float32: np.float32, torch.float64: np.float64}
+SMALL_BATCH = 2**15
+"""Up to this many elements torch computes with one thread, and NumPy is faster at arithmetic."""
+
+DTYPES = {torch.float32: np.float32, torch.float64: np.float64, torch.bool: np.bool_}
+"""What NumPy computes in."""
+
 _Arrays = TypeVar("_Arrays", PairCounts, RelationState)
 
 
 def _graph_is_made() -> bool:
-    return torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined]
+    return torch.compiler.is_compiling() or torch._C._is_tracing()
 
 
-def array(tensor: Tensor) -> NDArray[Any] | None:
-    """The same memory as a NumPy array; None where it must be seen by something else or NumPy cannot take it.
-
-    That is on another device, in a dtype that NumPy lacks, in a compiled or traced graph, under a dispatch mode or the
-    transforms of `torch.func`, and for a subclass of Tensor.
-    """
-    if type(tensor) is not Tensor or tensor.device.type != "cpu" or tensor.dtype not in _DTYPES:
-        return None
+def _is_hidden() -> bool:
+    """Whether something else must see every operation: a graph that is compiled or traced, a mode, or forward AD."""
     if _graph_is_made() or is_in_torch_dispatch_mode():
+        return True
+    return forward_ad._current_level >= 0
+
+
+def arrays(tensors: Iterable[Any]) -> list[Any] | None:
+    """The same memory as NumPy arrays, for all or none; what is no tensor stays as it is.
+
+    None where something else must see the operations or NumPy cannot take a tensor: on another device, in a dtype that
+    NumPy lacks, in a compiled or traced graph, under a dispatch mode or the transforms of `torch.func`, where a
+    gradient is needed, and for a subclass of Tensor.
+    """
+    if _is_hidden():
         return None
+    found: list[Any] = []
     try:
-        return tensor.numpy()
-    except RuntimeError:  # inside a transform of torch.func
+        for tensor in tensors:
+            if not isinstance(tensor, Tensor):
+                found.append(tensor)
+            elif type(tensor) is Tensor and tensor.dtype in DTYPES and tensor.is_cpu:
+                found.append(tensor.numpy())
+            else:
+                return None
+    except RuntimeError:  # inside a transform of torch.func, or where a gradient is needed
         return None
-
-
-def arrays(tensors: _Arrays) -> _Arrays | None:
-    """As `array`, for all or none; numbers stay as they are."""
-    parts = [array(part) if isinstance(part, Tensor) else part for part in tensors]
-    return None if any(part is None for part in parts) else type(tensors)(*parts)
+    return found
 
 
 def small_arrays(tensors: _Arrays) -> _Arrays | None:
     """As `arrays`, and None above `SMALL_LABELS` labels, where torch is faster."""
-    small = all(not isinstance(tensor, Tensor) or tensor.shape[-1] <= SMALL_LABELS for tensor in tensors)
-    return arrays(tensors) if small else None
+    if any(isinstance(tensor, Tensor) and tensor.shape[-1] > SMALL_LABELS for tensor in tensors):
+        return None
+    found = arrays(tensors)
+    return None if found is None else type(tensors)(*found)
 
 
 def blocks(labels: int, elements: int) -> Iterator[slice]:
@@ -81,6 +103,12 @@ def row_blocks(state: RelationState, counts: PairCounts) -> Iterator[tuple[Relat
             RelationState(*(part[..., rows, :] for part in state)),
             PairCounts(*(part[rows] if isinstance(part, Tensor) and len(part) == labels else part for part in counts)),
         )
+
+
+def small_batch(tensor: Tensor) -> NDArray[Any] | None:
+    """The same memory as an array, of a batch at which NumPy is faster; None of any other."""
+    views = arrays((tensor.detach(),)) if tensor.numel() <= SMALL_BATCH else None
+    return None if views is None else views[0]
 
 
 def state_to_torch(state: RelationState) -> RelationState:
@@ -105,4 +133,50 @@ def pairs_to_torch(pairs: PairLaplacians, dtype: torch.dtype) -> PairLaplacians:
 
 def numpy_like(dtype: torch.dtype) -> np.ndarray[tuple[()], np.dtype[np.floating]]:
     """A scalar NumPy array of float32 or float64, to say which."""
-    return np.empty((), _DTYPES[dtype])
+    return np.empty((), DTYPES[dtype])
+
+
+class _Host(NumPyNamespace):
+    """NumPy's arithmetic; torch's sigmoids, sums and products, at full precision, on the same memory."""
+
+    def matmul(self, a: Any, b: Any, /) -> Any:
+        return torch.mm(torch.from_numpy(a), torch.from_numpy(b)).numpy()
+
+    def matmul_each(self, arrays: Sequence[Any], b: Any, /) -> Sequence[Any]:
+        if len(b) > JOINED_LABELS:
+            return [self.matmul(a, b) for a in arrays]
+        products: Any = self.matmul(np.concatenate(arrays), b)
+        return products.reshape(len(arrays), *arrays[0].shape)
+
+    def sum(self, a: Any, /, *, axis: int | None = None, keepdims: bool = False) -> Any:
+        if axis == 0:  # counts, which any order adds up exactly
+            return super().sum(a, axis=0, keepdims=keepdims)
+        return TORCH.sum(torch.from_numpy(a), axis=axis, keepdims=keepdims).numpy()
+
+    def sigmoid(self, a: Any, /) -> Any:
+        return TORCH.sigmoid(torch.from_numpy(a)).numpy()
+
+    def log_sigmoid(self, a: Any, /) -> Any:
+        return TORCH.log_sigmoid(torch.from_numpy(a)).numpy()
+
+
+HOST: Namespace = _Host()
+
+
+class HostColumns:
+    """Columns of tensors, for arrays."""
+
+    def __init__(self, columns: Columns) -> None:
+        self._columns = columns
+
+    def take(self, a: Any, /) -> Any:
+        """These columns."""
+        return self._columns.take(torch.from_numpy(a)).numpy()
+
+    def add(self, a: Any, part: Any, /) -> Any:
+        """A new array: `a` with `part` added to these columns."""
+        return self._columns.add(torch.from_numpy(a), torch.from_numpy(part)).numpy()
+
+    def place(self, part: Any, /, *, like: Any) -> Any:
+        """An array of the shape of `like`: `part` in these columns, 0 in the others."""
+        return self._columns.place(torch.from_numpy(part), like=torch.from_numpy(like)).numpy()

@@ -6,10 +6,12 @@ import contextlib
 from typing import Any, NamedTuple
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from obrl.counts import MAX_EXACT_COUNT
 from obrl.errors import Metadata, check_target_range
+from obrl_torch import host
 from obrl_torch.namespace import convert
 
 _INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
@@ -25,7 +27,7 @@ def metadata(name: str, value: Any) -> Metadata:
     """
     if not isinstance(value, Tensor):
         raise TypeError(f"{name} must be a torch.Tensor, got {type(value).__name__}")
-    kind = _KINDS.get(value.dtype, "complex" if value.is_complex() else "other")
+    kind = _KINDS.get(value.dtype) or ("complex" if value.is_complex() else "other")
     return Metadata(value.shape, kind, value.dtype, value.device)
 
 
@@ -60,16 +62,19 @@ def split_labels(targets: Tensor, observed: Tensor | None, *, read_values: bool)
     Raises:
         ValueError: an observed target outside [0, 1], where values are read.
     """
-    if read_values and observed is None and _in_range(targets):
+    view = host.small_batch(targets) if read_values and targets.is_floating_point() else None
+    if read_values and observed is None and _in_range(targets if view is None else view):
         known = None
     else:
         known = known_targets(targets, observed)
         if read_values and known is not None:
             known = None if _all_seen(targets, known) else known
+    dtype = torch.float32 if targets.shape[0] <= MAX_EXACT_COUNT else torch.float64
+    if view is not None and known is None:
+        return Labels(torch.from_numpy((view >= 0.5).astype(host.DTYPES[dtype])), None, targets)
     positive = targets if targets.dtype == torch.bool else targets >= 0.5
     if known is not None:
         positive = positive & known
-    dtype = torch.float32 if targets.shape[0] <= MAX_EXACT_COUNT else torch.float64
     return Labels(convert(positive, dtype), known, targets)
 
 
@@ -97,11 +102,16 @@ def _all_seen(targets: Tensor, known: Tensor) -> bool:
     return seen.numel() == targets.numel()
 
 
-def _in_range(targets: Tensor) -> bool:
+def _in_range(targets: Tensor | NDArray[Any]) -> bool:
     """Whether no target is NaN; raises where one is outside [0, 1]."""
-    if targets.dtype == torch.bool or not targets.numel():
+    if isinstance(targets, Tensor):
+        if targets.dtype == torch.bool or not targets.numel():
+            return True
+        low, high = (float(value) for value in targets.detach().aminmax())
+    elif targets.size:
+        low, high = float(targets.min()), float(targets.max())
+    else:
         return True
-    low, high = (float(value) for value in targets.detach().aminmax())
     if low != low or high != high:
         return False
     check_target_range(low, high)

@@ -14,7 +14,7 @@ from torch import Tensor
 from obrl import errors
 from obrl.algebra import LossTerms, PairLaplacians
 from obrl.errors import REDUCTIONS, check_choice, check_impl, resolve_update
-from obrl.online import state_laplacians
+from obrl.online import RelationState, state_laplacians
 from obrl.pairs import describe_criterion
 from obrl.settings import Settings
 from obrl_torch import fused
@@ -112,16 +112,19 @@ class _Criterion(RelationModule):
         if self._in_kernels(logits, targets if joint else None, sample_weight):
             return self._fused_terms(logits, targets, observed, sample_weight, moves=moves, joint=joint, parts=parts)
         labels = split_labels(targets, observed, read_values=may_read_values(self.validate, targets))
-        if moves:
-            self._advance(labels)
         dtype = computation_dtype(logits)
         with without_autocast(logits.device.type):
+            with torch.no_grad():
+                state = self._state()
+                if moves:
+                    self._advance(labels, state)
+                pairs = self._laplacians(state, dtype)
             problem = make_problem(
                 labels.targets if joint else None,
                 labels.observed if joint else None,
                 sample_weight,
                 self.pos_weight,
-                self._laplacians(dtype),
+                pairs,
                 alpha=self.settings.alpha,
                 reduction=self.reduction,
                 dtype=dtype,
@@ -134,8 +137,9 @@ class _Criterion(RelationModule):
         if self.impl == "fused":
             fused.check_fused(logits, *self._state(), **given)
             return True
-        shared = is_shared(sync=self.sync, process_group=self.process_group)  # not measured either
-        return self.impl == "auto" and not shared and fused.is_chosen(logits, *self._state(), **given)
+        if self.impl == "plain" or logits.is_cpu or is_shared(sync=self.sync, process_group=self.process_group):
+            return False  # over several processes they were not measured
+        return fused.is_chosen(logits, *self._state(), **given)
 
     def _fused_terms(
         self,
@@ -175,13 +179,12 @@ class _Criterion(RelationModule):
         )
         return fused.fused_terms(logits, problem, dtype=computation_dtype(logits), parts=parts)
 
-    @torch.no_grad()
-    def _laplacians(self, dtype: torch.dtype) -> PairLaplacians:
-        kept = self._selection.laplacians(self._state(), self.settings, dtype)
+    def _laplacians(self, state: RelationState, dtype: torch.dtype) -> PairLaplacians:
+        kept = self._selection.laplacians(state, self.settings, dtype)
         if kept is not None:
             return kept
-        like = self.relation_weight.new_empty((), dtype=dtype)
-        return state_laplacians(TORCH, self._state(), self.settings, num_labels=self.num_labels, like=like)
+        like = state.relation_weight.new_empty((), dtype=dtype)
+        return state_laplacians(TORCH, state, self.settings, num_labels=self.num_labels, like=like)
 
     def _describe(self, *extra: str) -> str:
         return describe_criterion(

@@ -21,7 +21,7 @@ from obrl.pairs import Pairs, active_pairs
 from obrl.relation import starting_relation
 from obrl.settings import Settings
 from obrl.storage import save_relation
-from obrl_torch.distributed import count_batch
+from obrl_torch.distributed import count_batch, count_small, is_shared
 from obrl_torch.host import row_blocks, small_arrays, state_to_torch
 from obrl_torch.inputs import Labels, may_read_values, metadata, optional_metadata, split_labels, without_autocast
 from obrl_torch.namespace import TORCH
@@ -95,19 +95,18 @@ class RelationModule(nn.Module):
     def _write(self, state: RelationState) -> None:
         _copy(state, self._state())
 
-    @torch.no_grad()
-    def _advance(self, labels: Labels) -> None:
-        """Eq. 1 for one batch."""
-        with without_autocast(labels.positive.device.type):
-            counts = count_batch(labels, sync=self.sync, process_group=self.process_group)
-            dtype = self.relation_weight.dtype
-            counts = PairCounts(*(part.to(dtype) if isinstance(part, Tensor) else part for part in counts))
-            state, tables = small_arrays(self._state()), small_arrays(counts)
-            if state is None or tables is None:
-                for rows, row_counts in row_blocks(self._state(), counts):
-                    _copy(update_state(TORCH, rows, row_counts, self.settings), rows)
-            else:
-                self._write(state_to_torch(update_state(NUMPY, state, tables, self.settings)))
+    def _advance(self, labels: Labels, state: RelationState) -> None:
+        """Eq. 1 for one batch: moves the buffers, `state`. Without autograd and autocast, which the caller sees to."""
+        shared = is_shared(sync=self.sync, process_group=self.process_group)
+        views = None if shared else small_arrays(state)
+        if views is not None and (tables := count_small(labels, state.relation_weight.dtype)) is not None:
+            _copy(state_to_torch(update_state(NUMPY, views, tables, self.settings)), state)
+            return
+        counts = count_batch(labels, sync=self.sync, process_group=self.process_group)
+        dtype = state.relation_weight.dtype
+        counts = PairCounts(*(part.to(dtype) if isinstance(part, Tensor) else part for part in counts))
+        for rows, row_counts in row_blocks(state, counts):
+            _copy(update_state(TORCH, rows, row_counts, self.settings), rows)
 
     def _check_device(self, name: str, tensor: Tensor) -> None:
         if tensor.device != self.relation_weight.device:
@@ -225,7 +224,9 @@ class OnlineBatchRelation(RelationModule):
         """
         check_labels(metadata("targets", targets), optional_metadata("observed", observed), num_labels=self.num_labels)
         self._check_device("targets", targets)
-        self._advance(split_labels(targets, observed, read_values=may_read_values(self.validate, targets)))
+        labels = split_labels(targets, observed, read_values=may_read_values(self.validate, targets))
+        with torch.no_grad(), without_autocast(targets.device.type):
+            self._advance(labels, self._state())
         return self
 
     def forward(self, targets: Tensor, observed: Tensor | None = None) -> Tensor:

@@ -21,7 +21,8 @@ from obrl.settings import Settings
 from obrl_torch import host
 from obrl_torch.namespace import TORCH
 
-Pairs = tuple[NDArray[np.bool_], NDArray[np.bool_]]
+Pairs = NDArray[np.bool_]
+"""f_p and f_n, (2, num_labels, num_labels)."""
 
 MOST_COLUMNS = 0.75
 """Up to this share of labels with an active pair, taking their columns apart costs less than it saves."""
@@ -52,7 +53,7 @@ class TorchColumns:
 class _Last(NamedTuple):
     settings: Settings
     dtype: torch.dtype
-    pairs: Pairs
+    pairs: bytes
     laplacians: PairLaplacians
 
 
@@ -67,13 +68,13 @@ class Selection:
         views = host.arrays(state)
         if views is None:
             return None
-        pairs = _select(views, settings)
+        pairs = _select(RelationState(*views), settings)
+        found = pairs.tobytes()
         last = self._last
-        same = last is not None and last.settings == settings and last.dtype == dtype
-        if last is None or not same or not all(map(np.array_equal, last.pairs, pairs)):
+        if last is None or last.pairs != found or last.dtype != dtype or last.settings != settings:
             # Kept tensors must be fit for autograd, in whichever mode this step is.
             with torch.inference_mode(False), torch.no_grad():
-                self._last = last = _Last(settings, dtype, pairs, _laplacians(pairs, settings, dtype))
+                self._last = last = _Last(settings, dtype, found, _laplacians(pairs, settings, dtype))
         return last.laplacians
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Selection:
@@ -86,29 +87,28 @@ class Selection:
 def _select(views: RelationState, settings: Settings) -> Pairs:
     """Eq. 3, as `obrl.online.select_pairs` does it; NumPy's comparisons are faster than torch's at every size."""
     labels = views.relation_weight.shape[0]
+    pairs = np.empty((2, labels, labels), np.bool_)
     if settings.estimator == "counts" or labels**2 <= COMPARED_ELEMENTS:
-        positive, negative = compare_rows(NUMPY, views, settings)
+        pairs[0], pairs[1] = compare_rows(NUMPY, views, settings)
     else:
-        positive, negative = np.empty((2, labels, labels), np.bool_)
         for rows in host.blocks(labels, COMPARED_ELEMENTS):
             block = RelationState(*(part[rows] for part in views))
-            positive[rows], negative[rows] = compare_rows(NUMPY, block, settings)
+            pairs[0, rows], pairs[1, rows] = compare_rows(NUMPY, block, settings)
     if settings.estimator == "counts" and is_symmetric(settings):
-        positive, negative = positive & positive.T, negative & negative.T
-    np.fill_diagonal(positive, False)
-    np.fill_diagonal(negative, False)
-    return positive, negative
+        pairs &= pairs.transpose(0, 2, 1).copy()
+    pairs.reshape(2, -1)[:, :: labels + 1] = False  # the diagonals
+    return pairs
 
 
 def _laplacians(pairs: Pairs, settings: Settings, dtype: torch.dtype) -> PairLaplacians:
     """The pair weights in the form that the algebra takes, of the labels that have an active pair if these are few."""
-    num_labels = len(pairs[0])
+    num_labels = pairs.shape[1]
     active = pairs[0] | pairs[1]
     columns = np.flatnonzero(active.any(axis=0) | active.any(axis=1))
     few = len(columns) <= MOST_COLUMNS * num_labels
     if few:
-        pairs = tuple(part[np.ix_(columns, columns)] for part in pairs)  # type: ignore[assignment]
-    small = len(pairs[0]) <= host.SMALL_LABELS
+        pairs = pairs[:, columns[:, None], columns]
+    small = pairs.shape[1] <= host.SMALL_LABELS
     made = pair_laplacians(
         NUMPY if small else TORCH,
         *(pairs if small else map(torch.from_numpy, pairs)),

@@ -106,6 +106,20 @@ TORCH_FAULTS = (
         (TORCH,),
     ),
     Mutant(
+        "the two Laplacians swapped on their way into NumPy",
+        "adapters/obrl_torch/functions.py",
+        "pairs = PairLaplacians(mixed, negative, ",
+        "pairs = PairLaplacians(negative, mixed, ",
+        (TORCH,),
+    ),
+    Mutant(
+        "the pair counts of the joined product transposed",
+        "adapters/obrl_torch/namespace.py",
+        "products[:labels, labels:]",
+        "products[labels:, :labels]",
+        (TORCH,),
+    ),
+    Mutant(
         "a row left out between two blocks of Eq. 1",
         "adapters/obrl_torch/host.py",
         "range(0, labels, rows)",
@@ -115,8 +129,8 @@ TORCH_FAULTS = (
     Mutant(
         "torch: the active pairs of the first step kept for ever",
         "adapters/obrl_torch/selection.py",
-        "or not same or not all(map(np.array_equal, last.pairs, pairs)):",
-        "or not same:",
+        "or last.pairs != found or",
+        "or",
         (TORCH_SELECTION,),
     ),
     Mutant(

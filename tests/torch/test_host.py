@@ -1,4 +1,4 @@
-"""Small matrices on a CPU go through NumPy: the same numbers to the bit, and only where nothing else must see them."""
+"""Small arrays on a CPU go through NumPy: the same numbers to the bit, and only where nothing else must see them."""
 
 from typing import Any
 
@@ -17,15 +17,20 @@ from obrl_torch.namespace import TORCH
 from tests.support import strategies
 from tests.support.cases import Case
 from tests.support.profiles import examples
-from tests.support.tolerances import assert_exact
+from tests.support.tolerances import assert_close, assert_exact
 from tests.torch.tensors import arguments, values
 
 
-def run(case: Case, dtype: torch.dtype, small_labels: int) -> list[Any]:
-    """Every loss, gradient and state of a case, with NumPy up to `small_labels`."""
+def run(case: Case, dtype: torch.dtype, *, in_numpy: bool) -> list[Any]:
+    """Every loss, gradient and state of a case, with or without NumPy."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(host, "SMALL_LABELS", small_labels)
-        # Where torch calls MKL, a square root may be off by a rounding.
+        if not in_numpy:
+            patch.setattr(host, "SMALL_LABELS", 0)
+            patch.setattr(host, "SMALL_BATCH", -1)
+        # A sum of what does not lie row by row goes another way, and where torch calls MKL, a root may be off by a
+        # rounding.
+        total = type(TORCH).sum
+        patch.setattr(type(TORCH), "sum", lambda self, a, **kwargs: total(self, a.contiguous(), **kwargs))
         patch.setattr(type(TORCH), "sqrt", lambda _, a: torch.from_numpy(np.sqrt(a.numpy())))
         criterion = OBRLoss(case.num_labels, **case.arguments)
         found: list[Any] = []
@@ -42,7 +47,7 @@ def run(case: Case, dtype: torch.dtype, small_labels: int) -> list[Any]:
 @given(case=strategies.cases())
 def test_both_ways_give_the_same_bits(case: Case, dtype: torch.dtype) -> None:
     note(case.snippet("obrl.torch"))
-    in_numpy, in_torch = run(case, dtype, host.SMALL_LABELS), run(case, dtype, 0)
+    in_numpy, in_torch = run(case, dtype, in_numpy=True), run(case, dtype, in_numpy=False)
     assert len(in_numpy) == len(in_torch) == 6 * len(case.batches)
     for number, (ours, theirs) in enumerate(zip(in_numpy, in_torch, strict=True)):
         assert ours.dtype == theirs.dtype
@@ -108,6 +113,29 @@ def test_a_state_in_a_dtype_that_numpy_lacks() -> None:
     narrow = {name: buffer.bfloat16() for name, buffer in criterion.state_dict().items()}
     criterion.load_state_dict(narrow, assign=True)
     assert criterion(torch.zeros(3, 2), torch.eye(3, 2)).isfinite()
+
+
+@pytest.mark.parametrize("rows", [6, host.SMALL_BATCH // 4 + 1])
+def test_small_batches_alone_go_through_numpy(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    sigmoid = type(host.HOST).sigmoid
+    monkeypatch.setattr(type(host.HOST), "sigmoid", lambda self, a: seen.append(a.shape) or sigmoid(self, a))
+    criterion = OBRLoss(4)
+    logits = torch.randn(rows, 4, requires_grad=True)
+    criterion(logits, torch.ones(rows, 4)).backward()
+    assert seen == ([(rows, 4)] if rows == 6 else [])
+    assert logits.grad is not None
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script.* is deprecated:DeprecationWarning")  # torch's own
+def test_forward_mode_stays_in_torch() -> None:
+    criterion = OBRLoss(3, freeze=True)
+    logits, targets = torch.randn(4, 3), torch.ones(4, 3)
+    with torch.no_grad(), torch.autograd.forward_ad.dual_level():
+        assert host.arrays([logits]) is None
+    assert host.arrays([logits, None, 2.0]) is not None
+    slope = torch.func.jvp(lambda x: criterion(x, targets), (logits,), (torch.ones_like(logits),))[1]
+    assert_close("slope", float(slope), float(torch.func.grad(lambda x: criterion(x, targets))(logits).sum()), 1e-5)
 
 
 NAMES = ("relation_sum", "relation_weight")
