@@ -146,9 +146,10 @@ def relation_terms(ns: Namespace, p: Array, pairs: PairLaplacians, *, gradient: 
     """
     q = (p if pairs.columns is None else pairs.columns.take(p)) - 0.5
     q2 = q * q
-    first, second, third = ns.matmul_each([q, q2, q2 * q], pairs.negative)
-    h = third + 3.0 * (q2 * first - q * second)
-    both = ns.matmul(q, pairs.mixed) + h
+    g = ns.matmul(q, pairs.mixed)
+    spread = q2 * ns.matmul(q, pairs.negative) - q * ns.matmul(q2, pairs.negative)
+    h = ns.matmul(q2 * q, pairs.negative) + 3.0 * spread
+    both = g + h
     return Terms(
         elementwise=q * both,
         scale=2.0 * pairs.scale,

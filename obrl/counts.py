@@ -48,8 +48,11 @@ def pair_counts(ns: Namespace, positive: Array, observed: Array | None, batch: i
     if observed is None:
         ones = ns.sum(positive, axis=0, keepdims=True)
         return PairCounts(n=batch, s=ns.matmul(ns.transpose(positive), positive), r=ns.transpose(ones), c=ones)
-    s, r, n = ns.pair_products(positive, observed)
-    return PairCounts(n=n, s=s, r=r, c=ns.transpose(r))
+    columns = ns.transpose(positive)
+    r = ns.matmul(columns, observed)
+    return PairCounts(
+        n=ns.matmul(ns.transpose(observed), observed), s=ns.matmul(columns, positive), r=r, c=ns.transpose(r)
+    )
 
 
 def split_targets(

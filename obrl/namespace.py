@@ -22,12 +22,6 @@ class Namespace(Protocol):
     def matmul(self, a: Array, b: Array, /) -> Array:
         """The matrix product of two rank-2 arrays of one dtype, at that dtype's full precision."""
 
-    def matmul_each(self, arrays: Sequence[Array], b: Array, /) -> Sequence[Array]:
-        """The product of each of several arrays of one shape with `b`, as `matmul`."""
-
-    def pair_products(self, a: Array, b: Array, /) -> tuple[Array, Array, Array]:
-        """a^T a, a^T b and b^T b of two (rows, columns) arrays, as `matmul`."""
-
     def transpose(self, a: Array, /) -> Array:
         """The transpose of a rank-2 array."""
 
@@ -65,18 +59,7 @@ class Namespace(Protocol):
         """The arrays along the first axis."""
 
 
-class SeparateProducts:
-    """Several products, one after the other, for frameworks where joining the factors would not pay."""
-
-    def matmul_each(self: Namespace, arrays: Sequence[Array], b: Array, /) -> Sequence[Array]:
-        return [self.matmul(a, b) for a in arrays]
-
-    def pair_products(self: Namespace, a: Array, b: Array, /) -> tuple[Array, Array, Array]:
-        rows = self.transpose(a)
-        return self.matmul(rows, a), self.matmul(rows, b), self.matmul(self.transpose(b), b)
-
-
-class NumPyNamespace(SeparateProducts):
+class NumPyNamespace:
     """NumPy's version; what each function does is said above."""
 
     sqrt = staticmethod(np.sqrt)

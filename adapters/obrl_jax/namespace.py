@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.sharding import PartitionSpec
 
-from obrl.namespace import Namespace, SeparateProducts
+from obrl.namespace import Namespace
 
 
 def _placement(b: Array) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def _log_sigmoid(a: Array) -> Array:
 _log_sigmoid.defjvps(lambda tangent, _, a: jax.nn.sigmoid(-a) * tangent)
 
 
-class _Jax(SeparateProducts):
+class _Jax:
     sqrt = staticmethod(jnp.sqrt)
     sigmoid = staticmethod(jax.nn.sigmoid)
     log_sigmoid = staticmethod(_log_sigmoid)

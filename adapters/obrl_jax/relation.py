@@ -164,7 +164,7 @@ class RelationConfiguration:
         observed = labels.observed
         if observed is None or not is_traced(observed) or self.axis_name is not None:
             return moved(observed)
-        # Where nothing is missing, one product in place of four; but a GPU would have to ask the host to go on.
+        # Where nothing is missing, one product in place of three; but a GPU would have to ask the host to go on.
         state = jax.lax.platform_dependent(observed, cpu=decided_in_the_run, default=moved)
         return RelationState(*state)
 

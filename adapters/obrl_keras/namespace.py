@@ -10,7 +10,7 @@ from typing import Any
 
 from keras import backend, ops
 
-from obrl.namespace import Namespace, SeparateProducts
+from obrl.namespace import Namespace
 
 Tensor = Any
 """A tensor of Keras's backend."""
@@ -40,7 +40,7 @@ def _log_sigmoid_of_jax() -> Callable[[Tensor], Tensor]:
     return function
 
 
-class _Keras(SeparateProducts):
+class _Keras:
     sqrt = staticmethod(ops.sqrt)
     sigmoid = staticmethod(ops.sigmoid)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from obrl.namespace import Namespace, SeparateProducts
+from obrl.namespace import Namespace
 
 Tensor = Any
 """A tf.Tensor."""
@@ -19,7 +19,7 @@ def _reduced_precision() -> bool:
     return bool(tf32 and tf.config.list_physical_devices("GPU"))
 
 
-class _TensorFlow(SeparateProducts):
+class _TensorFlow:
     transpose = staticmethod(tf.transpose)
     sqrt = staticmethod(tf.sqrt)
     sigmoid = staticmethod(tf.sigmoid)

@@ -25,7 +25,7 @@ def count_small(labels: Labels, dtype: torch.dtype) -> PairCounts | None:
         return None
     positive, observed = views
     known = None if observed is None else observed.astype(positive.dtype)
-    counts = pair_counts(host.HOST, positive, known, len(positive))
+    counts = pair_counts(host.HOST, positive, known, len(positive))  # of 0 and 1, exact at any precision
     if dtype == labels.positive.dtype:
         return counts
     return PairCounts(*(part if isinstance(part, int) else part.astype(host.DTYPES[dtype]) for part in counts))

@@ -51,22 +51,29 @@ class Problem(NamedTuple):
             gradient: `"none"`, `"total"` (of the first term), or `"parts"` (of L_E and L_B).
         """
         x = logits.to(dtype)
-        # Whatever must be differentiated is torch's.
-        views = None if torch.is_grad_enabled() or x.numel() > host.SMALL_BATCH else self._on_host(x)
+        # Whatever must be differentiated is torch's; a graph must not depend on the size.
+        kept = torch.compiler.is_compiling() or torch.is_grad_enabled() or x.numel() > host.SMALL_BATCH
+        views = None if kept else self._on_host(x)
         if views is None:
             return self._evaluate(TORCH, x, gradient)
         with np.errstate(all="ignore"):
             terms, gradients = views[1]._evaluate(host.HOST, views[0], gradient)
         wanted = terms[:1] if gradient == "total" else terms
-        return tuple(map(_tensor, wanted)), tuple(map(_tensor, gradients))
+        return tuple(_tensor(value, dtype) for value in wanted), tuple(_tensor(part, dtype) for part in gradients)
 
     def _on_host(self, x: Tensor) -> tuple[Any, Problem] | None:
         """The logits and the problem as arrays that share the tensors' memory; None where they must stay tensors."""
-        views = host.arrays([x.detach(), *self[:4], *self.pairs[:4]])
+        pairs = self.pairs
+        views = host.arrays(
+            (
+                *(x.detach(), self.targets, self.observed, self.sample_weight, self.pos_weight),
+                *(pairs.mixed, pairs.negative, pairs.negative_total, pairs.scale),
+            )
+        )
         if views is None or (x.dtype == torch.float32 and reduced_precision("cpu")):
             return None
         logits, targets, observed, sample_weight, pos_weight, mixed, negative, negative_total, scale = views
-        columns = None if self.pairs.columns is None else host.HostColumns(self.pairs.columns)
+        columns = None if pairs.columns is None else host.HostColumns(pairs.columns)
         pairs = PairLaplacians(mixed, negative, negative_total, scale, columns)
         problem = Problem(
             targets, observed, sample_weight, pos_weight, pairs, alpha=self.alpha, reduction=self.reduction
@@ -193,9 +200,9 @@ class OnePass(torch.autograd.Function):
         return problem.scaled(gradients, upstream, logits.dtype), None, None, None
 
 
-def _tensor(value: Any) -> Tensor:
-    """A tensor of the same memory."""
-    return torch.from_numpy(np.asarray(value))
+def _tensor(value: Any, dtype: torch.dtype) -> Tensor:
+    """An array as a tensor of the same memory, or a scalar, which NumPy 1 may have widened."""
+    return torch.from_numpy(np.asarray(value, host.DTYPES[dtype]))
 
 
 def _sum(a: Tensor | None, b: Tensor | None) -> Tensor | None:

@@ -12,7 +12,7 @@ sigmoids, sums and products stay torch's: NumPy adds in another order, and the t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 import numpy as np
@@ -26,7 +26,7 @@ from obrl.algebra import Columns, PairLaplacians
 from obrl.counts import PairCounts
 from obrl.namespace import Namespace, NumPyNamespace
 from obrl.online import RelationState
-from obrl_torch.namespace import JOINED_LABELS, TORCH
+from obrl_torch.namespace import TORCH
 
 SMALL_LABELS = 256
 """Up to this many labels NumPy is faster, measured on two cores of an AMD EPYC."""
@@ -137,16 +137,13 @@ def numpy_like(dtype: torch.dtype) -> np.ndarray[tuple[()], np.dtype[np.floating
 
 
 class _Host(NumPyNamespace):
-    """NumPy's arithmetic; torch's sigmoids, sums and products, at full precision, on the same memory."""
+    """NumPy's arithmetic; torch's sigmoids, sums and products on the same memory.
+
+    Products are as precise as torch is set to; the loss takes them where that is full precision.
+    """
 
     def matmul(self, a: Any, b: Any, /) -> Any:
         return torch.mm(torch.from_numpy(a), torch.from_numpy(b)).numpy()
-
-    def matmul_each(self, arrays: Sequence[Any], b: Any, /) -> Sequence[Any]:
-        if len(b) > JOINED_LABELS:
-            return [self.matmul(a, b) for a in arrays]
-        products: Any = self.matmul(np.concatenate(arrays), b)
-        return products.reshape(len(arrays), *arrays[0].shape)
 
     def sum(self, a: Any, /, *, axis: int | None = None, keepdims: bool = False) -> Any:
         if axis == 0:  # counts, which any order adds up exactly

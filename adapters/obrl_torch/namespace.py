@@ -9,9 +9,6 @@ from torch import Tensor
 
 from obrl.namespace import Namespace
 
-JOINED_LABELS = 256
-"""Up to this many labels several products are made as one: calling each would take longer than joining the factors."""
-
 
 def reduced_precision(device_type: str) -> bool:
     """Whether float32 products on this device may be rounded to TF32 or bfloat16.
@@ -50,20 +47,6 @@ class _Torch:
         if a.dtype == torch.float32 and reduced_precision(a.device.type):
             return (a.double() @ b.double()).float()
         return a @ b
-
-    def matmul_each(self, arrays: Sequence[Tensor], b: Tensor, /) -> Sequence[Tensor]:
-        if b.shape[0] > JOINED_LABELS:
-            return [self.matmul(a, b) for a in arrays]
-        products = self.matmul(torch.cat(list(arrays)), b)
-        return products.view(len(arrays), *arrays[0].shape).unbind()
-
-    def pair_products(self, a: Tensor, b: Tensor, /) -> tuple[Tensor, Tensor, Tensor]:
-        labels = a.shape[1]
-        if labels > JOINED_LABELS:
-            return self.matmul(a.mT, a), self.matmul(a.mT, b), self.matmul(b.mT, b)
-        both = torch.cat([a, b], dim=1)
-        products = self.matmul(both.mT, both)
-        return products[:labels, :labels], products[:labels, labels:], products[labels:, labels:]
 
     def transpose(self, a: Tensor, /) -> Tensor:
         return a.mT

@@ -97,14 +97,16 @@ class RelationModule(nn.Module):
 
     def _advance(self, labels: Labels, state: RelationState) -> None:
         """Eq. 1 for one batch: moves the buffers, `state`. Without autograd and autocast, which the caller sees to."""
-        shared = is_shared(sync=self.sync, process_group=self.process_group)
-        views = None if shared else small_arrays(state)
-        if views is not None and (tables := count_small(labels, state.relation_weight.dtype)) is not None:
+        views, dtype = small_arrays(state), state.relation_weight.dtype
+        alone = not is_shared(sync=self.sync, process_group=self.process_group)
+        tables = count_small(labels, dtype) if alone and views is not None else None
+        if tables is None:
+            counts = count_batch(labels, sync=self.sync, process_group=self.process_group)
+            counts = PairCounts(*(part.to(dtype) if isinstance(part, Tensor) else part for part in counts))
+            tables = small_arrays(counts) if views is not None else None
+        if views is not None and tables is not None:
             _copy(state_to_torch(update_state(NUMPY, views, tables, self.settings)), state)
             return
-        counts = count_batch(labels, sync=self.sync, process_group=self.process_group)
-        dtype = state.relation_weight.dtype
-        counts = PairCounts(*(part.to(dtype) if isinstance(part, Tensor) else part for part in counts))
         for rows, row_counts in row_blocks(state, counts):
             _copy(update_state(TORCH, rows, row_counts, self.settings), rows)
 

@@ -64,7 +64,7 @@ def test_the_fake_array_refuses(use: Callable[[FakeArray], Any]) -> None:
 
 def test_the_strict_namespace_offers_what_the_protocol_lists() -> None:
     def functions(of: type) -> set[str]:
-        return {name for name in dir(of) if not name.startswith("_")}
+        return {name for name in vars(of) if not name.startswith("_")}
 
     assert functions(StrictNamespace) == functions(Namespace)
 

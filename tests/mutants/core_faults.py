@@ -16,8 +16,8 @@ CORE_FAULTS = (
     Mutant(
         "a sign in the quartic form",
         "obrl/algebra.py",
-        "(q2 * first - q * second)",
-        "(q2 * first + q * second)",
+        "spread = q2 * ns.matmul(q, pairs.negative) - q * ns.matmul(q2, pairs.negative)",
+        "spread = q2 * ns.matmul(q, pairs.negative) + q * ns.matmul(q2, pairs.negative)",
         (CORE,),
     ),
     Mutant(

@@ -113,13 +113,6 @@ TORCH_FAULTS = (
         (TORCH,),
     ),
     Mutant(
-        "the pair counts of the joined product transposed",
-        "adapters/obrl_torch/namespace.py",
-        "products[:labels, labels:]",
-        "products[labels:, :labels]",
-        (TORCH,),
-    ),
-    Mutant(
         "a row left out between two blocks of Eq. 1",
         "adapters/obrl_torch/host.py",
         "range(0, labels, rows)",

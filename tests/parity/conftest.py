@@ -14,6 +14,7 @@ NEEDS = {
     "test_joint_loss_of_degenerate_cases": "joint",
     "test_relation_loss_with_state": "relation_criterion",
     "test_stateless_relation_loss": "stateless",
+    "test_relation_losses_of_degenerate_cases": "stateless",
     "test_relation": "relation",
     "test_compiled": "compiled_joint",
     "test_endpoint": "endpoint",

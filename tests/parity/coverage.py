@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 
 import numpy as np
@@ -55,27 +55,31 @@ OF_A_CASE: dict[str, Callable[[Case, list[spec.PairCodes]], bool]] = {
 
 
 class Coverage:
-    """Counts the cases that were run, and the kinds among them."""
+    """Counts what was run, and the kinds of cases, in groups: "eager" and "compiled" (both drawn) and "written"."""
 
     def __init__(self) -> None:
         self.examples: Counter[str] = Counter()
-        self.kinds: Counter[str] = Counter()
+        self.kinds: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
     def count(self, group: str, case: Case) -> None:
-        """Count a case of a group ("eager", "compiled" or "written")."""
+        """Count a case of a group."""
         self.examples[group] += 1
         codes = [spec.pair_codes(relation, **case.thresholds) for relation in oracle.relations(case)]
-        self.kinds.update(name for name, holds in OF_A_CASE.items() if holds(case, codes))
-        self.kinds.update(name for name, holds in OF_A_BATCH.items() if any(map(holds, case.batches)))
+        self.kinds[group].update(name for name, holds in OF_A_CASE.items() if holds(case, codes))
+        self.kinds[group].update(name for name, holds in OF_A_BATCH.items() if any(map(holds, case.batches)))
 
-    def missing(self) -> list[str]:
-        """The kinds that no case was of."""
-        return [name for name in (*OF_A_CASE, *OF_A_BATCH) if not self.kinds[name]]
+    def missing(self, group: str) -> list[str]:
+        """The kinds that no case of a group was of."""
+        return [name for name in (*OF_A_CASE, *OF_A_BATCH) if not self.kinds[group][name]]
 
     def lines(self) -> list[str]:
         """What was counted, for people."""
         totals = ", ".join(f"{count} {group}" for group, count in self.examples.items())
-        return [f"examples: {totals}", *(f"{self.kinds[name]:8} {name}" for name in (*OF_A_CASE, *OF_A_BATCH))]
+        counts = [
+            (name, " ".join(f"{self.kinds[group][name]:8}" for group in self.examples))
+            for name in (*OF_A_CASE, *OF_A_BATCH)
+        ]
+        return [f"examples: {totals}", *(f"{numbers} {name}" for name, numbers in counts)]
 
 
 COVERAGE = Coverage()

@@ -176,6 +176,6 @@ JAX = Framework(
     plain=plain,
     scale=0.82,
     label_counts=(1, 4),
-    sizes=(1, 6),
+    sizes=(0, 1, 6),
     max_batches=2,
 )

@@ -178,8 +178,11 @@ def load(name: str, device: str = "cpu") -> Framework:
     family, _, backend = name.partition("_")
     if family == "keras":
         os.environ["KERAS_BACKEND"] = backend  # before Keras is imported
-    if backend in ("fused", "wide") and device == "cpu":
-        interpret()
+    if backend in ("fused", "wide"):
+        if device == "cpu":
+            interpret()
+        else:
+            os.environ["TRITON_INTERPRET"] = "0"  # before the kernels are imported
     module, attribute = FRAMEWORKS[name].split(":")
     framework: Framework = getattr(import_module(module), attribute)
     if device == "cpu":

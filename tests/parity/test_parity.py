@@ -26,6 +26,9 @@ SCALARS: dict[str, Any] = {"reductions": ("mean", "sum")}
 """What to draw from where a loss is one number."""
 
 
+MANY_EXAMPLES = 400
+"""Examples among which every kind of case is found; of kernels that are interpreted fewer are drawn."""
+
 LEAST_COMPILED = 200
 """Examples through a framework's compiler, under the default profile."""
 
@@ -99,11 +102,8 @@ def test_joint_loss_of_degenerate_cases(framework: Framework, impl: str, dtype: 
     check_joint_loss(framework, written(framework, name), impl, dtype)
 
 
-@examples(30)
-@given(data=st.data())
-def test_relation_loss_with_state(framework: Framework, impl: str, dtype: str, data: st.DataObject) -> None:
+def check_relation_loss(framework: Framework, case: Case, impl: str, dtype: str) -> None:
     assert framework.relation_criterion is not None
-    case = drawn(framework, data)
     criterion = framework.relation_criterion(case, impl, dtype)
     for batch, state in zip(case.batches, oracle.trajectory(case), strict=True):
         found = criterion.call(batch)
@@ -113,11 +113,14 @@ def test_relation_loss_with_state(framework: Framework, impl: str, dtype: str, d
         assert_state(case, expected, criterion.state(), framework.state)
 
 
-@examples(20)
+@examples(30)
 @given(data=st.data())
-def test_stateless_relation_loss(framework: Framework, impl: str, dtype: str, data: st.DataObject) -> None:
+def test_relation_loss_with_state(framework: Framework, impl: str, dtype: str, data: st.DataObject) -> None:
+    check_relation_loss(framework, drawn(framework, data), impl, dtype)
+
+
+def check_stateless(framework: Framework, case: Case, impl: str, dtype: str) -> None:
     assert framework.stateless is not None
-    case = drawn(framework, data)
     for batch, state in zip(case.batches, oracle.trajectory(case), strict=True):
         unweighted = replace(batch, sample_weight=None)
         relation = spec.relation(state, measure=case.measure)
@@ -125,6 +128,20 @@ def test_stateless_relation_loss(framework: Framework, impl: str, dtype: str, da
         assert_dtypes(found, dtype)
         rounded, expected, bounds = expected_and_bounds(framework, case, unweighted, state, found, dtype)
         assert_relation_loss(case, rounded, expected, found.values[0], found.gradient, bounds)
+
+
+@examples(20)
+@given(data=st.data())
+def test_stateless_relation_loss(framework: Framework, impl: str, dtype: str, data: st.DataObject) -> None:
+    check_stateless(framework, drawn(framework, data), impl, dtype)
+
+
+@pytest.mark.parametrize("name", degenerate.CASES)
+def test_relation_losses_of_degenerate_cases(framework: Framework, name: str) -> None:
+    """In one dtype: the joint loss has them in every one."""
+    for impl, dtypes in framework.eager.items():
+        check_relation_loss(framework, written(framework, name), impl, dtypes[0])
+        check_stateless(framework, written(framework, name), impl, dtypes[0])
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
@@ -188,10 +205,12 @@ def test_what_a_failure_prints_runs(framework: Framework, data: st.DataObject) -
 
 def test_the_degenerate_cases_were_run() -> None:
     """Last: everything before has been counted."""
-    assert COVERAGE.missing() == []
+    assert COVERAGE.missing("written") == []
 
 
 def test_enough_was_drawn(framework: Framework) -> None:
-    """Of examples in all; last, too."""
+    """Of examples in all, and, where these are many, of every kind; last, too."""
+    if framework.least_examples >= MANY_EXAMPLES:
+        assert COVERAGE.missing("eager") == []
     assert COVERAGE.examples["eager"] >= framework.least_examples
     assert COVERAGE.examples["compiled"] >= (LEAST_COMPILED if framework.compiled else 0)

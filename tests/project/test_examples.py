@@ -90,7 +90,7 @@ def run_doctest(test):
 
 
 def run_example(source, name="<example>"):
-    """Run a block as a program of its own."""
+    """Run a block in a namespace of its own."""
     exec(compile(source, name, "exec"), {"__name__": "__main__"})
 
 

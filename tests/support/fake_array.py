@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from obrl.namespace import NUMPY, SeparateProducts
+from obrl.namespace import NUMPY
 
 _VALUES: dict[int, NDArray[Any]] = {}
 """The values live outside, so that an instance has no attribute to reach for."""
@@ -81,7 +81,7 @@ setattr(FakeArray, "__neg__", _unary(operator.neg))  # noqa: B010
 setattr(FakeArray, "__invert__", _unary(operator.invert))  # noqa: B010
 
 
-class StrictNamespace(SeparateProducts):
+class StrictNamespace:
     """The namespace of fake arrays: every argument must be one, of the rank and dtype that the protocol says."""
 
     def matmul(self, a: FakeArray, b: FakeArray, /) -> FakeArray:

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import replace
 from typing import Any
 
+from tests.support.profiles import draws_many
+
 
 def interpret() -> None:
-    """Have the kernels interpreted on the CPU in this process; to be called before they are imported."""
+    """Have the kernels interpreted on the CPU in this process.
+
+    Raises:
+        RuntimeError: they have been imported, for another purpose.
+    """
+    if "obrl_torch.kernels" in sys.modules and os.environ.get("TRITON_INTERPRET") != "1":
+        raise RuntimeError("the kernels must not be imported before interpret() is called")
     os.environ["TRITON_INTERPRET"] = "1"
     _patch_once()
-    _leave_out_overflow_checks()
+    if not draws_many():
+        _leave_out_overflow_checks()
 
 
 def _patch_once() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-LABELS = 4
+LABELS = 40
 ROWS = 10
 SPLITS = {"7 and 3": (slice(0, 7), slice(7, 10)), "10 and 0": (slice(0, 10), slice(10, 10))}
 
