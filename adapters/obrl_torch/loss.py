@@ -137,8 +137,8 @@ class _Criterion(RelationModule):
         if self.impl == "fused":
             fused.check_fused(logits, *self._state(), **given)
             return True
-        if self.impl == "plain" or logits.is_cpu or is_shared(sync=self.sync, process_group=self.process_group):
-            return False  # on a CPU they cannot run, and over several processes they were not measured
+        if self.impl == "plain" or is_shared(sync=self.sync, process_group=self.process_group):
+            return False  # over several processes they were not measured
         return fused.is_chosen(logits, *self._state(), **given)
 
     def _fused_terms(
