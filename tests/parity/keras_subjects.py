@@ -89,6 +89,6 @@ KERAS = Framework(
     **(
         {"scale": 0.2, "least_examples": 90, "label_counts": (1, 4), "sizes": (0, 1, 6)}
         if BACKEND == "jax"
-        else {"scale": 1.0, "least_examples": 460}
+        else {"scale": 1.6, "least_examples": 700}
     ),
 )

@@ -26,8 +26,8 @@ SCALARS: dict[str, Any] = {"reductions": ("mean", "sum")}
 """What to draw from where a loss is one number."""
 
 
-MANY_EXAMPLES = 1000
-"""Examples among which every kind of case is found tens of times; fewer are drawn for Keras and interpreted kernels."""
+MANY_EXAMPLES = 700
+"""Examples among which every kind of case is found; fewer are drawn for Keras on JAX and for interpreted kernels."""
 
 LEAST_COMPILED = 200
 """Examples through a framework's compiler, under the default profile."""
