@@ -97,6 +97,8 @@ IMPLEMENTATIONS = {
     "torch_asl": _torch("asymmetric loss", "asymmetric"),
     "torch_obrl": _torch("obrl.torch", "obrl_loss"),
     "torch_obrl_compiled": _torch("obrl.torch", "obrl_loss", compiled=True),
+    "torch_obrl_fused": _torch("obrl.torch, fused", "obrl_fused"),
+    "torch_obrl_fused_compiled": _torch("obrl.torch, fused", "obrl_fused", compiled=True),
     "torch_plain": _torch("plain formula", "plain", cubes=6.0),
     "torch_plain_compiled": _torch("plain formula", "plain", compiled=True, cubes=1.1),
     "jax_bce": _jax("Optax's BCE alone, jit", "bce"),

@@ -77,6 +77,11 @@ def obrl_loss(num_labels: int, *, compiled: bool, threads: int) -> TorchStep:
     return TorchStep(OBRLoss(num_labels), compiled=compiled, threads=threads)
 
 
+def obrl_fused(num_labels: int, *, compiled: bool, threads: int) -> TorchStep:
+    """`obrl.torch.OBRLoss` in native code."""
+    return TorchStep(OBRLoss(num_labels, impl="fused"), compiled=compiled, threads=threads)
+
+
 def plain(num_labels: int, *, compiled: bool, threads: int) -> TorchStep:
     """The paper's formula written plainly."""
     return TorchStep(PlainOBRLoss(num_labels), compiled=compiled, threads=threads)

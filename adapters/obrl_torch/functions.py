@@ -106,16 +106,23 @@ class Problem(NamedTuple):
 
     def scaled(self, gradients: Sequence[Tensor], upstream: Sequence[Tensor | None], dtype: torch.dtype) -> Tensor:
         """The chain rule: each gradient times what arrives for its term, in the dtype of the logits."""
-        factors = list(upstream)
-        if len(gradients) == 2:
-            total, cross_entropy, relation_loss = upstream
-            factors = [_sum(total, cross_entropy), _sum(None if total is None else self.alpha * total, relation_loss)]
-        pairs = zip(gradients, factors, strict=True)
-        parts = [self._product(gradient, factor) for gradient, factor in pairs if factor is not None]
-        return sum(parts[1:], start=parts[0]).to(dtype)
+        return chain_rule(gradients, upstream, alpha=self.alpha, reduction=self.reduction).to(dtype)
 
-    def _product(self, gradient: Tensor, factor: Tensor) -> Tensor:
-        return gradient * (factor[:, None] if self.reduction == "none" else factor)
+
+def chain_rule(
+    gradients: Sequence[Tensor], upstream: Sequence[Tensor | None], *, alpha: float, reduction: str
+) -> Tensor:
+    """The sum of one or two gradients, each times what arrives for its term; the first term may hold the two others."""
+    factors = list(upstream)
+    if len(gradients) == 2:
+        total, cross_entropy, relation_loss = upstream
+        factors = [_sum(total, cross_entropy), _sum(None if total is None else alpha * total, relation_loss)]
+    parts = [
+        gradient * (factor[:, None] if reduction == "none" else factor)
+        for gradient, factor in zip(gradients, factors, strict=True)
+        if factor is not None
+    ]
+    return sum(parts[1:], start=parts[0])
 
 
 def make_problem(

@@ -1,15 +1,17 @@
 """`impl="fused"`: the loss in kernels, how it is differentiated, and where `impl="auto"` chooses them.
 
-Up to 128 labels, one launch moves the relation and codes its pairs, one gives the loss and its gradient, and one scales
-that in backward. Second derivatives come from differentiating the algebra.
+On a CPU the kernels are native code (`obrl_torch.native`). On a GPU, up to 128 labels, one launch moves the relation
+and codes its pairs, one gives the loss and its gradient, and one scales that in backward. Second derivatives come from
+differentiating the algebra.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.distributed as dist
@@ -20,9 +22,12 @@ from obrl.counts import MAX_EXACT_COUNT
 from obrl.online import RelationState
 from obrl.settings import Settings
 from obrl_torch.distributed import is_shared
-from obrl_torch.functions import OnePass, Problem, make_problem
+from obrl_torch.functions import OnePass, Problem, chain_rule, make_problem
 from obrl_torch.inputs import known_targets
 from obrl_torch.namespace import TORCH
+
+INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
+"""Whether Triton's kernels are interpreted on a CPU, in place of the native code, as their tests ask for."""
 
 MAX_LABELS = 2**14
 """Up to this many labels an int32 numbers the pairs, three times over."""
@@ -41,15 +46,29 @@ class Codes(NamedTuple):
     """The pairs of a relation, as the kernels write them.
 
     Attributes:
-        code: int8: a + 4 b, twice the symmetric weights of the positive and negative pairs, (num_labels, num_labels),
-            in rows that are a little longer, with zeros.
+        code: bytes: a + 4 b, twice the symmetric weights of the positive and negative pairs, (num_labels, num_labels),
+            on a GPU in rows that are a little longer, with zeros.
+        on_gpu: None on a CPU.
+    """
+
+    code: Tensor
+    on_gpu: OnGPU | None
+
+
+class OnGPU(NamedTuple):
+    """What the kernels of a GPU write beside the codes.
+
+    Attributes:
         active: int32; its sum is twice the number of active ordered pairs.
         counter: int32, one number, 0 but while a kernel runs.
     """
 
-    code: Tensor
     active: Tensor
     counter: Tensor
+
+
+def _codes(code: Tensor, active: Tensor, counter: Tensor) -> Codes:
+    return Codes(code, OnGPU(active, counter))
 
 
 class FusedProblem(NamedTuple):
@@ -79,31 +98,26 @@ class FusedProblem(NamedTuple):
         self, logits: Tensor, dtype: torch.dtype, gradient: str
     ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         """As `Problem.evaluate`; where there is no second gradient, it is empty."""
-        from obrl_torch import operators
+        given = (logits, self.targets, self.observed, self.sample_weight, self.pos_weight, self.codes.code)
+        chosen = (self.alpha, self.normalization, self.reduction, gradient, dtype)
+        if self.codes.on_gpu is None:
+            from obrl_torch import native
 
-        *terms, first, second = operators.loss_terms(
-            logits,
-            self.targets,
-            self.observed,
-            self.sample_weight,
-            self.pos_weight,
-            self.codes.code,
-            None,
-            self.codes.active,
-            self.codes.counter,
-            self.alpha,
-            self.normalization,
-            self.reduction,
-            gradient,
-            dtype,
-        )
+            *terms, first, second = native.loss_terms(*given, *chosen)
+        else:
+            from obrl_torch import operators
+
+            *terms, first, second = operators.loss_terms(*given, None, *self.codes.on_gpu, *chosen)
         return tuple(terms if self.targets is not None else terms[2:]), (first, second)
 
     def scaled(self, gradients: Sequence[Tensor], upstream: Sequence[Tensor | None], dtype: torch.dtype) -> Tensor:
         """As `Problem.scaled`."""
+        parts = len(upstream) == 3
+        if self.codes.on_gpu is None:
+            wanted = gradients[: 1 + parts]
+            return chain_rule(wanted, upstream, alpha=self.alpha, reduction=self.reduction).to(dtype)
         from obrl_torch import operators
 
-        parts = len(upstream) == 3
         of_total, of_entropy, of_relation = upstream if parts else (upstream[0], None, None)
         second = gradients[1] if parts else None
         scaled: Tensor = operators.scale_gradients(
@@ -184,20 +198,16 @@ def check_fused(logits: Tensor, *state: Tensor, **others: Tensor | None) -> None
         others: what else a loss is made of, by name.
 
     Raises:
-        ImportError: there is no Triton.
-        ValueError: another device than CUDA, too many rows or labels, accumulators that are not contiguous, or
+        ImportError: there is no Triton for a GPU, or for a CPU no compiler.
+        ValueError: another device than a CPU or CUDA, too many rows or labels, accumulators that are not contiguous, or
             anything but the logits that requires a gradient, which no kernel gives.
     """
-    try:
-        from obrl_torch.kernels.launch import INTERPRETED
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] != "triton":
-            raise
-        raise ImportError('impl="fused" needs Triton: pip install triton') from error
-    if logits.device.type != "cuda" and not (logits.device.type == "cpu" and INTERPRETED):
-        raise ValueError(
-            f'impl="fused" needs tensors on a CUDA device (or TRITON_INTERPRET=1, on a CPU), got {logits.device}'
-        )
+    if logits.device.type not in ("cpu", "cuda"):
+        raise ValueError(f'impl="fused" needs tensors on a CPU or a CUDA device, got {logits.device}')
+    if is_native(logits.device):
+        _check_native()
+    else:
+        _check_triton()
     rows, num_labels = logits.shape
     if rows > MAX_EXACT_COUNT or num_labels > MAX_LABELS:
         raise ValueError(
@@ -211,6 +221,28 @@ def check_fused(logits: Tensor, *state: Tensor, **others: Tensor | None) -> None
             )
     if not all(part.is_contiguous() for part in state):
         raise ValueError(f'impl="fused" needs contiguous accumulators, got strides {[part.stride() for part in state]}')
+
+
+def is_native(device: torch.device) -> bool:
+    """Whether the kernels of a device are native code; under `TRITON_INTERPRET=1` Triton's run on a CPU, slowly."""
+    return device.type == "cpu" and not INTERPRETED
+
+
+def _check_native() -> None:
+    if torch.compiler.is_compiling():
+        return  # the operators look for themselves, when the graph runs
+    from obrl_native import cpu
+
+    cpu.library()
+
+
+def _check_triton() -> None:
+    try:
+        import obrl_torch.kernels  # noqa: F401
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != "triton":
+            raise
+        raise ImportError('impl="fused" needs Triton on a GPU: pip install triton') from error
 
 
 @torch.no_grad()
@@ -228,8 +260,6 @@ def move_and_code(
 
     `arrivals` are `MOST_ARRIVALS` zeros in int32, beside the state and for its launches alone.
     """
-    from obrl_torch import operators
-
     chosen = (
         settings.decay,
         settings.positive_threshold,
@@ -237,38 +267,48 @@ def move_and_code(
         settings.measure,
         settings.estimator,
     )
-    if not is_shared(sync=sync, process_group=process_group):
-        return Codes(*operators.move_relation(targets, observed, *state, arrivals, *chosen))
+    shared = is_shared(sync=sync, process_group=process_group)
+    if is_native(targets.device):
+        from obrl_torch import native
+
+        if not shared:
+            return Codes(native.move_relation(targets, observed, None, *state, *chosen), None)
+        counts = native.count_pairs(targets, observed)
+        dist.all_reduce(counts, op=dist.ReduceOp.SUM, group=process_group)
+        return Codes(native.move_relation(None, None, counts, *state, *chosen), None)
+    from obrl_torch import operators
+
+    if not shared:
+        return _codes(*operators.move_relation(targets, observed, *state, arrivals, *chosen))
     counts = operators.count_pairs(targets, observed)
     dist.all_reduce(counts, op=dist.ReduceOp.SUM, group=process_group)
-    return Codes(*operators.move_by_counts(counts, *state, *chosen))
+    return _codes(*operators.move_by_counts(counts, *state, *chosen))
 
 
 @torch.no_grad()
 def code_relation(relation: Tensor, positive_threshold: float, negative_threshold: float) -> Codes:
     """The pairs of a given relation, NaN where there is no evidence; each direction counts half."""
-    from obrl_torch import operators
-
     values = relation.to(torch.promote_types(relation.dtype, torch.float32))
     known = values == values  # NaN alone differs from itself
-    state = (torch.where(known, values, 0.0).contiguous(), known.to(values.dtype).contiguous())
-    return Codes(*operators.code_pairs(*state, positive_threshold, negative_threshold, "conditional", "batch"))
+    state = RelationState(torch.where(known, values, 0.0).contiguous(), known.to(values.dtype).contiguous())
+    return _code(state, positive_threshold, negative_threshold, "conditional", "batch")
 
 
 @torch.no_grad()
 def code(state: RelationState, settings: Settings) -> Codes:
     """The pairs of a relation that stays as it is."""
+    chosen = (settings.positive_threshold, settings.negative_threshold, settings.measure, settings.estimator)
+    return _code(state, *chosen)
+
+
+def _code(state: RelationState, *chosen: Any) -> Codes:
+    if is_native(state.relation_weight.device):
+        from obrl_torch import native
+
+        return Codes(native.move_relation(None, None, None, *state, 1.0, *chosen), None)
     from obrl_torch import operators
 
-    return Codes(
-        *operators.code_pairs(
-            *state,
-            settings.positive_threshold,
-            settings.negative_threshold,
-            settings.measure,
-            settings.estimator,
-        )
-    )
+    return _codes(*operators.code_pairs(*state, *chosen))
 
 
 def fused_terms(logits: Tensor, problem: FusedProblem, *, dtype: torch.dtype, parts: bool) -> tuple[Tensor, ...]:

@@ -47,7 +47,7 @@ def _graph_is_made() -> bool:
     return torch.compiler.is_compiling() or torch._C._is_tracing()
 
 
-def _is_hidden() -> bool:
+def is_hidden() -> bool:
     """Whether something else must see every operation: a graph that is compiled or traced, a mode, or forward AD."""
     if _graph_is_made() or is_in_torch_dispatch_mode():
         return True
@@ -61,7 +61,7 @@ def arrays(tensors: Iterable[Any]) -> list[Any] | None:
     NumPy lacks, in a compiled or traced graph, under a dispatch mode or the transforms of `torch.func`, where a
     gradient is needed, and for a subclass of Tensor.
     """
-    if _is_hidden():
+    if is_hidden():
         return None
     found: list[Any] = []
     try:

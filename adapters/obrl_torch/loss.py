@@ -235,8 +235,9 @@ class OBRLoss(_Criterion):
         relation: where to start: an OnlineBatchRelation, its .npz, or a (num_labels, num_labels) matrix.
         freeze: never update the relation.
         impl: `"auto"` computes the gradient with the value; `"plain"` leaves it to autograd, as `torch.func` needs;
-            `"fused"` runs both in CUDA kernels, which need Triton. `"auto"` takes them where that was measured to be
-            worth it: on Hopper GPUs, in single and half precision, not in a compiled step.
+            `"fused"` runs both in kernels: on a GPU in Triton's, on a CPU in native code, which a C++ compiler builds
+            at the first call. `"auto"` takes those of a GPU where that was measured to be worth it: on Hopper, in
+            single and half precision, not in a compiled step.
         sync: False keeps each process of `torch.distributed` by itself; else the counts of all are summed.
         process_group: None is the default group.
         validate: whether to check the values of targets: None does on the CPU; True does everywhere, where it makes

@@ -35,8 +35,8 @@ def relation_loss(
         negative_threshold: r_n of Eq. 3, below it.
         normalization: `"all_pairs"` (Eq. 2) or `"active_pairs"`.
         reduction: `"mean"`, `"sum"` or `"none"`.
-        impl: `"auto"` computes the gradient with the value; `"plain"` leaves it to autograd; `"fused"` runs in CUDA
-            kernels.
+        impl: `"auto"` computes the gradient with the value; `"plain"` leaves it to autograd; `"fused"` runs in the
+            kernels of a GPU, or on a CPU in native code.
 
     Returns:
         A scalar, or (batch,) with `reduction="none"`; float64 for float64 logits, else float32.

@@ -55,7 +55,7 @@ def _entry(name: str, make: Callable[[int], nn.Module]) -> Entry:
 ENTRIES = {
     "torch_bce": _entry("torch_bce", lambda num_labels: nn.BCEWithLogitsLoss()),
     "torch_asl": _entry("torch_asl", lambda num_labels: AsymmetricLoss()),
-    "torch_obrl_fused": Entry("obrl.torch, fused", lambda num_labels: OBRLoss(num_labels, impl="fused")),
+    "torch_obrl_fused": _entry("torch_obrl_fused", lambda num_labels: OBRLoss(num_labels, impl="fused")),
     "torch_obrl": _entry("torch_obrl", OperatorsLoss),
     "torch_obrl_compiled": _entry("torch_obrl_compiled", OperatorsLoss),
     "torch_plain_compiled": _entry("torch_plain_compiled", PlainOBRLoss),

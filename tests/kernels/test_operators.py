@@ -14,25 +14,10 @@ from obrl.torch import OnlineBatchRelation
 from obrl_torch import fused, operators
 from obrl_torch.kernels import launch
 from obrl_torch.namespace import TORCH
+from tests.torch.test_fused import LABELS, ROWS, batch, generator
 
-ROWS, LABELS = 21, 19
 CHOSEN = (0.9, 0.7, 0.3, "unit_pearson", "batch")
 DTYPES = (torch.bool, torch.uint8, torch.int64, torch.float16, torch.bfloat16, torch.float32, torch.float64)
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def batch(rows: int = ROWS, labels: int = LABELS) -> tuple[Tensor, Tensor, Tensor]:
-    """Logits, targets that are related, and a mask."""
-    source = torch.rand(rows, 3, generator=generator())[:, torch.arange(labels) % 3]
-    targets = source + 0.2 * torch.rand(rows, labels, generator=generator(1)) > 0.6
-    return (
-        torch.randn(rows, labels, generator=generator(2)),
-        targets,
-        torch.rand(rows, labels, generator=generator(3)) > 0.2,
-    )
 
 
 def state(labels: int = LABELS, estimator: str = "batch", dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:

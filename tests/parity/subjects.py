@@ -20,6 +20,7 @@ from tests.support.tolerances import Results
 FRAMEWORKS = {
     "numpy": "tests.parity.numpy_subjects:NUMPY",
     "torch": "tests.parity.torch_subjects:TORCH",
+    "torch_native": "tests.parity.torch_subjects:NATIVE",
     "torch_fused": "tests.parity.torch_subjects:FUSED",
     "torch_wide": "tests.parity.wide_subjects:WIDE",
     "jax": "tests.parity.jax_subjects:JAX",

@@ -60,6 +60,7 @@ class On:
     """What `Framework` asks for, with modules and tensors on one device."""
 
     device: str
+    compiled_impl: str = "auto"
 
     def joint(self, case: Case, impl: str, dtype: str) -> Criterion:
         holder = OBRLoss(case.num_labels, **case.arguments, impl=impl).to(self.device)
@@ -68,7 +69,7 @@ class On:
     def compiled_joint(self, case: Case, dtype: str) -> Criterion:
         key = f"{self.device} {dtype} {case.num_labels} {case.arguments}"
         if key not in _COMPILED:
-            holder = OBRLoss(case.num_labels, **case.arguments).to(self.device)
+            holder = OBRLoss(case.num_labels, **case.arguments, impl=self.compiled_impl).to(self.device)
             _COMPILED[key] = holder, torch.compile(holder.terms, fullgraph=True, dynamic=False)
         holder, terms = _COMPILED[key]
         holder.reset()
@@ -129,6 +130,16 @@ TORCH = Framework(
         "ignore:.*should not be instantiated:DeprecationWarning",
         "ignore:.torch.jit:DeprecationWarning",
     ),
+)
+
+# The same on a CPU in native code, which has no relation of its own.
+NATIVE = replace(
+    TORCH,
+    eager={"fused": tuple(DTYPES)},
+    compiled_joint=On("cpu", compiled_impl="fused").compiled_joint,
+    relation=None,
+    on=None,
+    scale=1.2,
 )
 
 # The kernels, which on a CPU `load` lets Triton interpret, slowly; they have no relation of their own, and compile

@@ -50,6 +50,8 @@ def violations(path, source):
     if area == "obrl":
         face = path.stem if len(parts) == 2 and path.stem in FACES else None
         wrong |= outside - {"numpy"} - ({f"obrl_{face}"} | OWN_FRAMEWORKS[f"obrl_{face}"] if face else set())
+    elif area == "obrl_native":
+        wrong |= outside - {"obrl"}
     elif area in ADAPTERS:
         neighbours = outside & ADAPTERS
         wrong |= {other for other in neighbours if (area, other) not in ALLOWED_BETWEEN_ADAPTERS}
@@ -86,6 +88,8 @@ def test_all_parts_were_read():
         ("adapters/obrl_torch/loss.py", "import obrl_jax", "obrl_jax"),
         ("adapters/obrl_torch/loss.py", "import tensorflow as tf", "tensorflow"),
         ("adapters/obrl_keras/loss.py", "from obrl_tensorflow import x", "obrl_tensorflow"),
+        ("adapters/obrl_native/cpu.py", "import numpy", "numpy"),
+        ("adapters/obrl_native/cpu.py", "import obrl_torch", "obrl_torch"),
         ("adapters/obrl_torch/loss.py", "from tests.support import x", "tests"),
         ("reference_model/train.py", "from obrl_torch import OBRLoss", "obrl_torch"),
         ("reference_model/train.py", "from obrl.loss import OBRLoss", "obrl.loss"),
@@ -104,6 +108,8 @@ def test_the_check_sees_a_forbidden_import(path, source, wrong):
         ("obrl/torch.py", "import torch\nfrom obrl_torch import OBRLoss"),
         ("obrl/loss.py", "import math\nimport numpy as np\nfrom obrl import algebra\nfrom . import counts"),
         ("adapters/obrl_torch/loss.py", "import torch\nfrom obrl.algebra import x\nfrom obrl_torch.state import y"),
+        ("adapters/obrl_torch/native.py", "from obrl_native import cpu"),
+        ("adapters/obrl_native/cpu.py", "import ctypes\nfrom obrl import measures"),
         ("adapters/obrl_tensorflow/loss.py", "import obrl_keras"),
         ("reference_model/train.py", "import lightning\nfrom obrl import __version__\nfrom obrl.torch import OBRLoss"),
         ("benchmarks/x.py", "from benchmarks.labels import y\nfrom obrl.torch import OBRLoss"),

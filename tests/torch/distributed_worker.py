@@ -42,17 +42,17 @@ def run(criterion: Any, rank: int, split: str, *, missing: bool = False) -> Arra
     return {**state(criterion), "loss": np.array(losses)}
 
 
-def uneven(rank: int, estimator: str) -> Arrays:
-    return run(OBRLoss(LABELS, decay=0.9, estimator=estimator), rank, "7 and 3")
+def uneven(rank: int, **settings: Any) -> Arrays:
+    return run(OBRLoss(LABELS, decay=0.9, **settings), rank, "7 and 3")
 
 
-def empty(rank: int) -> Arrays:
-    return run(OBRLoss(LABELS, decay=0.9), rank, "10 and 0")
+def empty(rank: int, **settings: Any) -> Arrays:
+    return run(OBRLoss(LABELS, decay=0.9, **settings), rank, "10 and 0")
 
 
-def missing_on_one(rank: int) -> Arrays:
+def missing_on_one(rank: int, **settings: Any) -> Arrays:
     """Only the first rows miss a target, so that one rank has nothing missing."""
-    return run(OBRLoss(LABELS, decay=0.9), rank, "7 and 3", missing=True)
+    return run(OBRLoss(LABELS, decay=0.9, **settings), rank, "7 and 3", missing=True)
 
 
 def alone(rank: int) -> Arrays:
@@ -122,10 +122,14 @@ def data_parallel(rank: int) -> Arrays:
 
 
 SCENARIOS: dict[str, Callable[[int], Arrays]] = {
-    "batch": lambda rank: uneven(rank, "batch"),
-    "counts": lambda rank: uneven(rank, "counts"),
+    "batch": uneven,
+    "counts": lambda rank: uneven(rank, estimator="counts"),
     "empty": empty,
     "missing": missing_on_one,
+    "fused": lambda rank: uneven(rank, impl="fused"),
+    "fused counts": lambda rank: uneven(rank, impl="fused", estimator="counts"),
+    "fused empty": lambda rank: empty(rank, impl="fused"),
+    "fused missing": lambda rank: missing_on_one(rank, impl="fused"),
     "alone": alone,
     "own group": own_group,
     "bare": bare_relation,

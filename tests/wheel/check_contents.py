@@ -6,6 +6,7 @@ from pathlib import Path
 
 PACKAGES = {
     "obrl": "obrl",
+    "obrl_native": "adapters/obrl_native",
     "obrl_torch": "adapters/obrl_torch",
     "obrl_jax": "adapters/obrl_jax",
     "obrl_keras": "adapters/obrl_keras",

@@ -12,6 +12,8 @@ from obrl_torch.kernels import launch
 from obrl_torch.operators.arguments import as_bytes, capability, launched, strides
 
 _COMPUTE = {torch.float32: tl.float32, torch.float64: tl.float64}
+
+
 _Five = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 
 

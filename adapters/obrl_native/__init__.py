@@ -1,0 +1,1 @@
+"""Native code of obrl: C++ that is built on first use, on the machine that runs it, and kept."""

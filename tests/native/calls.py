@@ -1,0 +1,151 @@
+"""The native code, called with NumPy arrays."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from obrl.measures import MEASURES
+from obrl.online import RelationState, state_shapes
+from obrl.settings import Settings
+from obrl_native import cpu
+
+Array = NDArray[Any]
+DTYPES = {np.dtype(np.uint8): cpu.UINT8, np.dtype(np.float32): cpu.FLOAT32, np.dtype(np.float64): cpu.FLOAT64}
+
+
+def address(array: Array | None) -> int | None:
+    assert array is None or array.flags.c_contiguous
+    return None if array is None else array.ctypes.data
+
+
+def labels(targets: Array, observed: Array | None) -> cpu.Labels:
+    return cpu.Labels(address(targets), address(observed), *targets.shape, DTYPES[targets.dtype])
+
+
+def empty_state(num_labels: int, settings: Settings, dtype: Any) -> RelationState:
+    return RelationState(*(np.zeros(shape, dtype) for shape in state_shapes(num_labels, settings.estimator)))
+
+
+def count(library: cpu.Library, targets: Array, observed: Array | None, threads: int = 1) -> Array:
+    counts = np.full((3, targets.shape[1], targets.shape[1]), np.nan)
+    library.count(labels(targets, observed), counts.ctypes.data, threads)
+    return counts
+
+
+def move(
+    library: cpu.Library,
+    state: RelationState,
+    settings: Settings,
+    targets: Array | None = None,
+    observed: Array | None = None,
+    *,
+    counts: Array | None = None,
+    threads: int = 1,
+) -> Array:
+    """Moves the state in place; returns the codes."""
+    num_labels = state.relation_weight.shape[0]
+    code = np.full((num_labels, num_labels), 255, np.uint8)
+    relation = cpu.Relation(
+        address(state.relation_sum),
+        address(state.relation_weight),
+        settings.decay,
+        settings.positive_threshold,
+        settings.negative_threshold,
+        num_labels,
+        DTYPES[state.relation_weight.dtype],
+        cpu.MEASURES[settings.measure],
+        MEASURES[settings.measure].symmetric,
+        settings.estimator == "counts",
+    )
+    given = None if targets is None else labels(targets, observed)
+    library.move(given, address(counts), relation, code.ctypes.data, threads)
+    return code
+
+
+def loss(
+    library: cpu.Library,
+    logits: Array,
+    targets: Array | None,
+    code: Array,
+    *,
+    observed: Array | None = None,
+    sample_weight: Array | None = None,
+    pos_weight: Array | None = None,
+    alpha: float = 0.5,
+    reduction: str = "mean",
+    gradient: str = "total",
+    normalization: str = "all_pairs",
+    threads: int = 1,
+) -> tuple[list[Array], list[Array]]:
+    """The terms and two gradients; what is not written is NaN."""
+    dtype = logits.dtype
+    shape = (len(logits),) if reduction == "none" else ()
+    terms = [np.full(shape, np.nan, dtype) for _ in range(3)]
+    gradients = [np.full(logits.shape, np.nan, dtype) for _ in range(2)]
+    arguments = cpu.LossArguments(
+        *map(address, (logits, targets, observed, sample_weight, pos_weight, code)),
+        *(array.ctypes.data for array in (*terms, *gradients)),
+        alpha,
+        *logits.shape,
+        DTYPES[dtype],
+        DTYPES[dtype if targets is None else targets.dtype],
+        cpu.REDUCTIONS[reduction],
+        cpu.GRADIENTS[gradient],
+        targets is not None,
+        normalization == "active_pairs",
+    )
+    library.loss(arguments, threads)
+    return terms, gradients
+
+
+def draw_targets(rng: np.random.Generator, rows: int, num_labels: int, kind: str) -> tuple[Array, Array | None]:
+    """Related labels: `"bytes"`, `"float32"`, or `"float64"` with NaN among them and a mask beside."""
+    source = rng.random((rows, 3))[:, np.arange(num_labels) % 3]
+    values = (source + 0.2 * rng.random((rows, num_labels))).clip(0, 1)
+    if kind == "bytes":
+        return (values > 0.6).astype(np.uint8), None
+    if kind == "float32":
+        return values.astype(np.float32), None
+    values[rng.random(values.shape) < 0.1] = np.nan
+    return values, (rng.random(values.shape) < 0.9).astype(np.uint8)
+
+
+SIZES = ((0, 3), (1, 1), (2, 2), (63, 5), (64, 17), (65, 40), (130, 33), (3, 600))
+KINDS = ("bytes", "float32", "float64")
+
+
+def exercise(library: cpu.Library) -> int:
+    """Call everything at every size, for a build that looks for mistakes itself; returns the number of calls."""
+    rng = np.random.default_rng(0)
+    calls = 0
+    for (rows, num_labels), kind, dtype in product(SIZES, KINDS, (np.float32, np.float64)):
+        targets, observed = draw_targets(rng, rows, num_labels, kind)
+        counts = count(library, targets, observed, threads=2)
+        for measure, estimator in product(MEASURES, ("batch", "counts")):
+            settings = Settings(measure=measure, estimator=estimator, positive_threshold=0.6, negative_threshold=0.3)
+            state = empty_state(num_labels, settings, dtype)
+            move(library, state, settings, targets, observed, threads=2)
+            code = move(library, state, settings, counts=counts)
+            calls += 3
+        logits = rng.standard_normal((rows, num_labels)).astype(dtype)
+        soft = targets if kind == "bytes" else targets.astype(dtype)
+        for gradient, reduction, joint in product(cpu.GRADIENTS, cpu.REDUCTIONS, (True, False)):
+            weights = rng.random(rows).astype(dtype)
+            loss(
+                library,
+                logits,
+                soft if joint else None,
+                code,
+                observed=observed,
+                sample_weight=weights,
+                pos_weight=rng.random(num_labels).astype(dtype),
+                gradient=gradient,
+                reduction=reduction,
+                threads=2,
+            )
+            calls += 1
+    return calls

@@ -1,0 +1,203 @@
+"""The relation and the loss in native code, beside NumPy's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from obrl.algebra import joint_loss, pair_laplacians, relation_loss
+from obrl.counts import count_pairs, pair_counts, split_targets
+from obrl.measures import MEASURES
+from obrl.namespace import NUMPY
+from obrl.online import select_pairs, update_state
+from obrl.settings import Settings
+from obrl_native import cpu
+from tests.native.calls import KINDS, SIZES, Array, count, draw_targets, empty_state, loss, move
+
+
+@pytest.fixture(scope="module")
+def library() -> cpu.Library:
+    return cpu.library()
+
+
+def mask_of(observed: Array | None) -> Array | None:
+    return None if observed is None else observed.astype(bool)
+
+
+def numpy_counts(targets: Array, observed: Array | None, dtype: Any) -> Any:
+    values = targets.astype(bool) if targets.dtype == np.uint8 else targets
+    positive, known = split_targets(values, mask_of(observed))
+    return pair_counts(NUMPY, positive.astype(dtype), None if known is None else known.astype(dtype), len(targets))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_counts_are_exact(library: cpu.Library, size: tuple[int, int], kind: str) -> None:
+    targets, observed = draw_targets(np.random.default_rng(1), *size, kind)
+    expected = count_pairs(targets, mask_of(observed))
+    for threads in (1, 2):
+        assert np.array_equal(count(library, targets, observed, threads), np.stack(expected[:3]))
+
+
+def test_one_half_is_decided_in_the_dtype_of_the_targets(library: cpu.Library) -> None:
+    targets = np.array([[0.5, 0.49999999999]])
+    assert count(library, targets, None)[1].tolist() == [[1, 0], [0, 0]]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("estimator", ["batch", "counts"])
+@pytest.mark.parametrize("measure", MEASURES)
+def test_the_relation_is_that_of_numpy_to_the_bit(
+    library: cpu.Library, measure: str, estimator: str, dtype: Any
+) -> None:
+    settings = Settings(decay=0.9, measure=measure, estimator=estimator, positive_threshold=0.6, negative_threshold=0.3)
+    rng = np.random.default_rng(2)
+    for size in SIZES:
+        for kind in KINDS:
+            state = empty_state(size[1], settings, dtype)
+            found = empty_state(size[1], settings, dtype)
+            by_counts = empty_state(size[1], settings, dtype)
+            for _ in range(3):
+                targets, observed = draw_targets(rng, *size, kind)
+                state = update_state(NUMPY, state, numpy_counts(targets, observed, dtype), settings)
+                code = move(library, found, settings, targets, observed, threads=2)
+                move(library, by_counts, settings, counts=count(library, targets, observed))
+            positive, negative = (part.astype(np.uint8) for part in select_pairs(NUMPY, state, settings))
+            assert all(map(np.array_equal, found, state))
+            assert np.array_equal(code, positive + positive.T + 4 * (negative + negative.T))
+            assert np.array_equal(code, move(library, found, settings))  # which moves nothing
+            assert all(map(np.array_equal, found, state))
+            assert all(map(np.array_equal, by_counts, state))
+
+
+def reference(logits: Array, targets: Array | None, code: Array, given: dict[str, Any]) -> tuple[Any, Any]:
+    """The algebra in float64."""
+    num_labels = code.shape[0]
+    pairs = pair_laplacians(
+        NUMPY,
+        0.5 * (code & 3),
+        0.5 * (code >> 2),
+        num_labels=num_labels,
+        symmetric=True,
+        normalization=given["normalization"],
+        like=np.empty(()),
+    )
+    x = logits.astype(np.float64)
+    weight = given["sample_weight"]
+    shared = {"reduction": given["reduction"], "rows": len(logits)}
+    weight = None if weight is None else weight.astype(np.float64)[:, None]
+    if targets is None:
+        value, gradients = relation_loss(NUMPY, x, weight, pairs, gradient=given["gradient"] != "none", **shared)
+        return [None, None, value], gradients
+    known = ~np.isnan(targets) if targets.dtype.kind == "f" else np.ones(targets.shape, bool)
+    if given["observed"] is not None:
+        known &= given["observed"].astype(bool)
+    pos_weight = given["pos_weight"]
+    return joint_loss(
+        NUMPY,
+        x,
+        np.where(known, targets, 0).astype(np.float64),
+        known,
+        weight,
+        None if pos_weight is None else pos_weight.astype(np.float64)[None],
+        pairs,
+        alpha=0.7,
+        gradient=given["gradient"],
+        **shared,
+    )
+
+
+def draw_code(rng: np.random.Generator, num_labels: int, share: float) -> Array:
+    """Codes of pairs of any weight, that share of them active."""
+    weights = rng.integers(1, 3, (num_labels, num_labels)) * rng.choice([1, 4], (num_labels, num_labels))
+    upper = np.triu(weights * (rng.random((num_labels, num_labels)) < share), 1)
+    return (upper + upper.T).astype(np.uint8)
+
+
+CHOICES = [
+    ("mean", "total", "all_pairs"),
+    ("sum", "parts", "active_pairs"),
+    ("none", "total", "active_pairs"),
+    ("none", "parts", "all_pairs"),
+    ("mean", "none", "active_pairs"),
+]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("reduction", "gradient", "normalization"), CHOICES)
+def test_the_loss_is_that_of_the_algebra(
+    library: cpu.Library, reduction: str, gradient: str, normalization: str, dtype: Any
+) -> None:
+    rng = np.random.default_rng(3)
+    tolerance = {"rtol": 2e-5, "atol": 2e-6} if dtype == np.float32 else {"rtol": 1e-12, "atol": 1e-14}
+    for rows, num_labels in SIZES:
+        for share in (0.0, 0.05, 1.0):
+            for kind in (*KINDS, None):
+                targets, observed = (None, None) if kind is None else draw_targets(rng, rows, num_labels, kind)
+                if targets is not None and kind != "bytes":
+                    targets = targets.astype(dtype)
+                given: dict[str, Any] = {
+                    "observed": observed,
+                    "sample_weight": rng.random(rows).astype(dtype) if share else None,
+                    "pos_weight": rng.random(num_labels).astype(dtype) if kind != "bytes" else None,
+                    "reduction": reduction,
+                    "gradient": gradient,
+                    "normalization": normalization,
+                }
+                logits = (4 * rng.standard_normal((rows, num_labels))).astype(dtype)
+                code = draw_code(rng, num_labels, share)
+                terms, gradients = loss(library, logits, targets, code, alpha=0.7, threads=2, **given)
+                expected, slopes = reference(logits, targets, code, given)
+                for found, wanted in zip(terms, expected, strict=True):
+                    if wanted is not None:
+                        np.testing.assert_allclose(found, wanted, **tolerance)
+                for found, wanted in zip(gradients, slopes, strict=False):
+                    np.testing.assert_allclose(found, wanted, **tolerance)
+                again = loss(library, logits, targets, code, alpha=0.7, threads=1, **given)
+                for one, other in zip((*terms, *gradients), (*again[0], *again[1]), strict=True):
+                    assert np.array_equal(one, other, equal_nan=True)  # whatever the number of threads
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sigmoid_and_logarithm_are_accurate(library: cpu.Library, dtype: Any) -> None:
+    """Cross-entropy and its gradient to some units in the last place, over all logits."""
+    logits = np.concatenate([np.linspace(-100, 100, 4001), np.linspace(-1e-3, 1e-3, 41), [1e4, -1e4]])
+    logits = logits.astype(dtype)[:, None]
+    x = logits.astype(np.longdouble)
+    eps = np.finfo(dtype).eps
+    for target in (0, 1):
+        targets = np.full(logits.shape, target, np.uint8)
+        (_, entropy, _), (slope, _) = loss(library, logits, targets, np.zeros((1, 1), np.uint8), reduction="none")
+        signed = x if target else -x
+        exact = np.where(signed > 0, 0, -signed) + np.log1p(np.exp(-np.abs(x)))
+        np.testing.assert_allclose(entropy, exact[:, 0], rtol=8 * eps, atol=1e-30)
+        p = np.where(x > 0, 1, np.exp(-np.abs(x))) / (1 + np.exp(-np.abs(x)))
+        exact_slope = p if not target else -np.where(x > 0, np.exp(-np.abs(x)), 1) / (1 + np.exp(-np.abs(x)))
+        np.testing.assert_allclose(slope, exact_slope, rtol=8 * eps, atol=1e-30)
+
+
+def test_a_label_without_an_active_pair_may_hold_anything(library: cpu.Library) -> None:
+    logits = np.array([[1.0, np.nan, -1.0]])
+    code = np.array([[0, 0, 2], [0, 0, 0], [2, 0, 0]], np.uint8)
+    (_, _, value), (gradient, _) = loss(library, logits, None, code)
+    assert np.isfinite(value)
+    assert np.isfinite(gradient).all()
+    (total, _, _), (gradient, _) = loss(library, logits, np.zeros((1, 3), np.uint8), code)
+    assert np.isnan(total)
+    assert np.isnan(gradient).tolist() == [[False, True, False]]
+
+
+@pytest.mark.parametrize("logit", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("target", [0, 1])
+def test_what_is_not_finite_shows(library: cpu.Library, logit: float, target: int) -> None:
+    logits = np.array([[logit, 1.0], [1.0, 1.0]], np.float32)
+    code = np.array([[0, 2], [2, 0]], np.uint8)
+    targets = np.full((2, 2), target, np.uint8)
+    (total, _, relation), (gradient, _) = loss(library, logits, targets, code, reduction="none")
+    right = (logit > 0) == bool(target) and not np.isnan(logit)
+    assert not np.isfinite(total[0]) or right
+    assert np.isfinite(total[1])
+    assert np.isnan(gradient[0]).all() == np.isnan(logit) == np.isnan(relation[0])
+    assert np.isfinite(gradient[1]).all()
