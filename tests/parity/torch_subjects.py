@@ -139,7 +139,7 @@ NATIVE = replace(
     compiled_joint=On("cpu", compiled_impl="fused").compiled_joint,
     relation=None,
     on=None,
-    scale=1.2,
+    scale=2.0,
 )
 
 # The kernels, which on a CPU `load` lets Triton interpret, slowly; they have no relation of their own, and compile

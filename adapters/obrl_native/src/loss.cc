@@ -33,11 +33,15 @@ constexpr int kBlock = kVectors * Vector<T>::kWidth;  // samples
 
 int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
+// The sum of a vector, by halves: one number after the other would wait for each other.
 template <class T>
 T sum(const V<T>& v) {
-  T total = 0;
-  for (int lane = 0; lane < Vector<T>::kWidth; ++lane) total += v[lane];
-  return total;
+  T lanes[Vector<T>::kWidth];
+  std::memcpy(lanes, &v, sizeof v);
+  for (int half = Vector<T>::kWidth / 2; half > 0; half /= 2) {
+    for (int lane = 0; lane < half; ++lane) lanes[lane] += lanes[lane + half];
+  }
+  return lanes[0];
 }
 
 // Memory that vectors may be read from and written to.

@@ -1,6 +1,6 @@
 // Eq. 1 and Eq. 3, pair by pair.
 //
-// The labels of 64 samples are one word, so the counts of a pair are those of the bits of a few words. What follows is
+// The labels of 32 samples are one word, so the counts of a pair are those of the bits of a few words. What follows is
 // the arithmetic of obrl.measures and obrl.online in their order, and nothing here is contracted to a fused operation:
 // the accumulators are then those of NumPy, to the bit.
 
@@ -19,22 +19,23 @@ constexpr int64_t kColumns = 512;  // of a row, at a time
 constexpr int64_t kRows = 16;      // of a task
 constexpr int64_t kTile = 64;      // side of the tiles in which pairs meet their mirror images
 
-// The labels of a batch in bits: word w of label j, for samples 64 w to 64 w + 63, is number w * num_labels + j.
+// The labels of a batch in bits: word w of label j, for samples 32 w to 32 w + 31, is number w * num_labels + j. Words are as
+// wide as a float, so that vectors of both have as many lanes.
 struct Bits {
-  std::vector<uint64_t> positive;  // observed, and at least 0.5
-  std::vector<uint64_t> observed;
-  std::vector<int64_t> ones;  // of each label
+  std::vector<uint32_t> positive;  // observed, and at least 0.5
+  std::vector<uint32_t> observed;
+  std::vector<int32_t> ones;  // of each label
   int64_t words;
   bool complete;  // nothing is missing
 };
 
 template <class Y>
-uint64_t is_one(Y target) {
+uint32_t is_one(Y target) {
   return target >= Y(0.5);
 }
 
 template <>
-uint64_t is_one(uint8_t target) {
+uint32_t is_one(uint8_t target) {
   return target != 0;
 }
 
@@ -43,20 +44,20 @@ Bits pack(const obrl_labels& labels) {
   const int64_t num_labels = labels.num_labels;
   const auto* targets = static_cast<const Y*>(labels.targets);
   Bits bits;
-  bits.words = (labels.batch + 63) / 64;
+  bits.words = (labels.batch + 31) / 32;
   bits.positive.assign(bits.words * num_labels, 0);
   bits.observed.assign(bits.words * num_labels, 0);
   bits.ones.assign(num_labels, 0);
-  uint64_t missing = 0;
+  uint32_t missing = 0;
   for (int64_t row = 0; row < labels.batch; ++row) {
-    uint64_t* positive = bits.positive.data() + row / 64 * num_labels;
-    uint64_t* observed = bits.observed.data() + row / 64 * num_labels;
+    uint32_t* positive = bits.positive.data() + row / 32 * num_labels;
+    uint32_t* observed = bits.observed.data() + row / 32 * num_labels;
     const Y* values = targets + row * num_labels;
     const uint8_t* mask = labels.observed ? labels.observed + row * num_labels : nullptr;
-    const int place = static_cast<int>(row % 64);
+    const int place = static_cast<int>(row % 32);
     for (int64_t j = 0; j < num_labels; ++j) {
       const Y value = values[j];
-      const uint64_t known = (value == value) & (mask == nullptr || mask[j] != 0);
+      const uint32_t known = (value == value) & (mask == nullptr || mask[j] != 0);
       missing |= known ^ 1;
       observed[j] |= known << place;
       positive[j] |= (known & is_one(value)) << place;
@@ -65,7 +66,7 @@ Bits pack(const obrl_labels& labels) {
   bits.complete = missing == 0;
   for (int64_t word = 0; word < bits.words; ++word) {
     for (int64_t j = 0; j < num_labels; ++j) {
-      bits.ones[j] += __builtin_popcountll(bits.positive[word * num_labels + j]);
+      bits.ones[j] += __builtin_popcount(bits.positive[word * num_labels + j]);
     }
   }
   return bits;
@@ -91,13 +92,13 @@ struct Counts {
 
 // How often two sets of labels occur together, for one label of the first and some of the second.
 template <class S>
-void together(const std::vector<uint64_t>& first, const std::vector<uint64_t>& second, int64_t words, int64_t num_labels,
+void together(const std::vector<uint32_t>& first, const std::vector<uint32_t>& second, int64_t words, int64_t num_labels,
               int64_t i, int64_t start, int64_t size, S* result) {
-  int64_t found[kColumns] = {};
+  int32_t found[kColumns] = {};
   for (int64_t word = 0; word < words; ++word) {
-    const uint64_t own = first[word * num_labels + i];
-    const uint64_t* other = second.data() + word * num_labels + start;
-    for (int64_t j = 0; j < size; ++j) found[j] += __builtin_popcountll(own & other[j]);
+    const uint32_t own = first[word * num_labels + i];
+    const uint32_t* other = second.data() + word * num_labels + start;
+    for (int64_t j = 0; j < size; ++j) found[j] += __builtin_popcount(own & other[j]);
   }
   for (int64_t j = 0; j < size; ++j) result[j] = static_cast<S>(found[j]);
 }
@@ -123,7 +124,7 @@ class Source {
       }
       return;
     }
-    const auto count = [&](const std::vector<uint64_t>& first, const std::vector<uint64_t>& second, S* result) {
+    const auto count = [&](const std::vector<uint32_t>& first, const std::vector<uint32_t>& second, S* result) {
       together(first, second, bits_->words, num_labels_, i, start, size, result);
     };
     count(bits_->positive, bits_->positive, counts.s);
@@ -283,7 +284,8 @@ class Rows {
   }
 
   static uint8_t code(S value, bool known, S r_p, S r_n) {
-    return static_cast<uint8_t>((known & (value >= r_p)) | (known & (value <= r_n)) << 2);
+    const S found = (value >= r_p ? S(1) : S(0)) + (value <= r_n ? S(4) : S(0));
+    return static_cast<uint8_t>(static_cast<int32_t>(known ? found : S(0)));
   }
 
   S *sum_, *weight_;
