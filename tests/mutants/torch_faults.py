@@ -38,15 +38,15 @@ TORCH_FAULTS = (
     Mutant(
         "torch: alpha applied twice where parts are differentiated",
         "adapters/obrl_torch/functions.py",
-        "_sum(None if total is None else self.alpha * total, relation_loss)",
-        "_sum(None if total is None else self.alpha**2 * total, relation_loss)",
+        "_sum(None if total is None else alpha * total, relation_loss)",
+        "_sum(None if total is None else alpha**2 * total, relation_loss)",
         (TORCH_AUTOGRAD,),
     ),
     Mutant(
         "torch: the factor that arrives is dropped",
         "adapters/obrl_torch/functions.py",
-        'return gradient * (factor[:, None] if self.reduction == "none" else factor)',
-        "return gradient",
+        'gradient * (factor[:, None] if reduction == "none" else factor)',
+        "gradient",
         (TORCH_AUTOGRAD,),
     ),
     Mutant(

@@ -11,10 +11,13 @@ from obrl.algebra import joint_loss, pair_laplacians, relation_loss
 from obrl.counts import count_pairs, pair_counts, split_targets
 from obrl.measures import MEASURES
 from obrl.namespace import NUMPY
-from obrl.online import select_pairs, update_state
+from obrl.online import RelationState, select_pairs, update_state
 from obrl.settings import Settings
 from obrl_native import cpu
 from tests.native.calls import KINDS, SIZES, Array, count, draw_targets, empty_state, loss, move
+
+MANY_ROWS = (5000, 4)
+"""Whose square float32 does not hold."""
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +57,7 @@ def test_the_relation_is_that_of_numpy_to_the_bit(
 ) -> None:
     settings = Settings(decay=0.9, measure=measure, estimator=estimator, positive_threshold=0.6, negative_threshold=0.3)
     rng = np.random.default_rng(2)
-    for size in SIZES:
+    for size in (*SIZES, MANY_ROWS):
         for kind in KINDS:
             state = empty_state(size[1], settings, dtype)
             found = empty_state(size[1], settings, dtype)
@@ -70,6 +73,20 @@ def test_the_relation_is_that_of_numpy_to_the_bit(
             assert np.array_equal(code, move(library, found, settings))  # which moves nothing
             assert all(map(np.array_equal, found, state))
             assert all(map(np.array_equal, by_counts, state))
+
+
+def test_averaged_counts_are_active_where_both_directions_are(library: cpu.Library) -> None:
+    """They are rounded, and may differ; here by much."""
+    settings = Settings(estimator="counts", positive_threshold=0.6, negative_threshold=0.4)
+    rng = np.random.default_rng(4)
+    s = rng.random((20, 20))
+    r = s + rng.random((20, 20))
+    n = r + s + rng.random((20, 20))
+    state = RelationState(np.stack([n, s, r]), np.ones((20, 20)))
+    positive, negative = (part.astype(np.uint8) for part in select_pairs(NUMPY, state, settings))
+    code = move(library, state, settings)
+    assert np.array_equal(code, 2 * positive + 8 * negative)
+    assert code.any()
 
 
 def reference(logits: Array, targets: Array | None, code: Array, given: dict[str, Any]) -> tuple[Any, Any]:

@@ -1,0 +1,89 @@
+"""Faults in the native code, in how it is built, and in what calls it."""
+
+from tests.mutants.mutant import NATIVE, NATIVE_BUILD, TORCH_NATIVE, Mutant
+
+RELATION = "adapters/obrl_native/src/relation.cc"
+LOSS = "adapters/obrl_native/src/loss.cc"
+BUILD = "adapters/obrl_native/build.py"
+
+NATIVE_FAULTS = (
+    Mutant("native: NaN counted as known", RELATION, "(value == value) & (mask", "(mask", (NATIVE,)),
+    Mutant("native: the mask is not read", RELATION, "(mask == nullptr || mask[j] != 0)", "true", (NATIVE,)),
+    Mutant("native: a target of one half counted as 0", RELATION, "target >= Y(0.5)", "target > Y(0.5)", (NATIVE,)),
+    Mutant("native: what is missing goes unnoticed", RELATION, "missing == 0", "true", (NATIVE,)),
+    Mutant(
+        "native: pairs that the batch leaves undefined move",
+        RELATION,
+        "+ defined[j] * batch[j]",
+        "+ batch[j]",
+        (NATIVE,),
+    ),
+    Mutant(
+        "native: counted from the first word alone", RELATION, "word < words; ++word", "word < 1; ++word", (NATIVE,)
+    ),
+    Mutant(
+        "native: a pair is active where one direction is",
+        RELATION,
+        "(one & other) * 2",
+        "(one | other) * 2",
+        (NATIVE,),
+    ),
+    Mutant(
+        "native: the diagonal is active",
+        RELATION,
+        "pairs_[i * num_labels_ + i] = 0",
+        "pairs_[i * num_labels_ + i] |= 0",
+        (NATIVE,),
+    ),
+    Mutant(
+        "native: n s - r c as it stands, though it is not exact",
+        RELATION,
+        "<= int64_t{1} << 24",
+        "<= int64_t{1} << 62",
+        (NATIVE,),
+    ),
+    Mutant("native: the second label of a pair is not pushed", LOSS, "-= t * d", "-= V<T>{}", (NATIVE,)),
+    Mutant(
+        "native: a missing target has a gradient", LOSS, "(known ? slope : zero) * share_", "slope * share_", (NATIVE,)
+    ),
+    Mutant(
+        "native: sample weights leave the gradient of L_E",
+        LOSS,
+        "gradient[j] *= weights_[first + row]",
+        "gradient[j] *= 1",
+        (NATIVE,),
+    ),
+    Mutant(
+        "native: the derivative of the sigmoid is left out",
+        LOSS,
+        "(T(0.25) - q * q) * factors[k]",
+        "factors[k]",
+        (NATIVE,),
+    ),
+    Mutant("native: active pairs counted twice", LOSS, "0.5 * double(halves)", "double(halves)", (NATIVE,)),
+    Mutant(
+        "native: pairs beyond the first tile of labels", LOSS, "first += kLabelTile", "first += num_labels_", (NATIVE,)
+    ),
+    Mutant(
+        "native: a damaged library is loaded",
+        BUILD,
+        "return _digest(library).read_text() == _hash(library.read_bytes())",
+        "return _digest(library).exists()",
+        (NATIVE_BUILD,),
+    ),
+    Mutant("native: every process builds", BUILD, "fcntl.flock(lock, fcntl.LOCK_EX)", "lock.flush()", (NATIVE_BUILD,)),
+    Mutant(
+        "native: a cache of others is trusted",
+        BUILD,
+        "status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)",
+        "False",
+        (NATIVE_BUILD,),
+    ),
+    Mutant(
+        "native: one half is decided in single precision",
+        "adapters/obrl_torch/native.py",
+        "        return targets.contiguous()\n",
+        "        return targets.float().contiguous()\n",
+        (TORCH_NATIVE,),
+    ),
+)
