@@ -6,7 +6,7 @@ GPU_PYTHON ?= python3
 COMMIT ?= $(shell git describe --always --dirty --abbrev=40)
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
-PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
+PIP := $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt
 SUITES := core native torch kernels cubins jax tensorflow reference_model benchmarks project
 BACKENDS := tensorflow jax torch
 FRAMEWORKS := numpy torch torch_native torch_fused torch_wide jax tensorflow $(BACKENDS:%=keras_%)

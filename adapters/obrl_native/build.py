@@ -1,16 +1,16 @@
 """From C++ sources to a library that may be loaded: compiled once, kept in the user's cache, checked before each use.
 
-A library is named after a hash of all that it depends on: its sources, the compiler and its flags, and the processor
-that it is made for. It is written under another name and renamed, by one process at a time, with the hash of its own
-bytes beside it: what was cut short or changed is built again, never loaded.
+A library is named after a hash of what it depends on: its sources, the flags, and the processor that it is made for. It
+is written under another name and renamed, by one process at a time, with the hash of its own bytes beside it: what was
+cut short or changed is built again, never loaded. Linux and macOS.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import platform
+import shlex
 import shutil
 import stat
 import subprocess
@@ -24,10 +24,8 @@ from pathlib import Path
 
 SOURCES = Path(__file__).parent / "src"
 
-FLAGS = ("-std=c++17", "-O3", "-fPIC", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi")
+FLAGS = ("-std=c++17", "-O3", "-fPIC", "-pthread", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi")
 """For every source; signed zeros, infinities and NaN stay as they are."""
-
-LINKED = ("-shared", "-pthread")
 
 COMPILERS = ("g++", "c++", "clang++")
 """What is looked for where the environment names no `CXX`."""
@@ -65,89 +63,97 @@ def build(name: str, units: Sequence[Unit], *, sources: Path = SOURCES, flags: S
         flags: further ones, for every source.
 
     Raises:
-        BuildError: no compiler, one that fails, or a cache that somebody else could write to.
+        BuildError: no compiler, one that fails, or a cache that cannot be used or that somebody else could write to.
     """
-    compiler = find_compiler()
-    used = (*FLAGS, *native_flags(compiler), *flags)
+    if os.name != "posix":
+        raise BuildError(f"the native code of obrl runs on Linux and macOS, got {sys.platform}")
+    try:
+        return _build(name, units, sources, flags)
+    except (OSError, RuntimeError) as error:  # the latter where a user has no home
+        raise BuildError(
+            f"the native code of obrl cannot be kept: {error}; OBRL_CACHE in the environment may name another folder"
+        ) from error
+
+
+def _build(name: str, units: Sequence[Unit], sources: Path, flags: Sequence[str]) -> Path:
+    processor = _processor()
     key = _hash(
         *(part for path in sorted(sources.iterdir()) if path.is_file() for part in (path.name, path.read_bytes())),
-        *(repr((unit, used, LINKED)) for unit in units),
-        *(_version(compiler), platform.machine(), _processor()),
+        *(repr((unit, FLAGS, tuple(flags))) for unit in units),
+        *(sys.platform, platform.machine(), processor or "any", os.environ.get("CXX", "")),
     )
-    folder = _private(cache_directory()) / "native"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    _check_private(folder)
+    folder = _private(_private(cache_directory()) / "native")
     library = folder / f"{name}-{key[:24]}.so"
     if not _is_whole(library):
         with _locked(library.with_suffix(".lock")):
             if not _is_whole(library):
-                _compile(library, compiler, units, sources, used)
+                _compile(library, units, sources, flags, for_this_processor=processor is not None)
     return library
 
 
-def find_compiler() -> str:
-    """The path of a C++ compiler."""
-    wanted = [os.environ["CXX"]] if os.environ.get("CXX") else COMPILERS
-    for name in wanted:
-        if found := shutil.which(name):
-            return found
+def find_compiler() -> list[str]:
+    """A C++ compiler, as the beginning of a command."""
+    wanted = [shlex.split(os.environ["CXX"])] if os.environ.get("CXX") else [[name] for name in COMPILERS]
+    for program, *arguments in wanted:
+        if found := shutil.which(program):
+            return [found, *arguments]
     raise BuildError(
-        f"the native code of obrl needs a C++ compiler, and found none of: {', '.join(wanted)}; install g++ (Debian "
-        "and Ubuntu: apt install g++) or name another in the environment's CXX"
+        f"the native code of obrl needs a C++ compiler, and found none of: {', '.join(map(shlex.join, wanted))}; "
+        "install g++ (Debian and Ubuntu: apt install g++) or name another in the environment's CXX"
     )
 
 
-@cache
-def native_flags(compiler: str) -> tuple[str, ...]:
-    """What makes a compiler use all instructions of this processor; compilers differ in whether they know it."""
+def _compile(
+    library: Path, units: Sequence[Unit], sources: Path, flags: Sequence[str], *, for_this_processor: bool
+) -> None:
+    compiler = [*find_compiler(), *FLAGS]
+    compiler += _native_flag(compiler) if for_this_processor else []
+    prefix = f".build-{library.stem}-"
+    for left in library.parent.glob(f"{prefix}*"):
+        shutil.rmtree(left)  # of a process that was killed: this one has the lock
+    with tempfile.TemporaryDirectory(dir=library.parent, prefix=prefix) as work:
+        objects = [Path(work) / f"{unit.name}.o" for unit in units]
+        for unit, made in zip(units, objects, strict=True):
+            _run([*compiler, *unit.flags, *flags, "-c", str(sources / unit.name), "-o", str(made)])
+        built, digest = Path(work) / library.name, Path(work) / "digest"
+        _run([*compiler, *flags, "-shared", *map(str, objects), "-o", str(built)])
+        digest.write_text(_hash(built.read_bytes()))
+        # The digest goes first: without its library it means nothing. Others may write to neither, whatever the umask.
+        for made, place in ((digest, _digest(library)), (built, library)):
+            made.chmod(0o700)
+            made.replace(place)
+
+
+def _native_flag(compiler: Sequence[str]) -> list[str]:
+    """What makes a compiler use all instructions of this processor; compilers differ in how they are told."""
     for flag in ("-march=native", "-mcpu=native"):
-        tried = subprocess.run(
-            [compiler, flag, "-x", "c++", "-fsyntax-only", "-"], input=b"", capture_output=True, check=False
-        )
-        if tried.returncode == 0:
-            return (flag,)
-    return ()
+        command = [*compiler, flag, "-x", "c++", "-fsyntax-only", "-"]
+        if subprocess.run(command, input=b"", capture_output=True, check=False).returncode == 0:
+            return [flag]
+    return []
+
+
+def _run(command: Sequence[str]) -> None:
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    if ended.returncode != 0:
+        raise BuildError(f"the native code of obrl was not compiled: {shlex.join(command)}\n{ended.stderr}")
 
 
 @cache
-def _version(compiler: str) -> str:
-    return subprocess.run([compiler, "--version"], capture_output=True, text=True, check=False).stdout
-
-
-@cache
-def _processor() -> str:
-    """The instructions that this processor has, as far as the system says."""
+def _processor() -> str | None:
+    """The instructions that this processor has; None where the system does not say, and code must run on any."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
-        return platform.processor()
+        return None
     return "".join(line for line in dict.fromkeys(lines) if line.startswith(("flags", "Features", "model name")))
-
-
-def _compile(library: Path, compiler: str, units: Sequence[Unit], sources: Path, flags: Sequence[str]) -> None:
-    with tempfile.TemporaryDirectory(dir=library.parent, prefix=".build-") as work:
-        objects = [Path(work) / f"{unit.name}.o" for unit in units]
-        commands = [
-            [compiler, *flags, *unit.flags, "-c", str(sources / unit.name), "-o", str(made)]
-            for unit, made in zip(units, objects, strict=True)
-        ]
-        built = Path(work) / library.name
-        commands.append([compiler, *flags, *LINKED, *map(str, objects), "-o", str(built)])
-        for command in commands:
-            ended = subprocess.run(command, capture_output=True, text=True, check=False)
-            if ended.returncode != 0:
-                raise BuildError(f"the native code of obrl was not compiled: {' '.join(command)}\n{ended.stderr}")
-        (Path(work) / "digest").write_text(_hash(built.read_bytes()))
-        # The digest comes first: without its library it means nothing, and the other way round is built again.
-        (Path(work) / "digest").replace(_digest(library))
-        built.replace(library)
 
 
 def _is_whole(library: Path) -> bool:
     """Whether a library is there and is, to the byte, what the compiler wrote."""
     try:
         _check_private(library)
-        return _digest(library).read_text() == _hash(library.read_bytes())
+        return _digest(library).read_bytes() == _hash(library.read_bytes()).encode()
     except FileNotFoundError:
         return False
 
@@ -158,13 +164,7 @@ def _digest(library: Path) -> Path:
 
 def _private(folder: Path) -> Path:
     """A folder of this user alone, made where it is not there."""
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise BuildError(
-            f"the native code of obrl is kept in {folder}, which cannot be made: {error}; name another folder in the "
-            "environment's OBRL_CACHE"
-        ) from error
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     _check_private(folder)
     return folder
 
@@ -172,7 +172,7 @@ def _private(folder: Path) -> Path:
 def _check_private(path: Path) -> None:
     """Raise where another user could have put or changed what is there."""
     status = path.stat()
-    if status.st_uid != os.getuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+    if status.st_uid != os.geteuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise BuildError(
             f"the native code of obrl is loaded from folders and files that their user alone may write to, and {path} "
             f"belongs to user {status.st_uid} with mode {stat.S_IMODE(status.st_mode):o}; chmod go-w it, or name "
@@ -182,6 +182,8 @@ def _check_private(path: Path) -> None:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
+    import fcntl  # which Windows lacks
+
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -7,13 +7,18 @@ from ctypes import POINTER, Structure, c_double, c_int32, c_int64, c_void_p
 from functools import cache
 from typing import Any
 
-from obrl import measures
-from obrl_native.build import Unit, build
+from obrl_native.build import BuildError, Unit, build
 
 UNITS = (Unit("relation.cc", ("-ffp-contract=off",)), Unit("loss.cc", ("-ffp-contract=fast",)))
 
 UINT8, FLOAT32, FLOAT64 = range(3)
-MEASURES = {name: number for number, name in enumerate(measures.MEASURES)}
+MEASURES = {
+    name: number
+    for number, name in enumerate(
+        ("pearson", "unit_pearson", "matching", "cosine", "jaccard", "conditional", "yule_q", "phi_ratio")
+    )
+}
+"""`obrl_measure`."""
 REDUCTIONS = {"mean": 0, "sum": 1, "none": 2}
 GRADIENTS = {"none": 0, "total": 1, "parts": 2}
 
@@ -64,7 +69,13 @@ class Library:
     """The library, loaded. Every function raises MemoryError where there is too little of it."""
 
     def __init__(self, path: str) -> None:
-        library = ctypes.CDLL(path)
+        try:
+            library = ctypes.CDLL(path)
+        except OSError as error:
+            raise BuildError(
+                f"the native code of obrl cannot be loaded: {error}; the environment's OBRL_CACHE may name "
+                "another folder for it"
+            ) from error
         self._count = _function(library.obrl_count, POINTER(Labels), c_void_p, c_int32)
         self._move = _function(library.obrl_move, POINTER(Labels), c_void_p, POINTER(Relation), c_void_p, c_int32)
         self._loss = _function(library.obrl_loss, POINTER(LossArguments), c_int32)

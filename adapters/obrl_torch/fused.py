@@ -97,27 +97,27 @@ class FusedProblem(NamedTuple):
     def evaluate(
         self, logits: Tensor, dtype: torch.dtype, gradient: str
     ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-        """As `Problem.evaluate`; where there is no second gradient, it is empty."""
+        """As `Problem.evaluate`; from a GPU, gradients that are not there are empty."""
         given = (logits, self.targets, self.observed, self.sample_weight, self.pos_weight, self.codes.code)
         chosen = (self.alpha, self.normalization, self.reduction, gradient, dtype)
         if self.codes.on_gpu is None:
             from obrl_torch import native
 
-            *terms, first, second = native.loss_terms(*given, *chosen)
-        else:
-            from obrl_torch import operators
+            found = native.loss_terms(*given, *chosen)
+            count = 1 if self.targets is None or gradient == "total" else 3
+            return tuple(found[:count]), tuple(found[count:])
+        from obrl_torch import operators
 
-            *terms, first, second = operators.loss_terms(*given, None, *self.codes.on_gpu, *chosen)
+        *terms, first, second = operators.loss_terms(*given, None, *self.codes.on_gpu, *chosen)
         return tuple(terms if self.targets is not None else terms[2:]), (first, second)
 
     def scaled(self, gradients: Sequence[Tensor], upstream: Sequence[Tensor | None], dtype: torch.dtype) -> Tensor:
         """As `Problem.scaled`."""
-        parts = len(upstream) == 3
         if self.codes.on_gpu is None:
-            wanted = gradients[: 1 + parts]
-            return chain_rule(wanted, upstream, alpha=self.alpha, reduction=self.reduction).to(dtype)
+            return chain_rule(gradients, upstream, alpha=self.alpha, reduction=self.reduction).to(dtype)
         from obrl_torch import operators
 
+        parts = len(upstream) == 3
         of_total, of_entropy, of_relation = upstream if parts else (upstream[0], None, None)
         second = gradients[1] if parts else None
         scaled: Tensor = operators.scale_gradients(
@@ -180,8 +180,6 @@ def is_chosen(logits: Tensor, *state: Tensor, **others: Tensor | None) -> bool:
         return False
     if any(part.dtype == torch.float64 for part in (logits, *state)):
         return False
-    if torch._C._functorch.peek_interpreter_stack() or torch.autograd.forward_ad._current_level >= 0:
-        return False
     try:
         check_fused(logits, *state, **others)
     except (ImportError, ValueError):
@@ -199,9 +197,15 @@ def check_fused(logits: Tensor, *state: Tensor, **others: Tensor | None) -> None
 
     Raises:
         ImportError: there is no Triton for a GPU, or for a CPU no compiler.
-        ValueError: another device than a CPU or CUDA, too many rows or labels, accumulators that are not contiguous, or
-            anything but the logits that requires a gradient, which no kernel gives.
+        ValueError: another device than a CPU or CUDA, a transform of `torch.func` or forward-mode differentiation, too
+            many rows or labels, accumulators that are not contiguous or of two dtypes, or anything but the logits that
+            requires a gradient, which no kernel gives.
     """
+    if _is_transformed():
+        raise ValueError(
+            'impl="fused" works neither under the transforms of torch.func nor in forward-mode differentiation; '
+            'impl="plain" does'
+        )
     if logits.device.type not in ("cpu", "cuda"):
         raise ValueError(f'impl="fused" needs tensors on a CPU or a CUDA device, got {logits.device}')
     if is_native(logits.device):
@@ -221,6 +225,18 @@ def check_fused(logits: Tensor, *state: Tensor, **others: Tensor | None) -> None
             )
     if not all(part.is_contiguous() for part in state):
         raise ValueError(f'impl="fused" needs contiguous accumulators, got strides {[part.stride() for part in state]}')
+    dtypes = {part.dtype for part in state}
+    if len(dtypes) > 1 or not dtypes <= {torch.float32, torch.float64}:
+        raise ValueError(
+            f'impl="fused" needs both accumulators in float32, or both in float64, got {[part.dtype for part in state]}'
+        )
+
+
+def _is_transformed() -> bool:
+    """Whether a transform of `torch.func` or forward-mode differentiation is under way; kernels have no rule for it."""
+    if torch.compiler.is_compiling():
+        return False
+    return bool(torch._C._functorch.peek_interpreter_stack()) or torch.autograd.forward_ad._current_level >= 0
 
 
 def is_native(device: torch.device) -> bool:
@@ -242,10 +258,9 @@ def _check_triton() -> None:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] != "triton":
             raise
-        raise ImportError('impl="fused" needs Triton on a GPU: pip install triton') from error
+        raise ImportError('impl="fused" needs Triton: pip install triton') from error
 
 
-@torch.no_grad()
 def move_and_code(
     state: RelationState,
     arrivals: Tensor,
@@ -257,6 +272,8 @@ def move_and_code(
     process_group: dist.ProcessGroup | None,
 ) -> Codes:
     """Eq. 1 for a batch, in place, over all processes of the group; and the pairs of the relation then.
+
+    Without autograd, which the caller sees to, as for `code`.
 
     `arrivals` are `MOST_ARRIVALS` zeros in int32, beside the state and for its launches alone.
     """
@@ -294,7 +311,6 @@ def code_relation(relation: Tensor, positive_threshold: float, negative_threshol
     return _code(state, positive_threshold, negative_threshold, "conditional", "batch")
 
 
-@torch.no_grad()
 def code(state: RelationState, settings: Settings) -> Codes:
     """The pairs of a relation that stays as it is."""
     chosen = (settings.positive_threshold, settings.negative_threshold, settings.measure, settings.estimator)
@@ -305,7 +321,7 @@ def _code(state: RelationState, *chosen: Any) -> Codes:
     if is_native(state.relation_weight.device):
         from obrl_torch import native
 
-        return Codes(native.move_relation(None, None, None, *state, 1.0, *chosen), None)
+        return Codes(native.code_pairs(*state, *chosen), None)
     from obrl_torch import operators
 
     return _codes(*operators.code_pairs(*state, *chosen))

@@ -155,18 +155,19 @@ class _Criterion(RelationModule):
         state = self._state()
         if may_read_values(self.validate, targets):
             check_values(targets, observed)
-        if moves:
-            codes = fused.move_and_code(
-                state,
-                self._arrivals,
-                targets,
-                observed,
-                self.settings,
-                sync=self.sync,
-                process_group=self.process_group,
-            )
-        else:
-            codes = fused.code(state, self.settings)
+        with torch.no_grad():
+            if moves:
+                codes = fused.move_and_code(
+                    state,
+                    self._arrivals,
+                    targets,
+                    observed,
+                    self.settings,
+                    sync=self.sync,
+                    process_group=self.process_group,
+                )
+            else:
+                codes = fused.code(state, self.settings)
         problem = fused.FusedProblem(
             targets=targets if joint else None,
             observed=observed if joint else None,

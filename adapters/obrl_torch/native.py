@@ -1,18 +1,20 @@
 """`impl="fused"` on a CPU: the relation and the loss in native code, as operators of torch.
 
 In eager mode the code is called as it is; an operator stands for it where something else must see every operation: a
-graph that is compiled, or a dispatch mode.
+graph that is compiled, a dispatch mode, or a subclass of Tensor. Like the operators of a GPU these check nothing and
+differentiate nothing: `obrl_torch.loss` has checked, and `obrl_torch.functions` differentiates.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.graph import increment_version
+from torch.nn import Parameter
 
 from obrl import measures
 from obrl_native import cpu
@@ -20,21 +22,31 @@ from obrl_torch import host
 
 _DTYPES = {torch.bool: cpu.UINT8, torch.uint8: cpu.UINT8, torch.float32: cpu.FLOAT32, torch.float64: cpu.FLOAT64}
 
-Terms = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
-"""L, L_E, L_B and two gradients."""
-
-_P = ParamSpec("_P")
-_R = TypeVar("_R")
+_LIBRARY = torch.library.Library("obrl", "FRAGMENT")
+# `torch.library.custom_op` would put two kernels for autograd in front of each, in Python, which cost more than it.
 
 
-def _in_eager_mode(function: Callable[_P, _R], operator: Callable[_P, _R]) -> Callable[_P, _R]:
-    """The function where nothing need see it, and else the operator that it is registered as."""
+def _operator(
+    function: Callable[..., Any], fake: Callable[..., Any], mutated: Sequence[str] = ()
+) -> Callable[..., Any]:
+    """Register a function, whose name begins with an underscore, and call it as it is where nothing need see it."""
+    name = f"native{function.__name__}"
+    schema = torch.library.infer_schema(function, mutates_args=mutated)
+    _LIBRARY.define(name + schema, tags=(torch.Tag.pt2_compliant_tag,))
+    _LIBRARY.impl(name, function, "CPU")
+    torch.library.register_fake(f"obrl::{name}", fake, lib=_LIBRARY)
+    operator = getattr(torch.ops.obrl, name).default
 
     @functools.wraps(function)
-    def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-        return (operator if host.is_hidden() else function)(*args, **kwargs)
+    def call(*arguments: Any) -> Any:
+        return (operator if host.is_hidden() or not _are_plain(arguments) else function)(*arguments)
 
     return call
+
+
+def _are_plain(arguments: Sequence[Any]) -> bool:
+    """Whether all tensors have memory of their own; what wraps another tensor has none."""
+    return all(type(argument) in (Tensor, Parameter) for argument in arguments if isinstance(argument, Tensor))
 
 
 def _address(tensor: Tensor | None) -> int | None:
@@ -56,12 +68,16 @@ def _labels(targets: Tensor, observed: Tensor | None) -> cpu.Labels:
 
 def _count_pairs(targets: Tensor, observed: Tensor | None) -> Tensor:
     """The pair counts n, s and r of a batch, float64, (3, num_labels, num_labels)."""
-    num_labels = targets.shape[1]
-    counts = torch.empty((3, num_labels, num_labels), dtype=torch.float64)
+    counts = _fake_count_pairs(targets, observed)
     known = None if observed is None else observed.contiguous()
     countable = _countable(targets)
     cpu.library().count(_labels(countable, known), counts.data_ptr(), torch.get_num_threads())
     return counts
+
+
+def _fake_count_pairs(targets: Tensor, observed: Tensor | None) -> Tensor:
+    num_labels = targets.shape[1]
+    return torch.empty((3, num_labels, num_labels), dtype=torch.float64, device=targets.device)
 
 
 def _move_relation(
@@ -81,26 +97,76 @@ def _move_relation(
     Returns:
         uint8, (num_labels, num_labels): a + 4 b, twice the symmetric weights of the positive and negative pairs.
     """
-    num_labels = relation_weight.shape[0]
-    code = torch.empty((num_labels, num_labels), dtype=torch.uint8)
-    countable = None if targets is None else _countable(targets)
+    code = _new_code(relation_weight)
     known = None if observed is None else observed.contiguous()
+    countable = None if targets is None else _countable(targets)
+    labels = None if countable is None else _labels(countable, known)
     relation = cpu.Relation(
         relation_sum.data_ptr(),
         relation_weight.data_ptr(),
         decay,
         positive_threshold,
         negative_threshold,
-        num_labels,
+        relation_weight.shape[0],
         _DTYPES[relation_weight.dtype],
         cpu.MEASURES[measure],
         measures.MEASURES[measure].symmetric,
         estimator == "counts",
     )
-    labels = None if countable is None else _labels(countable, known)
     cpu.library().move(labels, _address(counts), relation, code.data_ptr(), torch.get_num_threads())
-    increment_version((relation_sum, relation_weight))
+    if labels is not None or counts is not None:
+        _have_changed(relation_sum, relation_weight)
     return code
+
+
+def _have_changed(*buffers: Tensor) -> None:
+    """Tell autograd, which sees operations alone."""
+    for buffer in buffers:
+        if not buffer.is_inference():
+            increment_version(buffer)
+
+
+def _new_code(relation_weight: Tensor) -> Tensor:
+    return torch.empty_like(relation_weight, dtype=torch.uint8)
+
+
+def _fake_move_relation(
+    targets: Tensor | None,
+    observed: Tensor | None,
+    counts: Tensor | None,
+    relation_sum: Tensor,
+    relation_weight: Tensor,
+    decay: float,
+    positive_threshold: float,
+    negative_threshold: float,
+    measure: str,
+    estimator: str,
+) -> Tensor:
+    return _new_code(relation_weight)
+
+
+def _code_pairs(
+    relation_sum: Tensor,
+    relation_weight: Tensor,
+    positive_threshold: float,
+    negative_threshold: float,
+    measure: str,
+    estimator: str,
+) -> Tensor:
+    """What `_move_relation` gives, of a relation that stays as it is."""
+    thresholds = (positive_threshold, negative_threshold)
+    return _move_relation(None, None, None, relation_sum, relation_weight, 1.0, *thresholds, measure, estimator)
+
+
+def _fake_code_pairs(
+    relation_sum: Tensor,
+    relation_weight: Tensor,
+    positive_threshold: float,
+    negative_threshold: float,
+    measure: str,
+    estimator: str,
+) -> Tensor:
+    return _new_code(relation_weight)
 
 
 def _loss_terms(
@@ -115,9 +181,19 @@ def _loss_terms(
     reduction: str,
     gradient: str,
     dtype: torch.dtype,
-) -> Terms:
-    """L, L_E and L_B, of which the first two mean nothing without targets; and up to two gradients, else empty."""
+) -> list[Tensor]:
+    """The loss and its gradient.
+
+    Returns:
+        With targets: L and its gradient with `"total"`; L, L_E and L_B with `"none"`; these and the gradients of L_E
+        and of L_B with `"parts"`. Without: L_B, and its gradient unless `"none"` is asked for.
+    """
     made = _new_terms(logits, targets, reduction, gradient, dtype)
+    slots: list[int | None] = [part.data_ptr() for part in made]
+    if targets is None:
+        slots = [None, None, *slots]
+    elif gradient == "total":
+        slots = [slots[0], None, None, slots[1]]
     x = logits.to(dtype).contiguous()
     if targets is not None:
         targets = (targets if targets.dtype in (torch.bool, torch.uint8) else targets.to(dtype)).contiguous()
@@ -131,7 +207,8 @@ def _loss_terms(
         _address(sample_weight),
         _address(pos_weight),
         code.data_ptr(),
-        *(part.data_ptr() for part in made),
+        *slots,
+        *[None] * (5 - len(slots)),
         alpha,
         *x.shape,
         _DTYPES[dtype],
@@ -145,57 +222,19 @@ def _loss_terms(
     return made
 
 
-def _new_terms(logits: Tensor, targets: Tensor | None, reduction: str, gradient: str, dtype: torch.dtype) -> Terms:
-    """Room for the terms, and for the gradients that are asked for."""
+def _new_terms(
+    logits: Tensor, targets: Tensor | None, reduction: str, gradient: str, dtype: torch.dtype
+) -> list[Tensor]:
+    """Room for what `_loss_terms` gives."""
     value = logits.shape[:1] if reduction == "none" else ()
-    none = (0,)
-    first = none if gradient == "none" else logits.shape
-    second = logits.shape if gradient == "parts" and targets is not None else none
-    return (
-        torch.empty(value, dtype=dtype, device=logits.device),
-        torch.empty(value, dtype=dtype, device=logits.device),
-        torch.empty(value, dtype=dtype, device=logits.device),
-        torch.empty(first, dtype=dtype, device=logits.device),
-        torch.empty(second, dtype=dtype, device=logits.device),
-    )
+    parts = targets is not None and gradient != "total"
+    shapes = [value] * (3 if parts else 1)
+    if gradient != "none":
+        shapes += [logits.shape] * (2 if parts else 1)
+    return [torch.empty(shape, dtype=dtype, device=logits.device) for shape in shapes]
 
 
-# `custom_op` would put two kernels for autograd in front of each, in Python, which cost more than the call.
-_LIBRARY = torch.library.Library("obrl", "FRAGMENT")
-
-
-def _operator(function: Callable[..., Any], mutated: Sequence[str] = ()) -> str:
-    """Register a function as an operator; returns its name."""
-    name = f"native{function.__name__}"
-    schema = torch.library.infer_schema(function, mutates_args=mutated)
-    _LIBRARY.define(name + schema, tags=(torch.Tag.pt2_compliant_tag,))
-    _LIBRARY.impl(name, function, "CPU")
-    return f"obrl::{name}"
-
-
-@torch.library.register_fake(_operator(_count_pairs), lib=_LIBRARY)
-def _(targets: Tensor, observed: Tensor | None) -> Tensor:
-    return targets.new_empty((3, targets.shape[1], targets.shape[1]), dtype=torch.float64)
-
-
-@torch.library.register_fake(_operator(_move_relation, ("relation_sum", "relation_weight")), lib=_LIBRARY)
-def _(
-    targets: Tensor | None,
-    observed: Tensor | None,
-    counts: Tensor | None,
-    relation_sum: Tensor,
-    relation_weight: Tensor,
-    decay: float,
-    positive_threshold: float,
-    negative_threshold: float,
-    measure: str,
-    estimator: str,
-) -> Tensor:
-    return torch.empty_like(relation_weight, dtype=torch.uint8)
-
-
-@torch.library.register_fake(_operator(_loss_terms), lib=_LIBRARY)
-def _(
+def _fake_loss_terms(
     logits: Tensor,
     targets: Tensor | None,
     observed: Tensor | None,
@@ -207,10 +246,11 @@ def _(
     reduction: str,
     gradient: str,
     dtype: torch.dtype,
-) -> Terms:
+) -> list[Tensor]:
     return _new_terms(logits, targets, reduction, gradient, dtype)
 
 
-count_pairs = _in_eager_mode(_count_pairs, torch.ops.obrl.native_count_pairs.default)
-move_relation = _in_eager_mode(_move_relation, torch.ops.obrl.native_move_relation.default)
-loss_terms = _in_eager_mode(_loss_terms, torch.ops.obrl.native_loss_terms.default)
+count_pairs = _operator(_count_pairs, _fake_count_pairs)
+move_relation = _operator(_move_relation, _fake_move_relation, ("relation_sum", "relation_weight"))
+code_pairs = _operator(_code_pairs, _fake_code_pairs)
+loss_terms = _operator(_loss_terms, _fake_loss_terms)

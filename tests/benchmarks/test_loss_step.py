@@ -37,7 +37,7 @@ WITHOUT_A_RELATION = (":bce", ":asymmetric")
 # Not every one that is compiled: compiling is most of the time, and the code that runs them is the same.
 # All of JAX's are in test_all.py.
 SHOWN = {
-    "torch": ["torch_bce", "torch_bce_compiled", "torch_asl", "torch_obrl", "torch_plain"],
+    "torch": ["torch_bce", "torch_bce_compiled", "torch_asl", "torch_obrl", "torch_obrl_fused", "torch_plain"],
     "tensorflow": ["tensorflow_bce_graph", "tensorflow_obrl_graph", "tensorflow_plain_graph"],
 }
 

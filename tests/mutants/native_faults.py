@@ -1,6 +1,6 @@
 """Faults in the native code, in how it is built, and in what calls it."""
 
-from tests.mutants.mutant import NATIVE, NATIVE_BUILD, TORCH_NATIVE, Mutant
+from tests.mutants.mutant import NATIVE, NATIVE_BUILD, TORCH_NATIVE, TORCH_OPERATORS, Mutant
 
 RELATION = "adapters/obrl_native/src/relation.cc"
 LOSS = "adapters/obrl_native/src/loss.cc"
@@ -65,9 +65,23 @@ NATIVE_FAULTS = (
         "native: pairs beyond the first tile of labels", LOSS, "first += kLabelTile", "first += num_labels_", (NATIVE,)
     ),
     Mutant(
+        "native: threads share their scratch",
+        LOSS,
+        "scratch[worker]);\n      } else {",
+        "scratch[0]);\n      } else {",
+        (NATIVE,),
+    ),
+    Mutant(
+        "native: autograd does not see that the relation moves",
+        "adapters/obrl_torch/native.py",
+        "            increment_version(buffer)",
+        "            pass",
+        (TORCH_OPERATORS,),
+    ),
+    Mutant(
         "native: a damaged library is loaded",
         BUILD,
-        "return _digest(library).read_text() == _hash(library.read_bytes())",
+        "return _digest(library).read_bytes() == _hash(library.read_bytes()).encode()",
         "return _digest(library).exists()",
         (NATIVE_BUILD,),
     ),

@@ -114,7 +114,12 @@ def draw_targets(rng: np.random.Generator, rows: int, num_labels: int, kind: str
     return values, (rng.random(values.shape) < 0.9).astype(np.uint8)
 
 
-SIZES = ((0, 3), (1, 1), (2, 2), (63, 5), (64, 17), (65, 40), (130, 33), (3, 600))
+SIZES = (
+    *((0, 3), (1, 1), (2, 2), (31, 64), (32, 65), (33, 32), (63, 5), (64, 17), (65, 40), (130, 33)),
+    *((2, 512), (3, 513)),
+)
+"""At and around the borders of words, vectors, blocks and tiles."""
+
 KINDS = ("bytes", "float32", "float64")
 
 
@@ -132,6 +137,7 @@ def exercise(library: cpu.Library) -> int:
             code = move(library, state, settings, counts=counts)
             calls += 3
         logits = rng.standard_normal((rows, num_labels)).astype(dtype)
+        logits[rng.random(logits.shape) < 0.1] = rng.choice([np.nan, np.inf, -np.inf, 1e30])
         soft = targets if kind == "bytes" else targets.astype(dtype)
         for gradient, reduction, joint in product(cpu.GRADIENTS, cpu.REDUCTIONS, (True, False)):
             weights = rng.random(rows).astype(dtype)

@@ -11,7 +11,16 @@ from obrl_native import cpu
 from obrl_native.build import build
 from tests.native.calls import exercise
 
-FLAGS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g", "-O1", "-Wall", "-Wextra", "-Werror")
+FLAGS = (
+    "-fsanitize=address,undefined",
+    "-fno-sanitize-recover=all",
+    "-g",
+    "-O1",
+    "-DOBRL_OPERATIONS_PER_THREAD=1",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+)
 
 
 def main(arguments: list[str]) -> None:

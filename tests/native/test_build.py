@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +44,7 @@ def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Puts a compiler in place that writes each command down."""
     path, wrapper = tmp_path / "log", tmp_path / "compiler"
     path.touch()
-    wrapper.write_text(f'#!/bin/sh\necho "$@" >> {path}\nexec {build.find_compiler()} "$@"\n')
+    wrapper.write_text(f'#!/bin/sh\necho "$@" >> {path}\nexec {build.find_compiler()[0]} "$@"\n')
     wrapper.chmod(0o755)
     monkeypatch.setenv("CXX", str(wrapper))
     return path
@@ -70,14 +72,15 @@ def test_it_is_built_once(sources: Path, cache: Path, log: Path) -> None:
     assert links(log) == 1
 
 
-@pytest.mark.parametrize("damage", ["cut short", "changed", "no digest", "empty"])
+@pytest.mark.parametrize("damage", ["cut short", "changed", "no digest", "a damaged digest", "empty"])
 def test_what_is_damaged_is_built_again(damage: str, sources: Path, cache: Path, log: Path) -> None:
     library = small(sources)
     whole = library.read_bytes()
-    library.with_suffix(".lock").unlink()
     changed = {"cut short": whole[: len(whole) // 2], "changed": whole[:-1] + b"x", "empty": b""}
     if damage == "no digest":
         library.with_suffix(".sha256").unlink()
+    elif damage == "a damaged digest":
+        library.with_suffix(".sha256").write_bytes(b"\xff" * 64)
     else:
         library.write_bytes(changed[damage])
     assert small(sources) == library
@@ -85,12 +88,56 @@ def test_what_is_damaged_is_built_again(damage: str, sources: Path, cache: Path,
     assert links(log) == 2
 
 
-def test_a_build_that_was_killed_leaves_nothing_that_is_loaded(sources: Path, cache: Path, log: Path) -> None:
-    """The digest is written first; alone, or beside the library of another build, it means nothing."""
+def test_a_build_that_was_killed_is_done_again(sources: Path, cache: Path, tmp_path: Path) -> None:
+    """What it left is taken away."""
+    slow = tmp_path / "slow"
+    slow.write_text(f"#!/bin/sh\ntouch {tmp_path}/started\nsleep 60\n")
+    slow.chmod(0o755)
+    program = f"""
+from pathlib import Path
+from obrl_native import build
+build.build("small", (build.Unit("small.cc"),), sources=Path({str(sources)!r}))
+"""
+    # The name of the library holds CXX, so both have the same; what it runs is another thing.
+    compiler = tmp_path / "compiler"
+    compiler.symlink_to(slow)
+    environment = {**os.environ, "CXX": str(compiler)}
+    process = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, env=environment)
+    try:
+        while not (tmp_path / "started").exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+    finally:
+        process.kill()
+        process.wait()
+    assert any(path.name.startswith(".build-") for path in (cache / "native").iterdir())
+    compiler.unlink()
+    compiler.symlink_to(build.find_compiler()[0])
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=environment, check=True)
+    assert {path.suffix for path in (cache / "native").iterdir()} == {".so", ".sha256", ".lock"}
+
+
+def test_whatever_the_umask(sources: Path, cache: Path, log: Path) -> None:
+    before = os.umask(0o002)
+    try:
+        library = small(sources)
+        assert small(sources) == library
+    finally:
+        os.umask(before)
+    assert links(log) == 1
+
+
+def test_what_is_built_needs_no_compiler(sources: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CXX", raising=False)
     library = small(sources)
-    library.unlink()
+    monkeypatch.setenv("PATH", str(cache))
+    assert small(sources) == library
+
+
+def test_a_compiler_with_arguments(sources: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (sources / "small.cc").write_text("#ifndef GIVEN\n#error not given\n#endif\n")
+    monkeypatch.setenv("CXX", f"{build.find_compiler()[0]} -DGIVEN")
     assert small(sources).exists()
-    assert links(log) == 2
 
 
 def test_it_depends_on_sources_and_flags(sources: Path, cache: Path) -> None:
@@ -145,7 +192,19 @@ def test_a_compiler_that_fails(sources: Path, cache: Path) -> None:
 def test_a_cache_that_cannot_be_made(sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("OBRL_CACHE", str(tmp_path / "file" / "cache"))
-    with pytest.raises(BuildError, match="cannot be made"):
+    with pytest.raises(BuildError, match=r"cannot be kept.*OBRL_CACHE"):
+        small(sources)
+
+
+def test_what_cannot_be_loaded(tmp_path: Path) -> None:
+    (tmp_path / "x.so").write_text("no library")
+    with pytest.raises(BuildError, match=r"cannot be loaded.*OBRL_CACHE"):
+        cpu.Library(str(tmp_path / "x.so"))
+
+
+def test_another_system(sources: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build.os, "name", "nt")
+    with pytest.raises(BuildError, match="runs on Linux and macOS"):
         small(sources)
 
 

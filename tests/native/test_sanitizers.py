@@ -15,7 +15,7 @@ from tests.project.helpers import ROOT
 
 
 def run(*, sources: Path | None = None, cache: Path) -> subprocess.CompletedProcess[str]:
-    compiler = build.find_compiler()
+    (compiler,) = build.find_compiler()
     runtimes = [
         subprocess.run(
             [compiler, f"-print-file-name={name}"], capture_output=True, text=True, check=True

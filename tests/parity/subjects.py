@@ -179,6 +179,8 @@ def load(name: str, device: str = "cpu") -> Framework:
     family, _, backend = name.partition("_")
     if family == "keras":
         os.environ["KERAS_BACKEND"] = backend  # before Keras is imported
+    if backend == "native":
+        os.environ["TRITON_INTERPRET"] = "0"
     if backend in ("fused", "wide"):
         if device == "cpu":
             interpret()

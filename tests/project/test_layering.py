@@ -9,8 +9,8 @@ import pytest
 from tests.project.helpers import ROOT
 
 FACES = {"torch", "jax", "tensorflow", "keras"}
-ADAPTERS = {f"obrl_{name}" for name in FACES}
-ALLOWED_BETWEEN_ADAPTERS = {("obrl_tensorflow", "obrl_keras")}
+ADAPTERS = {f"obrl_{name}" for name in FACES} | {"obrl_native"}
+ALLOWED_BETWEEN_ADAPTERS = {("obrl_tensorflow", "obrl_keras"), ("obrl_torch", "obrl_native")}
 OWN_FRAMEWORKS = {
     "obrl_torch": {"torch", "triton"},
     "obrl_jax": {"jax", "jaxlib"},
@@ -89,6 +89,8 @@ def test_all_parts_were_read():
         ("adapters/obrl_torch/loss.py", "import tensorflow as tf", "tensorflow"),
         ("adapters/obrl_keras/loss.py", "from obrl_tensorflow import x", "obrl_tensorflow"),
         ("adapters/obrl_native/cpu.py", "import numpy", "numpy"),
+        ("adapters/obrl_jax/loss.py", "from obrl_native import cpu", "obrl_native"),
+        ("reference_model/train.py", "import obrl_native", "obrl_native"),
         ("adapters/obrl_native/cpu.py", "import obrl_torch", "obrl_torch"),
         ("adapters/obrl_torch/loss.py", "from tests.support import x", "tests"),
         ("reference_model/train.py", "from obrl_torch import OBRLoss", "obrl_torch"),

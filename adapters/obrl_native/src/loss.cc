@@ -6,13 +6,12 @@
 //     a d^2 + b (1 - d^2)^2,
 //
 // and its derivative with respect to q_i is 2 f with f = (a - 2 b (1 - d^2)) d, that with respect to q_j is -2 f. So an
-// active pair costs some nine operations a sample, half of what the four matrix products of obrl.algebra cost a pair,
-// and a pair that is not active costs nothing. A block holds the samples of a few vectors side by side: the q of a label
+// active pair costs some nine operations a sample, about what the four matrix products of obrl.algebra cost it, and a pair
+// that is not active is passed over. A block holds the samples of a few vectors side by side: the q of a label
 // is loaded once, and its gradient stays in registers while its pairs are gone through. Blocks share nothing, so threads
 // take them as they come.
 
-#include <cmath>
-#include <cstdlib>
+#include <algorithm>
 #include <memory>
 #include <new>
 #include <optional>
@@ -30,8 +29,6 @@ constexpr int64_t kLabelTile = 32;  // labels j whose q and gradient stay in the
 
 template <class T>
 constexpr int kBlock = kVectors * Vector<T>::kWidth;  // samples
-
-int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
 // The sum of a vector, by halves: one number after the other would wait for each other.
 template <class T>
@@ -101,12 +98,12 @@ class Loss {
   void run(int32_t threads) {
     const int64_t blocks = (given_.batch + kBlock<T> - 1) / kBlock<T>;
     threads = worth(double(blocks) * (double(pairs_) * 9 * kVectors + double(num_labels_) * 6 * kBlock<T>), threads);
-    threads = static_cast<int32_t>(smaller(threads, blocks ? blocks : 1));
+    threads = static_cast<int32_t>(std::min<int64_t>(threads, blocks ? blocks : 1));
     std::vector<Scratch<T>> scratch;
     scratch.reserve(threads);
     for (int32_t worker = 0; worker < threads; ++worker) scratch.emplace_back(num_labels_);
     parallel(blocks, threads, [&](int64_t block, int32_t worker) {
-      const int64_t first = block * kBlock<T>, rows = smaller(kBlock<T>, given_.batch - first);
+      const int64_t first = block * kBlock<T>, rows = std::min<int64_t>(kBlock<T>, given_.batch - first);
       if (given_.target_dtype == OBRL_UINT8) {
         run_block<uint8_t>(first, rows, scratch[worker]);
       } else {
@@ -131,6 +128,15 @@ class Loss {
       pairs_ += found;
       if (found) active_.push_back(i);
     }
+    constexpr int64_t width = Vector<T>::kWidth;
+    const int64_t squared = num_labels_ / width * width;
+    for (const int64_t i : active_) {
+      if (i >= squared) {
+        singles_.push_back(i);
+      } else if (squares_.empty() || squares_.back() != i / width * width) {
+        squares_.push_back(i / width * width);
+      }
+    }
     pairs_ /= 2;
     const double ordered = 0.5 * double(halves);
     const double all_pairs = double(num_labels_) * double(num_labels_);
@@ -141,12 +147,7 @@ class Loss {
   void run_block(int64_t first, int64_t rows, const Scratch<T>& scratch) {
     evaluate_entropy<Y>(first * num_labels_, rows * num_labels_, scratch);
     for (int64_t row = 0; joint_ && row < rows; ++row) finish_entropy(first, row, scratch);
-    for (const int64_t i : active_) {
-      T* q = scratch.q.get() + i * kBlock<T>;
-      for (int64_t row = 0; row < rows; ++row) q[row] = scratch.centred.get()[row * num_labels_ + i];
-      for (int64_t row = rows; row < kBlock<T>; ++row) q[row] = 0;
-      std::memset(scratch.slope.get() + i * kBlock<T>, 0, kBlock<T> * sizeof(T));
-    }
+    gather(rows, scratch);
     double values[kBlock<T>] = {};
     go_through_pairs(scratch.q.get(), scratch.slope.get(), values);
     for (int64_t row = 0; row < rows; ++row) relations_[first + row] = scale_ * values[row];
@@ -199,10 +200,30 @@ class Loss {
     for (int64_t j = 0; j < num_labels_; ++j) gradient[j] *= weights_[first + row];
   }
 
+  // q, label by label, from p - 1/2, row by row; and slopes of 0. Rows that the block lacks are 0.
+  void gather(int64_t rows, const Scratch<T>& scratch) const {
+    constexpr int width = Vector<T>::kWidth;
+    const T* centred = scratch.centred.get();
+    std::fill(scratch.centred.get() + rows * num_labels_, scratch.centred.get() + kBlock<T> * num_labels_, T(0));
+    for (const int64_t start : squares_) {
+      std::fill_n(scratch.slope.get() + start * kBlock<T>, width * kBlock<T>, T(0));
+      for (int row = 0; row < kBlock<T>; row += width) {
+        V<T> square[width];
+        for (int k = 0; k < width; ++k) square[k] = load<T>(centred + (row + k) * num_labels_ + start, width);
+        transpose<T>(square);
+        for (int k = 0; k < width; ++k) store<T>(scratch.q.get() + (start + k) * kBlock<T> + row, square[k], width);
+      }
+    }
+    for (const int64_t i : singles_) {
+      std::fill_n(scratch.slope.get() + i * kBlock<T>, kBlock<T>, T(0));
+      for (int row = 0; row < kBlock<T>; ++row) scratch.q.get()[i * kBlock<T> + row] = centred[row * num_labels_ + i];
+    }
+  }
+
   // Eq. 2 for a block, pair by pair: its values, and f for each label.
   void go_through_pairs(const T* q, T* slope, double* values) const {
     for (int64_t first = 0; first < num_labels_; first += kLabelTile) {
-      const int64_t last = smaller(first + kLabelTile, num_labels_);
+      const int64_t last = std::min(first + kLabelTile, num_labels_);
       for (const int64_t i : active_) {
         if (i + 1 >= last) break;
         const int64_t from = i + 1 > first ? i + 1 : first;
@@ -267,9 +288,26 @@ class Loss {
         const V<T> q = all_q[i * kVectors + k];
         slopes[i * kVectors + k] *= (T(0.25) - q * q) * factors[k];
       }
-      const T* slope = scratch.slope.get() + i * kBlock<T>;
-      T* gradient = relation_gradient_ + first * num_labels_ + i;
-      for (int64_t row = 0; row < rows; ++row) gradient[row * num_labels_] += slope[row];
+    }
+    scatter(rows, scratch.slope.get(), relation_gradient_ + first * num_labels_);
+  }
+
+  // Add slopes, label by label, to a gradient, row by row.
+  void scatter(int64_t rows, const T* slope, T* gradient) const {
+    constexpr int width = Vector<T>::kWidth;
+    for (const int64_t start : squares_) {
+      for (int64_t row = 0; row < rows; row += width) {
+        V<T> square[width];
+        for (int k = 0; k < width; ++k) square[k] = load<T>(slope + (start + k) * kBlock<T> + row, width);
+        transpose<T>(square);
+        for (int64_t k = 0; k < std::min<int64_t>(width, rows - row); ++k) {
+          T* to = gradient + (row + k) * num_labels_ + start;
+          store<T>(to, load<T>(to, width) + square[k], width);
+        }
+      }
+    }
+    for (const int64_t i : singles_) {
+      for (int64_t row = 0; row < rows; ++row) gradient[row * num_labels_ + i] += slope[i * kBlock<T> + row];
     }
   }
 
@@ -291,10 +329,9 @@ class Loss {
   }
 
   void write(int64_t at, double entropy, double relation, T* total, T* cross_entropy, T* relation_loss) const {
-    relation_loss[at] = static_cast<T>(relation);
-    if (!joint_) return;
-    cross_entropy[at] = static_cast<T>(entropy);
-    total[at] = static_cast<T>(entropy + given_.alpha * relation);
+    if (relation_loss) relation_loss[at] = static_cast<T>(relation);
+    if (cross_entropy) cross_entropy[at] = static_cast<T>(entropy);
+    if (total) total[at] = static_cast<T>(entropy + given_.alpha * relation);
   }
 
   const obrl_loss_arguments& given_;
@@ -308,6 +345,7 @@ class Loss {
   int64_t pairs_ = 0;
   std::optional<Room<T>> pos_weights_;
   std::vector<int64_t> active_;
+  std::vector<int64_t> squares_, singles_;  // where vectors of labels begin that hold an active one, and those at the end
   std::vector<double> entropies_, relations_;  // of each sample
 };
 

@@ -59,9 +59,9 @@ struct obrl_loss_arguments {
   const void* sample_weight;   // (batch,), or null
   const void* pos_weight;      // (num_labels,), or null
   const uint8_t* code;         // (num_labels, num_labels): see obrl_move
-  void* total;                 // one number, or (batch,) without a reduction; not written for L_B alone
-  void* cross_entropy;         // likewise
-  void* relation_loss;         // one number, or (batch,)
+  void* total;                 // one number, or (batch,) without a reduction; of the three, null where it is not wanted
+  void* cross_entropy;
+  void* relation_loss;
   void* gradient;              // (batch, num_labels): of L, of L_E with OBRL_PARTS, of L_B alone
   void* relation_gradient;     // (batch, num_labels): of L_B with OBRL_PARTS
   double alpha;

@@ -3,16 +3,18 @@
 
 #include <atomic>
 #include <cstdint>
-#include <system_error>
 #include <thread>
 #include <vector>
+
+#ifndef OBRL_OPERATIONS_PER_THREAD
+#define OBRL_OPERATIONS_PER_THREAD 1e6
+#endif
 
 namespace obrl {
 
 // How many threads so much work is worth, in operations: starting one costs some 20 microseconds.
 inline int32_t worth(double operations, int32_t threads) {
-  constexpr double kPerThread = 1e6;
-  const double most = operations / kPerThread;
+  const double most = operations / OBRL_OPERATIONS_PER_THREAD;
   return most < 2 ? 1 : most < threads ? static_cast<int32_t>(most) : threads;
 }
 
@@ -26,11 +28,11 @@ void parallel(int64_t tasks, int32_t threads, Task&& task) {
   std::vector<std::thread> others;
   if (threads > tasks) threads = static_cast<int32_t>(tasks);
   if (threads > 1) {
-    others.reserve(threads - 1);
     try {
+      others.reserve(threads - 1);
       for (int32_t worker = 1; worker < threads; ++worker) others.emplace_back(work, worker);
-    } catch (const std::system_error&) {
-      // The system has no thread to give: those that there are do it all.
+    } catch (...) {
+      // The system has no thread, or no memory for one: those that there are do it all.
     }
   }
   work(0);

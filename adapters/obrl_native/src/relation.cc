@@ -4,6 +4,7 @@
 // the arithmetic of obrl.measures and obrl.online in their order, and nothing here is contracted to a fused operation:
 // the accumulators are then those of NumPy, to the bit.
 
+#include <algorithm>
 #include <cmath>
 #include <memory>
 #include <new>
@@ -71,7 +72,6 @@ Bits pack(const obrl_labels& labels) {
   }
   return bits;
 }
-
 
 Bits packed(const obrl_labels& labels) {
   switch (labels.dtype) {
@@ -147,11 +147,6 @@ class Source {
   int64_t batch_, num_labels_;
 };
 
-template <class S>
-S smaller(S a, S b) {
-  return a < b ? a : b;
-}
-
 // Numerator and denominator of a measure of one fourfold table, as in obrl.measures.
 template <class S, int measure, bool whole>
 inline void fraction(S n, S both, S i, S j, S& numerator, S& denominator) {
@@ -180,7 +175,7 @@ inline void fraction(S n, S both, S i, S j, S& numerator, S& denominator) {
     denominator = concordant + discordant;
   } else {
     numerator = difference;
-    denominator = difference < 0 ? smaller(i * j, not_i * not_j) : smaller(i * not_j, j * not_i);
+    denominator = difference < 0 ? std::min(i * j, not_i * not_j) : std::min(i * not_j, j * not_i);
   }
 }
 
@@ -230,7 +225,7 @@ class Rows {
   // Eq. 1 on a row, where there is a batch.
   void move(int64_t i) const {
     for (int64_t start = 0; source_ && start < num_labels_; start += kColumns) {
-      const int64_t size = smaller(kColumns, num_labels_ - start), at = i * num_labels_ + start;
+      const int64_t size = std::min(kColumns, num_labels_ - start), at = i * num_labels_ + start;
       Counts<S> counts;
       source_->row(i, start, size, counts);
       S value[kColumns], defined[kColumns];
@@ -252,7 +247,7 @@ class Rows {
   // Eq. 3 on a row: f_p + 4 f_n. With `counts` all rows must have moved before.
   void select(int64_t i) const {
     for (int64_t start = 0; start < num_labels_; start += kColumns) {
-      const int64_t size = smaller(kColumns, num_labels_ - start), at = i * num_labels_ + start;
+      const int64_t size = std::min(kColumns, num_labels_ - start), at = i * num_labels_ + start;
       if (!counts_) {
         for (int64_t j = 0; j < size; ++j) {
           // R_g >= r_p without dividing: R_sb >= r_p S where S > 0.
@@ -302,7 +297,7 @@ class Rows {
 void symmetrize(const uint8_t* pairs, uint8_t* code, int64_t num_labels, bool agree, int64_t tile) {
   const int64_t tiles = (num_labels + kTile - 1) / kTile;
   const int64_t i0 = tile / tiles * kTile, j0 = tile % tiles * kTile;
-  const int64_t i1 = smaller(i0 + kTile, num_labels), j1 = smaller(j0 + kTile, num_labels);
+  const int64_t i1 = std::min(i0 + kTile, num_labels), j1 = std::min(j0 + kTile, num_labels);
   for (int64_t i = i0; i < i1; ++i) {
     for (int64_t j = j0; j < j1; ++j) {
       const uint8_t one = pairs[i * num_labels + j], other = pairs[j * num_labels + i];
@@ -322,7 +317,7 @@ void move(const Bits* bits, const double* counts, int64_t batch, const obrl_rela
   threads = worth(operations, threads);
   const auto each = [&](auto&& run) {
     parallel(tasks, threads, [&](int64_t task, int32_t) {
-      for (int64_t i = task * kRows; i < smaller((task + 1) * kRows, num_labels); ++i) run(i);
+      for (int64_t i = task * kRows; i < std::min((task + 1) * kRows, num_labels); ++i) run(i);
     });
   };
   if (relation.counts) {
@@ -352,7 +347,7 @@ int32_t obrl_count(const obrl_labels* labels, double* counts, int32_t threads) t
   parallel(num_labels, threads, [&](int64_t i, int32_t) {
     Counts<double> row;
     for (int64_t start = 0; start < num_labels; start += kColumns) {
-      const int64_t size = smaller(kColumns, num_labels - start), at = i * num_labels + start;
+      const int64_t size = std::min(kColumns, num_labels - start), at = i * num_labels + start;
       source.row(i, start, size, row);
       for (int64_t j = 0; j < size; ++j) {
         counts[at + j] = row.n[j];

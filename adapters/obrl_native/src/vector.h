@@ -1,8 +1,10 @@
 // Vectors of a width that the processor computes with at once, and the two functions of Eq. 4 on them.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 namespace obrl {
 
@@ -95,6 +97,43 @@ inline void store(T* to, const V<T>& v, int64_t count) {
     std::memcpy(to, &v, count * sizeof(T));
   }
 }
+
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+#define OBRL_SHUFFLES 1
+#endif
+#endif
+
+// A square of numbers, as many vectors as a vector has lanes: rows become columns.
+#ifdef OBRL_SHUFFLES
+template <class T, std::size_t step, std::size_t... lane>
+inline void exchange(V<T>& a, V<T>& b, std::index_sequence<lane...>) {
+  constexpr std::size_t width = Vector<T>::kWidth;
+  const V<T> first = __builtin_shufflevector(a, b, (lane & step ? width + lane - step : lane)...);
+  b = __builtin_shufflevector(a, b, (lane & step ? width + lane : lane + step)...);
+  a = first;
+}
+
+template <class T, std::size_t step = 1>
+inline void transpose(V<T>* square) {
+  constexpr std::size_t width = Vector<T>::kWidth;
+  for (std::size_t row = 0; row < width; ++row) {
+    if (!(row & step)) exchange<T, step>(square[row], square[row + step], std::make_index_sequence<width>{});
+  }
+  if constexpr (2 * step < width) transpose<T, 2 * step>(square);
+}
+#else
+template <class T>
+inline void transpose(V<T>* square) {
+  for (int row = 0; row < Vector<T>::kWidth; ++row) {
+    for (int column = 0; column < row; ++column) {
+      const T kept = square[row][column];
+      square[row][column] = square[column][row];
+      square[column][row] = kept;
+    }
+  }
+}
+#endif
 
 template <class T>
 constexpr T inverse_factorial(int k) {

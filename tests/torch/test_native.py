@@ -1,0 +1,149 @@
+"""The native code as operators of torch: what autograd, compilers and other kinds of tensors see."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from obrl.torch import OBRLoss, relation_loss
+from obrl_torch import fused, native
+from tests.torch.test_fused import LABELS, ROWS, batch, generator
+
+ROOT = Path(__file__).parents[2]
+CHOSEN = (0.9, 0.7, 0.3, "unit_pearson", "batch")
+
+
+def state(labels: int = LABELS) -> tuple[Tensor, Tensor]:
+    return torch.zeros(labels, labels), torch.zeros(labels, labels)
+
+
+def test_it_is_what_runs_here() -> None:
+    assert fused.is_native(torch.device("cpu"))
+
+
+def test_opcheck() -> None:
+    """Schemas, fake tensors and mutation are as declared, in programs of symbolic shapes too."""
+    logits, targets, mask = batch()
+    code = native.move_relation(targets, mask, None, *state(), *CHOSEN)
+    weights = (torch.rand(ROWS, generator=generator(6)), torch.rand(LABELS, generator=generator(7)))
+    operators = torch.ops.obrl
+    for operator, arguments in (
+        (operators.native_count_pairs, (targets, mask)),
+        (operators.native_move_relation, (targets, None, None, *state(), *CHOSEN)),
+        (operators.native_move_relation, (None, None, native.count_pairs(targets, None), *state(), *CHOSEN)),
+        (operators.native_code_pairs, (*state(), *CHOSEN[1:])),
+        *(
+            (operators.native_loss_terms, (logits, labels, None, *weights, code, 0.5, "all_pairs", *how, torch.float32))
+            for labels in (targets, None)
+            for how in (("mean", "total"), ("none", "parts"), ("sum", "none"))
+        ),
+    ):
+        tests = ("test_schema", "test_faketensor", "test_aot_dispatch_dynamic")
+        result = torch.library.opcheck(operator.default, arguments, test_utils=tests)
+        assert set(result.values()) == {"SUCCESS"}, (operator, result)
+
+
+def test_autograd_sees_that_the_relation_moves() -> None:
+    loss = OBRLoss(LABELS, impl="fused")
+    weights = torch.rand(LABELS, LABELS, requires_grad=True)
+    before = (weights * loss.relation_sum).sum()
+    loss(*batch())
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        before.backward()
+
+
+def test_reading_a_relation_does_not_change_it() -> None:
+    loss = OBRLoss(LABELS, impl="fused", freeze=True)
+    weights = torch.rand(LABELS, LABELS, requires_grad=True)
+    logits, targets, observed = batch()
+    x = logits.requires_grad_()
+    ((weights * loss.relation_sum).sum() + loss(x, targets, observed)).backward()
+    assert x.grad is not None
+
+
+def test_in_inference_mode() -> None:
+    with torch.inference_mode():
+        loss = OBRLoss(LABELS, impl="fused")
+        loss(*batch(), update=True)
+    assert loss.relation_weight.any()
+
+
+@pytest.mark.parametrize("function", ["update", "read"])
+def test_under_another_default_device(function: str) -> None:
+    loss, arguments = OBRLoss(LABELS, impl="fused"), batch()
+    expected = OBRLoss(LABELS, impl="fused")(*arguments, update=function == "update")
+    with torch.device("meta"):
+        value = loss(*arguments, update=function == "update")
+    assert torch.equal(value, expected)
+
+
+class Wrapped(torch.Tensor):
+    """A tensor without memory of its own, as those of distributed tensors."""
+
+    @staticmethod
+    def __new__(cls, inner: Tensor) -> Any:
+        return torch.Tensor._make_wrapper_subclass(cls, inner.shape, dtype=inner.dtype)
+
+    def __init__(self, inner: Tensor) -> None:
+        self.inner = inner
+
+    @classmethod
+    def __torch_dispatch__(cls, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        unwrapped = torch.utils._pytree.tree_map_only(Wrapped, lambda tensor: tensor.inner, (args, kwargs or {}))
+        return function(*unwrapped[0], **unwrapped[1])
+
+
+def test_a_subclass_sees_the_operators() -> None:
+    logits, targets, observed = batch()
+    expected = OBRLoss(LABELS, impl="fused")(logits, targets, observed)
+    assert torch.equal(OBRLoss(LABELS, impl="fused")(Wrapped(logits), targets, observed), expected)
+
+
+def transformed(name: str, function: Any, logits: Tensor) -> Any:
+    if name == "grad":
+        return torch.func.grad(function)(logits)
+    if name == "vmap":
+        return torch.func.vmap(function)(logits[None])
+    if name == "jvp":
+        return torch.func.jvp(function, (logits,), (logits,))
+    with torch.autograd.forward_ad.dual_level():
+        return function(torch.autograd.forward_ad.make_dual(logits, logits))
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # torch's own, of forward mode
+@pytest.mark.parametrize("name", ["grad", "vmap", "jvp", "dual numbers"])
+def test_no_transform_loses_a_derivative(name: str) -> None:
+    logits, targets, observed = batch()
+    loss = OBRLoss(LABELS, impl="fused")
+    with pytest.raises(ValueError, match=r'neither under the transforms of torch.func nor .* impl="plain" does'):
+        transformed(name, lambda x: loss(x, targets, observed), logits)
+    assert not loss.relation_weight.any()
+    with pytest.raises(ValueError, match=r"torch.func"):
+        transformed(name, lambda x: relation_loss(x, torch.eye(LABELS), impl="fused"), logits)
+
+
+def test_accumulators_of_two_dtypes() -> None:
+    loss = OBRLoss(LABELS, impl="fused")
+    for other in ({"relation_weight": loss.relation_weight.double()}, {"relation_sum": loss.relation_sum.half()}):
+        with pytest.raises(ValueError, match="both accumulators in float32, or both in float64, got"):
+            torch.func.functional_call(loss, other, batch())
+
+
+def test_first_used_in_a_compiled_step() -> None:
+    program = """
+import torch
+from obrl.torch import OBRLoss
+loss = OBRLoss(3, impl="fused")
+step = torch.compile(loss, fullgraph=True, backend="aot_eager")
+x = torch.zeros(4, 3, requires_grad=True)
+step(x, torch.tensor([[1, 1, 0], [0, 0, 1], [1, 1, 0], [0, 0, 1]])).backward()
+print(bool(x.grad.any()), bool(loss.relation_weight.any()))
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert done.stdout == "True True\n"
