@@ -27,7 +27,7 @@ from benchmarks.scaling import ALONG, Exponent, exponents
 ALL_SIZES = (*SIZES, (256, 3000), (512, 10_000))
 SCALED = ("torch_bce", "torch_obrl", "torch_obrl_compiled", "torch_obrl_fused", "jax_obrl", "tensorflow_obrl")
 QUICK_ENOUGH = 10**10
-"""K M^2 up to which a step takes less than seconds, so that every kind of labels is measured."""
+"""K M^2 up to which a step takes less than seconds, so that every kind of labels is measured, all at once."""
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -81,6 +81,15 @@ def fitting(names: Sequence[str], size: tuple[int, int], memory: int) -> tuple[l
     return kept, dropped
 
 
+def at_once(names: Sequence[str], size: tuple[int, int]) -> list[list[str]]:
+    """Which implementations take turns: all, or those of one framework where each holds gigabytes in between."""
+    batch, num_labels = size
+    if batch * num_labels**2 <= QUICK_ENOUGH:
+        return [list(names)]
+    frameworks = dict.fromkeys(IMPLEMENTATIONS[name].framework for name in names)
+    return [[name for name in names if IMPLEMENTATIONS[name].framework == framework] for framework in frameworks]
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print the tables, and write the files."""
     options = parse(arguments)
@@ -113,7 +122,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for size in options.sizes:
         kept, dropped = fitting(names, size, psutil.virtual_memory().total)
         left_out += dropped
-        rows += measured(size, kept, kinds_up_to(QUICK_ENOUGH, *size))
+        for together in at_once(kept, size):
+            rows += measured(size, together, kinds_up_to(QUICK_ENOUGH, *size))
         write()  # so that nothing is lost where a later size fails
     if not (options.no_scaling or options.quick):
         scaled = [name for name in names if name in SCALED]

@@ -107,11 +107,11 @@ def _compile(
     library: Path, units: Sequence[Unit], sources: Path, flags: Sequence[str], *, for_this_processor: bool
 ) -> None:
     compiler = [*find_compiler(), *FLAGS]
-    compiler += _native_flag(compiler) if for_this_processor else []
     prefix = f".build-{library.stem}-"
     for left in library.parent.glob(f"{prefix}*"):
         shutil.rmtree(left)  # of a process that was killed: this one has the lock
     with tempfile.TemporaryDirectory(dir=library.parent, prefix=prefix) as work:
+        compiler += _native_flag(compiler) if for_this_processor else []
         objects = [Path(work) / f"{unit.name}.o" for unit in units]
         for unit, made in zip(units, objects, strict=True):
             _run([*compiler, *unit.flags, *flags, "-c", str(sources / unit.name), "-o", str(made)])

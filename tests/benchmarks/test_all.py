@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.__main__ import QUICK_ENOUGH, fitting
+from benchmarks.__main__ import QUICK_ENOUGH, at_once, fitting
 from benchmarks.batches import kinds_up_to
 from benchmarks.measure import Row
 from benchmarks.peers import AsymmetricLoss
@@ -60,6 +60,12 @@ def test_what_does_not_fit_is_left_out_with_the_reason():
 def test_one_kind_of_labels_where_a_step_takes_seconds():
     assert kinds_up_to(QUICK_ENOUGH, 256, 3000) == ["correlated", "sparse"]
     assert kinds_up_to(QUICK_ENOUGH, 512, 10_000) == ["correlated"]
+
+
+def test_frameworks_take_turns_alone_where_a_step_takes_gigabytes():
+    names = ["torch_bce", "torch_obrl", "jax_obrl"]
+    assert at_once(names, (256, 3000)) == [names]
+    assert at_once(names, (512, 10_000)) == [["torch_bce", "torch_obrl"], ["jax_obrl"]]
 
 
 def test_fit():

@@ -21,6 +21,11 @@ def test_there_are_twenty_in_core_and_adapter() -> None:
         assert any(mutant.file.startswith(folder) for mutant in MUTANTS)
 
 
+def test_a_bad_mutant_of_native_code_is_reported() -> None:
+    good = next(mutant for mutant in MUTANTS if mutant.file.endswith(".cc"))
+    assert any("does not compile" in problem for problem in problems(replace(good, replacement="if (")))
+
+
 def test_a_bad_mutant_is_reported() -> None:
     good = MUTANTS[0]
     for change, word in (

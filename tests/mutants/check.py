@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from obrl_native.build import find_compiler
 from tests.mutants.catalogue import Mutant
 from tests.mutants.mutant import split_test
 
@@ -44,13 +45,24 @@ def problems(mutant: Mutant, root: Path = ROOT) -> list[str]:
         found.append(f"{mutant.name}: the snippet occurs {count} times in {mutant.file}")
     if mutant.snippet == mutant.replacement:
         found.append(f"{mutant.name}: the replacement changes nothing")
-    try:
-        compile(source.replace(mutant.snippet, mutant.replacement), mutant.file, "exec")
-    except SyntaxError as error:
+    if error := syntax_error(source.replace(mutant.snippet, mutant.replacement), root / mutant.file):
         found.append(f"{mutant.name}: the mutated {mutant.file} does not compile: {error}")
     paths = [split_test(test)[1][0] for test in mutant.tests]
     found += [f"{mutant.name}: there is no {path}" for path in paths if not (root / path).exists()]
     return found
+
+
+def syntax_error(source: str, path: Path) -> str:
+    """What a compiler says of a source in Python or C++ that would stand in a file; nothing where it compiles."""
+    if path.suffix == ".cc":
+        command = [*find_compiler(), "-std=c++17", "-fsyntax-only", f"-I{path.parent}", "-x", "c++", "-"]
+        ended = subprocess.run(command, input=source, capture_output=True, text=True, check=False)
+        return ended.stderr if ended.returncode else ""
+    try:
+        compile(source, path, "exec")
+    except SyntaxError as error:
+        return str(error)
+    return ""
 
 
 def copy_tree(target: Path) -> None:
@@ -73,12 +85,13 @@ def environment(tree: Path) -> dict[str, str]:
         "PYTHONDONTWRITEBYTECODE": "1",
         "HYPOTHESIS_PROFILE": "quick",
         "OMP_NUM_THREADS": "1",
+        "OBRL_CACHE": str(tree / "cache"),
     }
 
 
 def verify_imports(tree: Path) -> None:
     """Raise RuntimeError unless Python imports the packages of the copy."""
-    names = ("obrl", "obrl_torch", "obrl_jax", "obrl_keras", "obrl_tensorflow", "tests")
+    names = ("obrl", "obrl_native", "obrl_torch", "obrl_jax", "obrl_keras", "obrl_tensorflow", "tests")
     program = f"import {', '.join(names)}; print({', '.join(f'{name}.__file__' for name in names)}, sep='\\n')"
     finished = subprocess.run(
         [sys.executable, "-c", program],
