@@ -13,8 +13,8 @@ FRAMEWORKS := numpy torch torch_native torch_fused torch_wide jax tensorflow $(B
 # Those that take longest first: the processors then end at about the same time. `ALSO` adds other targets.
 LONGEST := parity-jax suite-project suite-benchmarks suite-reference_model
 RUNS := $(ALSO) $(LONGEST) $(filter-out $(LONGEST),$(SUITES:%=suite-%) $(FRAMEWORKS:%=parity-%) $(BACKENDS:%=keras-%))
-# As many runs at once as there are processors, each with one thread.
-AT_ONCE := OMP_NUM_THREADS=1 $(MAKE) --no-print-directory --keep-going --jobs=$(shell nproc) --output-sync=target
+# One run more at once than there are processors, for some wait; each with one thread.
+AT_ONCE := OMP_NUM_THREADS=1 $(MAKE) --no-print-directory --keep-going --jobs=$(shell expr $$(nproc) + 1) --output-sync=target
 
 .PHONY: help demo test test-slow mutants check format docs wheel benchmark gpu clean
 

@@ -12,14 +12,18 @@ NATIVE_FAULTS = (
     Mutant("native: a target of one half counted as 0", RELATION, "target >= Y(0.5)", "target > Y(0.5)", (NATIVE,)),
     Mutant("native: what is missing goes unnoticed", RELATION, "missing == 0", "true", (NATIVE,)),
     Mutant(
-        "native: pairs that the batch leaves undefined move",
+        "native: pairs that the batch leaves undefined decay",
         RELATION,
-        "+ defined[j] * batch[j]",
-        "+ batch[j]",
+        "return defined * decay_less_one_ + S(1);",
+        "return decay_less_one_ + S(1);",
         (NATIVE,),
     ),
     Mutant(
-        "native: counted from the first word alone", RELATION, "word < words; ++word", "word < 1; ++word", (NATIVE,)
+        "native: counted from the first word alone",
+        RELATION,
+        "word < words; ++word",
+        "word < words && !word; ++word",
+        (NATIVE,),
     ),
     Mutant(
         "native: a pair is active where one direction is",

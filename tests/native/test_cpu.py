@@ -19,7 +19,7 @@ from obrl_native.build import SOURCES
 from tests.native.calls import KINDS, SIZES, Array, count, draw_targets, empty_state, loss, move
 from tests.support import tolerances
 
-MANY_ROWS = (5000, 4)
+MANY_ROWS = (20_000, 4)
 """Whose square float32 does not hold."""
 
 

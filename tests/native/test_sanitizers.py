@@ -8,8 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from obrl_native import build
 from tests.project.helpers import ROOT
 
@@ -48,24 +46,14 @@ def test_nothing_is_found(tmp_path: Path) -> None:
     assert int(ended.stdout.split()[0]) > 1000
 
 
-@pytest.mark.parametrize(
-    ("name", "old", "new", "found"),
-    [
-        (
-            "relation.cc",
-            "bits.ones.assign(num_labels, 0)",
-            "bits.ones.assign(num_labels - 1, 0)",
-            "heap-buffer-overflow",
-        ),
-        ("vector.h", "v, count * sizeof(T))", "v, sizeof v)", "heap-buffer-overflow"),
-    ],
-)
-def test_a_mistake_would_be_found(name: str, old: str, new: str, found: str, tmp_path: Path) -> None:
+def test_a_mistake_would_be_found(tmp_path: Path) -> None:
+    """Reading a whole vector where the last numbers of a batch are fewer."""
     sources = tmp_path / "src"
     shutil.copytree(build.SOURCES, sources)
-    text = (sources / name).read_text()
-    assert old in text
-    (sources / name).write_text(text.replace(old, new))
+    header = sources / "vector.h"
+    text = header.read_text()
+    assert "v, count * sizeof(T))" in text
+    header.write_text(text.replace("v, count * sizeof(T))", "v, sizeof v)"))
     ended = run(sources=sources, cache=tmp_path / "cache")
     assert ended.returncode != 0
-    assert found in ended.stderr
+    assert "heap-buffer-overflow" in ended.stderr
