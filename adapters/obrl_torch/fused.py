@@ -254,7 +254,7 @@ def _check_native() -> None:
 
 def _check_triton() -> None:
     try:
-        import obrl_torch.kernels  # noqa: F401
+        import obrl_torch.kernels.launch  # noqa: F401
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] != "triton":
             raise

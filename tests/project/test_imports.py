@@ -99,8 +99,9 @@ def test_numpy_works_where_torch_is_missing():
     assert float(run_python(BLOCKED.format(framework="torch", statement=statement))) == 1.5113
 
 
-def test_kernels_need_triton_only_when_they_are_called():
-    program = """
+FUSED = """
+import os
+os.environ.update({environment})
 import torch
 from obrl.torch import OBRLoss
 criterion = OBRLoss(2, impl="fused")
@@ -110,19 +111,21 @@ except ImportError as error:
     print(error)
 print(criterion.relation_weight.any().item())
 """
-    printed = run_python(BLOCKED.format(framework="triton", statement=program))
-    assert printed.split("\n")[:2] == ['impl="fused" needs Triton: pip install triton', "False"]
 
 
-def test_tensorboard_leaves_tensorflow_out_of_a_training_run():
-    """Its import draws random numbers, and torch's compiler aborts beside it."""
-    program = """
-import sys, tempfile
-{before}
-from torch.utils.tensorboard import SummaryWriter
-SummaryWriter(tempfile.mkdtemp()).close()
-print("tensorflow" in sys.modules)
-"""
-    ours = "from reference_model import fitting; fitting._keep_tensorflow_out()"
-    assert run_python(program.format(before=ours)).split()[-1] == "False"
-    assert run_python(program.format(before="")).split()[-1] == "True"
+@pytest.mark.parametrize(
+    ("environment", "needed"),
+    [
+        ({"TRITON_INTERPRET": "1"}, 'impl="fused" needs Triton: pip install triton'),
+        (
+            {"CXX": "no-such-compiler"},
+            "the native code of obrl needs a C++ compiler, and found none of: no-such-compiler",
+        ),
+    ],
+    ids=["Triton", "a compiler"],
+)
+def test_kernels_say_what_they_need_when_they_are_called(environment, needed):
+    program = FUSED.format(environment=environment)
+    message, moved = run_python(BLOCKED.format(framework="triton", statement=program)).split("\n")[:2]
+    assert message.startswith(needed)
+    assert moved == "False"
