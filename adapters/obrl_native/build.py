@@ -46,7 +46,7 @@ class Unit:
 def cache_directory() -> Path:
     """Where libraries are kept: `OBRL_CACHE`, or else `obrl` in the user's cache directory."""
     if chosen := os.environ.get("OBRL_CACHE"):
-        return Path(chosen)
+        return Path(chosen).expanduser()
     base = os.environ.get("XDG_CACHE_HOME")
     if base and Path(base).is_absolute():
         return Path(base) / "obrl"
@@ -136,7 +136,10 @@ def _native_flag(compiler: Sequence[str]) -> list[str]:
 def _run(command: Sequence[str]) -> None:
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     if ended.returncode != 0:
-        raise BuildError(f"the native code of obrl was not compiled: {shlex.join(command)}\n{ended.stderr}")
+        raise BuildError(
+            f"the native code of obrl was not compiled: the compiler ended with status {ended.returncode}; another may "
+            f"be named in the environment's CXX. It was called as {shlex.join(command)}\n{ended.stderr}"
+        )
 
 
 @cache

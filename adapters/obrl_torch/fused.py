@@ -234,9 +234,11 @@ def check_fused(logits: Tensor, *state: Tensor, **others: Tensor | None) -> None
 
 def _is_transformed() -> bool:
     """Whether a transform of `torch.func` or forward-mode differentiation is under way; kernels have no rule for it."""
-    if torch.compiler.is_compiling():
-        return False
     return bool(torch._C._functorch.peek_interpreter_stack()) or torch.autograd.forward_ad._current_level >= 0
+
+
+# While a graph is traced its transforms are under way, too: it is asked then, and torch guards what it says.
+_is_transformed._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def is_native(device: torch.device) -> bool:

@@ -1,6 +1,6 @@
 """Faults in the native code, in how it is built, and in what calls it."""
 
-from tests.mutants.mutant import NATIVE, NATIVE_BUILD, TORCH_NATIVE, TORCH_OPERATORS, Mutant
+from tests.mutants.mutant import NATIVE, NATIVE_BUILD, TORCH_OPERATORS, Mutant
 
 RELATION = "adapters/obrl_native/src/relation.cc"
 LOSS = "adapters/obrl_native/src/loss.cc"
@@ -102,6 +102,6 @@ NATIVE_FAULTS = (
         "adapters/obrl_torch/native.py",
         "        return targets.contiguous()\n",
         "        return targets.float().contiguous()\n",
-        (TORCH_NATIVE,),
+        (TORCH_OPERATORS,),
     ),
 )

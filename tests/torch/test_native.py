@@ -49,6 +49,25 @@ def test_opcheck() -> None:
         assert set(result.values()) == {"SUCCESS"}, (operator, result)
 
 
+DTYPES = (torch.bool, torch.uint8, torch.int64, torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("masked", [False, True])
+def test_counts_are_exact(dtype: torch.dtype, masked: bool) -> None:
+    _, targets, mask = batch(rows=130, labels=70)
+    known = mask if masked else torch.ones_like(mask)
+    y, o = (targets & known).double(), known.double()
+    counts = native.count_pairs(targets.to(dtype).T.contiguous().T, mask if masked else None)
+    assert torch.equal(counts, torch.stack([o.T @ o, y.T @ y, y.T @ o]))
+
+
+@pytest.mark.parametrize(("value", "counted"), [(0.5, 1.0), (0.49999999999, 0.0)])
+def test_one_half_is_decided_in_the_dtype_of_the_targets(value: float, counted: float) -> None:
+    targets = torch.full((1, 1), value, dtype=torch.float64)
+    assert native.count_pairs(targets, None)[1].item() == counted
+
+
 def test_autograd_sees_that_the_relation_moves() -> None:
     loss = OBRLoss(LABELS, impl="fused")
     weights = torch.rand(LABELS, LABELS, requires_grad=True)
@@ -126,6 +145,22 @@ def test_no_transform_loses_a_derivative(name: str) -> None:
     assert not loss.relation_weight.any()
     with pytest.raises(ValueError, match=r"torch.func"):
         transformed(name, lambda x: relation_loss(x, torch.eye(LABELS), impl="fused"), logits)
+
+
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # torch's compiler, of itself
+def test_nor_does_one_in_a_graph() -> None:
+    """Traced or around what was traced before, where the logits do not show that they are differentiated."""
+    logits, targets, observed = batch()
+    loss = OBRLoss(LABELS, impl="fused")
+
+    def value(x: Tensor) -> Tensor:
+        return loss(x, targets, observed, update=False)
+
+    compiled = torch.compile(value, backend="aot_eager")
+    assert torch.equal(compiled(logits), value(logits))
+    for function in (torch.compile(torch.func.grad(value), backend="aot_eager"), torch.func.grad(compiled)):
+        with pytest.raises(ValueError, match=r"transforms of torch\.func"):
+            function(logits)
 
 
 def test_accumulators_of_two_dtypes() -> None:

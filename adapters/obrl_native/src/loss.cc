@@ -119,7 +119,7 @@ class Loss {
     int64_t halves = 0;
     for (int64_t i = 0; i < num_labels_; ++i) {
       const uint8_t* code = given_.code + i * num_labels_;
-      int64_t found = 0, of_row = 0;
+      int32_t found = 0, of_row = 0;
       for (int64_t j = 0; j < num_labels_; ++j) {
         of_row += (code[j] & 3) + (code[j] >> 2);
         found += code[j] != 0;
