@@ -68,14 +68,14 @@ def _labels(targets: Tensor, observed: Tensor | None) -> cpu.Labels:
 
 def _count_pairs(targets: Tensor, observed: Tensor | None) -> Tensor:
     """The pair counts n, s and r of a batch, float64, (3, num_labels, num_labels)."""
-    counts = _fake_count_pairs(targets, observed)
+    counts = _new_counts(targets)
     known = None if observed is None else observed.contiguous()
     countable = _countable(targets)
     cpu.library().count(_labels(countable, known), counts.data_ptr(), torch.get_num_threads())
     return counts
 
 
-def _fake_count_pairs(targets: Tensor, observed: Tensor | None) -> Tensor:
+def _new_counts(targets: Tensor) -> Tensor:
     num_labels = targets.shape[1]
     return torch.empty((3, num_labels, num_labels), dtype=torch.float64, device=targets.device)
 
@@ -130,21 +130,6 @@ def _new_code(relation_weight: Tensor) -> Tensor:
     return torch.empty_like(relation_weight, dtype=torch.uint8)
 
 
-def _fake_move_relation(
-    targets: Tensor | None,
-    observed: Tensor | None,
-    counts: Tensor | None,
-    relation_sum: Tensor,
-    relation_weight: Tensor,
-    decay: float,
-    positive_threshold: float,
-    negative_threshold: float,
-    measure: str,
-    estimator: str,
-) -> Tensor:
-    return _new_code(relation_weight)
-
-
 def _code_pairs(
     relation_sum: Tensor,
     relation_weight: Tensor,
@@ -156,17 +141,6 @@ def _code_pairs(
     """What `_move_relation` gives, of a relation that stays as it is."""
     thresholds = (positive_threshold, negative_threshold)
     return _move_relation(None, None, None, relation_sum, relation_weight, 1.0, *thresholds, measure, estimator)
-
-
-def _fake_code_pairs(
-    relation_sum: Tensor,
-    relation_weight: Tensor,
-    positive_threshold: float,
-    negative_threshold: float,
-    measure: str,
-    estimator: str,
-) -> Tensor:
-    return _new_code(relation_weight)
 
 
 def _loss_terms(
@@ -234,23 +208,10 @@ def _new_terms(
     return [torch.empty(shape, dtype=dtype, device=logits.device) for shape in shapes]
 
 
-def _fake_loss_terms(
-    logits: Tensor,
-    targets: Tensor | None,
-    observed: Tensor | None,
-    sample_weight: Tensor | None,
-    pos_weight: Tensor | None,
-    code: Tensor,
-    alpha: float,
-    normalization: str,
-    reduction: str,
-    gradient: str,
-    dtype: torch.dtype,
-) -> list[Tensor]:
-    return _new_terms(logits, targets, reduction, gradient, dtype)
-
-
-count_pairs = _operator(_count_pairs, _fake_count_pairs)
-move_relation = _operator(_move_relation, _fake_move_relation, ("relation_sum", "relation_weight"))
-code_pairs = _operator(_code_pairs, _fake_code_pairs)
-loss_terms = _operator(_loss_terms, _fake_loss_terms)
+# What a fake version needs of the arguments, by their places.
+count_pairs = _operator(_count_pairs, lambda targets, _: _new_counts(targets))
+move_relation = _operator(
+    _move_relation, lambda *arguments: _new_code(arguments[4]), ("relation_sum", "relation_weight")
+)
+code_pairs = _operator(_code_pairs, lambda *arguments: _new_code(arguments[1]))
+loss_terms = _operator(_loss_terms, lambda logits, targets, *rest: _new_terms(logits, targets, *rest[-3:]))

@@ -128,6 +128,35 @@ def test_the_active_pairs_are_counted(labels: int) -> None:
     assert not code.diagonal().any()
 
 
+def by_the_algebra(
+    logits: Tensor, targets: Tensor, observed: Tensor | None, positive: Tensor, negative: Tensor
+) -> tuple[list[Tensor], Tensor]:
+    """The terms and the gradient of L under symmetric pair weights, in float64."""
+    pairs: PairLaplacians = pair_laplacians(
+        TORCH,
+        positive.double(),
+        negative.double(),
+        num_labels=len(positive),
+        symmetric=True,
+        normalization="active_pairs",
+        like=torch.zeros((), dtype=torch.float64),
+    )
+    terms, (slope,) = joint_loss(
+        TORCH,
+        logits.double(),
+        targets.double(),
+        observed,
+        None,
+        None,
+        pairs,
+        alpha=0.5,
+        reduction="mean",
+        rows=len(logits),
+        gradient="total",
+    )
+    return list(terms), slope
+
+
 @pytest.mark.parametrize("labels", [19, 130])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 def test_general_weights(labels: int, dtype: torch.dtype) -> None:
@@ -154,29 +183,22 @@ def test_general_weights(labels: int, dtype: torch.dtype) -> None:
         "total",
         dtype,
     )
-    pairs: PairLaplacians = pair_laplacians(
-        TORCH,
-        *(weight.double() for weight in weights),
-        num_labels=labels,
-        symmetric=True,
-        normalization="active_pairs",
-        like=torch.zeros((), dtype=torch.float64),
-    )
-    expected, (slope,) = joint_loss(
-        TORCH,
-        logits.double(),
-        targets.double(),
-        None,
-        None,
-        None,
-        pairs,
-        alpha=0.5,
-        reduction="mean",
-        rows=len(logits),
-        gradient="total",
-    )
-    torch.testing.assert_close(torch.stack(terms), torch.stack(list(expected)).to(dtype))
+    expected, slope = by_the_algebra(logits, targets, None, *weights)
+    torch.testing.assert_close(torch.stack(terms), torch.stack(expected).to(dtype))
     torch.testing.assert_close(gradient, slope.to(dtype))
+
+
+def test_products_that_several_programs_make_up_are_added_up() -> None:
+    """On codes of so many labels that they are dealt out in parts."""
+    logits, targets, mask = batch(labels=130)
+    assert launch.wide_loss(ROWS, 130, capability=launch.HOPPER).parts > 1
+    codes = operators.move_relation(targets, mask, *state(130), arrivals(), *CHOSEN)
+    *terms, gradient, _ = loss(codes, logits=logits, targets=targets, observed=mask)
+    code = codes[0][:, :130]
+    expected, slope = by_the_algebra(logits, targets, mask, 0.5 * (code & 3), 0.5 * (code >> 2))
+    assert code.any()
+    torch.testing.assert_close(torch.stack(terms), torch.stack(expected).float())
+    torch.testing.assert_close(gradient, slope.float())
 
 
 def test_the_same_every_time() -> None:
