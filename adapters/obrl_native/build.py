@@ -53,14 +53,31 @@ def cache_directory() -> Path:
     return Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache") / "obrl"
 
 
-def build(name: str, units: Sequence[Unit], *, sources: Path = SOURCES, flags: Sequence[str] = ()) -> Path:
+@dataclass(frozen=True)
+class Recipe:
+    """What a library is made of.
+
+    Attributes:
+        name: of the library.
+        units: its sources.
+        flags: further ones, for every source.
+        links: what the linker is told, beside `flags`.
+        versions: of what it is compiled against, a framework say: with other ones it is another library.
+    """
+
+    name: str
+    units: Sequence[Unit]
+    flags: Sequence[str] = ()
+    links: Sequence[str] = ()
+    versions: Sequence[str] = ()
+
+
+def build(recipe: Recipe, *, sources: Path = SOURCES) -> Path:
     """The path of a library that may be loaded now; compiles it where there is none.
 
     Args:
-        name: of the library.
-        units: its sources, files of `sources`.
-        sources: their folder; all its files count as what the library depends on.
-        flags: further ones, for every source.
+        recipe: what it is made of.
+        sources: the folder of its units; all its files count as what the library depends on.
 
     Raises:
         BuildError: no compiler, one that fails, or a cache that cannot be used or that somebody else could write to.
@@ -68,26 +85,25 @@ def build(name: str, units: Sequence[Unit], *, sources: Path = SOURCES, flags: S
     if os.name != "posix":
         raise BuildError(f"the native code of obrl runs on Linux and macOS, got {sys.platform}")
     try:
-        return _build(name, units, sources, flags)
+        return _build(recipe, sources)
     except (OSError, RuntimeError) as error:  # the latter where a user has no home
         raise BuildError(
             f"the native code of obrl cannot be kept: {error}; OBRL_CACHE in the environment may name another folder"
         ) from error
 
 
-def _build(name: str, units: Sequence[Unit], sources: Path, flags: Sequence[str]) -> Path:
+def _build(recipe: Recipe, sources: Path) -> Path:
     processor = _processor()
     key = _hash(
         *(part for path in sorted(sources.iterdir()) if path.is_file() for part in (path.name, path.read_bytes())),
-        *(repr((unit, FLAGS, tuple(flags))) for unit in units),
-        *(sys.platform, platform.machine(), processor or "any", os.environ.get("CXX", "")),
+        *(repr((recipe, FLAGS)), sys.platform, platform.machine(), processor or "any", os.environ.get("CXX", "")),
     )
     folder = _private(_private(cache_directory()) / "native")
-    library = folder / f"{name}-{key[:24]}.so"
+    library = folder / f"{recipe.name}-{key[:24]}.so"
     if not _is_whole(library):
         with _locked(library.with_suffix(".lock")):
             if not _is_whole(library):
-                _compile(library, units, sources, flags, for_this_processor=processor is not None)
+                _compile(library, recipe, sources, for_this_processor=processor is not None)
     return library
 
 
@@ -103,20 +119,18 @@ def find_compiler() -> list[str]:
     )
 
 
-def _compile(
-    library: Path, units: Sequence[Unit], sources: Path, flags: Sequence[str], *, for_this_processor: bool
-) -> None:
+def _compile(library: Path, recipe: Recipe, sources: Path, *, for_this_processor: bool) -> None:
     compiler = [*find_compiler(), *FLAGS]
     prefix = f".build-{library.stem}-"
     for left in library.parent.glob(f"{prefix}*"):
         shutil.rmtree(left)  # of a process that was killed: this one has the lock
     with tempfile.TemporaryDirectory(dir=library.parent, prefix=prefix) as work:
         compiler += _native_flag(compiler) if for_this_processor else []
-        objects = [Path(work) / f"{unit.name}.o" for unit in units]
-        for unit, made in zip(units, objects, strict=True):
-            _run([*compiler, *unit.flags, *flags, "-c", str(sources / unit.name), "-o", str(made)])
+        objects = [Path(work) / f"{unit.name}.o" for unit in recipe.units]
+        for unit, made in zip(recipe.units, objects, strict=True):
+            _run([*compiler, *unit.flags, *recipe.flags, "-c", str(sources / unit.name), "-o", str(made)])
         built, digest = Path(work) / library.name, Path(work) / "digest"
-        _run([*compiler, *flags, "-shared", *map(str, objects), "-o", str(built)])
+        _run([*compiler, *recipe.flags, "-shared", *map(str, objects), *recipe.links, "-o", str(built)])
         digest.write_text(_hash(built.read_bytes()))
         # The digest goes first: without its library it means nothing. Others may write to neither, whatever the umask.
         for made, place in ((digest, _digest(library)), (built, library)):

@@ -7,7 +7,7 @@ from ctypes import POINTER, Structure, c_double, c_int32, c_int64, c_void_p
 from functools import cache
 from typing import Any
 
-from obrl_native.build import BuildError, Unit, build
+from obrl_native.build import BuildError, Recipe, Unit, build
 
 UNITS = (Unit("relation.cc", ("-ffp-contract=off",)), Unit("loss.cc", ("-ffp-contract=fast",)))
 
@@ -100,7 +100,7 @@ def library() -> Library:
     Raises:
         BuildError: an ImportError; it cannot be built or kept here.
     """
-    return Library(str(build("obrl_cpu", UNITS)))
+    return Library(str(build(Recipe("obrl_cpu", UNITS))))
 
 
 def _function(found: Any, *types: Any) -> Any:

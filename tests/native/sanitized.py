@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 
 from obrl_native import cpu
-from obrl_native.build import build
+from obrl_native.build import Recipe, build
 from tests.native.calls import exercise
 
 FLAGS = (
@@ -25,7 +25,7 @@ FLAGS = (
 
 def main(arguments: list[str]) -> None:
     """Build with the sanitizers and further flags, and call everything."""
-    library = cpu.Library(str(build("obrl_cpu_sanitized", cpu.UNITS, flags=(*FLAGS, *arguments))))
+    library = cpu.Library(str(build(Recipe("obrl_cpu_sanitized", cpu.UNITS, flags=(*FLAGS, *arguments)))))
     print(f"{exercise(library)} calls")
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from obrl_native import build, cpu
-from obrl_native.build import BuildError, Unit
+from obrl_native.build import BuildError, Recipe, Unit
 from tests.project.helpers import ROOT
 
 USE = """
@@ -55,7 +55,7 @@ def links(log: Path) -> int:
 
 
 def small(sources: Path, **options: Any) -> Path:
-    return build.build("small", UNITS, sources=sources, **options)
+    return build.build(Recipe("small", UNITS, **options), sources=sources)
 
 
 def test_four_processes_build_it_once(cache: Path, log: Path) -> None:
@@ -96,7 +96,7 @@ def test_a_build_that_was_killed_is_done_again(sources: Path, cache: Path, tmp_p
     program = f"""
 from pathlib import Path
 from obrl_native import build
-build.build("small", (build.Unit("small.cc"),), sources=Path({str(sources)!r}))
+build.build(build.Recipe("small", (build.Unit("small.cc"),)), sources=Path({str(sources)!r}))
 """
     # The name of the library holds CXX, so both have the same; what it runs is another thing.
     compiler = tmp_path / "compiler"
@@ -143,6 +143,7 @@ def test_a_compiler_with_arguments(sources: Path, cache: Path, monkeypatch: pyte
 def test_it_depends_on_sources_and_flags(sources: Path, cache: Path) -> None:
     first = small(sources)
     assert small(sources, flags=("-DOTHER",)) != first
+    assert small(sources, versions=("2.0",)) != small(sources, versions=("2.1",))
     (sources / "unused.h").write_text("// A header counts, whoever includes it.\n")
     assert small(sources) != first
 
