@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -127,8 +128,12 @@ def _compile(library: Path, recipe: Recipe, sources: Path, *, for_this_processor
     with tempfile.TemporaryDirectory(dir=library.parent, prefix=prefix) as work:
         compiler += _native_flag(compiler) if for_this_processor else []
         objects = [Path(work) / f"{unit.name}.o" for unit in recipe.units]
-        for unit, made in zip(recipe.units, objects, strict=True):
-            _run([*compiler, *unit.flags, *recipe.flags, "-c", str(sources / unit.name), "-o", str(made)])
+        commands = [
+            [*compiler, *unit.flags, *recipe.flags, "-c", str(sources / unit.name), "-o", str(made)]
+            for unit, made in zip(recipe.units, objects, strict=True)
+        ]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(_run, commands))
         built, digest = Path(work) / library.name, Path(work) / "digest"
         _run([*compiler, *recipe.flags, "-shared", *map(str, objects), *recipe.links, "-o", str(built)])
         digest.write_text(_hash(built.read_bytes()))

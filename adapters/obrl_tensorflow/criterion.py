@@ -6,7 +6,7 @@ import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import keras
 import tensorflow as tf
@@ -21,10 +21,37 @@ from obrl.settings import Settings
 from obrl.storage import save_relation
 from obrl_keras.functions import frozen_terms
 from obrl_keras.graphs import after
+from obrl_tensorflow import fused
 from obrl_tensorflow.functions import Problem, Results, differentiable_terms
-from obrl_tensorflow.inputs import check_batch, computation_dtype, may_read_values, on_host, split_labels
+from obrl_tensorflow.inputs import (
+    Batch,
+    check_batch,
+    check_values,
+    computation_dtype,
+    may_read_values,
+    on_host,
+    split_labels,
+)
 from obrl_tensorflow.namespace import TENSORFLOW, Tensor
 from obrl_tensorflow.relation import OnlineBatchRelation, advance, assign, clear, host_state, values_of
+
+
+class _Call(NamedTuple):
+    """What a call asks for beside its batch.
+
+    Attributes:
+        moves: whether Eq. 1 moves the relation.
+        still: a bool tensor that holds it nevertheless, known when a graph runs; None where nothing does.
+        read_values: whether the values of targets are checked.
+        reduction: of the terms.
+        parts: whether L_E and L_B are wanted beside L.
+    """
+
+    moves: bool
+    still: Tensor | None
+    read_values: bool
+    reduction: str
+    parts: bool
 
 
 class Criterion(keras.losses.Loss):
@@ -187,11 +214,16 @@ class Criterion(keras.losses.Loss):
         batch = check_batch(logits, targets, observed, sample_weight, num_labels=self.num_labels)
         moves = resolve_update(update, default=True, freeze=self.freeze)
         read_values = may_read_values(self.validate, batch.targets, batch.observed)
-        labels = split_labels(batch.targets, batch.observed, read_values=read_values)
-        if moves:
-            still = self._paused | self._validating if update is None else None
+        still = self._paused | self._validating if moves and update is None else None
+        settings = _Call(moves, still, read_values, reduction, parts)
+        return self._fused(batch, settings) if fused.is_taken(self.impl) else self._algebra(batch, settings)
+
+    def _algebra(self, batch: Batch, call: _Call) -> Results:
+        """The terms in TensorFlow's own operations."""
+        labels = split_labels(batch.targets, batch.observed, read_values=call.read_values)
+        if call.moves:
             with after(tf, *batch):
-                state = advance(self.online.accumulators, labels, self.settings, still=still)
+                state = advance(self.online.accumulators, labels, self.settings, still=call.still)
         else:
             state = values_of(self.online.accumulators)
         dtype = computation_dtype(batch.logits)
@@ -205,10 +237,39 @@ class Criterion(keras.losses.Loss):
                 TENSORFLOW, state, self.settings, num_labels=self.num_labels, like=tf.zeros((), dtype)
             ),
             alpha=self.settings.alpha,
-            reduction=reduction,
+            reduction=call.reduction,
             rows=labels.rows if isinstance(labels.rows, int) else tf.cast(labels.rows, dtype),
         )
-        return differentiable_terms(batch.logits, problem, dtype=dtype, impl=self.impl, parts=parts)
+        return differentiable_terms(batch.logits, problem, dtype=dtype, impl=self.impl, parts=call.parts)
+
+    def _fused(self, batch: Batch, call: _Call) -> Results:
+        """The terms in native code."""
+        fused.check_sizes(batch.logits, self.num_labels)
+        if call.read_values:
+            check_values(batch.targets, batch.observed)
+        variables = self.online.accumulators
+        if call.moves:
+            with after(tf, *batch):
+                code = fused.advance(
+                    variables,
+                    batch.targets,
+                    batch.observed,
+                    self.settings,
+                    still=False if call.still is None else call.still,
+                )
+        else:
+            code = fused.code_pairs(variables, self.settings)
+        problem = fused.FusedProblem(
+            targets=batch.targets if self._joint else None,
+            observed=batch.observed if self._joint else None,
+            sample_weight=batch.sample_weight,
+            pos_weight=self.pos_weight if self._joint else None,
+            code=code,
+            alpha=self.settings.alpha,
+            normalization=self.settings.normalization,
+            reduction=call.reduction,
+        )
+        return problem.terms(batch.logits, dtype=computation_dtype(batch.logits), parts=call.parts)
 
     def _terms_elsewhere(self, logits: Any, targets: Any, observed: Any, sample_weight: Any, reduction: str) -> Results:
         """The terms under another backend of Keras, with the relation as a constant."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -78,42 +78,56 @@ def _one_pass(x: Tensor, problem: Problem, gradient: str, count: int) -> Results
         values, gradients = evaluate(x, problem, gradient)
 
         def backward(*upstream: Tensor) -> Tensor:
-            return _slope(x, upstream, gradients, problem, gradient)
+            return slope(x, upstream, lambda *upstream: _scale(gradients, upstream, problem), lambda: problem)
 
         return values[:count], backward
 
     return tuple(terms(x))
 
 
-def _slope(x: Tensor, upstream: Results, gradients: Results, problem: Problem, gradient: str) -> Tensor:
-    """The gradient with respect to the logits; its own, if asked for, comes from differentiating its formula."""
+def slope(x: Tensor, upstream: Results, scaled: Callable[..., Tensor], make_problem: Callable[[], Problem]) -> Tensor:
+    """The gradient with respect to the logits; its own, if asked for, comes from differentiating its formula.
+
+    Args:
+        x: logits, (batch, num_labels).
+        upstream: what arrives for each term.
+        scaled: gives the gradient from what arrives.
+        make_problem: gives the loss, of which L alone is differentiated, or where three terms are, L_E and L_B.
+    """
 
     @tf.custom_gradient
-    def slope(x: Tensor, *upstream: Tensor) -> Any:
+    def function(x: Tensor, *upstream: Tensor) -> Any:
         def backward(vector: Tensor) -> Any:
+            problem = make_problem()
             with tf.GradientTape() as tape:
                 tape.watch([x, *upstream])
-                formula = _scale(evaluate(x, problem, gradient)[1], upstream, problem)
+                gradients = evaluate(x, problem, "parts" if len(upstream) == 3 else "total")[1]
+                formula = _scale(gradients, upstream, problem)
             return tape.gradient(
                 formula, [x, *upstream], output_gradients=vector, unconnected_gradients=tf.UnconnectedGradients.ZERO
             )
 
-        return _scale(gradients, upstream, problem), backward
+        return scaled(*upstream), backward
 
-    return slope(x, *upstream)
+    return function(x, *upstream)
 
 
 def _scale(gradients: Results, upstream: Results, problem: Problem) -> Tensor:
-    """The chain rule: each gradient times what arrives for its term."""
+    return chain_rule(gradients, upstream, alpha=problem.alpha, reduction=problem.reduction, share=problem.share)
+
+
+def chain_rule(
+    gradients: Results, upstream: Results, *, alpha: float, reduction: str, share: float | Tensor = 1.0
+) -> Tensor:
+    """One or two gradients, each times what arrives for its term, and for a mean times the `share` of a sample."""
 
     def by_row(factor: Tensor) -> Tensor:
-        return factor[:, None] if problem.reduction == "none" else factor * problem.share
+        return factor[:, None] if reduction == "none" else factor * share
 
     if len(gradients) == 1:
         return gradients[0] * by_row(upstream[0])
     total, cross_entropy, relation_loss = upstream
-    by_relation = problem.alpha * total + relation_loss
-    return gradients[0] * by_row(total + cross_entropy) + gradients[1] * by_row(by_relation)
+    return gradients[0] * by_row(total + cross_entropy) + gradients[1] * by_row(alpha * total + relation_loss)
 
 
 def differentiable_terms(logits: Tensor, problem: Problem, *, dtype: tf.DType, impl: str, parts: bool) -> Results:
@@ -123,12 +137,12 @@ def differentiable_terms(logits: Tensor, problem: Problem, *, dtype: tf.DType, i
         logits: x, (batch, num_labels), in any floating point dtype; its gradient comes in that dtype.
         problem: the loss.
         dtype: to compute in.
-        impl: `"auto"` computes the gradient with the value, with respect to the logits alone; `"plain"` leaves it to
-            TensorFlow, with respect to targets and weights too.
+        impl: `"plain"` leaves the gradient to TensorFlow, with respect to targets and weights too; others compute it
+            with the value, with respect to the logits alone.
         parts: whether L_E and L_B are wanted too, ready to be differentiated on their own.
     """
     x = tf.cast(logits, dtype)
     count = 3 if parts and problem.targets is not None else 1
-    if impl == "auto":
+    if impl != "plain":
         return _one_pass(x, problem, "parts" if count == 3 else "total", count)
     return evaluate(x, problem, "none")[0][:count]

@@ -130,6 +130,11 @@ def split_labels(targets: Tensor, observed: Tensor | None, *, read_values: bool)
     )
 
 
+def check_values(targets: Tensor, observed: Tensor | None) -> None:
+    """Raise ValueError where an observed target, whose values may be read, is outside [0, 1]."""
+    split_targets(on_host(targets), on_host(observed))
+
+
 def on_host(tensor: Any) -> Any:
     """A tensor as NumPy's, with bfloat16, which NumPy does not know as a number, widened; others as they are."""
     if not isinstance(tensor, tf.Tensor | tf.Variable):

@@ -10,6 +10,7 @@ from obrl.algebra import pair_laplacians
 from obrl.errors import check_impl
 from obrl.online import threshold_pairs
 from obrl.settings import check_relation_loss
+from obrl_tensorflow import fused
 from obrl_tensorflow.functions import Problem, differentiable_terms
 from obrl_tensorflow.inputs import as_tensor, computation_dtype, metadata
 from obrl_tensorflow.namespace import TENSORFLOW, Tensor
@@ -61,6 +62,11 @@ def relation_loss(
     check_impl(impl, where="obrl.tensorflow")
     dtype = computation_dtype(x)
     values = tf.cast(tf.stop_gradient(matrix), tf.float64 if matrix.dtype == tf.float64 else tf.float32)
+    if fused.is_taken(impl):
+        fused.check_sizes(x, matrix.shape[0])
+        code = fused.code_relation(values, r_p, r_n)
+        problem = fused.FusedProblem(None, None, None, None, code, 1.0, normalization, reduction)
+        return problem.terms(x, dtype=dtype, parts=False)[0]
     positive, negative = threshold_pairs(TENSORFLOW, values, ~tf.math.is_nan(values), r_p, r_n)
     pairs = pair_laplacians(
         TENSORFLOW,
@@ -72,5 +78,5 @@ def relation_loss(
         like=tf.zeros((), dtype),
     )
     rows = tf.cast(tf.shape(x)[0], dtype) if x.shape[0] is None else x.shape[0]
-    problem = Problem(None, None, None, None, pairs, 1.0, reduction, rows)
-    return differentiable_terms(x, problem, dtype=dtype, impl=impl, parts=False)[0]
+    loss = Problem(None, None, None, None, pairs, 1.0, reduction, rows)
+    return differentiable_terms(x, loss, dtype=dtype, impl=impl, parts=False)[0]

@@ -25,6 +25,7 @@ FRAMEWORKS = {
     "torch_wide": "tests.parity.wide_subjects:WIDE",
     "jax": "tests.parity.jax_subjects:JAX",
     "tensorflow": "tests.parity.tensorflow_subjects:TENSORFLOW",
+    "tensorflow_fused": "tests.parity.tensorflow_subjects:FUSED",
     "keras_tensorflow": "tests.parity.keras_subjects:KERAS",
     "keras_jax": "tests.parity.keras_subjects:KERAS",
     "keras_torch": "tests.parity.keras_subjects:KERAS",

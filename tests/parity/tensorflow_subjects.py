@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cache
+from dataclasses import replace
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -84,16 +85,16 @@ def joint(case: Case, impl: str, dtype: str) -> Criterion:
 _COMPILED: dict[str, tuple[Any, Any]] = {}
 
 
-def compiled_joint(case: Case, dtype: str) -> Criterion:
+def compiled_joint(case: Case, dtype: str, *, impl: str = "auto", jit_compile: bool = True) -> Criterion:
     key = f"{dtype} {case.num_labels} {case.arguments}"
     if key not in _COMPILED:
-        compiled = tf.function(value_and_gradient, jit_compile=True)
+        compiled = tf.function(value_and_gradient, jit_compile=jit_compile)
 
         def step(criterion: Any, method: str, update: bool | None, given: dict[str, Any]) -> Any:
             tensors = {name: None if part is None else tf.convert_to_tensor(part) for name, part in given.items()}
             return compiled(criterion, method, update, tensors)
 
-        _COMPILED[key] = OBRLoss(case.num_labels, **case.arguments), step
+        _COMPILED[key] = OBRLoss(case.num_labels, **case.arguments, impl=impl), step
     holder, step = _COMPILED[key]
     holder.reset()
     return Criterion(holder, dtype, step)
@@ -166,4 +167,13 @@ TENSORFLOW = Framework(
     plain=plain,
     scale=0.82,
     max_batches=2,
+)
+
+# In native code, which has no relation of its own and which XLA does not compile.
+FUSED = replace(
+    TENSORFLOW,
+    eager={"fused": DTYPES},
+    compiled_joint=partial(compiled_joint, impl="fused", jit_compile=False),
+    relation=None,
+    scale=2.0,
 )

@@ -10,7 +10,11 @@ from tests.project.helpers import ROOT
 
 FACES = {"torch", "jax", "tensorflow", "keras"}
 ADAPTERS = {f"obrl_{name}" for name in FACES} | {"obrl_native"}
-ALLOWED_BETWEEN_ADAPTERS = {("obrl_tensorflow", "obrl_keras"), ("obrl_torch", "obrl_native")}
+ALLOWED_BETWEEN_ADAPTERS = {
+    ("obrl_tensorflow", "obrl_keras"),
+    ("obrl_tensorflow", "obrl_native"),
+    ("obrl_torch", "obrl_native"),
+}
 OWN_FRAMEWORKS = {
     "obrl_torch": {"torch", "triton"},
     "obrl_jax": {"jax", "jaxlib"},

@@ -18,7 +18,6 @@ from tests.support.bad_inputs import (
     NUM_LABELS,
     BadInput,
     refused,
-    without_kernels,
 )
 from tests.support.tolerances import assert_exact
 
@@ -48,7 +47,7 @@ def call_arguments(bad: BadInput, convert: Any) -> dict[str, Any]:
     return {KERAS_NAMES.get(name, name): value for name, value in found.items()}
 
 
-@pytest.mark.parametrize("bad", (*ARGUMENTS, without_kernels("obrl.tensorflow")), ids=str)
+@pytest.mark.parametrize("bad", ARGUMENTS, ids=str)
 def test_arguments(bad: BadInput) -> None:
     with refused(bad):
         OBRLoss(NUM_LABELS, **bad.change)

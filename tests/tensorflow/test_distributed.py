@@ -33,11 +33,17 @@ def by_replica(strategy: Any, array: Any) -> Any:
 
 @pytest.mark.parametrize("missing", [False, True])
 @pytest.mark.parametrize(("in_graph", "estimator"), [(False, "batch"), (True, "batch"), (True, "counts")])
-def test_uneven_replicas_hold_the_relation_of_the_whole_batch(in_graph: bool, estimator: str, missing: bool) -> None:
+@pytest.mark.parametrize("impl", ["auto", "fused"])
+def test_uneven_replicas_hold_the_relation_of_the_whole_batch(
+    impl: str, in_graph: bool, estimator: str, missing: bool
+) -> None:
     mirrored = strategy()
     whole = OBRLoss(LABELS, estimator=estimator)
     with mirrored.scope():
-        shared, online = OBRLoss(LABELS, estimator=estimator), OnlineBatchRelation(LABELS, estimator=estimator)
+        shared, online = (
+            OBRLoss(LABELS, estimator=estimator, impl=impl),
+            OnlineBatchRelation(LABELS, estimator=estimator),
+        )
 
     def step(y: Any, x: Any) -> Any:
         online.update(y)

@@ -29,8 +29,9 @@ def value_and_gradient(criterion: Any, y: Any, x: Any) -> Any:
 
 @pytest.mark.parametrize("kind", [OBRLoss, RelationLoss])
 @pytest.mark.parametrize("compiled", [False, True])
-def test_a_graph_trains_as_eager_mode_does(compiled: bool, kind: Any) -> None:
-    eager, graph = kind(LABELS), kind(LABELS)
+@pytest.mark.parametrize("impl", ["auto", "fused"])
+def test_a_graph_trains_as_eager_mode_does(impl: str, compiled: bool, kind: Any) -> None:
+    eager, graph = kind(LABELS, impl=impl), kind(LABELS, impl=impl)
     step = tf.function(value_and_gradient, jit_compile=compiled)
     for seed in range(4):
         y, x = map(tf.constant, batch(8, seed=seed))
@@ -44,9 +45,10 @@ def test_a_graph_trains_as_eager_mode_does(compiled: bool, kind: Any) -> None:
 
 @pytest.mark.parametrize("shape", [(None, LABELS), (None, None), None], ids=str)
 @pytest.mark.parametrize("targets", ["float32", "int64"])
-def test_shapes_that_a_graph_does_not_know(shape: Any, targets: str) -> None:
+@pytest.mark.parametrize("impl", ["auto", "fused"])
+def test_shapes_that_a_graph_does_not_know(impl: str, shape: Any, targets: str) -> None:
     """As a data set gives them: the size of a batch, the number of labels, or everything is left open."""
-    criterion, numpy = OBRLoss(LABELS), obrl.OBRLoss(LABELS)
+    criterion, numpy = OBRLoss(LABELS, impl=impl), obrl.OBRLoss(LABELS)
     signature = tf.TensorSpec(shape, targets), tf.TensorSpec(shape, tf.float32), tf.TensorSpec(None, tf.float32)
     step = tf.function(criterion.__call__, input_signature=signature)
     for size in (8, 3, 0):
@@ -69,9 +71,10 @@ def test_a_loss_can_be_printed_while_a_graph_is_made() -> None:
     assert said[0].startswith("OBRLoss(5, decay=0.99, alpha=0.5")
 
 
-def test_a_batch_that_does_not_fit_fails_and_moves_nothing() -> None:
+@pytest.mark.parametrize("impl", ["auto", "fused"])
+def test_a_batch_that_does_not_fit_fails_and_moves_nothing(impl: str) -> None:
     """Where a graph knows no size, one row must not be spread over many."""
-    criterion = OBRLoss(LABELS)
+    criterion = OBRLoss(LABELS, impl=impl)
     wide, flat = tf.TensorSpec((None, LABELS)), tf.TensorSpec((None,))
     step = tf.function(criterion.__call__, input_signature=(wide, wide, flat))
     targets, logits = batch(4)
@@ -104,11 +107,12 @@ def test_an_update_whose_mask_does_not_fit_moves_nothing() -> None:
     assert online.relation_weight.numpy().any()
 
 
-def test_soft_targets_in_a_graph() -> None:
+@pytest.mark.parametrize("impl", ["auto", "fused"])
+def test_soft_targets_in_a_graph(impl: str) -> None:
     """Where no value is read, one half still counts as 1."""
     y = np.random.default_rng(0).choice([0.0, 0.25, 0.5, 0.75, 1.0, np.nan], (16, LABELS)).astype(np.float32)
     x = batch(16)[1]
-    criterion, numpy = OBRLoss(LABELS), obrl.OBRLoss(LABELS)
+    criterion, numpy = OBRLoss(LABELS, impl=impl), obrl.OBRLoss(LABELS)
     loss = tf.function(criterion.__call__)(tf.constant(y), tf.constant(x))
     assert_close("loss", loss.numpy(), numpy(x, y), band(40, 10.0, "float32"))
     assert_close("sum", criterion.relation_sum.numpy(), numpy.relation_sum, band(16, 1.0, "float32"))
@@ -158,7 +162,8 @@ def test_xla_makes_few_kernels_of_a_step() -> None:
 
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 @pytest.mark.parametrize("in_graph", [False, True])
-def test_each_term_can_be_differentiated(in_graph: bool, reduction: str) -> None:
+@pytest.mark.parametrize("impl", ["auto", "fused"])
+def test_each_term_can_be_differentiated(impl: str, in_graph: bool, reduction: str) -> None:
     y, x = map(tf.constant, batch(8))
 
     def gradients(impl: str) -> list[Any]:
@@ -173,11 +178,11 @@ def test_each_term_can_be_differentiated(in_graph: bool, reduction: str) -> None
 
         return (tf.function(run) if in_graph else run)()
 
-    for ours, theirs in zip(gradients("auto"), gradients("plain"), strict=True):
+    for ours, theirs in zip(gradients(impl), gradients("plain"), strict=True):
         assert_close("gradient", ours.numpy(), theirs.numpy(), band(400, 100.0, "float32"))
 
 
-@pytest.mark.parametrize("impl", ["auto", "plain"])
+@pytest.mark.parametrize("impl", ["auto", "plain", "fused"])
 @pytest.mark.parametrize("in_graph", [False, True])
 @pytest.mark.parametrize("reduction", ["mean", "none"])
 def test_second_derivatives(reduction: str, in_graph: bool, impl: str) -> None:
@@ -207,7 +212,8 @@ def test_second_derivatives(reduction: str, in_graph: bool, impl: str) -> None:
     assert np.abs(expected).max() > 0.01
 
 
-def test_what_arrives_at_a_gradient_gets_one_too() -> None:
+@pytest.mark.parametrize("impl", ["auto", "fused"])
+def test_what_arrives_at_a_gradient_gets_one_too(impl: str) -> None:
     """The gradient with respect to a factor of the loss, taken through the gradient of the logits."""
     y, x = map(tf.constant, batch(4))
 
@@ -221,8 +227,8 @@ def test_what_arrives_at_a_gradient_gets_one_too() -> None:
             norm = tf.reduce_sum(inner.gradient(value, x) ** 2)
         return outer.gradient(norm, factor).numpy()
 
-    assert_close("slope", through("auto"), through("plain"), band(400, 10.0, "float32"))
-    assert through("auto") > 0
+    assert_close("slope", through(impl), through("plain"), band(400, 10.0, "float32"))
+    assert through(impl) > 0
 
 
 def test_targets_and_weights_get_gradients_from_the_plain_path() -> None:

@@ -39,10 +39,11 @@ def seen_by_the_oracle(targets: Any) -> obrl.OnlineBatchRelation:
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])
-def test_fit_with_validation(jit_compile: bool) -> None:
+@pytest.mark.parametrize("impl", ["auto", "fused"])
+def test_fit_with_validation(impl: str, jit_compile: bool) -> None:
     x, y = data(SIZE * STEPS - 5)  # the last batch is smaller
     validation = data(2 * SIZE, seed=3)
-    criterion, network = OBRLoss(LABELS, alpha=5.0), model()
+    criterion, network = OBRLoss(LABELS, alpha=5.0, impl=impl), model()
     network.compile("adam", loss=criterion, jit_compile=jit_compile)
     history = network.fit(
         x,

@@ -1,0 +1,386 @@
+// The functions of obrl_cpu.h as operations of TensorFlow.
+//
+// An optional tensor is a list of none or one. Settings are attributes; a double, which no attribute holds, comes as its
+// bits. The Python that calls them (obrl_tensorflow/native.py) has checked what is known when a graph is made; what is
+// known only when it runs is checked here, before anything is computed.
+#include <cstdint>
+#include <cstring>
+#include <initializer_list>
+
+#include "obrl_cpu.h"
+#include "tensorflow/core/framework/op.h"
+#include "tensorflow/core/framework/op_kernel.h"
+#include "tensorflow/core/framework/shape_inference.h"
+#include "tensorflow/core/platform/errors.h"
+
+namespace {
+
+using tensorflow::DataType;
+using tensorflow::OpInputList;
+using tensorflow::OpKernel;
+using tensorflow::OpKernelConstruction;
+using tensorflow::OpKernelContext;
+using tensorflow::Tensor;
+using tensorflow::TensorShape;
+using tensorflow::shape_inference::InferenceContext;
+using tensorflow::shape_inference::ShapeHandle;
+
+constexpr int64_t kMostRows = int64_t{1} << 24;    // obrl.counts.MAX_EXACT_COUNT
+constexpr int64_t kMostLabels = int64_t{1} << 14;  // an int32 numbers the pairs, three times over
+
+int32_t dtype_of(DataType type) {
+  return type == tensorflow::DT_DOUBLE ? OBRL_FLOAT64 : type == tensorflow::DT_FLOAT ? OBRL_FLOAT32 : OBRL_UINT8;
+}
+
+const void* address(const Tensor& tensor) { return tensor.data(); }
+
+// The only tensor of a list, or null.
+const Tensor* optional(OpKernelContext* context, const char* name) {
+  OpInputList list;
+  if (!context->input_list(name, &list).ok() || list.size() == 0) return nullptr;
+  return &list[0];
+}
+
+const void* optional_address(const Tensor* tensor) { return tensor == nullptr ? nullptr : address(*tensor); }
+
+int32_t threads_of(OpKernelContext* context) {
+  const auto* workers = context->device()->tensorflow_cpu_worker_threads();
+  return workers == nullptr ? 1 : workers->num_threads;
+}
+
+void check_status(OpKernelContext* context, int32_t status) {
+  OP_REQUIRES(context, status == OBRL_OK,
+              tensorflow::errors::ResourceExhausted("obrl's native code ran out of memory"));
+}
+
+// Whether a tensor has a shape; says so to the context where it has not.
+bool has_shape(OpKernelContext* context, const char* name, const Tensor* tensor, const TensorShape& shape) {
+  if (tensor == nullptr || tensor->shape() == shape) return true;
+  context->SetStatus(tensorflow::errors::InvalidArgument(name, " must have shape ", shape.DebugString(), ", got ",
+                                                         tensor->shape().DebugString()));
+  return false;
+}
+
+// Whether a tensor is a batch that counts stay exact for; says so where it is not.
+bool is_batch(OpKernelContext* context, const char* name, const Tensor& tensor) {
+  if (tensor.dims() == 2 && tensor.dim_size(0) <= kMostRows && tensor.dim_size(1) <= kMostLabels) return true;
+  context->SetStatus(tensorflow::errors::InvalidArgument(name, " must be (batch, num_labels) with at most ", kMostRows,
+                                                         " rows and ", kMostLabels, " labels, got ",
+                                                         tensor.shape().DebugString()));
+  return false;
+}
+
+class Attributes {
+ public:
+  explicit Attributes(OpKernelConstruction* context) : context_(context) {}
+
+  int32_t number(const char* name) const {
+    int32_t value = 0;
+    context_->SetStatus(context_->GetAttr(name, &value));
+    return value;
+  }
+
+  bool flag(const char* name) const {
+    bool value = false;
+    context_->SetStatus(context_->GetAttr(name, &value));
+    return value;
+  }
+
+  double real(const char* name) const {
+    int64_t bits = 0;
+    context_->SetStatus(context_->GetAttr(name, &bits));
+    double value;
+    std::memcpy(&value, &bits, sizeof value);
+    return value;
+  }
+
+ private:
+  OpKernelConstruction* context_;
+};
+
+obrl_labels labels_of(const Tensor& targets, const Tensor* observed) {
+  return {address(targets), static_cast<const uint8_t*>(optional_address(observed)), targets.dim_size(0),
+          targets.dim_size(1), dtype_of(targets.dtype())};
+}
+
+class CountPairs : public OpKernel {
+ public:
+  using OpKernel::OpKernel;
+
+  void Compute(OpKernelContext* context) override {
+    const Tensor& targets = context->input(0);
+    const Tensor* observed = optional(context, "observed");
+    if (!is_batch(context, "targets", targets) || !has_shape(context, "observed", observed, targets.shape())) return;
+    const int64_t labels = targets.dim_size(1);
+    Tensor* counts = nullptr;
+    OP_REQUIRES_OK(context, context->allocate_output(0, {3, labels, labels}, &counts));
+    const obrl_labels batch = labels_of(targets, observed);
+    check_status(context, obrl_count(&batch, static_cast<double*>(counts->data()), threads_of(context)));
+  }
+};
+
+// What a relation is read by.
+struct Reading {
+  explicit Reading(OpKernelConstruction* context) {
+    const Attributes attributes(context);
+    relation.positive_threshold = attributes.real("positive_threshold");
+    relation.negative_threshold = attributes.real("negative_threshold");
+    relation.measure = attributes.number("measure");
+    relation.symmetric = attributes.flag("symmetric");
+    relation.counts = attributes.flag("counts_are_averaged");
+  }
+
+  // The number of labels of two accumulators, or -1, said to the context, where they are none.
+  int64_t labels(OpKernelContext* context, const Tensor& sum, const Tensor& weight) const {
+    const int64_t labels = weight.dims() == 2 ? weight.dim_size(0) : -1;
+    if (labels < 0 || labels > kMostLabels) {
+      context->SetStatus(tensorflow::errors::InvalidArgument("relation_weight must be (num_labels, num_labels), got ",
+                                                             weight.shape().DebugString()));
+      return -1;
+    }
+    const TensorShape square({labels, labels}), three({3, labels, labels});
+    const bool fit = has_shape(context, "relation_weight", &weight, square) &&
+                     has_shape(context, "relation_sum", &sum, relation.counts ? three : square);
+    return fit ? labels : -1;
+  }
+
+  obrl_relation of(void* sum, void* weight, int64_t labels, DataType type) const {
+    obrl_relation found = relation;
+    found.sum = sum;
+    found.weight = weight;
+    found.num_labels = labels;
+    found.dtype = dtype_of(type);
+    return found;
+  }
+
+  obrl_relation relation{};
+};
+
+class MoveRelation : public OpKernel {
+ public:
+  explicit MoveRelation(OpKernelConstruction* context) : OpKernel(context), reading_(context) {
+    reading_.relation.decay = Attributes(context).real("decay");
+  }
+
+  void Compute(OpKernelContext* context) override {
+    const Tensor* targets = optional(context, "targets");
+    const Tensor* observed = optional(context, "observed");
+    const Tensor* counts = optional(context, "counts");
+    const Tensor *sum, *weight, *still;
+    OP_REQUIRES_OK(context, context->input("relation_sum", &sum));
+    OP_REQUIRES_OK(context, context->input("relation_weight", &weight));
+    OP_REQUIRES_OK(context, context->input("still", &still));
+    const int64_t labels = reading_.labels(context, *sum, *weight);
+    if (labels < 0 || !has_shape(context, "counts", counts, {3, labels, labels}) ||
+        !has_shape(context, "still", still, {}))
+      return;
+    obrl_labels batch{};
+    if (targets != nullptr) {
+      if (!is_batch(context, "targets", *targets) ||
+          !has_shape(context, "targets", targets, {targets->dim_size(0), labels}) ||
+          !has_shape(context, "observed", observed, targets->shape()))
+        return;
+      batch = labels_of(*targets, observed);
+    }
+    Tensor *new_sum = nullptr, *new_weight = nullptr, *code = nullptr;
+    OP_REQUIRES_OK(context, context->allocate_output("new_sum", sum->shape(), &new_sum));
+    OP_REQUIRES_OK(context, context->allocate_output("new_weight", weight->shape(), &new_weight));
+    OP_REQUIRES_OK(context, context->allocate_output("code", {labels, labels}, &code));
+    std::memcpy(new_sum->data(), sum->data(), sum->TotalBytes());
+    std::memcpy(new_weight->data(), weight->data(), weight->TotalBytes());
+    const bool moves = !still->scalar<bool>()();
+    const obrl_relation relation = reading_.of(new_sum->data(), new_weight->data(), labels, weight->dtype());
+    check_status(context, obrl_move(moves && targets != nullptr ? &batch : nullptr,
+                                    static_cast<const double*>(moves ? optional_address(counts) : nullptr), &relation,
+                                    static_cast<uint8_t*>(code->data()), threads_of(context)));
+  }
+
+ private:
+  Reading reading_;
+};
+
+class CodePairs : public OpKernel {
+ public:
+  explicit CodePairs(OpKernelConstruction* context) : OpKernel(context), reading_(context) {
+    reading_.relation.decay = 1;
+  }
+
+  void Compute(OpKernelContext* context) override {
+    const Tensor &sum = context->input(0), &weight = context->input(1);
+    const int64_t labels = reading_.labels(context, sum, weight);
+    if (labels < 0) return;
+    Tensor* code = nullptr;
+    OP_REQUIRES_OK(context, context->allocate_output(0, {labels, labels}, &code));
+    // Without a batch the accumulators are only read.
+    const obrl_relation relation = reading_.of(sum.data(), weight.data(), labels, weight.dtype());
+    check_status(context, obrl_move(nullptr, nullptr, &relation, static_cast<uint8_t*>(code->data()),
+                                    threads_of(context)));
+  }
+
+ private:
+  Reading reading_;
+};
+
+class LossTerms : public OpKernel {
+ public:
+  explicit LossTerms(OpKernelConstruction* context) : OpKernel(context) {
+    const Attributes attributes(context);
+    settings_.alpha = attributes.real("alpha");
+    settings_.reduction = attributes.number("reduction");
+    settings_.gradients = attributes.flag("parts") ? OBRL_PARTS : OBRL_TOTAL;
+    settings_.active_pairs = attributes.flag("active_pairs");
+  }
+
+  void Compute(OpKernelContext* context) override {
+    const Tensor *logits, *code;
+    OP_REQUIRES_OK(context, context->input("logits", &logits));
+    OP_REQUIRES_OK(context, context->input("code", &code));
+    const Tensor* targets = optional(context, "targets");
+    const Tensor* observed = optional(context, "observed");
+    const Tensor* sample_weight = optional(context, "sample_weight");
+    const Tensor* pos_weight = optional(context, "pos_weight");
+    if (!is_batch(context, "logits", *logits)) return;
+    const int64_t batch = logits->dim_size(0), labels = logits->dim_size(1);
+    if (!has_shape(context, "targets", targets, logits->shape()) ||
+        !has_shape(context, "observed", observed, logits->shape()) ||
+        !has_shape(context, "sample_weight", sample_weight, {batch}) ||
+        !has_shape(context, "pos_weight", pos_weight, {labels}) ||
+        !has_shape(context, "code", code, {labels, labels}))
+      return;
+    obrl_loss_arguments arguments = settings_;
+    arguments.logits = address(*logits);
+    arguments.targets = optional_address(targets);
+    arguments.observed = static_cast<const uint8_t*>(optional_address(observed));
+    arguments.sample_weight = optional_address(sample_weight);
+    arguments.pos_weight = optional_address(pos_weight);
+    arguments.code = static_cast<const uint8_t*>(address(*code));
+    arguments.batch = batch;
+    arguments.num_labels = labels;
+    arguments.dtype = dtype_of(logits->dtype());
+    arguments.target_dtype = targets == nullptr ? arguments.dtype : dtype_of(targets->dtype());
+    arguments.joint = targets != nullptr;
+    const bool parts = arguments.gradients == OBRL_PARTS;
+    const TensorShape value = arguments.reduction == OBRL_NONE ? TensorShape({batch}) : TensorShape({});
+    const auto made = [&](int index, const TensorShape& shape) -> void* {
+      Tensor* output = nullptr;
+      context->SetStatus(context->allocate_output(index, shape, &output));
+      return output == nullptr ? nullptr : output->data();
+    };
+    int index = 0;
+    if (targets != nullptr) arguments.total = made(index++, value);
+    if (parts) arguments.cross_entropy = made(index++, value);
+    if (parts || targets == nullptr) arguments.relation_loss = made(index++, value);
+    arguments.gradient = made(index++, logits->shape());
+    if (parts) arguments.relation_gradient = made(index, logits->shape());
+    if (!context->status().ok()) return;
+    check_status(context, obrl_loss(&arguments, threads_of(context)));
+  }
+
+ private:
+  obrl_loss_arguments settings_{};
+};
+
+absl::Status counted(InferenceContext* context) {
+  const auto labels = context->Dim(context->input(0), 1);
+  context->set_output(0, context->MakeShape({context->MakeDim(3), labels, labels}));
+  return absl::OkStatus();
+}
+
+absl::Status moved(InferenceContext* context) {
+  std::vector<ShapeHandle> sum, weight;
+  TF_RETURN_IF_ERROR(context->input("relation_sum", &sum));
+  TF_RETURN_IF_ERROR(context->input("relation_weight", &weight));
+  context->set_output(0, sum[0]);
+  context->set_output(1, weight[0]);
+  context->set_output(2, weight[0]);
+  return absl::OkStatus();
+}
+
+absl::Status coded(InferenceContext* context) {
+  context->set_output(0, context->input(1));
+  return absl::OkStatus();
+}
+
+absl::Status evaluated(InferenceContext* context) {
+  int32_t reduction, terms;
+  TF_RETURN_IF_ERROR(context->GetAttr("reduction", &reduction));
+  TF_RETURN_IF_ERROR(context->GetAttr("num_terms", &terms));
+  const ShapeHandle logits = context->input(0);
+  const ShapeHandle value = reduction == OBRL_NONE ? context->Vector(context->Dim(logits, 0)) : context->Scalar();
+  for (int32_t index = 0; index < context->num_outputs(); ++index)
+    context->set_output(index, index < terms ? value : logits);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+REGISTER_OP("ObrlCountPairs")
+    .Input("targets: Targets")
+    .Input("observed: num_observed * bool")
+    .Output("counts: double")
+    .Attr("Targets: {bool, uint8, float, double}")
+    .Attr("num_observed: int >= 0")
+    .SetShapeFn(counted);
+
+REGISTER_OP("ObrlMoveRelation")
+    .Input("targets: num_targets * Targets")
+    .Input("observed: num_observed * bool")
+    .Input("counts: num_counts * double")
+    .Input("relation_sum: State")
+    .Input("relation_weight: State")
+    .Input("still: bool")
+    .Output("new_sum: State")
+    .Output("new_weight: State")
+    .Output("code: uint8")
+    .Attr("num_targets: int >= 0")
+    .Attr("num_observed: int >= 0")
+    .Attr("num_counts: int >= 0")
+    .Attr("Targets: {bool, uint8, float, double} = DT_FLOAT")
+    .Attr("State: {float, double}")
+    .Attr("decay: int")
+    .Attr("positive_threshold: int")
+    .Attr("negative_threshold: int")
+    .Attr("measure: int")
+    .Attr("symmetric: bool")
+    .Attr("counts_are_averaged: bool")
+    .SetShapeFn(moved);
+
+REGISTER_OP("ObrlCodePairs")
+    .Input("relation_sum: State")
+    .Input("relation_weight: State")
+    .Output("code: uint8")
+    .Attr("State: {float, double}")
+    .Attr("positive_threshold: int")
+    .Attr("negative_threshold: int")
+    .Attr("measure: int")
+    .Attr("symmetric: bool")
+    .Attr("counts_are_averaged: bool")
+    .SetShapeFn(coded);
+
+REGISTER_OP("ObrlLossTerms")
+    .Input("logits: T")
+    .Input("targets: num_targets * Targets")
+    .Input("observed: num_observed * bool")
+    .Input("sample_weight: num_sample_weights * T")
+    .Input("pos_weight: num_pos_weights * T")
+    .Input("code: uint8")
+    .Output("terms: num_terms * T")
+    .Output("gradients: num_gradients * T")
+    .Attr("T: {float, double}")
+    .Attr("Targets: {bool, uint8, float, double} = DT_FLOAT")
+    .Attr("num_targets: int >= 0")
+    .Attr("num_observed: int >= 0")
+    .Attr("num_sample_weights: int >= 0")
+    .Attr("num_pos_weights: int >= 0")
+    .Attr("num_terms: int >= 1")
+    .Attr("num_gradients: int >= 1")
+    .Attr("alpha: int")
+    .Attr("reduction: int")
+    .Attr("parts: bool")
+    .Attr("active_pairs: bool")
+    .SetShapeFn(evaluated);
+
+REGISTER_KERNEL_BUILDER(Name("ObrlCountPairs").Device(tensorflow::DEVICE_CPU), CountPairs);
+REGISTER_KERNEL_BUILDER(Name("ObrlMoveRelation").Device(tensorflow::DEVICE_CPU), MoveRelation);
+REGISTER_KERNEL_BUILDER(Name("ObrlCodePairs").Device(tensorflow::DEVICE_CPU), CodePairs);
+REGISTER_KERNEL_BUILDER(Name("ObrlLossTerms").Device(tensorflow::DEVICE_CPU), LossTerms);

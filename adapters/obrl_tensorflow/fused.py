@@ -1,0 +1,179 @@
+"""`impl="fused"`: the relation and the loss in native code, how the loss is differentiated, and where it cannot run."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
+
+from obrl.algebra import pair_laplacians
+from obrl.counts import MAX_EXACT_COUNT
+from obrl.online import RelationState
+from obrl.settings import Settings
+from obrl_keras.graphs import check_scope, replica_context
+from obrl_native import cpu
+from obrl_tensorflow import native
+from obrl_tensorflow.functions import Problem, Results, chain_rule, slope
+from obrl_tensorflow.inputs import split_labels
+from obrl_tensorflow.namespace import TENSORFLOW, Tensor
+from obrl_tensorflow.relation import assign, values_of
+
+MAX_LABELS = 2**14
+"""Up to this many labels an int32 numbers the pairs, three times over."""
+
+
+def is_taken(impl: str) -> bool:
+    """Whether native code runs: where `impl="fused"` asks for it, but in what XLA compiles, which has none."""
+    if impl != "fused":
+        return False
+    return tf.executing_eagerly() or not GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph())
+
+
+def check_sizes(logits: Tensor, num_labels: int) -> None:
+    """Raise ValueError where a batch or a relation is too large; sizes that a graph leaves open are checked in the run.
+
+    Raises:
+        ImportError: the native code cannot be built here.
+    """
+    rows = logits.shape[0]
+    if (rows or 0) > MAX_EXACT_COUNT or num_labels > MAX_LABELS:
+        raise ValueError(
+            f'impl="fused" takes at most {MAX_EXACT_COUNT} rows and {MAX_LABELS} labels, got {rows} and {num_labels}'
+        )
+    native.operations()
+
+
+def advance(
+    variables: RelationState,
+    targets: Tensor,
+    observed: Tensor | None,
+    settings: Settings,
+    *,
+    still: Tensor | bool,
+) -> Tensor:
+    """Eq. 1 for one batch: moves the variables, unless `still` holds True, and gives the codes of the pairs then."""
+    context = replica_context(tf)
+    state = values_of(variables)
+    if context is None:
+        moved = native.move_relation(targets, observed, None, state, still, settings)
+    else:
+        check_scope(context, variables.relation_weight)
+        counts = context.all_reduce("SUM", native.count_pairs(targets, observed))
+        moved = native.move_relation(None, None, counts, state, still, settings)
+    assign(variables, moved.state)
+    return moved.code
+
+
+def code_pairs(variables: RelationState, settings: Settings) -> Tensor:
+    """The codes of the pairs of a relation that stays as it is."""
+    return native.code_pairs(values_of(variables), settings)
+
+
+def code_relation(relation: Tensor, positive_threshold: float, negative_threshold: float) -> Tensor:
+    """The codes of the pairs of a given relation, NaN where there is no evidence; each direction counts half."""
+    known = ~tf.math.is_nan(relation)
+    state = RelationState(tf.where(known, relation, tf.zeros_like(relation)), tf.cast(known, relation.dtype))
+    settings = Settings(
+        positive_threshold=positive_threshold, negative_threshold=negative_threshold, measure="conditional"
+    )
+    return native.code_pairs(state, settings)
+
+
+class FusedProblem(NamedTuple):
+    """A loss to evaluate at some logits; the arrays as they came.
+
+    Attributes:
+        targets: (batch, num_labels), NaN where missing; None for L_B alone.
+        observed: (batch, num_labels) bool, or None.
+        sample_weight: (batch,), or None.
+        pos_weight: (num_labels,), or None.
+        code: of the pairs, (num_labels, num_labels).
+        alpha: weight of L_B.
+        normalization: `"all_pairs"` or `"active_pairs"`.
+        reduction: `"mean"`, `"sum"` or `"none"`.
+    """
+
+    targets: Tensor | None
+    observed: Tensor | None
+    sample_weight: Tensor | None
+    pos_weight: Tensor | None
+    code: Tensor
+    alpha: float
+    normalization: str
+    reduction: str
+
+    def terms(self, logits: Tensor, *, dtype: tf.DType, parts: bool) -> Results:
+        """The terms, ready to be differentiated with respect to the logits alone.
+
+        Args:
+            logits: x, (batch, num_labels), in any floating point dtype; its gradient comes in that dtype.
+            dtype: to compute in.
+            parts: whether L_E and L_B are wanted too, ready to be differentiated on their own.
+        """
+        weight, pos_weight = self.sample_weight, self.pos_weight
+        return native.loss_terms(
+            tf.cast(logits, dtype),
+            self.targets,
+            self.observed,
+            None if weight is None else tf.cast(weight, dtype),
+            None if pos_weight is None else tf.cast(pos_weight, dtype),
+            self.code,
+            alpha=self.alpha,
+            normalization=self.normalization,
+            reduction=self.reduction,
+            parts=parts and self.targets is not None,
+        )
+
+
+@tf.RegisterGradient("ObrlLossTerms")
+def _gradients(operation: Any, *upstream: Tensor) -> list[Tensor | None]:
+    """With respect to the logits, from the gradients that were computed with the terms; to nothing else."""
+    count = operation.get_attr("num_terms")
+    gradients = operation.outputs[count:]
+    reduction = next(name for name, number in cpu.REDUCTIONS.items() if number == operation.get_attr("reduction"))
+    alpha = _double(operation.get_attr("alpha"))
+    found = slope(
+        operation.inputs[0],
+        upstream[:count],
+        lambda *upstream: chain_rule(gradients, upstream, alpha=alpha, reduction=reduction),
+        lambda: _plain(operation, alpha, reduction),
+    )
+    return [found, *[None] * (len(operation.inputs) - 1)]
+
+
+def _double(bits: int) -> float:
+    """What `native` made an attribute of."""
+    value: float = struct.unpack("<d", struct.pack("<q", bits))[0]
+    return value
+
+
+def _plain(operation: Any, alpha: float, reduction: str) -> Problem:
+    """The same loss, for the algebra, which second derivatives come from."""
+    inputs = list(operation.inputs)
+    x, code = inputs.pop(0), inputs.pop()
+    dtype = x.dtype
+    names = ("num_targets", "num_observed", "num_sample_weights", "num_pos_weights")
+    targets, observed, weight, pos_weight = (inputs.pop(0) if operation.get_attr(name) else None for name in names)
+    labels = None if targets is None else split_labels(targets, observed, read_values=False)
+    pairs = pair_laplacians(
+        TENSORFLOW,
+        0.5 * tf.cast(code & 3, dtype),
+        0.5 * tf.cast(code // 4, dtype),
+        num_labels=code.shape[0],
+        symmetric=True,
+        normalization="active_pairs" if operation.get_attr("active_pairs") else "all_pairs",
+        like=tf.zeros((), dtype),
+    )
+    rows = x.shape[0]
+    return Problem(
+        targets=None if labels is None else tf.cast(labels.targets, dtype),
+        observed=None if labels is None else labels.observed,
+        sample_weight=None if weight is None else weight[:, None],
+        pos_weight=None if pos_weight is None else pos_weight[None],
+        pairs=pairs,
+        alpha=alpha,
+        reduction=reduction,
+        rows=tf.cast(tf.shape(x)[0], dtype) if rows is None else rows,
+    )

@@ -1,0 +1,202 @@
+"""`impl="fused"` as a user meets it; values, gradients and state are the parity suite's."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from obrl.tensorflow import OBRLoss, RelationLoss, relation_loss
+from obrl_native.build import find_compiler
+from obrl_tensorflow import fused, native
+from tests.tensorflow.data import LABELS, batch
+
+ROOT = Path(__file__).parents[2]
+NATIVE = {"ObrlCountPairs", "ObrlMoveRelation", "ObrlCodePairs", "ObrlLossTerms"}
+
+
+def operations(graph: Any) -> set[str]:
+    return {operation.type for operation in graph.get_operations()}
+
+
+@pytest.fixture
+def never_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """As in a process that has not loaded the operations, with an empty cache and no compiler."""
+    monkeypatch.setenv("OBRL_CACHE", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    native.operations.cache_clear()
+    yield
+    native.operations.cache_clear()
+
+
+@pytest.mark.parametrize(("in_graph", "error"), [(False, ImportError), (True, Exception)])
+@pytest.mark.usefixtures("never_loaded")
+def test_without_a_compiler(in_graph: bool, error: type[Exception]) -> None:
+    """It says what is missing, and the relation stays; everything else works. AutoGraph makes an error of its own."""
+    targets, logits = map(tf.constant, batch(6))
+    criterion = OBRLoss(LABELS, impl="fused")
+    step = tf.function(criterion.__call__) if in_graph else criterion
+    with pytest.raises(error, match="needs a C\\+\\+ compiler"):
+        step(targets, logits)
+    assert not criterion.relation_weight.numpy().any()
+    with pytest.raises(ImportError, match="needs a C\\+\\+ compiler"):
+        relation_loss(logits, tf.eye(LABELS), impl="fused")
+    OBRLoss(LABELS)(targets, logits)
+    tf.function(OBRLoss(LABELS, impl="fused").__call__, jit_compile=True)(targets, logits)
+
+
+def test_four_processes_build_it_once(tmp_path: Path) -> None:
+    log, compiler = tmp_path / "log", tmp_path / "compiler"
+    compiler.write_text(f'#!/bin/sh\necho "$@" >> {log}\nexec {find_compiler()[0]} "$@"\n')
+    compiler.chmod(0o755)
+    environment = {**os.environ, "CXX": str(compiler), "OBRL_CACHE": str(tmp_path / "cache")}
+    program = """
+import tensorflow as tf
+from obrl.tensorflow import OBRLoss
+print(float(OBRLoss(2, impl="fused")(tf.ones((3, 2)), tf.zeros((3, 2)))))
+"""
+
+    started = [
+        subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    assert len({process.communicate()[0] for process in started}) == 1
+    assert all(process.returncode == 0 for process in started)
+    assert sum("-shared" in line for line in log.read_text().splitlines()) == 1
+
+
+def test_where_it_runs() -> None:
+    """In graphs, as operations of its own; in what XLA compiles, and unless asked for, not at all."""
+    targets, logits = map(tf.constant, batch(6))
+
+    def traced(impl: str, **options: Any) -> set[str]:
+        step = tf.function(OBRLoss(LABELS, impl=impl).__call__, **options)
+        return operations(step.get_concrete_function(targets, logits).graph) & NATIVE
+
+    assert traced("fused") == {"ObrlMoveRelation", "ObrlLossTerms"}
+    assert traced("fused", jit_compile=True) == set()
+    assert traced("auto") == traced("plain") == set()
+
+
+def test_a_function_within_one_that_xla_compiles() -> None:
+    """As Keras has it: the inner one does not say itself that it is compiled."""
+    targets, logits = map(tf.constant, batch(6))
+    criterion, expected = OBRLoss(LABELS, impl="fused"), OBRLoss(LABELS)
+    inner = tf.function(criterion.__call__)
+
+    @tf.function(jit_compile=True)
+    def outer(y: Any, x: Any) -> Any:
+        return tf.cond(tf.size(y) > 0, lambda: inner(y, x), lambda: 0.0)
+
+    np.testing.assert_allclose(outer(targets, logits), expected(targets, logits), rtol=1e-6)
+    assert (criterion.relation_sum.numpy() == expected.relation_sum.numpy()).all()
+
+
+def test_a_pause_holds_in_a_graph() -> None:
+    criterion = OBRLoss(LABELS, impl="fused")
+    step = tf.function(criterion.__call__)
+    step(*map(tf.constant, batch(6)))
+    before = criterion.relation_sum.numpy()
+    criterion.pause()
+    step(*map(tf.constant, batch(6, seed=1)))
+    assert (criterion.relation_sum.numpy() == before).all()
+    criterion(*batch(6, seed=1), update=True)
+    assert (criterion.relation_sum.numpy() != before).any()
+
+
+def test_values_are_checked_before_the_relation_moves() -> None:
+    targets, logits = batch(6)
+    targets[2, 1] = 3.0
+    criterion = OBRLoss(LABELS, impl="fused")
+    with pytest.raises(ValueError, match=r"targets must lie in \[0, 1\]"):
+        criterion(targets, logits)
+    assert not criterion.relation_weight.numpy().any()
+    observed = np.ones(targets.shape, bool)
+    observed[2, 1] = False
+    criterion(targets, logits, observed=observed)
+
+
+@pytest.mark.parametrize(("rows", "labels"), [(2**24 + 1, 1), (1, 2**14 + 1)])
+def test_sizes_that_are_too_large(rows: int, labels: int) -> None:
+    """Refused where they are known, and else when the graph runs."""
+    expected = f"at most {2**24} rows and {2**14} labels"
+    with pytest.raises(ValueError, match=f"{expected}, got {rows} and {labels}"):
+        fused.check_sizes(tf.zeros((rows, labels), tf.bool), labels)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=expected):
+        native.count_pairs(tf.zeros((rows, labels), tf.bool), None)
+
+
+def test_what_does_not_fit_is_refused_when_it_runs() -> None:
+    """As in a graph of open sizes; the messages name what came."""
+    targets, logits = map(tf.constant, batch(6))
+    square, three = tf.zeros((LABELS, LABELS)), tf.zeros((3, LABELS, LABELS))
+    code = tf.zeros((LABELS, LABELS), tf.uint8)
+    settings, counting = OBRLoss(LABELS).settings, OBRLoss(LABELS, estimator="counts").settings
+    loss = {"alpha": 0.5, "normalization": "all_pairs", "reduction": "mean", "parts": False}
+
+    def move(sum_: Any, weight: Any, chosen: Any = settings, **given: Any) -> Any:
+        arguments = {"targets": None, "observed": None, "counts": None, **given}
+        return native.move_relation(**arguments, state=native.RelationState(sum_, weight), still=False, settings=chosen)
+
+    mask, short = tf.ones((5, LABELS), tf.bool), tf.ones(5)
+    for call, name in (
+        (lambda: native.count_pairs(targets, mask), "observed"),
+        (lambda: native.count_pairs(targets[0], None), "targets"),
+        (lambda: move(three, square), "relation_sum"),
+        (lambda: move(square, square, counting), "relation_sum"),
+        (lambda: move(square, square[:2]), "relation_weight"),
+        (lambda: move(square, square[0]), "relation_weight"),
+        (lambda: move(square, square, targets=targets[:, 1:]), "targets"),
+        (lambda: move(square, square, targets=targets, observed=mask), "observed"),
+        (lambda: move(square, square, counts=tf.zeros((3, 2, 2), tf.float64)), "counts"),
+        (lambda: native.loss_terms(logits, targets[1:], None, None, None, code, **loss), "targets"),
+        (lambda: native.loss_terms(logits, targets, mask, None, None, code, **loss), "observed"),
+        (lambda: native.loss_terms(logits, targets, None, short, None, code, **loss), "sample_weight"),
+        (lambda: native.loss_terms(logits, targets, None, None, tf.ones(6), code, **loss), "pos_weight"),
+        (lambda: native.loss_terms(logits, targets, None, None, None, code[1:], **loss), "code"),
+        (lambda: native.loss_terms(logits[0], None, None, None, None, code, **loss), "logits"),
+    ):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=f"{name} must"):
+            call()
+
+
+@pytest.mark.parametrize("kind", [OBRLoss, RelationLoss])
+def test_shapes_of_what_a_graph_gives(kind: Any) -> None:
+    for reduction, shape in (("mean", ()), ("none", (None,))):
+        criterion = kind(LABELS, impl="fused", reduction=reduction)
+
+        @tf.function(input_signature=[tf.TensorSpec((None, LABELS))] * 2)
+        def step(y: Any, x: Any, criterion: Any = criterion) -> Any:
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                value = criterion(y, x)
+            return value, tape.gradient(value, x)
+
+        value, gradient = step.get_concrete_function().structured_outputs
+        assert value.shape.as_list() == list(shape)
+        assert gradient.shape.as_list() == [None, LABELS]
+
+
+def test_a_thread_more_changes_nothing() -> None:
+    """Two threads at once, on a criterion each, as data-parallel replicas are."""
+    random = np.random.default_rng(0)
+    targets = tf.constant((random.random((64, 300)) < 0.5).astype(np.float32))
+    logits = tf.constant(random.standard_normal((64, 300)).astype(np.float32))
+
+    def run(_: int) -> list[Any]:
+        criterion = OBRLoss(300, impl="fused", positive_threshold=0.55, negative_threshold=0.45)
+        return [criterion(targets, logits).numpy(), criterion.relation_sum.numpy()]
+
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(2) as pool:
+        for found in pool.map(run, range(4)):
+            assert all(map(np.array_equal, found, run(0)))
