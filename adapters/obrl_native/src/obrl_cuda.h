@@ -1,15 +1,16 @@
-// The relation and the loss on a CUDA device, for any framework: addresses on the device, sizes, and the caller's stream.
+// The relation and the loss on a CUDA device, for any framework: addresses on the device, sizes, the caller's stream.
 //
 // The kernels are those of obrl.torch, compiled ahead of time. Everything is enqueued on the stream, nothing waits, and
-// no memory of the device is taken: what a call needs beside its arrays is the caller's `scratch`, which may be reused as
-// soon as the call has ended on the stream. Calls may be captured into graphs. Any number of threads may call at once.
+// no memory of the device is taken: what a call needs beside its arrays is the caller's `scratch`, which may be used
+// again as soon as the call has ended on the stream. Calls may be captured into graphs. Any number of threads may call
+// at once.
 //
 // Arrays lie row by row without gaps, and begin at multiples of 16 bytes. Numbers are float32: what comes in another
 // dtype is cast before. A target that is missing is NaN, whatever said so before. 1 <= num_labels <= 16384 and
 // 0 <= batch <= 2^24. No array is written but those that are not const.
 //
-// Sizes, addresses and the device are checked before anything is enqueued. Every function returns a status; where that is
-// not OBRL_CUDA_OK, the call's `error` says why.
+// Sizes, addresses and the device are checked before anything is enqueued. Every function returns a status; where that
+// is not OBRL_CUDA_OK, the call's `error` says why.
 #pragma once
 
 #include <cstdint>
@@ -33,13 +34,13 @@ struct obrl_cuda_call {
   char error[512];  // written where a call fails: text that ends with 0
 };
 
-// What moves a relation, and where to: from sum and weight to new_sum and new_weight, which may be the same.
+// What moves a relation, and where to: from sum and weight to new_sum and new_weight, which may be the same arrays.
 struct obrl_cuda_relation {
   const float* targets;  // (batch, num_labels): 1 where at least 0.5; or null
   const float* counts;   // (3, num_labels, num_labels) of obrl_cuda_count, perhaps summed over processes; or null
   const float* sum;      // (num_labels, num_labels), or with `average_counts` (3, num_labels, num_labels)
   const float* weight;   // (num_labels, num_labels)
-  float* new_sum;        // likewise; neither written nor read, and may be null, where targets and counts are null
+  float* new_sum;        // likewise; where nothing moves, both may be null, or else they become what sum and weight are
   float* new_weight;
   uint8_t* pairs;        // obrl_cuda_pairs_bytes(num_labels) bytes: see there
   double decay;
@@ -51,14 +52,14 @@ struct obrl_cuda_relation {
   int32_t average_counts;  // whether pair counts are averaged, not batch relations
 };
 
-// A loss to evaluate for each sample, and where its terms go; of the arrays that are written, null where not wanted.
+// A loss to evaluate for each sample, and where its terms go: of the three, null where one is not wanted.
 struct obrl_cuda_loss_arguments {
   const float* logits;         // (batch, num_labels)
   const float* targets;        // (batch, num_labels), NaN where missing; null for L_B alone
   const float* sample_weight;  // (batch,): ones for none
   const float* pos_weight;     // (num_labels,): ones for none; may be null for L_B alone
   const uint8_t* pairs;        // of obrl_cuda_move
-  float* total;                // (batch,): w_k L_k, without a reduction; not written for L_B alone
+  float* total;                // (batch,): w_k L_k, without a reduction; undefined for L_B alone
   float* cross_entropy;        // (batch,): w_k L_E,k; likewise
   float* relation_loss;        // (batch,): w_k L_B,k
   float* gradient;             // (batch, num_labels): of the sum of L, of L_E with OBRL_PARTS, of L_B alone
