@@ -85,10 +85,11 @@ def _jax(title: str, function: str, *, cubes: float = 0.0) -> Implementation:
     return Implementation(title, f"benchmarks.jax_steps:{function}", "jax_bce", "jax_plain", True, cubes)
 
 
-def _tensorflow(title: str, function: str, *, compiled: bool = True, cubes: float = 0.0) -> Implementation:
+def _tensorflow(title: str, function: str, mode: str = "XLA", *, cubes: float = 0.0) -> Implementation:
+    baseline = "tensorflow_bce" if mode == "XLA" else f"tensorflow_bce_{mode}"
+    function = f"{function}_eager" if mode == "eager" else function
     factory = f"benchmarks.tensorflow_steps:{function}"
-    words, baseline = (f"{title}, XLA", "tensorflow_bce") if compiled else (f"{title}, graph", "tensorflow_bce_graph")
-    return Implementation(words, factory, baseline, "tensorflow_plain_graph", compiled, cubes)
+    return Implementation(f"{title}, {mode}", factory, baseline, "tensorflow_plain_graph", mode == "XLA", cubes)
 
 
 IMPLEMENTATIONS = {
@@ -105,11 +106,15 @@ IMPLEMENTATIONS = {
     "jax_obrl": _jax("obrl.jax, jit", "obrl_loss"),
     "jax_plain": _jax("plain formula in JAX, jit", "plain", cubes=3.5),
     "tensorflow_bce": _tensorflow("Keras's BCE alone", "bce"),
-    "tensorflow_bce_graph": _tensorflow("Keras's BCE alone", "bce", compiled=False),
+    "tensorflow_bce_graph": _tensorflow("Keras's BCE alone", "bce", "graph"),
+    "tensorflow_bce_eager": _tensorflow("Keras's BCE alone", "bce", "eager"),
     "tensorflow_obrl": _tensorflow("obrl.tensorflow", "obrl_loss"),
-    "tensorflow_obrl_graph": _tensorflow("obrl.tensorflow", "obrl_loss", compiled=False),
+    "tensorflow_obrl_graph": _tensorflow("obrl.tensorflow", "obrl_loss", "graph"),
+    "tensorflow_obrl_eager": _tensorflow("obrl.tensorflow", "obrl_loss", "eager"),
+    "tensorflow_obrl_fused_graph": _tensorflow("obrl.tensorflow, fused", "obrl_fused", "graph"),
+    "tensorflow_obrl_fused_eager": _tensorflow("obrl.tensorflow, fused", "obrl_fused", "eager"),
     "tensorflow_plain": _tensorflow("plain formula in TensorFlow", "plain", cubes=2.1),
-    "tensorflow_plain_graph": _tensorflow("plain formula in TensorFlow", "plain", compiled=False, cubes=5.0),
+    "tensorflow_plain_graph": _tensorflow("plain formula in TensorFlow", "plain", "graph", cubes=5.0),
 }
 FRAMEWORKS = tuple(dict.fromkeys(entry.framework for entry in IMPLEMENTATIONS.values()))
 

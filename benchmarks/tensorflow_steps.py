@@ -1,10 +1,11 @@
-"""One training step in TensorFlow, for each loss that is compared, in a tf.function; with XLA or without."""
+"""One training step in TensorFlow, for each loss that is compared: in eager mode, in a graph, or compiled by XLA."""
 
 from __future__ import annotations
 
 import os
 import platform
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 os.environ["KERAS_BACKEND"] = "tensorflow"
@@ -23,29 +24,32 @@ Loss = Callable[[Any, Any], Any]
 
 
 class TensorFlowStep:
-    """A loss of Keras and its gradient with respect to the logits, in one tf.function.
+    """A loss of Keras and its gradient with respect to the logits, in one tf.function or in eager mode.
 
     Args:
         make: gives a fresh loss that takes (targets, logits).
         compiled: whether XLA compiles it (`jit_compile`).
         threads: of each pool of TensorFlow.
+        eager: whether there is no tf.function.
     """
 
-    def __init__(self, make: Callable[[], Any], *, compiled: bool, threads: int) -> None:
+    def __init__(self, make: Callable[[], Any], *, compiled: bool, threads: int, eager: bool = False) -> None:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(1)
         self._make = make
         self._jit_compile = compiled
+        self._eager = eager
         self._loss: Any = None
-        self._compiled: Any = None
+        self._step: Any = None
         self._batches: list[tuple[Any, Any]] = []
         self._last: Any = None
 
     def load(self, batches: Sequence[Batch]) -> None:
         """Take these batches and start from an empty relation."""
         self._loss = self._make()
-        self._compiled = tf.function(self._value_and_gradient, jit_compile=self._jit_compile)
+        step = self._value_and_gradient
+        self._step = step if self._eager else tf.function(step, jit_compile=self._jit_compile)
         self._batches = [(tf.constant(batch.targets), tf.constant(batch.logits)) for batch in batches]
 
     def _value_and_gradient(self, targets: Any, logits: Any) -> tuple[Any, Any]:
@@ -56,7 +60,7 @@ class TensorFlowStep:
 
     def step(self, index: int) -> None:
         """Run one step on batch `index`, and wait for all of it."""
-        value, gradient = self._compiled(*self._batches[index])
+        value, gradient = self._step(*self._batches[index])
         value.numpy(), gradient[0, 0].numpy()
         self._last = gradient
 
@@ -80,16 +84,28 @@ class TensorFlowStep:
         }
 
 
-def bce(num_labels: int, *, compiled: bool, threads: int) -> TensorFlowStep:
+def bce(num_labels: int, *, compiled: bool, threads: int, eager: bool = False) -> TensorFlowStep:
     """Keras's binary cross-entropy alone; `num_labels` is not needed."""
-    return TensorFlowStep(lambda: keras.losses.BinaryCrossentropy(from_logits=True), compiled=compiled, threads=threads)
+    return TensorFlowStep(
+        lambda: keras.losses.BinaryCrossentropy(from_logits=True), compiled=compiled, threads=threads, eager=eager
+    )
 
 
-def obrl_loss(num_labels: int, *, compiled: bool, threads: int) -> TensorFlowStep:
+def obrl_loss(num_labels: int, *, compiled: bool, threads: int, eager: bool = False) -> TensorFlowStep:
     """`obrl.tensorflow.OBRLoss` with its defaults."""
-    return TensorFlowStep(lambda: OBRLoss(num_labels), compiled=compiled, threads=threads)
+    return TensorFlowStep(lambda: OBRLoss(num_labels), compiled=compiled, threads=threads, eager=eager)
+
+
+def obrl_fused(num_labels: int, *, compiled: bool, threads: int, eager: bool = False) -> TensorFlowStep:
+    """`obrl.tensorflow.OBRLoss(impl="fused")`, which XLA does not compile."""
+    return TensorFlowStep(lambda: OBRLoss(num_labels, impl="fused"), compiled=compiled, threads=threads, eager=eager)
 
 
 def plain(num_labels: int, *, compiled: bool, threads: int) -> TensorFlowStep:
     """The paper's formula written plainly."""
     return TensorFlowStep(lambda: PlainLoss(num_labels), compiled=compiled, threads=threads)
+
+
+bce_eager = partial(bce, eager=True)
+obrl_loss_eager = partial(obrl_loss, eager=True)
+obrl_fused_eager = partial(obrl_fused, eager=True)

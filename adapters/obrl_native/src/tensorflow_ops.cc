@@ -3,45 +3,18 @@
 // An optional tensor is a list of none or one. Settings are attributes; a double, which no attribute holds, comes as its
 // bits. The Python that calls them (obrl_tensorflow/native.py) has checked what is known when a graph is made; what is
 // known only when it runs is checked here, before anything is computed.
-#include <cstdint>
-#include <cstring>
-#include <initializer_list>
+#include <vector>
 
 #include "obrl_cpu.h"
-#include "tensorflow/core/framework/op.h"
-#include "tensorflow/core/framework/op_kernel.h"
-#include "tensorflow/core/framework/shape_inference.h"
-#include "tensorflow/core/platform/errors.h"
+#include "tensorflow_ops.h"
 
 namespace {
 
-using tensorflow::DataType;
-using tensorflow::OpInputList;
-using tensorflow::OpKernel;
-using tensorflow::OpKernelConstruction;
-using tensorflow::OpKernelContext;
-using tensorflow::Tensor;
-using tensorflow::TensorShape;
-using tensorflow::shape_inference::InferenceContext;
-using tensorflow::shape_inference::ShapeHandle;
-
-constexpr int64_t kMostRows = int64_t{1} << 24;    // obrl.counts.MAX_EXACT_COUNT
-constexpr int64_t kMostLabels = int64_t{1} << 14;  // an int32 numbers the pairs, three times over
+using namespace obrl;
 
 int32_t dtype_of(DataType type) {
   return type == tensorflow::DT_DOUBLE ? OBRL_FLOAT64 : type == tensorflow::DT_FLOAT ? OBRL_FLOAT32 : OBRL_UINT8;
 }
-
-const void* address(const Tensor& tensor) { return tensor.data(); }
-
-// The only tensor of a list, or null.
-const Tensor* optional(OpKernelContext* context, const char* name) {
-  OpInputList list;
-  if (!context->input_list(name, &list).ok() || list.size() == 0) return nullptr;
-  return &list[0];
-}
-
-const void* optional_address(const Tensor* tensor) { return tensor == nullptr ? nullptr : address(*tensor); }
 
 int32_t threads_of(OpKernelContext* context) {
   const auto* workers = context->device()->tensorflow_cpu_worker_threads();
@@ -53,52 +26,7 @@ void check_status(OpKernelContext* context, int32_t status) {
               tensorflow::errors::ResourceExhausted("obrl's native code ran out of memory"));
 }
 
-// Whether a tensor has a shape; says so to the context where it has not.
-bool has_shape(OpKernelContext* context, const char* name, const Tensor* tensor, const TensorShape& shape) {
-  if (tensor == nullptr || tensor->shape() == shape) return true;
-  context->SetStatus(tensorflow::errors::InvalidArgument(name, " must have shape ", shape.DebugString(), ", got ",
-                                                         tensor->shape().DebugString()));
-  return false;
-}
-
-// Whether a tensor is a batch that counts stay exact for; says so where it is not.
-bool is_batch(OpKernelContext* context, const char* name, const Tensor& tensor) {
-  if (tensor.dims() == 2 && tensor.dim_size(0) <= kMostRows && tensor.dim_size(1) <= kMostLabels) return true;
-  context->SetStatus(tensorflow::errors::InvalidArgument(name, " must be (batch, num_labels) with at most ", kMostRows,
-                                                         " rows and ", kMostLabels, " labels, got ",
-                                                         tensor.shape().DebugString()));
-  return false;
-}
-
-class Attributes {
- public:
-  explicit Attributes(OpKernelConstruction* context) : context_(context) {}
-
-  int32_t number(const char* name) const {
-    int32_t value = 0;
-    context_->SetStatus(context_->GetAttr(name, &value));
-    return value;
-  }
-
-  bool flag(const char* name) const {
-    bool value = false;
-    context_->SetStatus(context_->GetAttr(name, &value));
-    return value;
-  }
-
-  double real(const char* name) const {
-    int64_t bits = 0;
-    context_->SetStatus(context_->GetAttr(name, &bits));
-    double value;
-    std::memcpy(&value, &bits, sizeof value);
-    return value;
-  }
-
- private:
-  OpKernelConstruction* context_;
-};
-
-obrl_labels labels_of(const Tensor& targets, const Tensor* observed) {
+obrl_labels batch_of(const Tensor& targets, const Tensor* observed) {
   return {address(targets), static_cast<const uint8_t*>(optional_address(observed)), targets.dim_size(0),
           targets.dim_size(1), dtype_of(targets.dtype())};
 }
@@ -114,7 +42,7 @@ class CountPairs : public OpKernel {
     const int64_t labels = targets.dim_size(1);
     Tensor* counts = nullptr;
     OP_REQUIRES_OK(context, context->allocate_output(0, {3, labels, labels}, &counts));
-    const obrl_labels batch = labels_of(targets, observed);
+    const obrl_labels batch = batch_of(targets, observed);
     check_status(context, obrl_count(&batch, static_cast<double*>(counts->data()), threads_of(context)));
   }
 };
@@ -128,20 +56,6 @@ struct Reading {
     relation.measure = attributes.number("measure");
     relation.symmetric = attributes.flag("symmetric");
     relation.counts = attributes.flag("counts_are_averaged");
-  }
-
-  // The number of labels of two accumulators, or -1, said to the context, where they are none.
-  int64_t labels(OpKernelContext* context, const Tensor& sum, const Tensor& weight) const {
-    const int64_t labels = weight.dims() == 2 ? weight.dim_size(0) : -1;
-    if (labels < 0 || labels > kMostLabels) {
-      context->SetStatus(tensorflow::errors::InvalidArgument("relation_weight must be (num_labels, num_labels), got ",
-                                                             weight.shape().DebugString()));
-      return -1;
-    }
-    const TensorShape square({labels, labels}), three({3, labels, labels});
-    const bool fit = has_shape(context, "relation_weight", &weight, square) &&
-                     has_shape(context, "relation_sum", &sum, relation.counts ? three : square);
-    return fit ? labels : -1;
   }
 
   obrl_relation of(void* sum, void* weight, int64_t labels, DataType type) const {
@@ -170,7 +84,7 @@ class MoveRelation : public OpKernel {
     OP_REQUIRES_OK(context, context->input("relation_sum", &sum));
     OP_REQUIRES_OK(context, context->input("relation_weight", &weight));
     OP_REQUIRES_OK(context, context->input("still", &still));
-    const int64_t labels = reading_.labels(context, *sum, *weight);
+    const int64_t labels = labels_of(context, *sum, *weight, reading_.relation.counts);
     if (labels < 0 || !has_shape(context, "counts", counts, {3, labels, labels}) ||
         !has_shape(context, "still", still, {}))
       return;
@@ -180,7 +94,7 @@ class MoveRelation : public OpKernel {
           !has_shape(context, "targets", targets, {targets->dim_size(0), labels}) ||
           !has_shape(context, "observed", observed, targets->shape()))
         return;
-      batch = labels_of(*targets, observed);
+      batch = batch_of(*targets, observed);
     }
     Tensor *new_sum = nullptr, *new_weight = nullptr, *code = nullptr;
     OP_REQUIRES_OK(context, context->allocate_output("new_sum", sum->shape(), &new_sum));
@@ -207,7 +121,7 @@ class CodePairs : public OpKernel {
 
   void Compute(OpKernelContext* context) override {
     const Tensor &sum = context->input(0), &weight = context->input(1);
-    const int64_t labels = reading_.labels(context, sum, weight);
+    const int64_t labels = labels_of(context, sum, weight, reading_.relation.counts);
     if (labels < 0) return;
     Tensor* code = nullptr;
     OP_REQUIRES_OK(context, context->allocate_output(0, {labels, labels}, &code));

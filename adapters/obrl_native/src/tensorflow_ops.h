@@ -1,0 +1,97 @@
+// What the operations of TensorFlow share: how they read their inputs and attributes, and say what does not fit.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#include "tensorflow/core/framework/op.h"
+#include "tensorflow/core/framework/op_kernel.h"
+#include "tensorflow/core/framework/shape_inference.h"
+#include "tensorflow/core/platform/errors.h"
+
+namespace obrl {
+
+using tensorflow::DataType;
+using tensorflow::OpInputList;
+using tensorflow::OpKernel;
+using tensorflow::OpKernelConstruction;
+using tensorflow::OpKernelContext;
+using tensorflow::Tensor;
+using tensorflow::TensorShape;
+using tensorflow::shape_inference::InferenceContext;
+using tensorflow::shape_inference::ShapeHandle;
+
+constexpr int64_t kMostRows = int64_t{1} << 24;    // obrl.counts.MAX_EXACT_COUNT
+constexpr int64_t kMostLabels = int64_t{1} << 14;  // an int32 numbers the pairs, three times over
+
+inline const void* address(const Tensor& tensor) { return tensor.data(); }
+
+// The only tensor of a list, or null.
+inline const Tensor* optional(OpKernelContext* context, const char* name) {
+  OpInputList list;
+  if (!context->input_list(name, &list).ok() || list.size() == 0) return nullptr;
+  return &list[0];
+}
+
+inline const void* optional_address(const Tensor* tensor) { return tensor == nullptr ? nullptr : address(*tensor); }
+
+// Whether a tensor has a shape; says so to the context where it has not.
+inline bool has_shape(OpKernelContext* context, const char* name, const Tensor* tensor, const TensorShape& shape) {
+  if (tensor == nullptr || tensor->shape() == shape) return true;
+  context->SetStatus(tensorflow::errors::InvalidArgument(name, " must have shape ", shape.DebugString(), ", got ",
+                                                         tensor->shape().DebugString()));
+  return false;
+}
+
+// Whether a tensor is a batch that counts stay exact for; says so where it is not.
+inline bool is_batch(OpKernelContext* context, const char* name, const Tensor& tensor) {
+  if (tensor.dims() == 2 && tensor.dim_size(0) <= kMostRows && tensor.dim_size(1) <= kMostLabels) return true;
+  context->SetStatus(tensorflow::errors::InvalidArgument(name, " must be (batch, num_labels) with at most ", kMostRows,
+                                                         " rows and ", kMostLabels, " labels, got ",
+                                                         tensor.shape().DebugString()));
+  return false;
+}
+
+// The number of labels of two accumulators, or -1, said to the context, where they are none.
+inline int64_t labels_of(OpKernelContext* context, const Tensor& sum, const Tensor& weight, bool counts) {
+  const int64_t labels = weight.dims() == 2 ? weight.dim_size(0) : -1;
+  if (labels < 0 || labels > kMostLabels) {
+    context->SetStatus(tensorflow::errors::InvalidArgument("relation_weight must be (num_labels, num_labels), got ",
+                                                           weight.shape().DebugString()));
+    return -1;
+  }
+  const TensorShape square({labels, labels}), three({3, labels, labels});
+  const bool fit = has_shape(context, "relation_weight", &weight, square) &&
+                   has_shape(context, "relation_sum", &sum, counts ? three : square);
+  return fit ? labels : -1;
+}
+
+class Attributes {
+ public:
+  explicit Attributes(OpKernelConstruction* context) : context_(context) {}
+
+  int32_t number(const char* name) const {
+    int32_t value = 0;
+    context_->SetStatus(context_->GetAttr(name, &value));
+    return value;
+  }
+
+  bool flag(const char* name) const {
+    bool value = false;
+    context_->SetStatus(context_->GetAttr(name, &value));
+    return value;
+  }
+
+  double real(const char* name) const {
+    int64_t bits = 0;
+    context_->SetStatus(context_->GetAttr(name, &bits));
+    double value;
+    std::memcpy(&value, &bits, sizeof value);
+    return value;
+  }
+
+ private:
+  OpKernelConstruction* context_;
+};
+
+}  // namespace obrl
