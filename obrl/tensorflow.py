@@ -13,3 +13,10 @@ except ImportError as error:
 from obrl_tensorflow import LossTerms, OBRLoss, OBRLossCallback, OnlineBatchRelation, RelationLoss, relation_loss
 
 __all__ = ["LossTerms", "OBRLoss", "OBRLossCallback", "OnlineBatchRelation", "RelationLoss", "relation_loss"]
+
+if __name__ == "__main__":
+    import sys
+
+    from obrl_tensorflow.check_gpu import main
+
+    sys.exit(main())

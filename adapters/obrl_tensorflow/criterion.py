@@ -244,7 +244,7 @@ class Criterion(keras.losses.Loss):
 
     def _fused(self, batch: Batch, call: _Call) -> Results:
         """The terms in native code."""
-        fused.check_sizes(batch.logits, self.num_labels)
+        fused.check(batch.logits, self.num_labels)
         if call.read_values:
             check_values(batch.targets, batch.observed)
         variables = self.online.accumulators
@@ -258,7 +258,7 @@ class Criterion(keras.losses.Loss):
                     still=False if call.still is None else call.still,
                 )
         else:
-            code = fused.code_pairs(variables, self.settings)
+            code = fused.code_pairs(batch.logits, variables, self.settings)
         problem = fused.FusedProblem(
             targets=batch.targets if self._joint else None,
             observed=batch.observed if self._joint else None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -14,7 +13,7 @@ from obrl.online import RelationState
 from obrl.settings import Settings
 from obrl_keras.graphs import check_scope, replica_context
 from obrl_native import cpu
-from obrl_tensorflow import native
+from obrl_tensorflow import cuda, native
 from obrl_tensorflow.functions import Problem, Results, chain_rule, slope
 from obrl_tensorflow.inputs import split_labels
 from obrl_tensorflow.namespace import TENSORFLOW, Tensor
@@ -31,18 +30,31 @@ def is_taken(impl: str) -> bool:
     return tf.executing_eagerly() or not GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph())
 
 
-def check_sizes(logits: Tensor, num_labels: int) -> None:
-    """Raise ValueError where a batch or a relation is too large; sizes that a graph leaves open are checked in the run.
+def is_on_gpu(tensor: Tensor) -> bool:
+    """Whether the kernels of a GPU are to take a tensor; in a graph that says nothing, wherever there is one."""
+    return "GPU" in tensor.device if tensor.device else bool(tf.config.list_logical_devices("GPU"))
+
+
+def _kernels(tensor: Tensor) -> Any:
+    """The module that has kernels for where a tensor is."""
+    return cuda if is_on_gpu(tensor) else native
+
+
+def check(logits: Tensor, num_labels: int) -> None:
+    """Raise where the native code cannot run; sizes that a graph leaves open are checked when it runs.
 
     Raises:
-        ImportError: the native code cannot be built here.
+        ImportError: it cannot be built here, or the GPU's driver is missing.
+        ValueError: a batch or a relation that is too large, or float64 on a GPU.
     """
     rows = logits.shape[0]
     if (rows or 0) > MAX_EXACT_COUNT or num_labels > MAX_LABELS:
         raise ValueError(
             f'impl="fused" takes at most {MAX_EXACT_COUNT} rows and {MAX_LABELS} labels, got {rows} and {num_labels}'
         )
-    native.operations()
+    if is_on_gpu(logits) and logits.dtype == tf.float64:
+        raise ValueError('impl="fused" computes in float32 on a GPU, got float64 logits; impl="plain" takes them')
+    _kernels(logits).operations()
 
 
 def advance(
@@ -54,31 +66,32 @@ def advance(
     still: Tensor | bool,
 ) -> Tensor:
     """Eq. 1 for one batch: moves the variables, unless `still` holds True, and gives the codes of the pairs then."""
-    context = replica_context(tf)
+    kernels, context = _kernels(targets), replica_context(tf)
     state = values_of(variables)
     if context is None:
-        moved = native.move_relation(targets, observed, None, state, still, settings)
+        moved = kernels.move_relation(targets, observed, None, state, still, settings)
     else:
         check_scope(context, variables.relation_weight)
-        counts = context.all_reduce("SUM", native.count_pairs(targets, observed))
-        moved = native.move_relation(None, None, counts, state, still, settings)
+        counts = context.all_reduce("SUM", kernels.count_pairs(targets, observed))
+        moved = kernels.move_relation(None, None, counts, state, still, settings)
     assign(variables, moved.state)
-    return moved.code
+    code: Tensor = moved.code
+    return code
 
 
-def code_pairs(variables: RelationState, settings: Settings) -> Tensor:
-    """The codes of the pairs of a relation that stays as it is."""
-    return native.code_pairs(values_of(variables), settings)
+def code_pairs(logits: Tensor, variables: RelationState, settings: Settings) -> Tensor:
+    """The codes of the pairs of a relation that stays as it is, for some logits."""
+    return _kernels(logits).code_pairs(values_of(variables), settings)
 
 
-def code_relation(relation: Tensor, positive_threshold: float, negative_threshold: float) -> Tensor:
+def code_relation(logits: Tensor, relation: Tensor, positive_threshold: float, negative_threshold: float) -> Tensor:
     """The codes of the pairs of a given relation, NaN where there is no evidence; each direction counts half."""
     known = ~tf.math.is_nan(relation)
     state = RelationState(tf.where(known, relation, tf.zeros_like(relation)), tf.cast(known, relation.dtype))
     settings = Settings(
         positive_threshold=positive_threshold, negative_threshold=negative_threshold, measure="conditional"
     )
-    return native.code_pairs(state, settings)
+    return _kernels(logits).code_pairs(state, settings)
 
 
 class FusedProblem(NamedTuple):
@@ -89,7 +102,7 @@ class FusedProblem(NamedTuple):
         observed: (batch, num_labels) bool, or None.
         sample_weight: (batch,), or None.
         pos_weight: (num_labels,), or None.
-        code: of the pairs, (num_labels, num_labels).
+        code: of the pairs, as the kernels for the logits write them.
         alpha: weight of L_B.
         normalization: `"all_pairs"` or `"active_pairs"`.
         reduction: `"mean"`, `"sum"` or `"none"`.
@@ -113,7 +126,7 @@ class FusedProblem(NamedTuple):
             parts: whether L_E and L_B are wanted too, ready to be differentiated on their own.
         """
         weight, pos_weight = self.sample_weight, self.pos_weight
-        return native.loss_terms(
+        found: Results = _kernels(logits).loss_terms(
             tf.cast(logits, dtype),
             self.targets,
             self.observed,
@@ -125,15 +138,25 @@ class FusedProblem(NamedTuple):
             reduction=self.reduction,
             parts=parts and self.targets is not None,
         )
+        return found
 
 
 @tf.RegisterGradient("ObrlLossTerms")
 def _gradients(operation: Any, *upstream: Tensor) -> list[Tensor | None]:
     """With respect to the logits, from the gradients that were computed with the terms; to nothing else."""
+    number = operation.get_attr("reduction")
+    return _with_respect_to_logits(operation, upstream, next(k for k, v in cpu.REDUCTIONS.items() if v == number))
+
+
+@tf.RegisterGradient("ObrlCudaLossTerms")
+def _cuda_gradients(operation: Any, *upstream: Tensor) -> list[Tensor | None]:
+    return _with_respect_to_logits(operation, upstream, "none")
+
+
+def _with_respect_to_logits(operation: Any, upstream: Results, reduction: str) -> list[Tensor | None]:
     count = operation.get_attr("num_terms")
     gradients = operation.outputs[count:]
-    reduction = next(name for name, number in cpu.REDUCTIONS.items() if number == operation.get_attr("reduction"))
-    alpha = _double(operation.get_attr("alpha"))
+    alpha = native.double(operation.get_attr("alpha"))
     found = slope(
         operation.inputs[0],
         upstream[:count],
@@ -143,37 +166,37 @@ def _gradients(operation: Any, *upstream: Tensor) -> list[Tensor | None]:
     return [found, *[None] * (len(operation.inputs) - 1)]
 
 
-def _double(bits: int) -> float:
-    """What `native` made an attribute of."""
-    value: float = struct.unpack("<d", struct.pack("<q", bits))[0]
-    return value
-
-
 def _plain(operation: Any, alpha: float, reduction: str) -> Problem:
     """The same loss, for the algebra, which second derivatives come from."""
     inputs = list(operation.inputs)
     x, code = inputs.pop(0), inputs.pop()
-    dtype = x.dtype
-    names = ("num_targets", "num_observed", "num_sample_weights", "num_pos_weights")
-    targets, observed, weight, pos_weight = (inputs.pop(0) if operation.get_attr(name) else None for name in names)
+    on_gpu = operation.type == "ObrlCudaLossTerms"
+
+    def taken(name: str) -> Tensor | None:
+        return inputs.pop(0) if operation.get_attr(name) else None
+
+    targets, observed = taken("num_targets"), None if on_gpu else taken("num_observed")
+    weight, pos_weight = inputs if on_gpu else (taken("num_sample_weights"), taken("num_pos_weights"))
     labels = None if targets is None else split_labels(targets, observed, read_values=False)
+    num_labels, rows = x.shape[1], x.shape[0]
+    row = -(-num_labels // 16) * 16 if on_gpu else num_labels
+    square = tf.reshape(tf.reshape(code, (-1,))[: num_labels * row], (num_labels, row))[:, :num_labels]
     pairs = pair_laplacians(
         TENSORFLOW,
-        0.5 * tf.cast(code & 3, dtype),
-        0.5 * tf.cast(code // 4, dtype),
-        num_labels=code.shape[0],
+        0.5 * tf.cast(square & 3, x.dtype),
+        0.5 * tf.cast(square // 4, x.dtype),
+        num_labels=num_labels,
         symmetric=True,
         normalization="active_pairs" if operation.get_attr("active_pairs") else "all_pairs",
-        like=tf.zeros((), dtype),
+        like=tf.zeros((), x.dtype),
     )
-    rows = x.shape[0]
     return Problem(
-        targets=None if labels is None else tf.cast(labels.targets, dtype),
+        targets=None if labels is None else tf.cast(labels.targets, x.dtype),
         observed=None if labels is None else labels.observed,
         sample_weight=None if weight is None else weight[:, None],
         pos_weight=None if pos_weight is None else pos_weight[None],
         pairs=pairs,
         alpha=alpha,
         reduction=reduction,
-        rows=tf.cast(tf.shape(x)[0], dtype) if rows is None else rows,
+        rows=tf.cast(tf.shape(x)[0], x.dtype) if rows is None else rows,
     )

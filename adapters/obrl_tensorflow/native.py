@@ -1,4 +1,4 @@
-"""The operations of `obrl_native/src/tensorflow_ops.cc`: built on first use, loaded, called, and differentiated.
+"""The operations of `obrl_native/src/tensorflow_ops.cc`: built on first use, loaded, and called.
 
 They run on a CPU, in eager mode and in graphs, not in what XLA compiles. They check shapes alone; values and dtypes
 have been checked.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -15,7 +16,7 @@ import tensorflow as tf
 from obrl import measures
 from obrl.online import RelationState
 from obrl.settings import Settings
-from obrl_native import cpu
+from obrl_native import cpu, cuda
 from obrl_native.build import BuildError, Recipe, Unit, build
 from obrl_tensorflow.namespace import Tensor
 
@@ -27,15 +28,36 @@ def operations() -> Any:
     Raises:
         BuildError: an ImportError; they cannot be built, kept or loaded here.
     """
-    recipe = Recipe(
-        "obrl_tensorflow",
-        (*cpu.UNITS, Unit("tensorflow_ops.cc", tuple(tf.sysconfig.get_compile_flags()))),
-        links=tuple(tf.sysconfig.get_link_flags()),
-        versions=(tf.version.VERSION, tf.version.GIT_VERSION, tf.version.COMPILER_VERSION),
+    return loaded(library())
+
+
+@cache
+def library() -> Path:
+    """The library of the operations, those of CUDA among them where TensorFlow was built with it."""
+    with_cuda = tf.test.is_built_with_cuda()
+    return build(
+        Recipe(
+            "obrl_tensorflow",
+            (*cpu.UNITS, unit("tensorflow_ops.cc"), *((unit("tensorflow_cuda.cc"), *cuda.UNITS) if with_cuda else ())),
+            links=(*tf.sysconfig.get_link_flags(), *(cuda.LINKS if with_cuda else ())),
+            versions=(tf.version.VERSION, tf.version.GIT_VERSION, tf.version.COMPILER_VERSION),
+        )
     )
-    library = build(recipe)
+
+
+def unit(name: str, *flags: str) -> Unit:
+    """A source that includes TensorFlow's headers."""
+    return Unit(name, (*tf.sysconfig.get_compile_flags(), *flags))
+
+
+def loaded(path: Path) -> Any:
+    """The operations of a library, as a module of functions.
+
+    Raises:
+        BuildError: an ImportError; TensorFlow cannot load it.
+    """
     try:
-        return tf.load_op_library(str(library))
+        return tf.load_op_library(str(path))
     except tf.errors.OpError as error:
         raise BuildError(
             f"the native code of obrl does not fit this TensorFlow: {error.message}; another compiler may be named in "
@@ -43,23 +65,29 @@ def operations() -> Any:
         ) from error
 
 
-def _bits(value: float) -> int:
+def bits(value: float) -> int:
     """A double as an attribute may hold it."""
-    bits: int = struct.unpack("<q", struct.pack("<d", value))[0]
-    return bits
+    attribute: int = struct.unpack("<q", struct.pack("<d", value))[0]
+    return attribute
 
 
-def _listed(tensor: Tensor | None) -> list[Tensor]:
+def double(attribute: int) -> float:
+    """The double that `bits` made an attribute of."""
+    value: float = struct.unpack("<d", struct.pack("<q", attribute))[0]
+    return value
+
+
+def listed(tensor: Tensor | None) -> list[Tensor]:
     """An optional tensor as the operations take it."""
     return [] if tensor is None else [tensor]
 
 
 @cache
-def _reading(settings: Settings) -> dict[str, Any]:
+def reading(settings: Settings) -> dict[str, Any]:
     """The attributes that a relation is read by."""
     return {
-        "positive_threshold": _bits(settings.positive_threshold),
-        "negative_threshold": _bits(settings.negative_threshold),
+        "positive_threshold": bits(settings.positive_threshold),
+        "negative_threshold": bits(settings.negative_threshold),
         "measure": cpu.MEASURES[settings.measure],
         "symmetric": measures.MEASURES[settings.measure].symmetric,
         "counts_are_averaged": settings.estimator == "counts",
@@ -75,7 +103,7 @@ def _countable(targets: Tensor) -> Tensor:
 
 def count_pairs(targets: Tensor, observed: Tensor | None) -> Tensor:
     """The pair counts n, s and r of a batch, float64, (3, num_labels, num_labels)."""
-    return operations().obrl_count_pairs(targets=_countable(targets), observed=_listed(observed))
+    return operations().obrl_count_pairs(targets=_countable(targets), observed=listed(observed))
 
 
 class Moved(NamedTuple):
@@ -101,20 +129,20 @@ def move_relation(
     """Eq. 1 for a batch of labels or else for its counts, unless `still` holds True; and the codes of the pairs."""
     new_sum, new_weight, code = operations().obrl_move_relation(
         targets=[] if targets is None else [_countable(targets)],
-        observed=_listed(observed),
-        counts=_listed(counts),
+        observed=listed(observed),
+        counts=listed(counts),
         relation_sum=state.relation_sum,
         relation_weight=state.relation_weight,
         still=still,
-        decay=_bits(settings.decay),
-        **_reading(settings),
+        decay=bits(settings.decay),
+        **reading(settings),
     )
     return Moved(RelationState(new_sum, new_weight), code)
 
 
 def code_pairs(state: RelationState, settings: Settings) -> Tensor:
     """The codes of the pairs of a relation that stays as it is."""
-    return operations().obrl_code_pairs(*state, **_reading(settings))
+    return operations().obrl_code_pairs(*state, **reading(settings))
 
 
 def loss_terms(
@@ -148,14 +176,14 @@ def loss_terms(
         targets = tf.cast(targets, x.dtype)
     terms, _ = operations().obrl_loss_terms(
         logits=x,
-        targets=_listed(targets),
-        observed=_listed(observed),
-        sample_weight=_listed(sample_weight),
-        pos_weight=_listed(pos_weight),
+        targets=listed(targets),
+        observed=listed(observed),
+        sample_weight=listed(sample_weight),
+        pos_weight=listed(pos_weight),
         code=code,
         num_terms=3 if parts else 1,
         num_gradients=2 if parts else 1,
-        alpha=_bits(alpha),
+        alpha=bits(alpha),
         reduction=cpu.REDUCTIONS[reduction],
         parts=parts,
         active_pairs=normalization == "active_pairs",

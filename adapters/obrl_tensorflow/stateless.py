@@ -63,8 +63,8 @@ def relation_loss(
     dtype = computation_dtype(x)
     values = tf.cast(tf.stop_gradient(matrix), tf.float64 if matrix.dtype == tf.float64 else tf.float32)
     if fused.is_taken(impl):
-        fused.check_sizes(x, matrix.shape[0])
-        code = fused.code_relation(values, r_p, r_n)
+        fused.check(x, matrix.shape[0])
+        code = fused.code_relation(x, values, r_p, r_n)
         problem = fused.FusedProblem(None, None, None, None, code, 1.0, normalization, reduction)
         return problem.terms(x, dtype=dtype, parts=False)[0]
     positive, negative = threshold_pairs(TENSORFLOW, values, ~tf.math.is_nan(values), r_p, r_n)

@@ -32,9 +32,11 @@ def never_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     monkeypatch.setenv("OBRL_CACHE", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CXX", raising=False)
-    native.operations.cache_clear()
+    for function in (native.operations, native.library):
+        function.cache_clear()
     yield
-    native.operations.cache_clear()
+    for function in (native.operations, native.library):
+        function.cache_clear()
 
 
 @pytest.mark.parametrize(("in_graph", "error"), [(False, ImportError), (True, Exception)])
@@ -129,7 +131,7 @@ def test_sizes_that_are_too_large(rows: int, labels: int) -> None:
     """Refused where they are known, and else when the graph runs."""
     expected = f"at most {2**24} rows and {2**14} labels"
     with pytest.raises(ValueError, match=f"{expected}, got {rows} and {labels}"):
-        fused.check_sizes(tf.zeros((rows, labels), tf.bool), labels)
+        fused.check(tf.zeros((rows, labels), tf.bool), labels)
     with pytest.raises(tf.errors.InvalidArgumentError, match=expected):
         native.count_pairs(tf.zeros((rows, labels), tf.bool), None)
 

@@ -1,0 +1,223 @@
+"""What TensorFlow does for a CUDA device, on a CPU with another launcher: operations, casts, reductions, derivatives.
+
+That launcher (`tests/native/host_launcher.cc`) takes the arrays as the one of a GPU does. Not seen here: TensorFlow's
+stream, which `python -m obrl.tensorflow --check-gpu` uses, and the kernels, which have tests of their own.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from obrl.measures import MEASURES
+from obrl.tensorflow import OBRLoss, RelationLoss, relation_loss
+from obrl_native import build, cpu
+from obrl_native.build import Recipe, Unit
+from obrl_tensorflow import check_gpu, cuda, fused, native
+from tests.support.tolerances import assert_close, assert_exact, band
+from tests.tensorflow.data import LABELS, batch
+from tests.tensorflow.test_distributed import by_replica, strategy
+
+HOST_LAUNCHER = Path(__file__).parents[1] / "native" / "host_launcher.cc"
+
+
+@pytest.fixture(scope="module")
+def operations(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The operations, for a CPU."""
+    sources = tmp_path_factory.mktemp("operations") / "src"
+    shutil.copytree(build.SOURCES, sources)
+    shutil.copy(HOST_LAUNCHER, sources)
+    units = (
+        *cpu.UNITS,
+        native.unit("tensorflow_cuda.cc", "-DOBRL_TENSORFLOW_CUDA_ON_CPU"),
+        Unit(HOST_LAUNCHER.name),
+    )
+    links = tuple(tf.sysconfig.get_link_flags())
+    return native.loaded(build.build(Recipe("obrl_tensorflow_test", units, links=links), sources=sources))
+
+
+@pytest.fixture(autouse=True)
+def on_gpu(operations: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """As if all tensors were on a GPU."""
+    monkeypatch.setattr(cuda, "operations", lambda: operations)
+    monkeypatch.setattr(fused, "is_on_gpu", lambda tensor: True)
+    return
+
+
+def value_and_gradient(criterion: Any, y: Any, x: Any, *rest: Any, **options: Any) -> Any:
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        terms = criterion.terms(y, x, *rest, **options)
+        value = tf.reduce_sum(terms[0]) + tf.reduce_sum(terms[1] * terms[2])
+    return *terms, tape.gradient(value, x)
+
+
+def assert_same(found: Any, expected: Any) -> None:
+    for ours, theirs in zip(found, expected, strict=True):
+        assert ours.dtype == theirs.dtype
+        ours, theirs = (tf.cast(part, tf.float32).numpy() for part in (ours, theirs))
+        assert_close("term", ours, theirs, band(400, 40.0, "float32"))
+
+
+@pytest.mark.parametrize("estimator", ["batch", "counts"])
+@pytest.mark.parametrize("measure", MEASURES)
+def test_the_relation_is_the_same(measure: str, estimator: str) -> None:
+    settings = {"measure": measure, "estimator": estimator}
+    ours, theirs = OBRLoss(LABELS, impl="fused", **settings), OBRLoss(LABELS, **settings)
+    for seed, size in enumerate((6, 1, 0, 9)):
+        y, x = batch(size, seed=seed)
+        observed = np.random.default_rng(seed).random(y.shape) < 0.8
+        assert_same(*(value_and_gradient(loss, y, tf.constant(x), observed=observed) for loss in (ours, theirs)))
+    for name in ("relation_sum", "relation_weight"):
+        assert_exact(name, getattr(ours, name).numpy(), getattr(theirs, name).numpy())
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("normalization", ["all_pairs", "active_pairs"])
+@pytest.mark.parametrize("in_graph", [False, True])
+def test_the_loss_is_the_same(in_graph: bool, normalization: str, reduction: str) -> None:
+    settings: dict[str, Any] = {"reduction": reduction, "normalization": normalization, "pos_weight": [2.0] * LABELS}
+    y, x = map(tf.constant, batch(8))
+    weight = tf.constant(np.linspace(0, 2, 8, dtype=np.float32))
+    found = []
+    for impl in ("fused", "auto"):
+        step = partial(value_and_gradient, OBRLoss(LABELS, impl=impl, **settings))
+        found.append((tf.function(step) if in_graph else step)(y, x, weight))
+    assert_same(*found)
+
+
+TARGETS = ("bool", "uint8", "int64", "float16", "float32", "float64")
+
+
+@pytest.mark.parametrize("targets", TARGETS)
+@pytest.mark.parametrize("logits", ["float16", "bfloat16", "float32"])
+def test_every_dtype(logits: str, targets: str) -> None:
+    y, x = batch(8)
+    y, x = tf.cast(y, targets), tf.cast(x, logits)
+    assert_same(*(value_and_gradient(OBRLoss(LABELS, impl=impl), y, x) for impl in ("fused", "auto")))
+
+
+def test_one_half_is_decided_in_the_dtype_of_the_targets() -> None:
+    for value, counted in ((0.5, 1.0), (0.49999999999, 0.0)):
+        counts = cuda.count_pairs(tf.constant([[value]], tf.float64), None)
+        assert counts[1].numpy().item() == counted
+
+
+def test_missing_targets() -> None:
+    y, x = batch(8)
+    y[1, 2], y[3] = np.nan, np.nan
+    assert_same(*(value_and_gradient(OBRLoss(LABELS, impl=impl), y, tf.constant(x)) for impl in ("fused", "auto")))
+
+
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+@pytest.mark.parametrize("in_graph", [False, True])
+def test_second_derivatives(in_graph: bool, reduction: str) -> None:
+    y, x = map(tf.constant, batch(4))
+    weight = tf.constant([1.0, 0.5, 2.0, 1.0])
+
+    def curvature(impl: str) -> Any:
+        criterion = OBRLoss(LABELS, alpha=40.0, impl=impl, reduction=reduction, normalization="active_pairs")
+        criterion(y, x)
+
+        def run() -> Any:
+            with tf.GradientTape() as outer:
+                outer.watch(x)
+                with tf.GradientTape() as inner:
+                    inner.watch(x)
+                    value = tf.reduce_sum(criterion(y, x, weight, update=False) ** 2)
+                slope = tf.reduce_sum(inner.gradient(value, x) ** 2)
+            return outer.gradient(slope, x)
+
+        return (tf.function(run) if in_graph else run)().numpy()
+
+    found, expected = curvature("fused"), curvature("auto")
+    assert np.abs(expected).max() > 1
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+
+
+def test_the_relation_loss_alone() -> None:
+    y, x = map(tf.constant, batch(8))
+    ours, theirs = RelationLoss(LABELS, impl="fused"), RelationLoss(LABELS)
+    assert_same([ours(y, x)], [theirs(y, x)])
+    relation = np.array(theirs.relation)
+    relation[0, 1] = np.nan
+    assert_same(*([relation_loss(x, relation, impl=impl)] for impl in ("fused", "auto")))
+
+
+def test_a_pause_and_a_frozen_relation() -> None:
+    y, x = map(tf.constant, batch(8))
+    criterion = OBRLoss(LABELS, impl="fused")
+    criterion(y, x)
+    before = criterion.relation_sum.numpy()
+    criterion.pause()
+    other = criterion(1 - y, x)
+    assert_exact("relation", criterion.relation_sum.numpy(), before)
+    frozen = OBRLoss(LABELS, impl="fused", relation=criterion.to_numpy(), freeze=True)
+    assert_exact("loss", frozen(1 - y, x).numpy(), other.numpy())
+
+
+def test_two_replicas_share_the_relation() -> None:
+    mirrored, y, x = strategy(), *batch(10)
+    with mirrored.scope():
+        shared = OBRLoss(LABELS, impl="fused")
+    whole = OBRLoss(LABELS)
+    mirrored.run(tf.function(shared.__call__), args=(by_replica(mirrored, y), by_replica(mirrored, x)))
+    whole(y, x)
+    for copy in mirrored.experimental_local_results(shared.relation_sum):
+        assert_exact("relation_sum", copy.numpy(), whole.relation_sum.numpy())
+
+
+def test_what_the_kernels_do_not_take() -> None:
+    y, x = batch(4)
+    criterion = OBRLoss(LABELS, impl="fused")
+    with pytest.raises(ValueError, match="float32 on a GPU, got float64 logits"):
+        criterion(y, tf.constant(x, tf.float64))
+    assert not criterion.relation_weight.numpy().any()
+    code = native.RelationState(tf.zeros((2, 2)), tf.zeros((2, 2)))
+    for call, name in (
+        (lambda: cuda.count_pairs(tf.constant(y[0]), None), "targets"),
+        (lambda: cuda.move_relation(tf.constant(y), None, None, code, False, criterion.settings), "targets"),
+        (lambda: cuda.move_relation(None, None, tf.zeros((3, 3, 3)), code, False, criterion.settings), "counts"),
+        (lambda: evaluated(tf.constant(x), tf.constant(y[1:])), "targets"),
+        (lambda: evaluated(tf.constant(x), tf.constant(y), tf.ones(3)), "sample_weight"),
+        (lambda: evaluated(tf.constant(x), tf.constant(y)), "code"),
+    ):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=f"{name} must"):
+            call()
+
+
+def evaluated(x: Any, y: Any, weight: Any = None) -> Any:
+    chosen: dict[str, Any] = {"alpha": 0.5, "normalization": "all_pairs", "reduction": "mean", "parts": False}
+    return cuda.loss_terms(x, y, None, weight, None, tf.zeros(7, tf.uint8), **chosen)
+
+
+def test_the_check_of_a_gpu(capsys: pytest.CaptureFixture[str]) -> None:
+    assert check_gpu.check("CPU:0") == 0
+    assert capsys.readouterr().out.count(": agree") == 2 * len(check_gpu.SIZES)
+
+
+def test_the_check_finds_a_loss_that_is_off(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evaluate = cuda.loss_terms
+    monkeypatch.setattr(cuda, "loss_terms", lambda *given, **how: tuple(1.01 * v for v in evaluate(*given, **how)))
+    monkeypatch.setattr(check_gpu, "SIZES", ((64, 40),))
+    assert check_gpu.check("CPU:0") == 1
+    assert "DO NOT AGREE" in capsys.readouterr().out
+
+
+def test_the_check_without_a_gpu() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "obrl.tensorflow", "--check-gpu"], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 2
+    assert ended.stdout == "TensorFlow sees no GPU here; there is nothing to check\n"
