@@ -47,8 +47,9 @@ class OBRLoss(Criterion):
         relation: where to start: an OnlineBatchRelation, its .npz, or a (num_labels, num_labels) matrix.
         freeze: never update the relation; then every backend of Keras will do.
         impl: `"auto"` computes the gradient with the value, with respect to y_pred alone; `"plain"` leaves it to
-            TensorFlow, with respect to y_true and sample_weight too; `"fused"`, the kernels of `obrl.torch`, is
-            refused.
+            TensorFlow, with respect to y_true and sample_weight too; `"fused"` does as `"auto"` in native code, which
+            a C++ compiler builds at the first call, on a CPU or a CUDA device. Inside of `jit_compile=True` it is
+            `"auto"`.
         validate: whether to check the values of targets: None does for eager tensors on the CPU; True does on every
             device, where it makes the host wait; False never does. Shapes and dtypes are always checked.
         name: of the loss.
@@ -136,6 +137,7 @@ class OBRLoss(Criterion):
 
         Raises:
             TypeError, ValueError: what was expected and what came; the relation is then as it was.
+            ImportError: with `impl="fused"`, native code cannot be built here; likewise.
         """
         return self._value(y_true, y_pred, sample_weight, observed, update)
 

@@ -36,14 +36,15 @@ def relation_loss(
         negative_threshold: r_n of Eq. 3, below it.
         normalization: `"all_pairs"` (Eq. 2) or `"active_pairs"`.
         reduction: `"mean"`, `"sum"` or `"none"`.
-        impl: `"auto"` computes the gradient with the value; `"plain"` leaves it to TensorFlow; `"fused"`, the kernels
-            of `obrl.torch`, is refused.
+        impl: `"auto"` computes the gradient with the value; `"plain"` leaves it to TensorFlow; `"fused"` does as
+            `"auto"` in native code, but inside of `jit_compile=True`.
 
     Returns:
         A scalar, or (batch,) with `reduction="none"`; float64 for float64 logits, else float32.
 
     Raises:
         TypeError, ValueError: what was expected and what came.
+        ImportError: with `impl="fused"`, native code cannot be built here.
 
     Example:
         >>> import tensorflow as tf

@@ -38,7 +38,11 @@ WITHOUT_A_RELATION = (":bce", ":asymmetric")
 # All of JAX's are in test_all.py.
 SHOWN = {
     "torch": ["torch_bce", "torch_bce_compiled", "torch_asl", "torch_obrl", "torch_obrl_fused", "torch_plain"],
-    "tensorflow": ["tensorflow_bce_graph", "tensorflow_obrl_graph", "tensorflow_plain_graph"],
+    "tensorflow": [
+        *("tensorflow_bce_graph", "tensorflow_obrl_graph", "tensorflow_plain_graph"),
+        *("tensorflow_bce_eager", "tensorflow_obrl_eager", "tensorflow_obrl_fused_eager"),
+        "tensorflow_obrl_fused_graph",
+    ],
 }
 
 

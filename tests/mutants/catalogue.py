@@ -5,9 +5,17 @@ from tests.mutants.jax_faults import JAX_FAULTS
 from tests.mutants.kernel_faults import KERNEL_FAULTS
 from tests.mutants.mutant import Mutant
 from tests.mutants.native_faults import NATIVE_FAULTS
-from tests.mutants.tensorflow_faults import TENSORFLOW_FAULTS
+from tests.mutants.tensorflow_faults import TENSORFLOW_FAULTS, TENSORFLOW_NATIVE_FAULTS
 from tests.mutants.torch_faults import TORCH_FAULTS
 
 __all__ = ["MUTANTS", "Mutant"]
 
-MUTANTS = (*CORE_FAULTS, *TORCH_FAULTS, *KERNEL_FAULTS, *NATIVE_FAULTS, *JAX_FAULTS, *TENSORFLOW_FAULTS)
+MUTANTS = (
+    *CORE_FAULTS,
+    *TORCH_FAULTS,
+    *KERNEL_FAULTS,
+    *NATIVE_FAULTS,
+    *JAX_FAULTS,
+    *TENSORFLOW_FAULTS,
+    *TENSORFLOW_NATIVE_FAULTS,
+)
