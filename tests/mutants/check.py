@@ -54,7 +54,7 @@ def problems(mutant: Mutant, root: Path = ROOT) -> list[str]:
 
 def syntax_error(source: str, path: Path) -> str:
     """What a compiler says of a source in Python or C++ that would stand in a file; nothing where it compiles."""
-    if path.suffix == ".cc":
+    if path.suffix in (".cc", ".h"):
         command = [*find_compiler(), "-std=c++17", "-fsyntax-only", f"-I{path.parent}", "-x", "c++", "-"]
         ended = subprocess.run(command, input=source, capture_output=True, text=True, check=False)
         return ended.stderr if ended.returncode else ""

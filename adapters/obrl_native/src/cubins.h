@@ -5,7 +5,6 @@
 #include <array>
 #include <cstdint>
 #include <fstream>
-#include <iterator>
 #include <limits>
 #include <locale>
 #include <map>
@@ -188,12 +187,15 @@ class Table {
   }
 
   void read_cubins(const std::string& path, int64_t bytes, std::vector<char>& into) const {
-    std::ifstream file(path, std::ios::binary);
-    into.assign(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
-    if (static_cast<int64_t>(into.size()) != bytes) {
-      throw Failure(OBRL_CUDA_MISSING, path + " has " + std::to_string(into.size()) + " bytes where the table says " +
+    std::ifstream file(path, std::ios::binary | std::ios::ate);
+    const int64_t found = file ? static_cast<int64_t>(file.tellg()) : 0;
+    if (found != bytes) {
+      throw Failure(OBRL_CUDA_MISSING, path + " has " + std::to_string(found) + " bytes where the table says " +
                                            std::to_string(bytes));
     }
+    into.resize(static_cast<size_t>(bytes));
+    file.seekg(0).read(into.data(), bytes);
+    if (!file) throw Failure(OBRL_CUDA_MISSING, path + " cannot be read");
   }
 
   void read_arguments(std::istringstream& words) {

@@ -24,6 +24,7 @@ struct Parameter {
 struct Module {
   int context;
   std::vector<char> image;
+  std::string name;
   bool loaded = true;
 };
 
@@ -76,8 +77,6 @@ uint64_t hash(const char* data, size_t size) {
   return found;
 }
 
-std::string name_of(const Module& module) { return std::to_string(hash(module.image.data(), module.image.size())); }
-
 struct Section {
   std::string name;
   const char* data;
@@ -124,7 +123,8 @@ void read_attributes(const Section& section, Function& function) {
 extern "C" {
 
 // For tests: forget everything that was said, and what fails; the text so far; by what name an image goes in it; what
-// is to fail; a device's compute capability, times ten; the thread's context, or none; how many it has; its capture mode.
+// is to fail; a device's compute capability, times ten; the thread's context, or none; how many it has; its capture
+// mode.
 void recording_reset() {
   const std::lock_guard<std::mutex> lock(mutex);
   text.clear();
@@ -216,8 +216,9 @@ int cuModuleLoadData(void** module, const void* image) {
   uint64_t size = 0;
   if (!context() || sections(static_cast<const char*>(image), &size).empty()) return kInvalidImage;
   const char* begin = static_cast<const char*>(image);
-  modules.push_back(std::make_unique<Module>(Module{context(), {begin, begin + size}}));
-  say("load " + std::to_string(context()) + " " + name_of(*modules.back()) + " " + std::to_string(capture_mode));
+  Module loaded{context(), {begin, begin + size}, std::to_string(hash(begin, size))};
+  modules.push_back(std::make_unique<Module>(std::move(loaded)));
+  say("load " + std::to_string(context()) + " " + modules.back()->name + " " + std::to_string(capture_mode));
   *module = modules.back().get();
   return 0;
 }
@@ -268,7 +269,7 @@ int cuLaunchKernel(void* of, unsigned x, unsigned y, unsigned z, unsigned thread
   const bool fits = x && y && z && x < 1u << 31 && y < 1u << 16 && z < 1u << 16 && shared <= function.shared &&
                     threads == function.threads && threads_y == 1 && threads_z == 1 && !extra;
   if (!fits || !function.module->loaded || function.module->context != context()) return kInvalidValue;
-  std::string line = "launch " + std::to_string(context()) + " " + name_of(*function.module) + " " + function.symbol;
+  std::string line = "launch " + std::to_string(context()) + " " + function.module->name + " " + function.symbol;
   for (const unsigned number : {x, y, z, threads, shared}) line += " " + std::to_string(number);
   line += " " + std::to_string(reinterpret_cast<uintptr_t>(stream));
   for (size_t i = 0; i < function.parameters.size(); ++i) {
