@@ -17,7 +17,6 @@ REDUCTIONS = ("mean", "sum", "none")
 IMPLEMENTATIONS = ("auto", "plain", "fused")
 WITHOUT_KERNELS = {
     "obrl": '"auto" runs in NumPy',
-    "obrl.jax": '"auto" compiles under jax.jit',
     "obrl.tensorflow": '"auto" compiles under tf.function(jit_compile=True)',
 }
 """The modules in which `impl="fused"` has nothing to run, and what to take there."""
