@@ -27,6 +27,9 @@ from obrl_native.build import Recipe, Unit, build
 CALLS = ("count", "move", "move_by_counts", "code", "loss")
 """The handlers of `jax_ffi.cc`, whose names begin with `obrl_jax_`."""
 
+PLATFORMS = ("cpu",)
+"""Where they run."""
+
 _ONE_AT_A_TIME = threading.Lock()
 
 
@@ -61,7 +64,7 @@ def check_platform(**arrays: Any) -> None:
     """
     for name, array in arrays.items():
         if isinstance(array, jax.Array) and not is_traced(array):
-            elsewhere = [device for device in array.devices() if device.platform != "cpu"]
+            elsewhere = [device for device in array.devices() if device.platform not in PLATFORMS]
             if elsewhere:
                 raise ValueError(f'impl="fused" of obrl.jax needs arrays on a CPU, got {name} on {elsewhere[0]}')
 
@@ -228,11 +231,9 @@ def _placed(array: Any, spec: Sequence[Any]) -> Any:
 def _varying(arrays: Sequence[Any]) -> dict[str, Any]:
     """What the type of a result says of the axes of `jax.shard_map` over which it varies: those of any array."""
     types = [jax.typeof(array) for array in arrays]
-    if not hasattr(jax.sharding, "ManualAxisType"):  # before JAX 0.10
-        axes = frozenset[Any]().union(*(kind.vma for kind in types))
-        return {"vma": axes} if axes else {}
-    axes = frozenset[Any]().union(*(kind.manual_axis_type.varying for kind in types))
+    named = hasattr(jax.sharding, "ManualAxisType")  # since JAX 0.10
+    axes = frozenset[Any]().union(*(kind.manual_axis_type.varying if named else kind.vma for kind in types))
     if not axes:
         return {}
-    sharding = NamedSharding(jax.sharding.get_abstract_mesh(), PartitionSpec())
-    return {"manual_axis_type": jax.sharding.ManualAxisType(varying=axes), "sharding": sharding}
+    varying = {"manual_axis_type": jax.sharding.ManualAxisType(varying=axes)} if named else {"vma": axes}
+    return {**varying, "sharding": NamedSharding(jax.sharding.get_abstract_mesh(), PartitionSpec())}

@@ -12,7 +12,11 @@ from obrl_native import build
 from tests.project.helpers import ROOT
 
 
-def run(*, sources: Path | None = None, cache: Path) -> subprocess.CompletedProcess[str]:
+OF_THE_CPU = "from tests.native import sanitized; sanitized.main([])"
+
+
+def run(program: str, *, sources: Path | None = None, cache: Path) -> subprocess.CompletedProcess[str]:
+    """A program that builds with the sanitizers, which are there before it."""
     (compiler,) = build.find_compiler()
     runtimes = [
         subprocess.run(
@@ -21,7 +25,6 @@ def run(*, sources: Path | None = None, cache: Path) -> subprocess.CompletedProc
         for name in ("libasan.so", "libubsan.so")
     ]
     assert all(Path(runtime).is_absolute() for runtime in runtimes)
-    program = "from tests.native import sanitized; sanitized.main([])"
     if sources is not None:
         program = f"from obrl_native import build; from pathlib import Path; import functools;\
 build.build = functools.partial(build.build, sources=Path({str(sources)!r})); {program}"
@@ -41,7 +44,7 @@ build.build = functools.partial(build.build, sources=Path({str(sources)!r})); {p
 
 
 def test_nothing_is_found(tmp_path: Path) -> None:
-    ended = run(cache=tmp_path)
+    ended = run(OF_THE_CPU, cache=tmp_path)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert int(ended.stdout.split()[0]) > 1000
 
@@ -54,6 +57,6 @@ def test_a_mistake_would_be_found(tmp_path: Path) -> None:
     text = header.read_text()
     assert "v, count * sizeof(T))" in text
     header.write_text(text.replace("v, count * sizeof(T))", "v, sizeof v)"))
-    ended = run(sources=sources, cache=tmp_path / "cache")
+    ended = run(OF_THE_CPU, sources=sources, cache=tmp_path / "cache")
     assert ended.returncode != 0
     assert "heap-buffer-overflow" in ended.stderr
