@@ -2,6 +2,7 @@
 
 from tests.mutants.core_faults import CORE_FAULTS
 from tests.mutants.jax_faults import JAX_FAULTS
+from tests.mutants.jax_native_faults import JAX_NATIVE_FAULTS
 from tests.mutants.kernel_faults import KERNEL_FAULTS
 from tests.mutants.mutant import Mutant
 from tests.mutants.native_faults import NATIVE_FAULTS
@@ -10,4 +11,12 @@ from tests.mutants.torch_faults import TORCH_FAULTS
 
 __all__ = ["MUTANTS", "Mutant"]
 
-MUTANTS = (*CORE_FAULTS, *TORCH_FAULTS, *KERNEL_FAULTS, *NATIVE_FAULTS, *JAX_FAULTS, *TENSORFLOW_FAULTS)
+MUTANTS = (
+    *CORE_FAULTS,
+    *TORCH_FAULTS,
+    *KERNEL_FAULTS,
+    *NATIVE_FAULTS,
+    *JAX_FAULTS,
+    *JAX_NATIVE_FAULTS,
+    *TENSORFLOW_FAULTS,
+)

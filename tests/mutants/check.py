@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import distribution
 from pathlib import Path
 
 from obrl_native.build import find_compiler
@@ -55,7 +56,8 @@ def problems(mutant: Mutant, root: Path = ROOT) -> list[str]:
 def syntax_error(source: str, path: Path) -> str:
     """What a compiler says of a source in Python or C++ that would stand in a file; nothing where it compiles."""
     if path.suffix == ".cc":
-        command = [*find_compiler(), "-std=c++17", "-fsyntax-only", f"-I{path.parent}", "-x", "c++", "-"]
+        headers = [f"-I{path.parent}", f"-I{distribution('jaxlib').locate_file('jaxlib/include')}"]
+        command = [*find_compiler(), "-std=c++17", "-fsyntax-only", *headers, "-x", "c++", "-"]
         ended = subprocess.run(command, input=source, capture_output=True, text=True, check=False)
         return ended.stderr if ended.returncode else ""
     try:

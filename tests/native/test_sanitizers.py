@@ -11,7 +11,6 @@ from pathlib import Path
 from obrl_native import build
 from tests.project.helpers import ROOT
 
-
 OF_THE_CPU = "from tests.native import sanitized; sanitized.main([])"
 
 

@@ -187,5 +187,6 @@ FUSED = replace(
     eager={"fused": DTYPES},
     compiled_joint=partial(compiled_joint, impl="fused"),
     relation=None,
-    scale=1.0,
+    least_examples=300,
+    scale=0.65,
 )
