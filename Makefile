@@ -9,7 +9,7 @@ PYTEST := $(BIN)/python -m pytest
 PIP := $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt
 SUITES := core native torch kernels cubins jax tensorflow reference_model benchmarks project
 BACKENDS := tensorflow jax torch
-FRAMEWORKS := numpy torch torch_native torch_fused torch_wide jax tensorflow tensorflow_fused $(BACKENDS:%=keras_%)
+FRAMEWORKS := numpy torch torch_native torch_fused torch_wide jax jax_fused tensorflow tensorflow_fused $(BACKENDS:%=keras_%)
 # Those that take longest first: the processors then end at about the same time. `ALSO` adds other targets.
 LONGEST := parity-jax suite-project suite-benchmarks suite-reference_model
 RUNS := $(ALSO) $(LONGEST) $(filter-out $(LONGEST),$(SUITES:%=suite-%) $(FRAMEWORKS:%=parity-%) $(BACKENDS:%=keras-%))

@@ -86,6 +86,12 @@ def obrl_loss(num_labels: int, *, compiled: bool, threads: int) -> JaxStep:
     return JaxStep(criterion, criterion.init, criterion.relation, threads=threads)
 
 
+def obrl_fused(num_labels: int, *, compiled: bool, threads: int) -> JaxStep:
+    """The same in native code."""
+    criterion = OBRLoss(num_labels, impl="fused")
+    return JaxStep(criterion, criterion.init, criterion.relation, threads=threads)
+
+
 def plain(num_labels: int, *, compiled: bool, threads: int) -> JaxStep:
     """The paper's formula written plainly."""
     return JaxStep(plain_loss, lambda: plain_init(num_labels), plain_relation, threads=threads)

@@ -104,6 +104,7 @@ IMPLEMENTATIONS = {
     "torch_plain_compiled": _torch("plain formula", "plain", compiled=True, cubes=1.1),
     "jax_bce": _jax("Optax's BCE alone, jit", "bce"),
     "jax_obrl": _jax("obrl.jax, jit", "obrl_loss"),
+    "jax_obrl_fused": _jax("obrl.jax, fused, jit", "obrl_fused"),
     "jax_plain": _jax("plain formula in JAX, jit", "plain", cubes=3.5),
     "tensorflow_bce": _tensorflow("Keras's BCE alone", "bce"),
     "tensorflow_bce_graph": _tensorflow("Keras's BCE alone", "bce", "graph"),

@@ -56,7 +56,7 @@ class RelationCriterion:
         self.num_labels = check_num_labels(num_labels)
         self.settings = settings
         check_choice("reduction", reduction, REDUCTIONS)
-        check_impl(impl, where="obrl")
+        check_impl(impl, has_kernels=False)
         self.reduction = reduction
         self.freeze = bool(freeze)
         names = check_label_names(label_names, self.num_labels)

@@ -15,11 +15,6 @@ import numpy.typing as npt
 
 REDUCTIONS = ("mean", "sum", "none")
 IMPLEMENTATIONS = ("auto", "plain", "fused")
-WITHOUT_KERNELS = {
-    "obrl": '"auto" runs in NumPy',
-    "obrl.jax": '"auto" compiles under jax.jit',
-}
-"""The modules in which `impl="fused"` has nothing to run, and what to take there."""
 
 
 class Metadata(NamedTuple):
@@ -56,12 +51,14 @@ def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
         raise ValueError(f"{name} must be one of {expected}, got {value!r}")
 
 
-def check_impl(impl: object, *, where: str) -> None:
-    """Raise ValueError unless `impl` names an implementation that a module of obrl, `where`, has."""
+def check_impl(impl: object, *, has_kernels: bool = True) -> None:
+    """Raise ValueError unless `impl` names an implementation that is there."""
     check_choice("impl", impl, IMPLEMENTATIONS)
-    if impl == "fused" and where in WITHOUT_KERNELS:
-        instead = WITHOUT_KERNELS[where]
-        raise ValueError(f'impl="fused": {where} has no kernels of its own; {instead}. obrl.torch has them')
+    if impl == "fused" and not has_kernels:
+        raise ValueError(
+            'impl="fused": obrl has no kernels of its own, "auto" runs in NumPy; obrl.torch, obrl.jax and '
+            "obrl.tensorflow have them"
+        )
 
 
 def check_num_labels(num_labels: object) -> int:

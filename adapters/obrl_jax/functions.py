@@ -4,14 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
+import jax.numpy as jnp
 from jax import Array
+from jax.custom_derivatives import SymbolicZero
 
 from obrl import algebra
 from obrl.algebra import PairLaplacians
+from obrl_jax.inputs import computation_dtype
 from obrl_jax.namespace import JAX
+
+
+class Static(NamedTuple):
+    """What is known before any array is.
+
+    Attributes:
+        alpha: weight of L_B.
+        reduction: `"mean"`, `"sum"` or `"none"`.
+        normalization: `"all_pairs"` or `"active_pairs"`.
+        parts: whether L_E and L_B are wanted too.
+    """
+
+    alpha: float
+    reduction: str
+    normalization: str
+    parts: bool
+
+
+Results = tuple[Array, ...]
 
 
 class Problem(NamedTuple):
@@ -31,58 +53,66 @@ class Problem(NamedTuple):
     pos_weight: Array | None
     pairs: PairLaplacians
 
+    def evaluate(self, static: Static, logits: Array, *, gradient: str) -> tuple[Results, Results]:
+        """The terms (L, and with `parts` L_E and L_B; or L_B alone), and their gradients.
 
-class Static(NamedTuple):
-    """What is known before any array is: the weight of L_B, the reduction, and whether L_E and L_B are wanted too."""
+        Args:
+            static: the rest of the loss.
+            logits: x, (batch, num_labels), in any floating point dtype.
+            gradient: `"none"`, `"total"` (of the first term) or `"parts"` (of L_E and L_B).
+        """
+        x = JAX.cast(logits, like=self.pairs.mixed)
+        shared: dict[str, Any] = {"reduction": static.reduction, "rows": logits.shape[0]}
+        if self.targets is None:
+            value, gradients = algebra.relation_loss(
+                JAX, x, self.sample_weight, self.pairs, gradient=gradient != "none", **shared
+            )
+            return (value,), gradients
+        arrays = (self.targets, self.observed, self.sample_weight, self.pos_weight, self.pairs)
+        terms, gradients = algebra.joint_loss(JAX, x, *arrays, alpha=static.alpha, gradient=gradient, **shared)
+        return (tuple(terms) if static.parts else (terms.total,)), gradients
 
-    alpha: float
-    reduction: str
-    parts: bool
+    def plain(self, static: Static, dtype: Any) -> Problem:
+        """The problem as the algebra takes it: this one."""
+        return self
 
 
-Results = tuple[Array, ...]
+class Differentiable(Protocol):
+    """What is asked of a problem, which is a pytree too."""
 
+    @property
+    def targets(self) -> Array | None:
+        """None for L_B alone."""
 
-def evaluate(static: Static, logits: Array, problem: Problem, *, gradient: str) -> tuple[Results, Results]:
-    """The terms (L, and with `parts` L_E and L_B; or L_B alone), and their gradients.
+    def evaluate(self, static: Static, logits: Array, *, gradient: str) -> tuple[Results, Results]:
+        """As `Problem.evaluate`."""
 
-    Args:
-        static: the rest of the loss.
-        logits: x, (batch, num_labels), in any floating point dtype.
-        problem: the arrays.
-        gradient: `"none"`, `"total"` (of the first term) or `"parts"` (of L_E and L_B).
-    """
-    x = JAX.cast(logits, like=problem.pairs.mixed)
-    shared: dict[str, Any] = {"reduction": static.reduction, "rows": logits.shape[0]}
-    if problem.targets is None:
-        value, gradients = algebra.relation_loss(
-            JAX, x, problem.sample_weight, problem.pairs, gradient=gradient != "none", **shared
-        )
-        return (value,), gradients
-    arrays = (problem.targets, problem.observed, problem.sample_weight, problem.pos_weight, problem.pairs)
-    terms, gradients = algebra.joint_loss(JAX, x, *arrays, alpha=static.alpha, gradient=gradient, **shared)
-    return (tuple(terms) if static.parts else (terms.total,)), gradients
+    def plain(self, static: Static, dtype: Any) -> Problem:
+        """The same problem for the algebra, in this dtype."""
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _one_pass(static: Static, logits: Array, problem: Problem) -> Results:
+def _one_pass(static: Static, logits: Array, problem: Differentiable) -> Results:
     """Terms whose gradients with respect to the logits are computed with them."""
-    return evaluate(static, logits, problem, gradient="none")[0]
+    return problem.evaluate(static, logits, gradient="none")[0]
 
 
-def _forward(static: Static, logits: Array, problem: Problem) -> tuple[Results, Any]:
+def _forward(static: Static, logits: Any, problem: Any) -> tuple[Results, Any]:
     wanted = "parts" if static.parts and problem.targets is not None else "total"
-    terms, gradients = evaluate(static, logits, problem, gradient=wanted)
-    return terms, (logits, problem, gradients)
+    of_data = any(part.perturbed for part in jax.tree.leaves(problem))
+    logits, problem = jax.tree.map(lambda part: part.value, (logits, problem))
+    terms, gradients = problem.evaluate(static, logits, gradient=wanted)
+    return terms, (logits, problem if of_data else None, gradients)
 
 
-def _backward(static: Static, saved: Any, upstream: Results) -> tuple[Array, Problem]:
+def _backward(static: Static, saved: Any, upstream: Sequence[Any]) -> tuple[Array, Any]:
     logits, problem, gradients = saved
-    gradient = _scale(static, gradients, upstream)
-    return gradient.astype(logits.dtype), _gradients_of_data(static, logits, problem, upstream)
+    arrived = tuple(jnp.zeros(part.shape, part.dtype) if isinstance(part, SymbolicZero) else part for part in upstream)
+    gradient = _scale(static, gradients, arrived).astype(logits.dtype)
+    return gradient, None if problem is None else _gradients_of_data(static, logits, problem, arrived)
 
 
-_one_pass.defvjp(_forward, _backward)
+_one_pass.defvjp(_forward, _backward, symbolic_zeros=True)
 
 
 def _scale(static: Static, gradients: Sequence[Array], upstream: Results) -> Array:
@@ -98,33 +128,33 @@ def _scale(static: Static, gradients: Sequence[Array], upstream: Results) -> Arr
     return gradients[0] * by_row(total + cross_entropy) + gradients[1] * by_row(by_relation)
 
 
-def _gradients_of_data(static: Static, logits: Array, problem: Problem, upstream: Results) -> Problem:
-    """The gradients with respect to targets and weights, by differentiating the algebra; jit drops them where unused.
+def _gradients_of_data(static: Static, logits: Array, problem: Any, upstream: Results) -> Any:
+    """The gradients with respect to targets and weights, by differentiating the algebra.
 
     The relation gets none: it comes from the targets, but no gradient flows through it.
     """
+    fixed = {name: None for name in problem._fields if name not in ("targets", "sample_weight", "pos_weight")}
 
-    def terms(data: Problem) -> Results:
-        full = data._replace(observed=problem.observed, pairs=problem.pairs)
-        return evaluate(static, logits, full, gradient="none")[0]
+    def terms(data: Any) -> Results:
+        full = data._replace(**{name: getattr(problem, name) for name in fixed})
+        plain: Problem = full.plain(static, computation_dtype(logits))
+        return plain.evaluate(static, logits, gradient="none")[0]
 
-    data = problem._replace(observed=None, pairs=None)  # type: ignore[arg-type]
-    (gradients,) = jax.vjp(terms, data)[1](upstream)
-    found: Problem = gradients
-    return found
+    (gradients,) = jax.vjp(terms, problem._replace(**fixed))[1](upstream)
+    return gradients
 
 
-def differentiable_terms(static: Static, logits: Array, problem: Problem, *, impl: str) -> Results:
+def differentiable_terms(static: Static, logits: Array, problem: Differentiable, *, impl: str) -> Results:
     """The terms, ready to be differentiated.
 
     Args:
         static: the rest of the loss.
         logits: x, (batch, num_labels), in any floating point dtype; its gradient comes in that dtype.
         problem: the arrays.
-        impl: `"auto"` computes the gradient with the value, in reverse mode alone; `"plain"` leaves it to JAX, in
-            forward mode too.
+        impl: `"plain"` leaves the gradient to JAX, in forward mode too; any other computes it with the value, in
+            reverse mode alone.
     """
-    if impl == "auto":
-        terms: Results = _one_pass(static, logits, problem)
-        return terms
-    return evaluate(static, logits, problem, gradient="none")[0]
+    if impl == "plain":
+        return problem.evaluate(static, logits, gradient="none")[0]
+    terms: Results = _one_pass(static, logits, problem)
+    return terms

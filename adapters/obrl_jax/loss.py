@@ -16,9 +16,8 @@ from obrl.errors import REDUCTIONS, check_choice, check_impl, checked_pos_weight
 from obrl.online import RelationState, state_laplacians
 from obrl.pairs import describe_settings
 from obrl.settings import Settings
-from obrl_jax.functions import Problem, Results, Static, differentiable_terms
+from obrl_jax.functions import Differentiable, Problem, Results, Static, differentiable_terms
 from obrl_jax.inputs import (
-    Labels,
     computation_dtype,
     may_read_values,
     metadata,
@@ -54,7 +53,7 @@ class _Criterion(RelationConfiguration):
         validate: bool | None,
     ) -> None:
         check_choice("reduction", reduction, REDUCTIONS)
-        check_impl(impl, where="obrl.jax")
+        check_impl(impl)
         super().__init__(
             num_labels,
             settings,
@@ -87,27 +86,78 @@ class _Criterion(RelationConfiguration):
         )
         state = self._checked(state)
         moves = resolve_update(update, default=True, freeze=self.freeze)
+        make = self._fused_problem if self.impl == "fused" else self._problem
+        problem, state = make(logits, targets, state, observed, sample_weight, moves=moves, joint=joint)
+        static = Static(self.settings.alpha, self.reduction, self.settings.normalization, parts)
+        return differentiable_terms(static, jnp.asarray(logits), problem, impl=self.impl), state
+
+    def _problem(
+        self,
+        logits: Any,
+        targets: Any,
+        state: RelationState,
+        observed: Any,
+        sample_weight: Any,
+        *,
+        moves: bool,
+        joint: bool,
+    ) -> tuple[Differentiable, RelationState]:
+        """What the algebra takes, and the new state."""
         labels = split_labels(targets, observed, read_values=may_read_values(self.validate, targets, observed))
         if moves:
             state = self._advance(state, labels)
-        problem = self._problem(labels if joint else None, sample_weight, state, computation_dtype(logits))
-        static = Static(self.settings.alpha, self.reduction, parts)
-        return differentiable_terms(static, jnp.asarray(logits), problem, impl=self.impl), state
-
-    def _problem(self, labels: Labels | None, sample_weight: Any, state: RelationState, dtype: Any) -> Problem:
+        dtype = computation_dtype(logits)
         like = jnp.zeros((), dtype)
         pairs = state_laplacians(
             JAX, jax.lax.stop_gradient(state), self.settings, num_labels=self.num_labels, like=like
         )
-        weight = None if sample_weight is None else jnp.asarray(sample_weight).astype(dtype)[:, None]
-        if labels is None:
-            return Problem(None, None, weight, None, pairs)
-        return Problem(
-            targets=labels.targets.astype(dtype),
-            observed=labels.observed,
-            sample_weight=weight,
-            pos_weight=None if self.pos_weight is None else jnp.asarray(self.pos_weight, dtype)[None],
+        weight, pos_weight = self._weights(sample_weight, dtype)
+        problem = Problem(
+            targets=labels.targets.astype(dtype) if joint else None,
+            observed=labels.observed if joint else None,
+            sample_weight=None if weight is None else weight[:, None],
+            pos_weight=None if pos_weight is None else pos_weight[None],
             pairs=pairs,
+        )
+        return problem, state
+
+    def _fused_problem(
+        self,
+        logits: Any,
+        targets: Any,
+        state: RelationState,
+        observed: Any,
+        sample_weight: Any,
+        *,
+        moves: bool,
+        joint: bool,
+    ) -> tuple[Differentiable, RelationState]:
+        """What the native code takes, and the new state."""
+        from obrl_jax import fused, native
+
+        native.check_platform(logits=logits, targets=targets, relation_weight=state.relation_weight)
+        dtype = computation_dtype(logits)
+        read_values = may_read_values(self.validate, targets, observed)
+        targets, observed = fused.fused_labels(targets, observed, dtype, read_values=read_values)
+        if moves:
+            state, code = fused.advance(state, targets, observed, self.settings, self.axis_name)
+        else:
+            code = fused.code(state, self.settings)
+        weight, pos_weight = self._weights(sample_weight, dtype)
+        problem = fused.FusedProblem(
+            targets=targets if joint else None,
+            observed=observed if joint else None,
+            sample_weight=weight,
+            pos_weight=pos_weight,
+            code=code,
+        )
+        return problem, state
+
+    def _weights(self, sample_weight: Any, dtype: Any) -> tuple[Array | None, Array | None]:
+        """Those of the samples and of the positives, where there are any."""
+        return (
+            None if sample_weight is None else jnp.asarray(sample_weight).astype(dtype),
+            None if self.pos_weight is None else jnp.asarray(self.pos_weight, dtype),
         )
 
     def _describe(self, *extra: str) -> str:
@@ -146,7 +196,7 @@ class OBRLoss(_Criterion):
         relation: where to start: an OnlineBatchRelation of NumPy, its .npz, or a (num_labels, num_labels) matrix.
         freeze: never update the relation.
         impl: `"auto"` computes the gradient with the value; `"plain"` leaves it to JAX, which forward mode needs;
-            `"fused"`, the kernels of `obrl.torch`, is refused.
+            `"fused"` runs both in native code, on a CPU, which a C++ compiler builds at the first call.
         axis_name: the axis, or axes, of `jax.shard_map` or `jax.pmap` over which to sum the counts. Under plain jit
             on global arrays nothing is needed.
         validate: whether to check the values of targets: None does for arrays on the CPU; True does on every device,

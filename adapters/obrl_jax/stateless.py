@@ -10,7 +10,7 @@ from obrl.algebra import pair_laplacians
 from obrl.errors import check_impl
 from obrl.online import threshold_pairs
 from obrl.settings import check_relation_loss
-from obrl_jax.functions import Problem, Static, differentiable_terms
+from obrl_jax.functions import Differentiable, Problem, Static, differentiable_terms
 from obrl_jax.inputs import computation_dtype, metadata
 from obrl_jax.namespace import JAX
 
@@ -35,8 +35,8 @@ def relation_loss(
         negative_threshold: r_n of Eq. 3, below it.
         normalization: `"all_pairs"` (Eq. 2) or `"active_pairs"`.
         reduction: `"mean"`, `"sum"` or `"none"`.
-        impl: `"auto"` computes the gradient with the value; `"plain"` leaves it to JAX; `"fused"`, the kernels of
-            `obrl.torch`, is refused.
+        impl: `"auto"` computes the gradient with the value; `"plain"` leaves it to JAX; `"fused"` runs in native code,
+            on a CPU.
 
     Returns:
         A scalar, or (batch,) with `reduction="none"`; float64 for float64 logits, else float32.
@@ -58,20 +58,28 @@ def relation_loss(
         normalization=normalization,
         reduction=reduction,
     )
-    check_impl(impl, where="obrl.jax")
+    check_impl(impl)
     values = jax.lax.stop_gradient(jnp.asarray(relation))
     known = values == values  # NaN alone differs from itself
     values = jnp.where(known, values, jnp.zeros((), values.dtype))
     values = values.astype(jnp.promote_types(values.dtype, jnp.float32))
-    positive, negative = threshold_pairs(JAX, values, known, r_p, r_n)
-    pairs = pair_laplacians(
-        JAX,
-        positive,
-        negative,
-        num_labels=matrix.shape[0],
-        symmetric=False,
-        normalization=normalization,
-        like=jnp.zeros((), computation_dtype(logits)),
-    )
-    static = Static(1.0, reduction, parts=False)
-    return differentiable_terms(static, jnp.asarray(logits), Problem(None, None, None, None, pairs), impl=impl)[0]
+    static = Static(1.0, reduction, normalization, parts=False)
+    problem: Differentiable
+    if impl == "fused":
+        from obrl_jax import fused, native
+
+        native.check_platform(logits=logits, relation=relation)
+        problem = fused.FusedProblem(None, None, None, None, fused.code_relation(values, known, r_p, r_n))
+    else:
+        positive, negative = threshold_pairs(JAX, values, known, r_p, r_n)
+        pairs = pair_laplacians(
+            JAX,
+            positive,
+            negative,
+            num_labels=matrix.shape[0],
+            symmetric=False,
+            normalization=normalization,
+            like=jnp.zeros((), computation_dtype(logits)),
+        )
+        problem = Problem(None, None, None, None, pairs)
+    return differentiable_terms(static, jnp.asarray(logits), problem, impl=impl)[0]

@@ -69,13 +69,7 @@ class Library:
     """The library, loaded. Every function raises MemoryError where there is too little of it."""
 
     def __init__(self, path: str) -> None:
-        try:
-            library = ctypes.CDLL(path)
-        except OSError as error:
-            raise BuildError(
-                f"the native code of obrl cannot be loaded: {error}; the environment's OBRL_CACHE may name "
-                "another folder for it"
-            ) from error
+        library = load(path)
         self._count = _function(library.obrl_count, POINTER(Labels), c_void_p, c_int32)
         self._move = _function(library.obrl_move, POINTER(Labels), c_void_p, POINTER(Relation), c_void_p, c_int32)
         self._loss = _function(library.obrl_loss, POINTER(LossArguments), c_int32)
@@ -91,6 +85,17 @@ class Library:
     def loss(self, arguments: LossArguments, threads: int) -> None:
         """Eq. 2 and Eq. 4; the arguments are those of `obrl_loss`."""
         _check(self._loss(arguments, threads))
+
+
+def load(path: str) -> ctypes.CDLL:
+    """A library, loaded; raises BuildError where it cannot be."""
+    try:
+        return ctypes.CDLL(path)
+    except OSError as error:
+        raise BuildError(
+            f"the native code of obrl cannot be loaded: {error}; the environment's OBRL_CACHE may name "
+            "another folder for it"
+        ) from error
 
 
 @cache

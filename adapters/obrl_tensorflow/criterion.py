@@ -74,7 +74,7 @@ class Criterion(keras.losses.Loss):
         name: str | None,
     ) -> None:
         check_choice("reduction", reduction, REDUCTIONS)
-        check_impl(impl, where="obrl.tensorflow")
+        check_impl(impl)
         backend = keras.backend.backend()
         if backend != "tensorflow" and not freeze:
             raise RuntimeError(

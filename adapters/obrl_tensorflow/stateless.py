@@ -60,7 +60,7 @@ def relation_loss(
         normalization=normalization,
         reduction=reduction,
     )
-    check_impl(impl, where="obrl.tensorflow")
+    check_impl(impl)
     dtype = computation_dtype(x)
     values = tf.cast(tf.stop_gradient(matrix), tf.float64 if matrix.dtype == tf.float64 else tf.float32)
     if fused.is_taken(impl):

@@ -56,7 +56,7 @@ class _Criterion(RelationModule):
         validate: bool | None,
     ) -> None:
         check_choice("reduction", reduction, REDUCTIONS)
-        check_impl(impl, where="obrl.torch")
+        check_impl(impl)
         super().__init__(
             num_labels,
             settings,

@@ -59,7 +59,7 @@ def relation_loss(
         reduction=reduction,
     )
     errors.check_device("relation", matrix, "logits", scores)
-    check_impl(impl, where="obrl.torch")
+    check_impl(impl)
     dtype = computation_dtype(logits)
     if impl == "fused":
         return _fused(logits, relation, r_p, r_n, normalization=normalization, reduction=reduction)

@@ -13,16 +13,16 @@ from tests.support.bad_inputs import (
     GOOD_LOGITS,
     GOOD_TARGETS,
     NUM_LABELS,
+    WITHOUT_KERNELS,
     BadInput,
     refused,
-    without_kernels,
 )
 from tests.support.compare import assert_same_state
 
 KINDS = (OBRLoss, RelationLoss)
 
 
-@pytest.mark.parametrize("bad", (*ARGUMENTS, without_kernels("obrl")), ids=str)
+@pytest.mark.parametrize("bad", (*ARGUMENTS, WITHOUT_KERNELS), ids=str)
 def test_arguments(bad: BadInput) -> None:
     with refused(bad):
         OBRLoss(NUM_LABELS, **bad.change)

@@ -19,7 +19,6 @@ from tests.support.bad_inputs import (
     NUM_LABELS,
     BadInput,
     refused,
-    without_kernels,
 )
 
 KINDS = (OBRLoss, RelationLoss)
@@ -59,7 +58,7 @@ ARRAYS_ONLY = (
 READ_VALUES = ("targets must lie in [0, 1]",)
 
 
-@pytest.mark.parametrize("bad", (*ARGUMENTS, without_kernels("obrl.jax")), ids=str)
+@pytest.mark.parametrize("bad", ARGUMENTS, ids=str)
 def test_arguments(bad: BadInput) -> None:
     with refused(bad):
         OBRLoss(NUM_LABELS, **bad.change)

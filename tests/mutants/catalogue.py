@@ -3,6 +3,7 @@
 from tests.mutants.core_faults import CORE_FAULTS
 from tests.mutants.cuda_faults import CUDA_FAULTS
 from tests.mutants.jax_faults import JAX_FAULTS
+from tests.mutants.jax_native_faults import JAX_NATIVE_FAULTS
 from tests.mutants.kernel_faults import KERNEL_FAULTS
 from tests.mutants.mutant import Mutant
 from tests.mutants.native_faults import NATIVE_FAULTS
@@ -18,6 +19,7 @@ MUTANTS = (
     *NATIVE_FAULTS,
     *CUDA_FAULTS,
     *JAX_FAULTS,
+    *JAX_NATIVE_FAULTS,
     *TENSORFLOW_FAULTS,
     *TENSORFLOW_NATIVE_FAULTS,
 )

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import distribution
 from pathlib import Path
 
 from obrl_native.build import find_compiler
@@ -37,6 +38,10 @@ class Outcome:
     seconds: float
 
 
+HEADERS = {"jaxlib": "jaxlib/include", "tensorflow-cpu": "tensorflow/include"}
+"""Of frameworks, by their distributions: what sources in C++ may include."""
+
+
 def problems(mutant: Mutant, root: Path = ROOT) -> list[str]:
     """What is wrong with a mutant itself: a snippet that is not there once, or source that does not compile."""
     source = (root / mutant.file).read_text(encoding="utf-8")
@@ -55,7 +60,9 @@ def problems(mutant: Mutant, root: Path = ROOT) -> list[str]:
 def syntax_error(source: str, path: Path) -> str:
     """What a compiler says of a source in Python or C++ that would stand in a file; nothing where it compiles."""
     if path.suffix in (".cc", ".h"):
-        command = [*find_compiler(), "-std=c++17", "-fsyntax-only", f"-I{path.parent}", "-x", "c++", "-"]
+        headers = (path.parent, *(distribution(name).locate_file(folder) for name, folder in HEADERS.items()))
+        command = [*find_compiler(), "-std=c++17", "-fsyntax-only", "-w", *(f"-I{path}" for path in headers)]
+        command += ["-x", "c++", "-"]
         ended = subprocess.run(command, input=source, capture_output=True, text=True, check=False)
         return ended.stderr if ended.returncode else ""
     try:

@@ -220,8 +220,8 @@ CORE_FAULTS = (
     Mutant(
         "fused kernels asked for where there are none",
         "obrl/errors.py",
-        'if impl == "fused" and where in WITHOUT_KERNELS:',
-        'if impl == "triton" and where in WITHOUT_KERNELS:',
+        'if impl == "fused" and not has_kernels:',
+        'if impl == "triton" and not has_kernels:',
         (BAD_INPUTS,),
     ),
 )

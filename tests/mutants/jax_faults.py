@@ -27,8 +27,8 @@ JAX_FAULTS = (
     Mutant(
         "JAX: a zero for the gradient of the weights",
         "adapters/obrl_jax/functions.py",
-        "    found: Problem = gradients\n",
-        "    found: Problem = jax.tree.map(lambda part: 0 * part, gradients)\n",
+        "    return gradients\n",
+        "    return jax.tree.map(lambda part: 0 * part, gradients)\n",
         (JAX_TRANSFORMS,),
     ),
     Mutant(

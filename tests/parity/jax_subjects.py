@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from dataclasses import replace
+from functools import cache, partial
 from typing import Any
 
 import jax
@@ -102,8 +103,8 @@ def joint(case: Case, impl: str, dtype: str) -> Criterion:
     return Criterion(OBRLoss(case.num_labels, **case.arguments, impl=impl), dtype)
 
 
-def compiled_joint(case: Case, dtype: str) -> Criterion:
-    return Criterion(OBRLoss(case.num_labels, **case.arguments), dtype, COMPILED)
+def compiled_joint(case: Case, dtype: str, impl: str = "auto") -> Criterion:
+    return Criterion(OBRLoss(case.num_labels, **case.arguments, impl=impl), dtype, COMPILED)
 
 
 def relation_criterion(case: Case, impl: str, dtype: str) -> Criterion:
@@ -178,4 +179,14 @@ JAX = Framework(
     label_counts=(1, 4),
     sizes=(0, 1, 6),
     max_batches=2,
+)
+
+# The same in native code, which has no relation of its own.
+FUSED = replace(
+    JAX,
+    eager={"fused": DTYPES},
+    compiled_joint=partial(compiled_joint, impl="fused"),
+    relation=None,
+    least_examples=300,
+    scale=0.65,
 )

@@ -24,6 +24,7 @@ FRAMEWORKS = {
     "torch_fused": "tests.parity.torch_subjects:FUSED",
     "torch_wide": "tests.parity.wide_subjects:WIDE",
     "jax": "tests.parity.jax_subjects:JAX",
+    "jax_fused": "tests.parity.jax_subjects:FUSED",
     "tensorflow": "tests.parity.tensorflow_subjects:TENSORFLOW",
     "tensorflow_fused": "tests.parity.tensorflow_subjects:FUSED",
     "keras_tensorflow": "tests.parity.keras_subjects:KERAS",
@@ -182,7 +183,7 @@ def load(name: str, device: str = "cpu") -> Framework:
         os.environ["KERAS_BACKEND"] = backend  # before Keras is imported
     if backend == "native":
         os.environ["TRITON_INTERPRET"] = "0"
-    if backend in ("fused", "wide"):
+    if name in ("torch_fused", "torch_wide"):
         if device == "cpu":
             interpret()
         else:

@@ -217,15 +217,14 @@ CALLS = (
 UPDATE_ARGUMENTS = ("targets", "observed")
 
 
-def without_kernels(where: str) -> BadInput:
-    """An argument too, of every framework but torch."""
-    return BadInput(
-        "fused kernels where there are none",
-        {"impl": "fused"},
-        ValueError,
-        f"{where} has no kernels of its own",
-        'impl="fused"',
-    )
+WITHOUT_KERNELS = BadInput(
+    "fused kernels where there are none",
+    {"impl": "fused"},
+    ValueError,
+    "obrl has no kernels of its own",
+    'impl="fused"',
+)
+"""An argument too, of NumPy's losses."""
 
 
 def good_call(change: dict[str, Any], convert: Callable[[Any], Any]) -> dict[str, Any]:

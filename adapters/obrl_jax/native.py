@@ -1,0 +1,239 @@
+"""`impl="fused"`: the native code of a CPU as custom calls of XLA, built and registered before the first of them.
+
+They check and differentiate nothing: `obrl_jax.loss` has checked, and `obrl_jax.fused` differentiates. `jax.vmap` makes
+a loop of them. Where plain `jax.jit` spreads an array over devices, XLA gathers it first, and every device makes the
+whole call.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import jax
+import numpy as np
+from jax import Array
+from jax.sharding import NamedSharding, PartitionSpec
+from jaxlib.version import __version__ as jaxlib_version
+
+from obrl.online import RelationState, is_symmetric
+from obrl.settings import Settings
+from obrl_jax.inputs import is_traced
+from obrl_native import cpu
+from obrl_native.build import Recipe, Unit, build
+
+CALLS = ("count", "move", "move_by_counts", "code", "loss")
+"""The handlers of `jax_ffi.cc`, whose names begin with `obrl_jax_`."""
+
+PLATFORMS = ("cpu",)
+"""Where they run."""
+
+_ONE_AT_A_TIME = threading.Lock()
+
+
+def prepare() -> None:
+    """Build, load and register the custom calls; once in a process.
+
+    Raises:
+        obrl_native.build.BuildError: an ImportError; they cannot be built or kept here.
+    """
+    with _ONE_AT_A_TIME:
+        _register()
+
+
+def recipe(flags: Sequence[str] = ()) -> Recipe:
+    """The library for this version of JAX, with further flags for every source."""
+    handlers = Unit("jax_ffi.cc", ("-O1", "-isystem", jax.ffi.include_dir()))
+    return Recipe("obrl_jax", (*cpu.UNITS, handlers), flags=flags, versions=(jaxlib_version,))
+
+
+@cache
+def _register() -> None:
+    library = cpu.load(str(build(recipe())))
+    for name in CALLS:
+        handler = jax.ffi.pycapsule(library[f"obrl_jax_{name}"])
+        jax.ffi.register_ffi_target(f"obrl_jax_{name}", handler, platform="cpu")
+
+
+def check_platform(**arrays: Any) -> None:
+    """Raise ValueError where an array is elsewhere than on a CPU.
+
+    Where a traced one will be is not known; XLA then says that it has no such call, by its name.
+    """
+    for name, array in arrays.items():
+        if isinstance(array, jax.Array) and not is_traced(array):
+            elsewhere = [device for device in array.devices() if device.platform not in PLATFORMS]
+            if elsewhere:
+                raise ValueError(f'impl="fused" of obrl.jax needs arrays on a CPU, got {name} on {elsewhere[0]}')
+
+
+def count_pairs(targets: Array, observed: Array | None) -> Array:
+    """The pair counts n, s and r of a batch.
+
+    Args:
+        targets: (batch, num_labels) bool, uint8, float32 or float64; NaN is missing.
+        observed: the same shape, bool, or None.
+
+    Returns:
+        int32, (3, num_labels, num_labels).
+    """
+    num_labels = targets.shape[1]
+    (counts,) = _call("count", [((3, num_labels, num_labels), np.int32)], (targets, _mask(observed)))
+    return counts
+
+
+def move_relation(
+    state: RelationState, targets: Array, observed: Array | None, settings: Settings
+) -> tuple[RelationState, Array]:
+    """Eq. 1 for a batch; the arguments are those of `count_pairs`.
+
+    Returns:
+        The new state, and uint8, (num_labels, num_labels): a + 4 b, twice the symmetric weights of the positive and
+        negative pairs.
+    """
+    return _move("move", (targets, _mask(observed)), state, settings)
+
+
+def move_by_counts(state: RelationState, counts: Array, settings: Settings) -> tuple[RelationState, Array]:
+    """What `move_relation` gives, for a batch of these counts."""
+    return _move("move_by_counts", (counts,), state, settings)
+
+
+def _move(name: str, batch: tuple[Array, ...], state: RelationState, settings: Settings) -> tuple[RelationState, Array]:
+    results = [*((part.shape, part.dtype) for part in state), _code_of(state)]
+    first = len(batch)
+    *moved, code = _call(
+        name,
+        results,
+        (*batch, *state),
+        {first: 0, first + 1: 1},
+        decay=np.float64(settings.decay),
+        **_attributes(settings),
+    )
+    return RelationState(*moved), code
+
+
+def code_pairs(state: RelationState, settings: Settings) -> Array:
+    """The codes that `move_relation` gives, of a relation that stays as it is."""
+    (code,) = _call("code", [_code_of(state)], state, **_attributes(settings))
+    return code
+
+
+def _code_of(state: RelationState) -> tuple[tuple[int, ...], Any]:
+    return state.relation_weight.shape, np.uint8
+
+
+def _attributes(settings: Settings) -> dict[str, Any]:
+    return {
+        "positive_threshold": np.float64(settings.positive_threshold),
+        "negative_threshold": np.float64(settings.negative_threshold),
+        "measure": np.int32(cpu.MEASURES[settings.measure]),
+        "symmetric": is_symmetric(settings),
+        "counts": settings.estimator == "counts",
+    }
+
+
+def loss_terms(
+    logits: Array,
+    targets: Array | None,
+    observed: Array | None,
+    sample_weight: Array | None,
+    pos_weight: Array | None,
+    code: Array,
+    *,
+    alpha: float,
+    normalization: str,
+    reduction: str,
+    parts: bool,
+    gradient: str,
+) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+    """The loss, and its gradient.
+
+    Args:
+        logits: x, (batch, num_labels), float32 or float64.
+        targets: the same shape, bool, uint8 or in the dtype of the logits, NaN where missing; None for L_B alone.
+        observed: the same shape, bool, or None.
+        sample_weight: (batch,) in the dtype of the logits, or None.
+        pos_weight: (num_labels,), likewise.
+        code: of the pairs, from `move_relation` or `code_pairs`.
+        alpha: weight of L_B.
+        normalization: `"all_pairs"` or `"active_pairs"`.
+        reduction: `"mean"`, `"sum"` or `"none"`.
+        parts: whether L_E and L_B are wanted beside L.
+        gradient: `"none"`, `"total"` (of the first term) or, with `parts`, `"parts"` (of L_E and of L_B).
+
+    Returns:
+        The terms and the gradients, in the dtype of the logits.
+    """
+    dtype, joint = logits.dtype, targets is not None
+    absent = np.zeros(0, dtype)
+    terms = 3 if joint and parts else 1
+    value = logits.shape[:1] if reduction == "none" else ()
+    found = _call(
+        "loss",
+        [(value, dtype)] * terms + [(logits.shape, dtype)] * cpu.GRADIENTS[gradient],
+        (
+            logits,
+            absent if targets is None else targets,
+            _mask(observed),
+            absent if sample_weight is None else sample_weight,
+            absent if pos_weight is None else pos_weight,
+            code,
+        ),
+        alpha=np.float64(alpha),
+        reduction=np.int32(cpu.REDUCTIONS[reduction]),
+        gradients=np.int32(cpu.GRADIENTS[gradient]),
+        joint=joint,
+        parts=parts,
+        active_pairs=normalization == "active_pairs",
+    )
+    spec = _spec(logits)
+    placed = [_placed(array, spec[: array.ndim]) for array in found]
+    return tuple(placed[:terms]), tuple(placed[terms:])
+
+
+def _mask(observed: Array | None) -> Any:
+    return np.zeros(0, bool) if observed is None else observed
+
+
+def _call(
+    name: str,
+    results: Sequence[tuple[tuple[int, ...], Any]],
+    arrays: Sequence[Any],
+    aliases: Mapping[int, int] | None = None,
+    **attributes: Any,
+) -> tuple[Array, ...]:
+    """A custom call; `aliases` says which arrays may be written over by which results, where nobody needs them."""
+    prepare()
+    given = [_placed(array, [None] * array.ndim) for array in arrays]
+    varying = _varying(given)
+    call = jax.ffi.ffi_call(
+        f"obrl_jax_{name}",
+        [jax.ShapeDtypeStruct(shape, dtype, **varying) for shape, dtype in results],
+        vmap_method="sequential",
+        input_output_aliases=None if aliases is None else dict(aliases),
+    )
+    return tuple(call(*given, **attributes))
+
+
+def _spec(array: Any) -> Sequence[Any]:
+    """Over which explicit axes of a mesh each dimension is spread; None is over none."""
+    return tuple(jax.typeof(array).sharding.spec)
+
+
+def _placed(array: Any, spec: Sequence[Any]) -> Any:
+    """The array spread over these explicit axes; JAX wants to be told, and a custom call takes arrays whole."""
+    return array if _spec(array) == tuple(spec) else jax.sharding.reshard(array, PartitionSpec(*spec))
+
+
+def _varying(arrays: Sequence[Any]) -> dict[str, Any]:
+    """What the type of a result says of the axes of `jax.shard_map` over which it varies: those of any array."""
+    types = [jax.typeof(array) for array in arrays]
+    named = hasattr(jax.sharding, "ManualAxisType")  # since JAX 0.10
+    axes = frozenset[Any]().union(*(kind.manual_axis_type.varying if named else kind.vma for kind in types))
+    if not axes:
+        return {}
+    varying = {"manual_axis_type": jax.sharding.ManualAxisType(varying=axes)} if named else {"vma": axes}
+    return {**varying, "sharding": NamedSharding(jax.sharding.get_abstract_mesh(), PartitionSpec())}

@@ -1,0 +1,105 @@
+"""The library of the custom calls: built once, when it is asked for, quick to load, and clean under the sanitizers."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from obrl_native import build
+from tests.native import test_sanitizers
+from tests.project.helpers import ROOT
+
+USE = """
+import time
+import jax.numpy as jnp
+from obrl_jax import native
+before = time.process_time()
+native.prepare()
+spent = time.process_time() - before
+print(int(native.count_pairs(jnp.ones((5, 2), bool), None).sum()), spent)
+"""
+MOST_SECONDS = 0.05
+"""Of the processor's, that loading what is built may take, beside importing JAX."""
+
+
+def run(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True
+    )
+
+
+def test_four_processes_build_it_once_and_what_is_cut_short_again(tmp_path: Path) -> None:
+    """And loading it takes no time that one would notice."""
+    log, compiler, folder = tmp_path / "log", tmp_path / "compiler", tmp_path / "cache"
+    # Without optimization, which takes time here.
+    compiler.write_text(f'#!/bin/sh\necho "$@" >> {log}\nexec {build.find_compiler()[0]} "$@" -O0\n')
+    compiler.chmod(0o755)
+    environment = {"CXX": str(compiler), "OBRL_CACHE": str(folder)}
+
+    def links() -> int:
+        return sum("-shared" in line for line in log.read_text().splitlines())
+
+    with ThreadPoolExecutor(4) as pool:
+        ended = list(pool.map(lambda _: run(USE, **environment), range(4)))
+    assert [(process.returncode, process.stdout.split()[:1]) for process in ended] == [(0, ["60"])] * 4
+    assert links() == 1
+    (library,) = (folder / "native").glob("obrl_jax-*.so")
+    library.write_bytes(library.read_bytes()[:1000])
+    assert run(USE, **environment).stdout.split()[0] == "60"
+    assert links() == 2
+    again = run(USE, **environment).stdout.split()
+    assert again[0] == "60"
+    assert float(again[1]) < MOST_SECONDS
+    assert links() == 2
+
+
+def test_without_a_compiler_only_fused_is_missing(tmp_path: Path) -> None:
+    """And nothing is built for any other."""
+    program = """
+import jax
+import jax.numpy as jnp
+from obrl.jax import OBRLoss
+x, y = jnp.zeros((4, 2)), jnp.array([[1, 0], [0, 1], [1, 0], [0, 1]])
+for impl in ("auto", "plain", "fused"):
+    criterion = OBRLoss(2, impl=impl)
+    try:
+        print(float(jax.jit(criterion)(x, y, criterion.init())[0]) > 0)
+    except ImportError as error:
+        print(error)
+"""
+    ended = run(program, CXX="no-such-compiler", OBRL_CACHE=str(tmp_path / "cache"))
+    auto, plain, fused = ended.stdout.splitlines()
+    assert (auto, plain) == ("True", "True")
+    assert fused.startswith(
+        "the native code of obrl needs a C++ compiler, and found none of: no-such-compiler; install"
+    )
+    program = program.replace(', "fused")', ")")
+    assert run(program, OBRL_CACHE=str(tmp_path / "other")).stdout == "True\nTrue\n"
+    assert not (tmp_path / "other").exists()
+
+
+def sanitized(sources: Path | None, cache: Path) -> subprocess.CompletedProcess[str]:
+    return test_sanitizers.run("from tests.jax import sanitized; sanitized.main()", sources=sources, cache=cache)
+
+
+def test_sanitizers_find_nothing(tmp_path: Path) -> None:
+    ended = sanitized(None, tmp_path)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert int(ended.stdout.split()[0]) > 200
+
+
+def test_sanitizers_would_find_a_mistake(tmp_path: Path) -> None:
+    """Room for two counts of three."""
+    sources = tmp_path / "src"
+    shutil.copytree(build.SOURCES, sources)
+    handlers = sources / "jax_ffi.cc"
+    text = handlers.read_text()
+    assert "found(3 * num_labels * num_labels)" in text
+    handlers.write_text(text.replace("found(3 * num_labels", "found(2 * num_labels"))
+    ended = sanitized(sources, tmp_path / "cache")
+    assert ended.returncode != 0
+    assert "heap-buffer-overflow" in ended.stderr
