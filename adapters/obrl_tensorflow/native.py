@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from obrl import measures
-from obrl.online import RelationState
+from obrl.online import RelationState, is_symmetric
 from obrl.settings import Settings
 from obrl_native import cpu, cuda
 from obrl_native.build import BuildError, Recipe, Unit, build
@@ -89,7 +88,7 @@ def reading(settings: Settings) -> dict[str, Any]:
         "positive_threshold": bits(settings.positive_threshold),
         "negative_threshold": bits(settings.negative_threshold),
         "measure": cpu.MEASURES[settings.measure],
-        "symmetric": measures.MEASURES[settings.measure].symmetric,
+        "symmetric": is_symmetric(settings),
         "counts_are_averaged": settings.estimator == "counts",
     }
 
