@@ -53,6 +53,7 @@ CUDA_FAULTS = (
     Mutant(
         "launcher: a load ends a capture", DRIVER, "mode_ = CU_STREAM_CAPTURE_MODE_RELAXED", "mode_ = 0", (LAUNCHER,)
     ),
+    Mutant("launcher: a captured stream is asked", DRIVER, "if (stream && !capturing)", "if (stream)", (LAUNCHER,)),
     Mutant("launcher: a context is left behind", DRIVER, "    driver_.cuCtxPopCurrent(&context);\n", "", (LAUNCHER,)),
     Mutant(
         "cubins: other constants than those of the key",

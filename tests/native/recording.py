@@ -115,6 +115,10 @@ class Driver:
         """Make a context this thread's current one; 0 for none."""
         self._library.recording_current(context)
 
+    def capture(self) -> None:
+        """Let every stream be captured until `reset`: whatever NVIDIA's driver refuses then fails."""
+        self._library.recording_capture()
+
     def left_behind(self) -> tuple[int, int]:
         """How many contexts this thread has, and its capture mode."""
         return self._library.recording_depth(), self._library.recording_capture_mode()

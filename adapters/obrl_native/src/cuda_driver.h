@@ -39,6 +39,7 @@ class Driver {
     find(cuInit, "cuInit");
     find(cuGetErrorName, "cuGetErrorName");
     find(cuGetErrorString, "cuGetErrorString");
+    find(cuStreamIsCapturing, "cuStreamIsCapturing");
     find(cuStreamGetCtx, "cuStreamGetCtx");
     find(cuCtxGetCurrent, "cuCtxGetCurrent");
     find(cuCtxPushCurrent, "cuCtxPushCurrent_v2");
@@ -70,6 +71,7 @@ class Driver {
   CUresult (*cuInit)(unsigned);
   CUresult (*cuGetErrorName)(CUresult, const char**);
   CUresult (*cuGetErrorString)(CUresult, const char**);
+  CUresult (*cuStreamIsCapturing)(CUstream, int*);
   CUresult (*cuStreamGetCtx)(CUstream, CUcontext*);
   CUresult (*cuCtxGetCurrent)(CUcontext*);
   CUresult (*cuCtxPushCurrent)(CUcontext);
@@ -108,13 +110,7 @@ class Driver {
 class Current {
  public:
   Current(const Driver& driver, CUstream stream) : driver_(driver) {
-    CUcontext context = nullptr;
-    const CUresult result = stream ? driver.cuStreamGetCtx(stream, &context) : CUDA_ERROR_NOT_SUPPORTED;
-    if (result == CUDA_ERROR_NOT_SUPPORTED) {
-      driver.check(driver.cuCtxGetCurrent(&context), "cuCtxGetCurrent");
-    } else {
-      driver.check(result, "cuStreamGetCtx");
-    }
+    const CUcontext context = find(driver, stream);
     if (!context) throw Failure(OBRL_CUDA_REFUSED, "no context of CUDA is current, and the stream has none");
     driver.check(driver.cuCtxGetId(context, &id_), "cuCtxGetId");
     driver.check(driver.cuCtxPushCurrent(context), "cuCtxPushCurrent");
@@ -132,6 +128,20 @@ class Current {
   unsigned long long id() const { return id_; }
 
  private:
+  // A stream that is being captured is not asked, which could end the capture: who captures has the context current.
+  static CUcontext find(const Driver& driver, CUstream stream) {
+    CUcontext context = nullptr;
+    int capturing = 0;
+    if (stream) driver.check(driver.cuStreamIsCapturing(stream, &capturing), "cuStreamIsCapturing");
+    if (stream && !capturing) {
+      const CUresult result = driver.cuStreamGetCtx(stream, &context);
+      if (result == CUDA_SUCCESS) return context;
+      if (result != CUDA_ERROR_NOT_SUPPORTED) driver.check(result, "cuStreamGetCtx");
+    }
+    driver.check(driver.cuCtxGetCurrent(&context), "cuCtxGetCurrent");
+    return context;
+  }
+
   const Driver& driver_;
   unsigned long long id_ = 0;
 };

@@ -15,7 +15,7 @@
 
 namespace {
 
-constexpr int kInvalidValue = 1, kInvalidContext = 201, kInvalidImage = 200, kNotFound = 500, kNotSupported = 801;
+constexpr int kInvalidValue = 1, kInvalidContext = 201, kInvalidImage = 200, kNotFound = 500, kNotDuringCapture = 900;
 
 struct Parameter {
   uint16_t offset, size;
@@ -38,6 +38,7 @@ struct Function {
 std::mutex mutex;
 std::string text;
 std::map<std::string, int> failing;     // what each function is to return
+bool capturing = false;                 // every stream
 std::map<int, int> capabilities;        // of devices, times ten
 std::vector<std::unique_ptr<Module>> modules;
 std::vector<std::unique_ptr<Function>> functions;
@@ -124,11 +125,12 @@ extern "C" {
 
 // For tests: forget everything that was said, and what fails; the text so far; by what name an image goes in it; what
 // is to fail; a device's compute capability, times ten; the thread's context, or none; how many it has; its capture
-// mode.
+// mode; every stream is being captured.
 void recording_reset() {
   const std::lock_guard<std::mutex> lock(mutex);
   text.clear();
   failing.clear();
+  capturing = false;
 }
 
 int64_t recording_text(char* into, int64_t size) {
@@ -151,6 +153,11 @@ void recording_device(int device, int capability) {
 
 void recording_current(int context) { current.assign(context ? 1 : 0, context); }
 
+void recording_capture() {
+  const std::lock_guard<std::mutex> lock(mutex);
+  capturing = true;
+}
+
 int recording_depth() { return static_cast<int>(current.size()); }
 
 int recording_capture_mode() { return capture_mode; }
@@ -167,8 +174,15 @@ int cuGetErrorString(int error, const char** text_of) {
   return *text_of ? 0 : kInvalidValue;
 }
 
+int cuStreamIsCapturing(void*, int* status) {
+  const std::lock_guard<std::mutex> lock(mutex);
+  *status = capturing;
+  return fail("cuStreamIsCapturing");
+}
+
 int cuStreamGetCtx(void* stream, void** found) {
   const std::lock_guard<std::mutex> lock(mutex);
+  if (capturing) return kNotDuringCapture;
   if (const int error = fail("cuStreamGetCtx")) return error;
   *found = reinterpret_cast<void*>(reinterpret_cast<uintptr_t>(stream) / 4096);
   return *found ? 0 : kInvalidContext;
@@ -213,6 +227,7 @@ int cuDeviceGetAttribute(int* value, int attribute, int device) {
 int cuModuleLoadData(void** module, const void* image) {
   const std::lock_guard<std::mutex> lock(mutex);
   if (const int error = fail("cuModuleLoadData")) return error;
+  if (capturing && capture_mode != 2) return kNotDuringCapture;
   uint64_t size = 0;
   if (!context() || sections(static_cast<const char*>(image), &size).empty()) return kInvalidImage;
   const char* begin = static_cast<const char*>(image);
