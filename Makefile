@@ -16,7 +16,7 @@ RUNS := $(ALSO) $(LONGEST) $(filter-out $(LONGEST),$(SUITES:%=suite-%) $(FRAMEWO
 # One run more at once than there are processors, for some wait; each with one thread.
 AT_ONCE := OMP_NUM_THREADS=1 $(MAKE) --no-print-directory --keep-going --jobs=$(shell expr $$(nproc) + 1) --output-sync=target
 
-.PHONY: help demo test test-slow mutants check format docs wheel benchmark gpu clean
+.PHONY: help demo test test-slow mutants check format docs wheel cubins benchmark gpu clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -68,6 +68,9 @@ docs: $(VENV)/.dev  ## build the documentation; a warning is an error
 
 wheel: $(VENV)/.dev  ## build the wheel and try it in a fresh environment outside the checkout
 	PYTHON=$(BIN)/python bash tests/wheel/smoke.sh
+
+cubins: $(VENV)/.dev  ## compile the kernels that TensorFlow and JAX launch on a GPU; some ten minutes, without one
+	$(BIN)/python -m obrl_torch.kernels.cubins adapters/obrl_native/cubins
 
 benchmark: $(VENV)/.dev  ## time one step of the loss against its peers
 	$(BIN)/python -m benchmarks.loss_step

@@ -12,10 +12,12 @@ Writes one JSON file, named after the GPU, and again after every row, so that no
 - `parity`: for each framework how many tests passed, failed and were skipped, and the examples that were drawn;
 - `rates` of the device and the `floors` of a step at each size; `bars`: what the kernels are held to;
 - `accuracy` of the kernels at each size, beside torch's operators in float64;
+- `launcher`: for each part what was compared of the native launcher with Triton's launches, and what was different;
 - `rows`: `benchmarks.gpu.rows.Row` and its ratios, with the error's text where something failed;
 - `errors` of what is none of these.
 
-Ends with status 1 where parity or the kernels failed, or their errors are beyond rounding, after all the rest has run.
+Ends with status 1 where parity, the kernels or the launcher failed, or errors are beyond rounding, after all the rest
+has run.
 A bar that is not met is no failure.
 """
 
@@ -63,6 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run.start(options.out)
     if not options.no_parity:
         run.parity()
+    if options.device == "cuda":
+        run.launcher()
     run.torch()
     run.jax()
     document = run.results.document()

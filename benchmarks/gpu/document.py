@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from benchmarks.gpu import accuracy, clocks, floors, parity
+from benchmarks.gpu import accuracy, clocks, floors, launcher, parity
 from benchmarks.gpu.floors import Rates, floor_of
 from benchmarks.gpu.steps import PLAIN_SHARE
 
@@ -29,6 +29,7 @@ HOW = {
     "ratios": RATIOS_HOW,
     "floors": floors.HOW,
     "accuracy": accuracy.HOW,
+    "launcher": launcher.HOW,
     "parity": parity.HOW,
 }
 BARS = (
@@ -110,6 +111,7 @@ class Results:
         self.rates: Rates | None = None
         self.rows: list[dict[str, Any]] = []
         self.accuracy: list[dict[str, Any]] = []
+        self.launcher: list[dict[str, Any]] = []
         self.errors: list[str] = []
 
     def document(self) -> dict[str, Any]:
@@ -131,6 +133,7 @@ class Results:
             "floors": [] if self.rates is None else [floor_of(*size, self.rates).as_dict() for size in sizes],
             "bars": bars(rows),
             "accuracy": self.accuracy,
+            "launcher": self.launcher,
             "errors": self.errors,
             "rows": rows,
         }

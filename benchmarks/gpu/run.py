@@ -16,6 +16,7 @@ from benchmarks.batches import kinds_up_to
 from benchmarks.gpu.accuracy import MOST
 from benchmarks.gpu.document import FUSED, Results, slug
 from benchmarks.gpu.floors import Rates
+from benchmarks.gpu.launcher import PARTS
 from benchmarks.gpu.markdown import markdown
 from benchmarks.gpu.parity import run_parity
 from benchmarks.gpu.rows import JAX_TITLES, Row
@@ -67,7 +68,7 @@ def driver_version() -> str | None:
 
 
 def failures(document: dict[str, Any]) -> list[str]:
-    """What makes a run fail: parity, whatever the kernels raised, and errors beyond rounding; a line each."""
+    """What makes a run fail: parity, the launcher, whatever the kernels raised, errors beyond rounding; a line each."""
     return [
         *(f"parity of {outcome['framework']} failed" for outcome in document["parity"] if not outcome["ok"]),
         *(
@@ -80,6 +81,11 @@ def failures(document: dict[str, Any]) -> list[str]:
             for found in document["accuracy"]
             for name in ("relation_error", "loss_error", "gradient_error")
             if found.get(name, 0.0) > MOST and (name == "relation_error" or not found["pairs_near_thresholds"])
+        ),
+        *(
+            f"the launcher, {found['part']}: {found.get('error') or found['different'][:3]}"
+            for found in document["launcher"]
+            if found.get("error", LEFT_OUT) != LEFT_OUT or found.get("different")
         ),
         *(f"failed: {error.strip().splitlines()[-1]}" for error in document["errors"]),
     ]
@@ -133,6 +139,12 @@ class Run:
         self.results.parity = run_parity(["torch_fused", "torch_wide", "torch"], self.device, limits)
         said = [f"{one.framework}: {one.passed} passed, {one.failed} failed" for one in self.results.parity]
         self._save(f"parity: {'; '.join(said)}")
+
+    def launcher(self) -> None:
+        """The native launcher beside Triton's own launches, a process for all parts while none fails."""
+        for task, answer in self._ask_torch((2, 2), [f"launcher/{part}" for part in PARTS]):
+            self.results.launcher.append(answer.get("result", {"part": task, **answer}))
+            self._save(task)
 
     def torch(self) -> None:
         """Rates of the device, rows and errors in torch, a process a size."""

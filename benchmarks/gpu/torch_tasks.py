@@ -1,6 +1,6 @@
 """`python -m benchmarks.gpu.torch_tasks`: times torch's implementations at one size; measures rates and errors.
 
-The tasks are `about`, `rates`, `accuracy`, and `IMPLEMENTATION/LABELS`.
+The tasks are `about`, `rates`, `accuracy`, `launcher/PART`, and `IMPLEMENTATION/LABELS`.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ import torch
 
 import obrl
 from benchmarks.batches import BATCHES, draw_batches
+from benchmarks.gpu import launcher
 from benchmarks.gpu.accuracy import accuracy
 from benchmarks.gpu.clocks import Plan, clock_of
 from benchmarks.gpu.floors import measure_rates
 from benchmarks.gpu.rows import Row, times
 from benchmarks.gpu.steps import ENTRIES, TorchStep
 from benchmarks.gpu.tasks import answers_to_parent, serve
+from obrl_native import cuda
 
 HOST_MEMORY = 2**33
 """What the plain formula's blocks are reckoned by on a CPU."""
@@ -90,7 +92,10 @@ class Tasks:
         if task == "accuracy":
             self._release()
             return accuracy(draw_batches(*self.size, "correlated", 2), device=self.device)
-        return self._time(*task.split("/")).as_dict()
+        name, kind = task.split("/")
+        if name == "launcher":
+            return launcher.compare(kind, launcher.Native(cuda.library(), self.device))
+        return self._time(name, kind).as_dict()
 
     def _time(self, name: str, labels: str) -> Row:
         step = self._step(name)

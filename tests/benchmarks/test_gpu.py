@@ -206,6 +206,12 @@ def test_what_fails_a_run():
         "parity": [wrong],
         "rows": [row, other, late],
         "accuracy": [size, {**size, **found}, {**size, **near}, {**size, **apart}],
+        "launcher": [
+            {"part": "few", "compared": 2, "different": []},
+            {"part": "many", "compared": 2, "different": ["codes", "sum"]},
+            {"part": "launcher/measures", "error": LEFT_OUT},
+            {"part": "launcher/measures", "error": "ImportError: no driver"},
+        ],
         "errors": ["Traceback\nValueError: x\n"],
     }
     assert failures(document) == [
@@ -213,6 +219,8 @@ def test_what_fails_a_run():
         f"{FUSED} failed at (8, 5), sparse labels",
         "at (8, 5) the kernels' gradient_error is 0.5",
         "at (8, 5) the kernels' relation_error is 0.3",
+        "the launcher, many: ['codes', 'sum']",
+        "the launcher, launcher/measures: ImportError: no driver",
         "failed: ValueError: x",
     ]
     assert "RuntimeError: no" in table({"rows": with_ratios([row], RATES), "bars": []})

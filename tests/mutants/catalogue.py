@@ -1,6 +1,7 @@
 """The seeded faults: where, what stands there, what is put in its place, and which tests must notice."""
 
 from tests.mutants.core_faults import CORE_FAULTS
+from tests.mutants.cuda_faults import CUDA_FAULTS
 from tests.mutants.jax_faults import JAX_FAULTS
 from tests.mutants.jax_native_faults import JAX_NATIVE_FAULTS
 from tests.mutants.kernel_faults import KERNEL_FAULTS
@@ -16,6 +17,7 @@ MUTANTS = (
     *TORCH_FAULTS,
     *KERNEL_FAULTS,
     *NATIVE_FAULTS,
+    *CUDA_FAULTS,
     *JAX_FAULTS,
     *JAX_NATIVE_FAULTS,
     *TENSORFLOW_FAULTS,

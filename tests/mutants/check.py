@@ -55,7 +55,7 @@ def problems(mutant: Mutant, root: Path = ROOT) -> list[str]:
 
 def syntax_error(source: str, path: Path) -> str:
     """What a compiler says of a source in Python or C++ that would stand in a file; nothing where it compiles."""
-    if path.suffix == ".cc":
+    if path.suffix in (".cc", ".h"):
         headers = [f"-I{path.parent}", f"-I{distribution('jaxlib').locate_file('jaxlib/include')}"]
         command = [*find_compiler(), "-std=c++17", "-fsyntax-only", *headers, "-x", "c++", "-"]
         ended = subprocess.run(command, input=source, capture_output=True, text=True, check=False)

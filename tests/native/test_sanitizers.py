@@ -8,14 +8,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from obrl_native import build
 from tests.project.helpers import ROOT
 
-OF_THE_CPU = "from tests.native import sanitized; sanitized.main([])"
+MODULES = ("sanitized", "sanitized_cuda")
 
 
-def run(program: str, *, sources: Path | None = None, cache: Path) -> subprocess.CompletedProcess[str]:
-    """A program that builds with the sanitizers, which are there before it."""
+def run(
+    module: str, *, package: str = "tests.native", sources: Path | None = None, cache: Path
+) -> subprocess.CompletedProcess[str]:
+    """Run `main` of a module that builds with the sanitizers, which are loaded before it."""
     (compiler,) = build.find_compiler()
     runtimes = [
         subprocess.run(
@@ -24,9 +28,10 @@ def run(program: str, *, sources: Path | None = None, cache: Path) -> subprocess
         for name in ("libasan.so", "libubsan.so")
     ]
     assert all(Path(runtime).is_absolute() for runtime in runtimes)
+    program = f"from {package} import {module}; {module}.main([])"
     if sources is not None:
-        program = f"from obrl_native import build; from pathlib import Path; import functools;\
-build.build = functools.partial(build.build, sources=Path({str(sources)!r})); {program}"
+        program = f"from obrl_native import build; from pathlib import Path; build.SOURCES = Path({str(sources)!r});\
+build.build.__kwdefaults__['sources'] = build.SOURCES; {program}"
     return subprocess.run(
         [sys.executable, "-c", program],
         cwd=ROOT,
@@ -42,20 +47,29 @@ build.build = functools.partial(build.build, sources=Path({str(sources)!r})); {p
     )
 
 
-def test_nothing_is_found(tmp_path: Path) -> None:
-    ended = run(OF_THE_CPU, cache=tmp_path)
+@pytest.mark.parametrize("module", MODULES)
+def test_nothing_is_found(module: str, tmp_path: Path) -> None:
+    ended = run(module, cache=tmp_path)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert int(ended.stdout.split()[0]) > 1000
 
 
-def test_a_mistake_would_be_found(tmp_path: Path) -> None:
-    """Reading a whole vector where the last numbers of a batch are fewer."""
+@pytest.mark.parametrize(
+    ("module", "file", "old", "new", "found"),
+    [
+        # Reading a whole vector where the last numbers of a batch are fewer.
+        ("sanitized", "vector.h", "v, count * sizeof(T))", "v, sizeof v)", "heap-buffer-overflow"),
+        # Room for fewer arguments than kernels take.
+        ("sanitized_cuda", "launcher.cc", "void*, kArgs> arguments", "void*, 4> arguments", "buffer-overflow"),
+    ],
+    ids=MODULES,
+)
+def test_a_mistake_would_be_found(module: str, file: str, old: str, new: str, found: str, tmp_path: Path) -> None:
     sources = tmp_path / "src"
     shutil.copytree(build.SOURCES, sources)
-    header = sources / "vector.h"
-    text = header.read_text()
-    assert "v, count * sizeof(T))" in text
-    header.write_text(text.replace("v, count * sizeof(T))", "v, sizeof v)"))
-    ended = run(OF_THE_CPU, sources=sources, cache=tmp_path / "cache")
+    text = (sources / file).read_text()
+    assert old in text
+    (sources / file).write_text(text.replace(old, new))
+    ended = run(module, sources=sources, cache=tmp_path / "cache")
     assert ended.returncode != 0
-    assert "heap-buffer-overflow" in ended.stderr
+    assert found in ended.stderr

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,8 @@ FORBIDDEN = {
     "a number of some tracker": re.compile(r"\bissue \d|(?<![\w/&])#\d{2,}\b(?![0-9a-f]*[\"';)])", re.IGNORECASE),
     "a merge conflict": re.compile(r"^(<{7}|>{7}) ", re.MULTILINE),
 }
+CUBINS = Path("adapters/obrl_native/cubins")
+"""Compiled kernels, whose size `tests/cubins` bounds."""
 LONGEST_MODULE = 300
 """Lines of code in a file; docstrings, comments and empty lines do not count."""
 
@@ -85,5 +88,5 @@ def test_lines_of_code_leave_out_what_explains_them():
 
 
 def test_files_are_small():
-    large = {str(path.relative_to(ROOT)) for path in tracked_files() if path.stat().st_size > 500_000}
-    assert large == set()
+    large = {path.relative_to(ROOT) for path in tracked_files() if path.stat().st_size > 500_000}
+    assert {str(path) for path in large if path.parent != CUBINS} == set()

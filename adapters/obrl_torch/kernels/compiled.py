@@ -65,6 +65,8 @@ class Variant:
         targets: what it is compiled for.
         contiguous: of how many labels, where it is what Triton makes of a launch on contiguous arrays: the distances
             that are 1 are no arguments any more, and the compiler knows what 16 divides. None for any strides.
+        any_size: whether it is for contiguous arrays of any size: of their addresses alone it is known that 16 divides
+            them.
     """
 
     name: str
@@ -73,11 +75,12 @@ class Variant:
     constants: Mapping[str, Any]
     targets: tuple[int, ...] = TARGETS
     contiguous: int | None = None
+    any_size: bool = False
 
     @property
     def ones(self) -> dict[str, int]:
         """What is 1 by construction."""
-        if self.contiguous is None:
+        if self.contiguous is None and not self.any_size:
             return {}
         return {name: 1 for name in self.types if name.endswith(("column", "_stride"))}
 
@@ -89,6 +92,7 @@ class Variant:
             name
             for name, kind in self.types.items()
             if name in _MULTIPLES
+            or (self.any_size and kind.startswith("*"))
             or (self.contiguous is not None and (kind.startswith("*") or name == "batch"))
             or (by_labels and (name == "num_labels" or name.endswith("row")))
         ]
@@ -106,6 +110,7 @@ class Compiled:
         shared: bytes of dynamic shared memory that a launch must ask for.
         registers: a thread's.
         spilled: bytes of local memory a thread needs: stack and spilled registers.
+        scratch: bytes of memory that Triton would allocate for a launch.
     """
 
     variant: Variant
@@ -115,6 +120,7 @@ class Compiled:
     shared: int
     registers: int
     spilled: int
+    scratch: int
 
     @property
     def row(self) -> str:
@@ -130,7 +136,7 @@ class Compiled:
         )
 
 
-def _types(run: Launch, **pointers: str) -> dict[str, str]:
+def argument_types(run: Launch, **pointers: str) -> dict[str, str]:
     """The types of a kernel's arguments, in its order: pointers as given, float64 for settings, int32 for sizes."""
     constants = {parameter.name for parameter in run.kernel.params if parameter.is_constexpr}
     return {name: {**_NUMBERS, **pointers}.get(name, "i32") for name in run.kernel.arg_names if name not in constants}
@@ -175,7 +181,7 @@ def _double(types: Mapping[str, str]) -> dict[str, str]:
 def _relation(name: str, num_labels: int, constants: Mapping[str, Any], **pointers: str) -> Variant:
     types = {**_LABELS, **_STATE, **_CODES, **pointers}
     run = launch.relation(_BATCH, num_labels)
-    types = _types(run, **types)
+    types = argument_types(run, **types)
     return Variant(name, run, types, {**_MISSING, **_MEASURE, **constants})
 
 
@@ -187,7 +193,7 @@ def _contiguous(variant: Variant, num_labels: int) -> Variant:
 def _loss(name: str, num_labels: int, constants: Mapping[str, Any], **pointers: str) -> Variant:
     chosen = {**_WHOLE_LOSS, **constants}
     run = launch.loss(_BATCH, num_labels, coded=chosen["CODED"], double=chosen["DTYPE"] == tl.float64)
-    return Variant(name, run, _types(run, **{**_LOSS, **pointers}), chosen)
+    return Variant(name, run, argument_types(run, **{**_LOSS, **pointers}), chosen)
 
 
 def _wide() -> list[Variant]:
@@ -208,7 +214,7 @@ def _wide() -> list[Variant]:
 
     def add(name: str, run: Launch, labels: int, targets: tuple[int, ...] = TARGETS, **constants: Any) -> None:
         name = f"{name}, {labels} labels"
-        variant = Variant(name, run, _types(run, **pointers), constants, targets=targets, contiguous=labels)
+        variant = Variant(name, run, argument_types(run, **pointers), constants, targets=targets, contiguous=labels)
         found.append(variant)
         if {"logits", "targets"} & set(variant.types) and labels % 16:
             found.append(replace(variant, name=f"{name}, any strides", contiguous=None))
@@ -261,8 +267,8 @@ def variants() -> tuple[Variant, ...]:
         *contiguous,
         _relation("relation, complete bytes", few, {"MASKED": False, "COMPLETE": True}, targets="*u8"),
         _relation("relation, float64", few, {}, **_double({**_LABELS, **_STATE})),
-        Variant("counts", count, _types(count, **_LABELS, counts="*fp32"), _MISSING),
-        Variant("codes", code, _types(code, counts="*fp32", **_STATE, **_CODES), {**_MEASURE, "MOVES": True}),
+        Variant("counts", count, argument_types(count, **_LABELS, counts="*fp32"), _MISSING),
+        Variant("codes", code, argument_types(code, counts="*fp32", **_STATE, **_CODES), {**_MEASURE, "MOVES": True}),
         *losses,
         replace(
             _loss("loss, many samples", few, {}),
@@ -276,7 +282,7 @@ def variants() -> tuple[Variant, ...]:
         Variant(
             "scale",
             scale,
-            _types(scale, **dict.fromkeys(_GRADIENTS, "*fp32"), result="*bf16"),
+            argument_types(scale, **dict.fromkeys(_GRADIENTS, "*fp32"), result="*bf16"),
             {"PARTS": True, "HAS_TOTAL": True, "HAS_ENTROPY": True, "HAS_RELATION": True},
         ),
     )
@@ -303,6 +309,7 @@ def compile_variant(variant: Variant, target: int) -> Compiled:
         shared=found.metadata.shared,
         registers=usage["REG"],
         spilled=usage["STACK"] + usage["LOCAL"],
+        scratch=found.metadata.global_scratch_size + found.metadata.profile_scratch_size,
     )
 
 

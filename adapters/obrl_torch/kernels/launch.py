@@ -132,14 +132,17 @@ def most_arrivals() -> int:
     return along * (along + 1) // 2
 
 
-def relation(batch: int, num_labels: int) -> Launch:
-    """The launch of `relation_kernel`: every warp counts its own samples, and every program its own part of them."""
+def relation(batch: int, num_labels: int, *, parts: int | None = None) -> Launch:
+    """The launch of `relation_kernel`: every warp counts its own samples, and every program its own part of them.
+
+    `parts`, a power of two, is into how many the batch is dealt out: as many as are worth it, if None. Counts are
+    exact, so that it changes no result.
+    """
     run = _square(relation_kernel, num_labels, {"ROWS": _RELATION_ROWS, "TILE": _RELATION_TILE}, num_warps=2)
-    parts = 1
-    if num_labels <= SMALL_LABELS:
+    if parts is None:
         wanted = triton.cdiv(max(batch, 1), _RELATION_ROWS)
         most = min(_MOST_BATCH_PARTS, 1 << (_MOST_PROGRAMS // run.grid[0]).bit_length() - 1)
-        parts = min(most, triton.next_power_of_2(wanted))
+        parts = min(most, triton.next_power_of_2(wanted)) if num_labels <= SMALL_LABELS else 1
     return replace(run, grid=(*run.grid, parts), blocks={**run.blocks, "GROUPS": run.num_warps, "PARTS": parts})
 
 
@@ -171,6 +174,12 @@ def _over(kernel: Any, batch: int, num_labels: int, blocks: Mapping[str, int]) -
     return Launch(kernel, grid, blocks, num_warps=4)
 
 
+def _columns(num_labels: int, tile: int) -> int:
+    """How many tiles of labels the last program of a loss sums at once; few choices, for each is a kernel more."""
+    columns = triton.cdiv(num_labels, tile)
+    return 1 if columns <= 1 else 2 if columns == 2 else 8 if columns <= 8 else 32
+
+
 def loss(batch: int, num_labels: int, *, coded: bool, double: bool) -> Launch:
     """The launch of `loss_kernel`, on codes or weights, in float32 or float64."""
     num_warps, whole = 4, False
@@ -183,8 +192,7 @@ def loss(batch: int, num_labels: int, *, coded: bool, double: bool) -> Launch:
         tile = max(16, triton.next_power_of_2(num_labels)) if whole else 64
         blocks = {"ROWS": 32 if batch >= MANY_ROWS and whole else 16, "TILE": tile, "STEP": tile}
         num_warps = 8 if tile > 32 else 4
-    columns = triton.next_power_of_2(triton.cdiv(num_labels, blocks["TILE"]))
-    blocks |= {"WHOLE": whole, "COLUMNS": min(32, columns)}
+    blocks |= {"WHOLE": whole, "COLUMNS": _columns(num_labels, blocks["TILE"])}
     grid = (triton.cdiv(batch, blocks["ROWS"]), triton.cdiv(num_labels, blocks["TILE"]))
     return Launch(loss_kernel, grid, blocks, num_warps)
 
@@ -194,6 +202,13 @@ LARGE_SHARED = (HOPPER, 100, 103)
 MOST_LABEL_PARTS = 8
 PART_COST = 1.3e-4
 """What it takes to write and add up one number of each product, in labels j that a program goes through."""
+START_COST = 50
+"""What it takes to start a program, likewise."""
+
+
+def at_once(capability: int) -> int:
+    """How many programs of `products_kernel` run at once on a device of a compute capability, times ten."""
+    return 132 if capability in LARGE_SHARED else 264
 
 
 @dataclass(frozen=True)
@@ -221,14 +236,13 @@ def wide_loss(batch: int, num_labels: int, *, capability: int) -> Wide:
     """The launches of a loss on codes of many labels, on a device of a compute capability, times ten."""
     large = capability in LARGE_SHARED
     blocks = {"ROWS": 128 if large else 64, "TILE": 128 if large else 64, "STEP": 32}
-    at_once = 132 if large else 264
     rows, tiles = triton.cdiv(batch, blocks["ROWS"]), triton.cdiv(num_labels, blocks["TILE"])
     padded_batch = rows * blocks["ROWS"]
 
     def cost(parts: int) -> float:
         """In labels j that a program goes through: those of all waves of programs, their start, and adding parts up."""
-        waves = triton.cdiv(rows * tiles * parts, at_once)
-        return waves * (num_labels / parts + 50) + parts * padded_batch * num_labels * PART_COST
+        waves = triton.cdiv(rows * tiles * parts, at_once(capability))
+        return waves * (num_labels / parts + START_COST) + parts * padded_batch * num_labels * PART_COST
 
     parts = min(range(1, MOST_LABEL_PARTS + 1), key=cost)
     length = padded(triton.cdiv(num_labels, parts), blocks["STEP"])
@@ -236,7 +250,7 @@ def wide_loss(batch: int, num_labels: int, *, capability: int) -> Wide:
     padded_labels = padded(max(tiles * blocks["TILE"], parts * length), 128)
     tile = 512 if num_labels > 512 else 256
     columns = triton.cdiv(num_labels, tile)
-    finish = {"ROWS": 2, "TILE": tile, "COLUMNS": min(32, triton.next_power_of_2(columns))}
+    finish = {"ROWS": 2, "TILE": tile, "COLUMNS": _columns(num_labels, tile)}
     return Wide(
         halves=_over(halves_kernel, padded_batch, padded_labels, {"ROWS": 16, "LABELS": 128}),
         degrees=Launch(degrees_kernel, (triton.cdiv(num_labels, 4),), {"LABELS": 4, "STEP": 1024}, num_warps=4),

@@ -1,0 +1,140 @@
+"""The cubins in the package are what the kernels compile to, and hold nothing of the machine that made them."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import struct
+from collections import defaultdict
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import triton
+
+from obrl.counts import MAX_EXACT_COUNT
+from obrl_native.cuda import CUBINS
+from obrl_torch import fused
+from obrl_torch.kernels import cubins, launch
+from obrl_torch.kernels.compiled import MAX_SHARED, TARGETS
+from tests.cubins.table import lines, rows, value
+from tests.support.profiles import draws_many
+
+ENTRIES = cubins.entries()
+ROWS = rows()
+
+SAMPLE = (
+    *((f"relation/{measure}", 90) for measure in ("unit_pearson/batch", "conditional/counts")),
+    *(("wide_relation/pearson/batch", target) for target in TARGETS),
+    *((key, 80) for key in ("count", "pack", "halves", "degrees", "products", "loss/all_pairs/total")),
+    *((key, 100) for key in ("wide_loss/active_pairs/parts", "code/phi_ratio/counts", "move_by_counts/yule_q/batch")),
+)
+"""What is compiled anew here. With `HYPOTHESIS_PROFILE=slow`, everything is."""
+
+
+def chosen() -> list[int]:
+    """The numbers of the entries that are compiled."""
+    wanted = {(entry.key, entry.target): number for number, entry in enumerate(ENTRIES)}
+    return list(range(len(ENTRIES))) if draws_many() else [wanted[one] for one in SAMPLE]
+
+
+def test_they_were_made_from_these_sources() -> None:
+    """Run `make cubins` where this fails."""
+    assert value("triton") == triton.__version__
+    assert value("sources") == cubins.digest()
+
+
+def test_the_hash_depends_on_the_sources(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = cubins.digest()
+    monkeypatch.setattr(Path, "read_bytes", lambda path: f"another {path.name}".encode())
+    assert cubins.digest() != known
+
+
+def test_every_source_of_a_kernel_is_hashed() -> None:
+    folder = Path(cubins.__file__).parent
+    assert {path.stem for path in folder.glob("*.py") if "@triton.jit" in path.read_text()} == {
+        *cubins.SOURCES,
+        "scale",
+    }
+
+
+@pytest.mark.parametrize("number", chosen(), ids=lambda number: f"{ENTRIES[number].key}-sm_{ENTRIES[number].target}")
+def test_they_are_what_the_kernels_compile_to(number: int) -> None:
+    entry, row = ENTRIES[number], ROWS[number]
+    made = cubins.compile_entry(entry)
+    assert (entry.target, entry.key) == (row.target, row.key)
+    assert made.cubin == row.cubin
+    assert (made.symbol, made.shared) == (row.symbol, row.shared)
+    assert row.shared <= MAX_SHARED[row.target]
+
+
+def test_the_table_has_every_entry() -> None:
+    for entry, row in zip(ENTRIES, ROWS, strict=True):
+        run = entry.variant.launch
+        assert (row.target, row.key, row.labels, row.samples) == (entry.target, entry.key, entry.labels, entry.samples)
+        assert (row.blocks, row.threads) == (dict(run.blocks), 32 * run.num_warps)
+
+
+def test_the_files_are_those_of_the_table() -> None:
+    said = {f"sm_{target}.bin": [size, digest] for target, size, digest in lines("bundle")}
+    found = {path.name: path.read_bytes() for path in CUBINS.iterdir() if path.name != cubins.TABLE}
+    assert said == {name: [str(len(data)), hashlib.sha256(data).hexdigest()] for name, data in found.items()}
+    assert len(said) == len(TARGETS)
+
+
+def test_every_size_has_one_kernel() -> None:
+    """For each key and target: all labels and samples of its range, none twice."""
+    found = defaultdict(list)
+    for row in ROWS:
+        found[row.target, row.key].append((row.labels, row.samples))
+    for (_, key), ranges in found.items():
+        few, wide = key.startswith(("loss/", "relation/")), key.startswith("wide") or key in cubins.WIDE_ALONE
+        by_labels = sorted({labels for labels, _ in ranges})
+        assert by_labels[0][0] == (launch.SMALL_LABELS + 1 if wide else 1)
+        assert by_labels[-1][1] == (launch.SMALL_LABELS if few else fused.MAX_LABELS)
+        assert all(one[1] + 1 == other[0] for one, other in pairwise(by_labels))
+        for labels in by_labels:
+            samples = sorted(samples for of, samples in ranges if of == labels)
+            assert (samples[0][0], samples[-1][1]) == (0, MAX_EXACT_COUNT)
+            assert all(one[1] + 1 == other[0] for one, other in pairwise(samples))
+
+
+def test_the_limits_are_those_of_torch() -> None:
+    assert value("limits") == f"{launch.SMALL_LABELS} {fused.MAX_LABELS} {MAX_EXACT_COUNT}"
+
+
+def parameters(cubin: bytes, symbol: str) -> list[int]:
+    """The sizes of what a kernel takes, as its attributes say."""
+    (headers,) = struct.unpack_from("<Q", cubin, 0x28)
+    each, number, of_names = struct.unpack_from("<HHH", cubin, 0x3A)
+    sections = [struct.unpack_from("<IIQQQQ", cubin, headers + each * place) for place in range(number)]
+    names = {cubin[sections[of_names][4] + one[0] :].split(b"\0", 1)[0].decode(): one for one in sections}
+    _, _, _, _, begin, size = names[f".nv.info.{symbol}"]
+    found, place = {}, begin
+    while place < begin + size:
+        form, attribute, length = struct.unpack_from("<BBH", cubin, place)
+        if attribute == 0x17:
+            _, ordinal, _, about = struct.unpack_from("<IHHI", cubin, place + 4)
+            found[ordinal] = about >> 18
+        place += 4 + (length if form == 4 else 0)
+    return [found[ordinal] for ordinal in range(len(found))]
+
+
+def test_kernels_take_what_the_table_says() -> None:
+    sizes = {"i32": 4, "fp64": 8}
+    said = {symbol: [sizes.get(word.split(":")[1], 8) for word in words] for symbol, *words in lines("arguments")}
+    assert all(parameters(row.cubin, row.symbol) == said[row.symbol] for row in ROWS)
+
+
+def test_nothing_of_a_machine_is_in_them() -> None:
+    for row in ROWS:
+        assert not re.search(rb"/(tmp|root|home|work|usr|opt|mnt)/|\.py\b|\.ptx\b", row.cubin)
+
+
+def test_drivers_of_cuda_12_load_those_for_ampere_and_hopper() -> None:
+    """The form of an ELF file that its header names; CUDA 13 has another."""
+    assert {row.cubin[7:9] for row in ROWS if row.target in (80, 90)} == {bytes([0x33, 7])}
+
+
+def test_all_of_them_are_not_large() -> None:
+    assert sum(path.stat().st_size for path in CUBINS.iterdir()) < 14_000_000
