@@ -17,10 +17,10 @@ from obrl.algebra import pair_laplacians
 from obrl.counts import MAX_EXACT_COUNT, split_targets
 from obrl.online import RelationState
 from obrl.settings import Settings
-from obrl_jax import native
 from obrl_jax.functions import Problem, Results, Static
 from obrl_jax.inputs import computation_dtype, on_host
 from obrl_jax.namespace import JAX
+from obrl_jax.platforms import Target
 
 
 class FusedProblem(NamedTuple):
@@ -31,7 +31,8 @@ class FusedProblem(NamedTuple):
         observed: the same shape, bool, or None.
         sample_weight: (batch,) in the dtype to compute in, or None.
         pos_weight: (num_labels,), likewise.
-        code: of the pairs: uint8, (num_labels, num_labels).
+        code: the pairs, as the native code has them.
+        target: which that is.
     """
 
     targets: Array | None
@@ -39,6 +40,7 @@ class FusedProblem(NamedTuple):
     sample_weight: Array | None
     pos_weight: Array | None
     code: Array
+    target: Target
 
     def evaluate(self, static: Static, logits: Array, *, gradient: str) -> tuple[Results, Results]:
         """As `Problem.evaluate`."""
@@ -46,11 +48,12 @@ class FusedProblem(NamedTuple):
 
     def plain(self, static: Static, dtype: Any) -> Problem:
         """The same loss, for the algebra."""
+        codes = self.target.calls.codes(self.code, self.target.num_labels)
         pairs = pair_laplacians(
             JAX,
-            0.5 * (self.code & 3).astype(dtype),
-            0.5 * (self.code >> 2).astype(dtype),
-            num_labels=len(self.code),
+            0.5 * (codes & 3).astype(dtype),
+            0.5 * (codes >> 2).astype(dtype),
+            num_labels=self.target.num_labels,
             symmetric=True,
             normalization=static.normalization,
             like=jnp.zeros((), dtype),
@@ -76,7 +79,7 @@ def _evaluate(static: Static, gradient: str, logits: Array, problem: FusedProble
     targets = problem.targets
     if targets is not None and targets.dtype not in (jnp.bool_, jnp.uint8):
         targets = targets.astype(dtype)
-    return native.loss_terms(
+    found: tuple[Results, Results] = problem.target.calls.loss_terms(
         logits.astype(dtype),
         targets,
         problem.observed,
@@ -89,6 +92,7 @@ def _evaluate(static: Static, gradient: str, logits: Array, problem: FusedProble
         parts=static.parts,
         gradient=gradient,
     )
+    return found
 
 
 @_evaluate.defjvp
@@ -136,11 +140,12 @@ def _in_float32(targets: Any) -> Any:
 
 
 def advance(
-    state: RelationState, targets: Array, observed: Array | None, settings: Settings, axis_name: Any
+    target: Target, state: RelationState, targets: Array, observed: Array | None, settings: Settings, axis_name: Any
 ) -> tuple[RelationState, Array]:
     """Eq. 1 for one batch, over all devices of the axis, and the codes of the pairs then; no gradient flows through.
 
     Args:
+        target: what moves it.
         state: the accumulators.
         targets: from `fused_labels`, with `observed`.
         observed: a mask, or None.
@@ -148,10 +153,13 @@ def advance(
         axis_name: the axis, or axes, of `jax.shard_map` or `jax.pmap`; None where there is none.
     """
     state, targets = jax.lax.stop_gradient((_checked(state), _countable(targets)))
+    moved: tuple[RelationState, Array]
     if axis_name is None:
-        return native.move_relation(state, targets, observed, settings)
-    counts = jax.lax.psum(native.count_pairs(targets, observed), axis_name)
-    return native.move_by_counts(state, counts, settings)
+        moved = target.calls.move_relation(state, targets, observed, settings)
+    else:
+        counts = jax.lax.psum(target.calls.count_pairs(targets, observed), axis_name)
+        moved = target.calls.move_by_counts(state, counts, settings)
+    return moved
 
 
 def _countable(targets: Array) -> Array:
@@ -159,17 +167,20 @@ def _countable(targets: Array) -> Array:
     return targets > 0 if integer else targets
 
 
-def code(state: RelationState, settings: Settings) -> Array:
-    """The codes of the pairs of a state that stays as it is."""
-    return native.code_pairs(jax.lax.stop_gradient(_checked(state)), settings)
+def code(target: Target, state: RelationState, settings: Settings) -> Array:
+    """The pairs of a state that stays as it is."""
+    found: Array = target.calls.code_pairs(jax.lax.stop_gradient(_checked(state)), settings)
+    return found
 
 
-def code_relation(values: Array, known: Array, positive_threshold: float, negative_threshold: float) -> Array:
+def code_relation(
+    target: Target, values: Array, known: Array, positive_threshold: float, negative_threshold: float
+) -> Array:
     """The codes of the pairs of a relation, finite, and where it is known; each direction counts half."""
     settings = Settings(
         positive_threshold=positive_threshold, negative_threshold=negative_threshold, measure="conditional"
     )
-    return code(RelationState(values, known.astype(values.dtype)), settings)
+    return code(target, RelationState(values, known.astype(values.dtype)), settings)
 
 
 def _checked(state: RelationState) -> RelationState:

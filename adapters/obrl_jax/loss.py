@@ -133,16 +133,19 @@ class _Criterion(RelationConfiguration):
         joint: bool,
     ) -> tuple[Differentiable, RelationState]:
         """What the native code takes, and the new state."""
-        from obrl_jax import fused, native
+        from obrl_jax import fused
+        from obrl_jax.platforms import target_of
 
-        native.check_platform(logits=logits, targets=targets, relation_weight=state.relation_weight)
         dtype = computation_dtype(logits)
+        target = target_of(
+            self.num_labels, dtype, relation_weight=state.relation_weight, targets=targets, logits=logits
+        )
         read_values = may_read_values(self.validate, targets, observed)
         targets, observed = fused.fused_labels(targets, observed, dtype, read_values=read_values)
         if moves:
-            state, code = fused.advance(state, targets, observed, self.settings, self.axis_name)
+            state, code = fused.advance(target, state, targets, observed, self.settings, self.axis_name)
         else:
-            code = fused.code(state, self.settings)
+            code = fused.code(target, state, self.settings)
         weight, pos_weight = self._weights(sample_weight, dtype)
         problem = fused.FusedProblem(
             targets=targets if joint else None,
@@ -150,6 +153,7 @@ class _Criterion(RelationConfiguration):
             sample_weight=weight,
             pos_weight=pos_weight,
             code=code,
+            target=target,
         )
         return problem, state
 
@@ -196,7 +200,8 @@ class OBRLoss(_Criterion):
         relation: where to start: an OnlineBatchRelation of NumPy, its .npz, or a (num_labels, num_labels) matrix.
         freeze: never update the relation.
         impl: `"auto"` computes the gradient with the value; `"plain"` leaves it to JAX, which forward mode needs;
-            `"fused"` runs both in native code, on a CPU, which a C++ compiler builds at the first call.
+            `"fused"` runs both in native code, on a CPU or a CUDA device, which a C++ compiler builds at the first
+            call.
         axis_name: the axis, or axes, of `jax.shard_map` or `jax.pmap` over which to sum the counts. Under plain jit
             on global arrays nothing is needed.
         validate: whether to check the values of targets: None does for arrays on the CPU; True does on every device,

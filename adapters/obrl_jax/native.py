@@ -1,4 +1,4 @@
-"""`impl="fused"`: the native code of a CPU as custom calls of XLA, built and registered before the first of them.
+"""`impl="fused"` on a CPU: its native code as custom calls of XLA, built and registered before the first of them.
 
 They check and differentiate nothing: `obrl_jax.loss` has checked, and `obrl_jax.fused` differentiates. `jax.vmap` makes
 a loop of them. Where plain `jax.jit` spreads an array over devices, XLA gathers it first, and every device makes the
@@ -20,15 +20,11 @@ from jaxlib.version import __version__ as jaxlib_version
 
 from obrl.online import RelationState, is_symmetric
 from obrl.settings import Settings
-from obrl_jax.inputs import is_traced
 from obrl_native import cpu
 from obrl_native.build import Recipe, Unit, build
 
 CALLS = ("count", "move", "move_by_counts", "code", "loss")
 """The handlers of `jax_ffi.cc`, whose names begin with `obrl_jax_`."""
-
-PLATFORMS = ("cpu",)
-"""Where they run."""
 
 _ONE_AT_A_TIME = threading.Lock()
 
@@ -57,16 +53,13 @@ def _register() -> None:
         jax.ffi.register_ffi_target(f"obrl_jax_{name}", handler, platform="cpu")
 
 
-def check_platform(**arrays: Any) -> None:
-    """Raise ValueError where an array is elsewhere than on a CPU.
+def check(dtype: Any, num_labels: int) -> None:
+    """Any dtype to compute in will do here, and any number of labels."""
 
-    Where a traced one will be is not known; XLA then says that it has no such call, by its name.
-    """
-    for name, array in arrays.items():
-        if isinstance(array, jax.Array) and not is_traced(array):
-            elsewhere = [device for device in array.devices() if device.platform not in PLATFORMS]
-            if elsewhere:
-                raise ValueError(f'impl="fused" of obrl.jax needs arrays on a CPU, got {name} on {elsewhere[0]}')
+
+def codes(code: Array, num_labels: int) -> Array:
+    """The code of each pair, (num_labels, num_labels)."""
+    return code
 
 
 def count_pairs(targets: Array, observed: Array | None) -> Array:
@@ -168,7 +161,7 @@ def loss_terms(
         The terms and the gradients, in the dtype of the logits.
     """
     dtype, joint = logits.dtype, targets is not None
-    absent = np.zeros(0, dtype)
+    absent = np.zeros((), dtype)
     terms = 3 if joint and parts else 1
     value = logits.shape[:1] if reduction == "none" else ()
     found = _call(
@@ -189,28 +182,38 @@ def loss_terms(
         parts=parts,
         active_pairs=normalization == "active_pairs",
     )
-    spec = _spec(logits)
-    placed = [_placed(array, spec[: array.ndim]) for array in found]
-    return tuple(placed[:terms]), tuple(placed[terms:])
+    return spread(found[:terms], logits), spread(found[terms:], logits)
 
 
 def _mask(observed: Array | None) -> Any:
-    return np.zeros(0, bool) if observed is None else observed
+    return np.zeros((), bool) if observed is None else observed
 
 
-def _call(
-    name: str,
+def _call(name: str, *given: Any, **attributes: Any) -> tuple[Array, ...]:
+    prepare()
+    return custom_call(f"obrl_jax_{name}", *given, **attributes)
+
+
+def custom_call(
+    target: str,
     results: Sequence[tuple[tuple[int, ...], Any]],
     arrays: Sequence[Any],
     aliases: Mapping[int, int] | None = None,
     **attributes: Any,
 ) -> tuple[Array, ...]:
-    """A custom call; `aliases` says which arrays may be written over by which results, where nobody needs them."""
-    prepare()
+    """A call of a target that is registered.
+
+    Args:
+        target: its name.
+        results: the shape and dtype of each.
+        arrays: what it takes.
+        aliases: which arrays may be written over by which results, where nobody needs them.
+        attributes: numbers, as NumPy has them, and bool.
+    """
     given = [_placed(array, [None] * array.ndim) for array in arrays]
     varying = _varying(given)
     call = jax.ffi.ffi_call(
-        f"obrl_jax_{name}",
+        target,
         [jax.ShapeDtypeStruct(shape, dtype, **varying) for shape, dtype in results],
         vmap_method="sequential",
         input_output_aliases=None if aliases is None else dict(aliases),
@@ -221,6 +224,12 @@ def _call(
 def _spec(array: Any) -> Sequence[Any]:
     """Over which explicit axes of a mesh each dimension is spread; None is over none."""
     return tuple(jax.typeof(array).sharding.spec)
+
+
+def spread(arrays: Sequence[Array], logits: Array) -> tuple[Array, ...]:
+    """Results of a loss over the explicit axes of a mesh over which the logits are spread."""
+    spec = _spec(logits)
+    return tuple(_placed(array, spec[: array.ndim]) for array in arrays)
 
 
 def _placed(array: Any, spec: Sequence[Any]) -> Any:

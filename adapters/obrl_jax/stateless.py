@@ -36,7 +36,7 @@ def relation_loss(
         normalization: `"all_pairs"` (Eq. 2) or `"active_pairs"`.
         reduction: `"mean"`, `"sum"` or `"none"`.
         impl: `"auto"` computes the gradient with the value; `"plain"` leaves it to JAX; `"fused"` runs in native code,
-            on a CPU.
+            on a CPU or a CUDA device.
 
     Returns:
         A scalar, or (batch,) with `reduction="none"`; float64 for float64 logits, else float32.
@@ -66,10 +66,12 @@ def relation_loss(
     static = Static(1.0, reduction, normalization, parts=False)
     problem: Differentiable
     if impl == "fused":
-        from obrl_jax import fused, native
+        from obrl_jax import fused
+        from obrl_jax.platforms import target_of
 
-        native.check_platform(logits=logits, relation=relation)
-        problem = fused.FusedProblem(None, None, None, None, fused.code_relation(values, known, r_p, r_n))
+        target = target_of(matrix.shape[0], computation_dtype(logits), relation=relation, logits=logits)
+        code = fused.code_relation(target, values, known, r_p, r_n)
+        problem = fused.FusedProblem(None, None, None, None, code, target)
     else:
         positive, negative = threshold_pairs(JAX, values, known, r_p, r_n)
         pairs = pair_laplacians(

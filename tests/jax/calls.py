@@ -36,7 +36,7 @@ Array = tuple[tuple[int, ...], str]
 """The shape and dtype of one."""
 
 GOOD: dict[str, tuple[tuple[Array, ...], tuple[Array, ...], dict[str, Any]]] = {
-    "count": (((BATCH, "bool"), ((0,), "bool")), ((STACK, "int32"),), {}),
+    "count": (((BATCH, "bool"), ((), "bool")), ((STACK, "int32"),), {}),
     "move": (
         ((BATCH, "float32"), (BATCH, "bool"), (MATRIX, "float32"), (MATRIX, "float32")),
         ((MATRIX, "float32"), (MATRIX, "float32"), (MATRIX, "uint8")),
@@ -74,7 +74,7 @@ BAD: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("count", {"argument 1": (BATCH, "float32")}, "observed must be bytes in the shape of the targets"),
     ("count", {"result 0": (MATRIX, "int32")}, "counts must be int32"),
     ("count", {"result 0": (STACK, "float32")}, "counts must be int32"),
-    ("move", {"argument 0": ((ROWS, 2), "bool"), "argument 1": ((0,), "bool")}, "targets must be as wide"),
+    ("move", {"argument 0": ((ROWS, 2), "bool"), "argument 1": ((), "bool")}, "targets must be as wide"),
     ("move", {"argument 1": ((ROWS, 2), "bool")}, "observed must be bytes"),
     ("move", {"argument 2": (MATRIX, "float16")}, "relation_sum must be in the dtype of relation_weight"),
     ("move", {"argument 2": ((2, 2), "float32")}, r"relation_sum must be \(num_labels, num_labels\)"),
@@ -95,7 +95,7 @@ BAD: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("code", {"result 0": (MATRIX, "int8")}, "code must be bytes"),
     ("loss", {"argument 0": ((ROWS,), "float32")}, "logits must be a matrix of floats"),
     ("loss", {"argument 0": (BATCH, "float16")}, "logits must be a matrix of floats"),
-    ("loss", {"argument 1": ((ROWS, 2), "uint8"), "argument 2": ((0,), "bool")}, "targets must be bytes or in the"),
+    ("loss", {"argument 1": ((ROWS, 2), "uint8"), "argument 2": ((), "bool")}, "targets must be bytes or in the"),
     ("loss", {"argument 1": (BATCH, "float16")}, "targets must be a matrix"),
     ("loss", {"argument 2": ((ROWS, 2), "bool")}, "observed must be bytes"),
     ("loss", {"argument 3": ((2,), "float32")}, "sample_weight must be one number a sample"),

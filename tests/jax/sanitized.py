@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 
 from obrl_jax import native
@@ -9,11 +10,13 @@ from tests.jax.calls import exercise
 from tests.native.sanitized import FLAGS
 
 
-def main() -> None:
-    """Build with the sanitizers, and call everything."""
-    native.recipe = partial(native.recipe, (*FLAGS, "-O0"))  # the handlers are short, and their header is long
+def main(arguments: list[str]) -> None:
+    """Build with the sanitizers and further flags, and call everything."""
+    native.recipe = partial(
+        native.recipe, (*FLAGS, "-O0", *arguments)
+    )  # the handlers are short, and their header is long
     print(f"{exercise()} calls")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -83,7 +83,7 @@ for impl in ("auto", "plain", "fused"):
 
 
 def sanitized(sources: Path | None, cache: Path) -> subprocess.CompletedProcess[str]:
-    return test_sanitizers.run("from tests.jax import sanitized; sanitized.main()", sources=sources, cache=cache)
+    return test_sanitizers.run("sanitized", package="tests.jax", sources=sources, cache=cache)
 
 
 def test_sanitizers_find_nothing(tmp_path: Path) -> None:

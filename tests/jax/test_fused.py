@@ -12,7 +12,6 @@ from jax import Array
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from obrl.jax import OBRLoss, RelationLoss, RelationState, relation_loss
-from obrl_jax import native
 from tests.jax.data import LABELS, batches, labels
 from tests.support.hlo import count_kernels, largest_buffer
 from tests.support.tolerances import assert_close, assert_exact, band
@@ -335,10 +334,13 @@ def test_what_cannot_be_is_refused() -> None:
 
 
 def test_another_platform(monkeypatch: pytest.MonkeyPatch) -> None:
-    logits, targets = (array[0] for array in batches(1, 4))
+    """Arrays that are there say where they are; traced ones will be on the default device."""
+    arguments = (*(array[0] for array in batches(1, 4)), OBRLoss(LABELS).init())
     criterion = OBRLoss(LABELS, impl="fused")
-    monkeypatch.setattr(native, "PLATFORMS", ())
-    with pytest.raises(ValueError, match=r'impl="fused" of obrl.jax needs arrays on a CPU, got logits on .*cpu'):
-        criterion(logits, targets, criterion.init())
-    with pytest.raises(ValueError, match="got logits on"):
-        relation_loss(logits, jnp.eye(LABELS), impl="fused")
+    monkeypatch.setattr(jax, "default_backend", lambda: "tpu")
+    assert_same(criterion(*arguments), OBRLoss(LABELS)(*arguments))
+    for function in (criterion, lambda x, *_: relation_loss(x, jnp.eye(LABELS), impl="fused")):
+        with pytest.raises(ValueError, match="runs on a CPU or a CUDA device, got the default device on a tpu"):
+            jax.eval_shape(function, *arguments)
+        with jax.default_device(jax.devices("cpu")[0]):
+            jax.eval_shape(function, *arguments)

@@ -1,9 +1,10 @@
 """Faults in the custom calls for JAX, and in what calls them."""
 
-from tests.mutants.mutant import JAX_FUSED, JAX_NATIVE, Mutant
+from tests.mutants.mutant import JAX_CUDA, JAX_FUSED, JAX_NATIVE, Mutant
 
 HANDLERS = "adapters/obrl_native/src/jax_ffi.cc"
 CALLS = "adapters/obrl_jax/native.py"
+CUDA = "adapters/obrl_jax/cuda.py"
 PROBLEM = "adapters/obrl_jax/fused.py"
 
 JAX_NATIVE_FAULTS = (
@@ -30,7 +31,7 @@ JAX_NATIVE_FAULTS = (
     ),
     Mutant(
         "XLA: shapes that begin alike are the same",
-        HANDLERS,
+        "adapters/obrl_native/src/jax_ffi.h",
         "found.end(), shape.begin(), shape.end())",
         "found.end(), shape.begin())",
         (JAX_NATIVE,),
@@ -69,11 +70,20 @@ JAX_NATIVE_FAULTS = (
     ),
     Mutant(
         "JAX, fused: any platform will do",
-        CALLS,
-        "            if elsewhere:\n",
-        "            if False:\n",
+        "adapters/obrl_jax/platforms.py",
+        'if platform not in ("cpu", "gpu"):',
+        "if False:",
         (JAX_FUSED,),
     ),
+    Mutant(
+        "JAX on CUDA: a missing target is 0",
+        CUDA,
+        "jnp.where(observed, single, np.float32(np.nan))",
+        "jnp.where(observed, single, np.float32(0))",
+        (JAX_CUDA,),
+    ),
+    Mutant("JAX on CUDA: codes with their padding", CUDA, "[:, :num_labels]", "[:, -num_labels:]", (JAX_CUDA,)),
+    Mutant("JAX on CUDA: float64 is rounded", CUDA, "if dtype != jnp.float32:", "if False:", (JAX_CUDA,)),
     Mutant(
         "JAX, fused: threads register at once", CALLS, "    with _ONE_AT_A_TIME:\n", "    if True:\n", (JAX_NATIVE,)
     ),
@@ -95,7 +105,7 @@ JAX_NATIVE_FAULTS = (
         "        if",
         (JAX_FUSED,),
     ),
-    Mutant("JAX, fused: negative pairs are lost", PROBLEM, "(self.code >> 2)", "(self.code >> 3)", (JAX_FUSED,)),
+    Mutant("JAX, fused: negative pairs are lost", PROBLEM, "(codes >> 2)", "(codes >> 3)", (JAX_FUSED,)),
     Mutant(
         "JAX, fused: one half is decided in float32",
         PROBLEM,

@@ -16,13 +16,10 @@ from tests.project.helpers import ROOT
 MODULES = ("sanitized", "sanitized_cuda")
 
 
-def of(module: str) -> str:
-    """The program of a module beside this one."""
-    return f"from tests.native import {module}; {module}.main([])"
-
-
-def run(program: str, *, sources: Path | None = None, cache: Path) -> subprocess.CompletedProcess[str]:
-    """A program that builds with the sanitizers, which are there before it."""
+def run(
+    module: str, *, package: str = "tests.native", sources: Path | None = None, cache: Path
+) -> subprocess.CompletedProcess[str]:
+    """Run `main` of a module that builds with the sanitizers, which are loaded before it."""
     (compiler,) = build.find_compiler()
     runtimes = [
         subprocess.run(
@@ -31,6 +28,7 @@ def run(program: str, *, sources: Path | None = None, cache: Path) -> subprocess
         for name in ("libasan.so", "libubsan.so")
     ]
     assert all(Path(runtime).is_absolute() for runtime in runtimes)
+    program = f"from {package} import {module}; {module}.main([])"
     if sources is not None:
         program = f"from obrl_native import build; from pathlib import Path; build.SOURCES = Path({str(sources)!r});\
 build.build.__kwdefaults__['sources'] = build.SOURCES; {program}"
@@ -51,7 +49,7 @@ build.build.__kwdefaults__['sources'] = build.SOURCES; {program}"
 
 @pytest.mark.parametrize("module", MODULES)
 def test_nothing_is_found(module: str, tmp_path: Path) -> None:
-    ended = run(of(module), cache=tmp_path)
+    ended = run(module, cache=tmp_path)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert int(ended.stdout.split()[0]) > 1000
 
@@ -72,6 +70,6 @@ def test_a_mistake_would_be_found(module: str, file: str, old: str, new: str, fo
     text = (sources / file).read_text()
     assert old in text
     (sources / file).write_text(text.replace(old, new))
-    ended = run(of(module), sources=sources, cache=tmp_path / "cache")
+    ended = run(module, sources=sources, cache=tmp_path / "cache")
     assert ended.returncode != 0
     assert found in ended.stderr

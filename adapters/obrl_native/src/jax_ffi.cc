@@ -1,38 +1,23 @@
 // The functions of obrl_cpu.h as custom calls of XLA: arrays in, arrays out, nothing kept.
 //
-// An array that is absent has no elements. Shapes and dtypes are checked here once more, for a program may come from
+// A number stands for an array that is absent: JAX 0.11 cannot compile one without elements in `jax.shard_map`. Shapes and dtypes are checked here once more, for a program may come from
 // elsewhere: what does not fit is an error of XLA. Calls take as many threads as XLA itself has.
 
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
-#include <initializer_list>
 #include <limits>
 #include <new>
-#include <string>
 #include <tuple>
 #include <utility>
 #include <vector>
 
+#include "jax_ffi.h"
 #include "obrl_cpu.h"
-#include "xla/ffi/api/ffi.h"
 
 namespace {
 
-namespace ffi = ::xla::ffi;
-using ffi::AnyBuffer;
-using ffi::Error;
-using Out = ffi::Result<AnyBuffer>;
-using Shape = std::vector<int64_t>;
-
-Error wrong(const char* name, const char* expected) {
-  return Error::InvalidArgument(std::string("obrl: ") + name + " must be " + expected);
-}
-
-bool has_shape(const AnyBuffer& buffer, const Shape& shape) {
-  const auto found = buffer.dimensions();
-  return std::equal(found.begin(), found.end(), shape.begin(), shape.end());
-}
+using namespace obrl_ffi;
 
 bool is_bytes(const AnyBuffer& buffer) {
   return buffer.element_type() == ffi::DataType::PRED || buffer.element_type() == ffi::DataType::U8;
@@ -42,16 +27,9 @@ bool is_float(const AnyBuffer& buffer) {
   return buffer.element_type() == ffi::DataType::F32 || buffer.element_type() == ffi::DataType::F64;
 }
 
-bool is_absent(const AnyBuffer& buffer) { return buffer.element_count() == 0; }
-
 // Of bytes, or of floats.
 int32_t dtype_of(const AnyBuffer& buffer) {
   return is_bytes(buffer) ? OBRL_UINT8 : buffer.element_type() == ffi::DataType::F64 ? OBRL_FLOAT64 : OBRL_FLOAT32;
-}
-
-template <class T = void>
-T* data_or_null(const AnyBuffer& buffer) {
-  return is_absent(buffer) ? nullptr : static_cast<T*>(buffer.untyped_data());
 }
 
 int32_t threads_of(const ffi::ThreadPool& pool) {

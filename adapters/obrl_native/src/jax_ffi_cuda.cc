@@ -1,0 +1,207 @@
+// The functions of obrl_cuda.h as custom calls of XLA, on XLA's stream and with its memory.
+//
+// They are not captured into XLA's command buffers, for their scratch is taken while they run. All is float32, and NaN marks a missing target. The pairs are bytes, obrl_cuda_pairs_bytes(num_labels) of them.
+
+#include <cstdint>
+#include <cstring>
+#include <utility>
+
+#include "jax_ffi.h"
+#include "obrl_cuda.h"
+
+namespace {
+
+using namespace obrl_ffi;
+using Stream = ffi::PlatformStream<void*>;
+
+bool is_float(const AnyBuffer& buffer, const Shape& shape) {
+  return buffer.element_type() == ffi::DataType::F32 && has_shape(buffer, shape);
+}
+
+const float* floats(const AnyBuffer& buffer) { return static_cast<const float*>(buffer.untyped_data()); }
+float* room(const AnyBuffer& buffer) { return static_cast<float*>(buffer.untyped_data()); }
+
+Error error_of(int32_t status, const obrl_cuda_call& call) {
+  if (status == OBRL_CUDA_OK) return Error::Success();
+  return status == OBRL_CUDA_REFUSED ? Error::InvalidArgument(call.error) : Error::Internal(call.error);
+}
+
+// The call's scratch, of so many bytes; XLA takes it back when the handler ends, in the order of the stream.
+Error take(ffi::ScratchAllocator& scratch, int64_t bytes, obrl_cuda_call& call) {
+  if (bytes < 0) return wrong("sizes", "in the range of the kernels");
+  if (bytes == 0) return Error::Success();
+  const auto found = scratch.Allocate(bytes, 256);
+  if (!found) return Error(ffi::ErrorCode::kResourceExhausted, "obrl: out of memory on the device");
+  call.scratch = *found;
+  call.scratch_bytes = bytes;
+  return Error::Success();
+}
+
+Error count(void* stream, AnyBuffer targets, Out counts) {
+  if (targets.dimensions().size() != 2) return wrong("targets", "a matrix");
+  const int64_t batch = targets.dimensions()[0], num_labels = targets.dimensions()[1];
+  if (!is_float(targets, {batch, num_labels})) return wrong("targets", "float32");
+  if (!is_float(*counts, {3, num_labels, num_labels})) return wrong("counts", "float32, (3, num_labels, num_labels)");
+  obrl_cuda_call call{stream, nullptr, 0, {}};
+  return error_of(obrl_cuda_count(floats(targets), batch, num_labels, room(*counts), &call), call);
+}
+
+// Eq. 1 and Eq. 3 of labels, of counts, or of neither.
+Error move(void* stream, ffi::ScratchAllocator scratch, const AnyBuffer* targets, const AnyBuffer* batch_counts,
+           AnyBuffer sum, AnyBuffer weight, const AnyBuffer* new_sum, const AnyBuffer* new_weight, AnyBuffer pairs,
+           double decay, double positive_threshold, double negative_threshold, int32_t measure, bool counts) {
+  if (weight.dimensions().size() != 2) return wrong("relation_weight", "a matrix");
+  const int64_t num_labels = weight.dimensions()[0];
+  const Shape matrix = {num_labels, num_labels}, stack = {3, num_labels, num_labels};
+  if (!is_float(weight, matrix)) return wrong("relation_weight", "float32, (num_labels, num_labels)");
+  const Shape& accumulated = counts ? stack : matrix;
+  if (!is_float(sum, accumulated)) return wrong("relation_sum", "float32, (num_labels, num_labels), of counts three");
+  if (new_sum && !(is_float(*new_sum, accumulated) && is_float(*new_weight, matrix))) {
+    return wrong("a new accumulator", "as the old one");
+  }
+  if (targets && (targets->dimensions().size() != 2 || !is_float(*targets, {targets->dimensions()[0], num_labels}))) {
+    return wrong("targets", "float32, as wide as the relation");
+  }
+  if (batch_counts && !is_float(*batch_counts, stack)) return wrong("counts", "float32, (3, num_labels, num_labels)");
+  if (pairs.element_type() != ffi::DataType::U8 || !has_shape(pairs, {obrl_cuda_pairs_bytes(num_labels)})) {
+    return wrong("pairs", "bytes, as many as obrl_cuda_pairs_bytes says");
+  }
+  const int64_t batch = targets ? targets->dimensions()[0] : 0;
+  obrl_cuda_call call{stream, nullptr, 0, {}};
+  if (Error error = take(scratch, obrl_cuda_move_scratch(batch, num_labels), call); error.failure()) return error;
+  const obrl_cuda_relation relation{
+      targets ? floats(*targets) : nullptr,
+      batch_counts ? floats(*batch_counts) : nullptr,
+      floats(sum),
+      floats(weight),
+      new_sum ? room(*new_sum) : nullptr,
+      new_weight ? room(*new_weight) : nullptr,
+      pairs.typed_data<uint8_t>(),
+      decay,
+      positive_threshold,
+      negative_threshold,
+      batch,
+      num_labels,
+      measure,
+      counts,
+  };
+  return error_of(obrl_cuda_move(&relation, &call), call);
+}
+
+Error move_by_labels(void* stream, ffi::ScratchAllocator scratch, AnyBuffer targets, AnyBuffer sum, AnyBuffer weight,
+                     Out new_sum, Out new_weight, Out pairs, double decay, double positive_threshold,
+                     double negative_threshold, int32_t measure, bool counts) {
+  return move(stream, std::move(scratch), &targets, nullptr, sum, weight, &*new_sum, &*new_weight, *pairs, decay,
+              positive_threshold, negative_threshold, measure, counts);
+}
+
+Error move_by_counts(void* stream, ffi::ScratchAllocator scratch, AnyBuffer batch, AnyBuffer sum, AnyBuffer weight,
+                     Out new_sum, Out new_weight, Out pairs, double decay, double positive_threshold,
+                     double negative_threshold, int32_t measure, bool counts) {
+  return move(stream, std::move(scratch), nullptr, &batch, sum, weight, &*new_sum, &*new_weight, *pairs, decay,
+              positive_threshold, negative_threshold, measure, counts);
+}
+
+Error code(void* stream, ffi::ScratchAllocator scratch, AnyBuffer sum, AnyBuffer weight, Out pairs,
+           double positive_threshold, double negative_threshold, int32_t measure, bool counts) {
+  return move(stream, std::move(scratch), nullptr, nullptr, sum, weight, nullptr, nullptr, *pairs, 1.0,
+              positive_threshold, negative_threshold, measure, counts);
+}
+
+// For each sample L with targets, else L_B; with `parts` L, L_E and L_B; then the gradients of their sums, as
+// OBRL_TOTAL or OBRL_PARTS has them.
+Error loss(void* stream, ffi::ScratchAllocator scratch, AnyBuffer logits, AnyBuffer targets, AnyBuffer sample_weight,
+           AnyBuffer pos_weight, AnyBuffer pairs, ffi::RemainingRets results, double alpha, int32_t gradients,
+           bool joint, bool parts, bool active_pairs) {
+  if (logits.dimensions().size() != 2) return wrong("logits", "a matrix");
+  const int64_t batch = logits.dimensions()[0], num_labels = logits.dimensions()[1];
+  if (!is_float(logits, {batch, num_labels})) return wrong("logits", "float32");
+  if (joint && !is_float(targets, {batch, num_labels})) return wrong("targets", "float32, in the shape of the logits");
+  if (!is_float(sample_weight, {batch})) return wrong("sample_weight", "float32, (batch,)");
+  if (!is_float(pos_weight, {num_labels})) return wrong("pos_weight", "float32, (num_labels,)");
+  if (pairs.element_type() != ffi::DataType::U8 || !has_shape(pairs, {obrl_cuda_pairs_bytes(num_labels)})) {
+    return wrong("pairs", "bytes, as many as obrl_cuda_pairs_bytes says");
+  }
+  if (gradients < OBRL_NO_GRADIENT || gradients > OBRL_PARTS) return wrong("gradients", "one of three");
+  if (gradients == OBRL_PARTS && !(joint && parts)) return wrong("gradients", "those of parts that are there");
+  const std::size_t terms = joint && parts ? 3 : 1;
+  if (results.size() != terms + static_cast<std::size_t>(gradients)) return wrong("results", "terms and gradients");
+  float* found[5] = {};
+  for (std::size_t index = 0; index < results.size(); ++index) {
+    auto result = results.get<AnyBuffer>(index);
+    if (result.has_error()) return result.error();
+    if (!is_float(**result, index < terms ? Shape{batch} : Shape{batch, num_labels})) {
+      return wrong("results", "float32, of the loss's shapes");
+    }
+    found[index] = room(**result);
+  }
+  obrl_cuda_call call{stream, nullptr, 0, {}};
+  const int64_t bytes = obrl_cuda_loss_scratch(batch, num_labels, joint, gradients);
+  if (Error error = take(scratch, bytes, call); error.failure()) return error;
+  const obrl_cuda_loss_arguments arguments{
+      floats(logits),
+      joint ? floats(targets) : nullptr,
+      floats(sample_weight),
+      floats(pos_weight),
+      pairs.typed_data<uint8_t>(),
+      joint ? found[0] : nullptr,
+      terms == 3 ? found[1] : nullptr,
+      terms == 3 ? found[2] : joint ? nullptr : found[0],
+      found[terms],
+      gradients == OBRL_PARTS ? found[terms + 1] : nullptr,
+      alpha,
+      batch,
+      num_labels,
+      gradients,
+      active_pairs,
+  };
+  return error_of(obrl_cuda_loss(&arguments, &call), call);
+}
+
+auto with_scratch() { return ffi::Ffi::Bind().Ctx<Stream>().Ctx<ffi::ScratchAllocator>(); }
+
+template <class Binding>
+auto with_settings(Binding&& binding) {
+  return std::forward<Binding>(binding)
+      .template Attr<double>("positive_threshold")
+      .template Attr<double>("negative_threshold")
+      .template Attr<int32_t>("measure")
+      .template Attr<bool>("counts");
+}
+
+auto moving() {
+  return with_settings(with_scratch()
+                           .Arg<AnyBuffer>()
+                           .Arg<AnyBuffer>()
+                           .Arg<AnyBuffer>()
+                           .Ret<AnyBuffer>()
+                           .Ret<AnyBuffer>()
+                           .Ret<AnyBuffer>()
+                           .Attr<double>("decay"));
+}
+
+}  // namespace
+
+XLA_FFI_DEFINE_HANDLER_SYMBOL(obrl_jax_cuda_count, count,
+                              ffi::Ffi::Bind().Ctx<Stream>().Arg<AnyBuffer>().Ret<AnyBuffer>());
+
+XLA_FFI_DEFINE_HANDLER_SYMBOL(obrl_jax_cuda_move, move_by_labels, moving());
+
+XLA_FFI_DEFINE_HANDLER_SYMBOL(obrl_jax_cuda_move_by_counts, move_by_counts, moving());
+
+XLA_FFI_DEFINE_HANDLER_SYMBOL(obrl_jax_cuda_code, code,
+                              with_settings(with_scratch().Arg<AnyBuffer>().Arg<AnyBuffer>().Ret<AnyBuffer>()));
+
+XLA_FFI_DEFINE_HANDLER_SYMBOL(obrl_jax_cuda_loss, loss,
+                              with_scratch()
+                                  .Arg<AnyBuffer>()
+                                  .Arg<AnyBuffer>()
+                                  .Arg<AnyBuffer>()
+                                  .Arg<AnyBuffer>()
+                                  .Arg<AnyBuffer>()
+                                  .RemainingRets()
+                                  .Attr<double>("alpha")
+                                  .Attr<int32_t>("gradients")
+                                  .Attr<bool>("joint")
+                                  .Attr<bool>("parts")
+                                  .Attr<bool>("active_pairs"));
