@@ -12,6 +12,9 @@ from obrl_native.build import BuildError, Recipe, Unit, build
 UNITS = (Unit("relation.cc", ("-ffp-contract=off",)), Unit("loss.cc", ("-ffp-contract=fast",)))
 
 UINT8, FLOAT32, FLOAT64 = range(3)
+MAX_LABELS = 2**14
+"""Up to this many labels an int32 numbers the pairs, three times over."""
+
 MEASURES = {
     name: number
     for number, name in enumerate(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from obrl_native.build import BuildError, Recipe, Unit, build
+from obrl_native.cpu import MAX_LABELS
 
 UNITS = (Unit("launcher.cc", ("-ffp-contract=off",)),)
 """What the launcher is made of, for libraries that hold more than it, too."""
@@ -152,7 +153,7 @@ def _function(found: Any, result: Any, *types: Any) -> Any:
 
 def _size(size: int, *sizes: int) -> int:
     if size < 0:
-        raise ValueError(f"expected 1 to 16384 labels and at most 2^24 samples, got {sizes}")
+        raise ValueError(f"expected 1 to {MAX_LABELS} labels and at most 2^24 samples, got {sizes}")
     return size
 
 

@@ -81,6 +81,11 @@ class Criterion(keras.losses.Loss):
                 f"{type(self).__name__} learns with Keras's TensorFlow backend alone, got the {backend} backend, which "
                 "never moves the state of a loss: use obrl.keras.OBRLossLayer, or freeze=True with a relation"
             )
+        if backend != "tensorflow" and impl == "fused":
+            raise ValueError(
+                f'impl="fused" of {type(self).__name__} runs in TensorFlow, got the {backend} backend of Keras; "auto" '
+                "takes any"
+            )
         super().__init__(name=name, reduction=reduction)
         self.num_labels = check_num_labels(num_labels)
         self.settings = settings
@@ -251,6 +256,7 @@ class Criterion(keras.losses.Loss):
         if call.moves:
             with after(tf, *batch):
                 code = fused.advance(
+                    batch.logits,
                     variables,
                     batch.targets,
                     batch.observed,

@@ -14,20 +14,23 @@ import tensorflow as tf
 from obrl.online import RelationState
 from obrl.settings import Settings
 from obrl_native import cuda
+from obrl_native.build import BuildError, build
 from obrl_tensorflow.namespace import Tensor
-from obrl_tensorflow.native import Moved, bits, library, listed, reading
-from obrl_tensorflow.native import operations as all_operations
+from obrl_tensorflow.native import Moved, bits, listed, loaded, reading, recipe, unit
 
 
 @cache
 def operations() -> Any:
-    """The operations, as a module of functions, with the driver loaded.
+    """The operations, as a module of functions, built where they have not been, with the driver loaded.
 
     Raises:
-        BuildError: an ImportError; they cannot be built, kept or loaded here, or there is no driver.
+        BuildError: an ImportError; they cannot be built, kept or loaded here, or there is no driver of CUDA.
     """
-    found = all_operations()
-    cuda.start(ctypes.CDLL(str(library())))
+    if not tf.test.is_built_with_cuda():
+        raise BuildError('impl="fused" runs on GPUs with CUDA, which this TensorFlow was built without')
+    library = build(recipe("obrl_tensorflow_cuda", (unit("tensorflow_cuda.cc"), *cuda.UNITS), *cuda.LINKS))
+    found = loaded(library)
+    cuda.start(ctypes.CDLL(str(library)))
     return found
 
 
@@ -58,23 +61,33 @@ def move_relation(
     still: Tensor | bool,
     settings: Settings,
 ) -> Moved:
-    """As `native.move_relation`; the codes are bytes, those of `obrl_cuda_pairs_bytes`."""
+    """As `native.move_relation`; the codes are bytes, those of `obrl_cuda_pairs_bytes`.
+
+    `still` stays on the device, for the host would have to wait for it: the state is chosen there, and coded then.
+    """
+    moved = _moved([] if targets is None else [_countable(targets, observed)], listed(counts), state, settings)
+    if still is False:
+        return moved
+    chosen = RelationState(*(tf.where(still, old, new) for old, new in zip(state, moved.state, strict=True)))
+    return Moved(chosen, code_pairs(chosen, settings))
+
+
+def _moved(targets: list[Tensor], counts: list[Tensor], state: RelationState, settings: Settings) -> Moved:
+    """Eq. 1 for targets or counts, or for neither, which moves nothing; and the codes of the pairs then."""
     new_sum, new_weight, code = operations().obrl_cuda_move_relation(
-        targets=[] if targets is None else [_countable(targets, observed)],
-        counts=listed(counts),
+        targets=targets,
+        counts=counts,
         relation_sum=state.relation_sum,
         relation_weight=state.relation_weight,
-        still=still,
         decay=bits(settings.decay),
-        **reading(settings),
+        **{name: value for name, value in reading(settings).items() if name != "symmetric"},
     )
     return Moved(RelationState(new_sum, new_weight), code)
 
 
 def code_pairs(state: RelationState, settings: Settings) -> Tensor:
     """The codes of the pairs of a relation that stays as it is."""
-    state = RelationState(*(tf.cast(part, tf.float32) for part in state))
-    return move_relation(None, None, None, state, True, settings).code
+    return _moved([], [], state, settings).code
 
 
 def loss_terms(

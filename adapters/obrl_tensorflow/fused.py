@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -13,14 +14,12 @@ from obrl.online import RelationState
 from obrl.settings import Settings
 from obrl_keras.graphs import check_scope, replica_context
 from obrl_native import cpu
+from obrl_native.cpu import MAX_LABELS
 from obrl_tensorflow import cuda, native
 from obrl_tensorflow.functions import Problem, Results, chain_rule, slope
 from obrl_tensorflow.inputs import split_labels
 from obrl_tensorflow.namespace import TENSORFLOW, Tensor
 from obrl_tensorflow.relation import assign, values_of
-
-MAX_LABELS = 2**14
-"""Up to this many labels an int32 numbers the pairs, three times over."""
 
 
 def is_taken(impl: str) -> bool:
@@ -58,6 +57,7 @@ def check(logits: Tensor, num_labels: int) -> None:
 
 
 def advance(
+    logits: Tensor,
     variables: RelationState,
     targets: Tensor,
     observed: Tensor | None,
@@ -65,8 +65,11 @@ def advance(
     *,
     still: Tensor | bool,
 ) -> Tensor:
-    """Eq. 1 for one batch: moves the variables, unless `still` holds True, and gives the codes of the pairs then."""
-    kernels, context = _kernels(targets), replica_context(tf)
+    """Eq. 1 for one batch: moves the variables, unless `still` holds True, and gives the codes of the pairs then.
+
+    The logits say which kernels run: targets may be elsewhere, as a data set gives them.
+    """
+    kernels, context = _kernels(logits), replica_context(tf)
     state = values_of(variables)
     if context is None:
         moved = kernels.move_relation(targets, observed, None, state, still, settings)
@@ -86,11 +89,10 @@ def code_pairs(logits: Tensor, variables: RelationState, settings: Settings) -> 
 
 def code_relation(logits: Tensor, relation: Tensor, positive_threshold: float, negative_threshold: float) -> Tensor:
     """The codes of the pairs of a given relation, NaN where there is no evidence; each direction counts half."""
-    known = ~tf.math.is_nan(relation)
-    state = RelationState(tf.where(known, relation, tf.zeros_like(relation)), tf.cast(known, relation.dtype))
-    settings = Settings(
-        positive_threshold=positive_threshold, negative_threshold=negative_threshold, measure="conditional"
-    )
+    # The thresholds are met in the dtype of the relation, whatever the kernels compute in.
+    signs = tf.cast(relation >= positive_threshold, tf.float32) - tf.cast(relation <= negative_threshold, tf.float32)
+    state = RelationState(signs, tf.cast(~tf.math.is_nan(relation), tf.float32))
+    settings = Settings(positive_threshold=0.5, negative_threshold=-0.5, measure="conditional")
     return _kernels(logits).code_pairs(state, settings)
 
 
@@ -101,7 +103,7 @@ class FusedProblem(NamedTuple):
         targets: (batch, num_labels), NaN where missing; None for L_B alone.
         observed: (batch, num_labels) bool, or None.
         sample_weight: (batch,), or None.
-        pos_weight: (num_labels,), or None.
+        pos_weight: num_labels numbers, or None.
         code: of the pairs, as the kernels for the logits write them.
         alpha: weight of L_B.
         normalization: `"all_pairs"` or `"active_pairs"`.
@@ -111,7 +113,7 @@ class FusedProblem(NamedTuple):
     targets: Tensor | None
     observed: Tensor | None
     sample_weight: Tensor | None
-    pos_weight: Tensor | None
+    pos_weight: Sequence[float] | None
     code: Tensor
     alpha: float
     normalization: str
@@ -125,13 +127,13 @@ class FusedProblem(NamedTuple):
             dtype: to compute in.
             parts: whether L_E and L_B are wanted too, ready to be differentiated on their own.
         """
-        weight, pos_weight = self.sample_weight, self.pos_weight
+        weight = self.sample_weight
         found: Results = _kernels(logits).loss_terms(
             tf.cast(logits, dtype),
             self.targets,
             self.observed,
             None if weight is None else tf.cast(weight, dtype),
-            None if pos_weight is None else tf.cast(pos_weight, dtype),
+            None if self.pos_weight is None else tf.constant(self.pos_weight, dtype),
             self.code,
             alpha=self.alpha,
             normalization=self.normalization,

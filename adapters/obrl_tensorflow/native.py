@@ -7,6 +7,7 @@ have been checked.
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +16,7 @@ import tensorflow as tf
 
 from obrl.online import RelationState, is_symmetric
 from obrl.settings import Settings
-from obrl_native import cpu, cuda
+from obrl_native import cpu
 from obrl_native.build import BuildError, Recipe, Unit, build
 from obrl_tensorflow.namespace import Tensor
 
@@ -27,20 +28,16 @@ def operations() -> Any:
     Raises:
         BuildError: an ImportError; they cannot be built, kept or loaded here.
     """
-    return loaded(library())
+    return loaded(build(recipe("obrl_tensorflow", (*cpu.UNITS, unit("tensorflow_ops.cc")))))
 
 
-@cache
-def library() -> Path:
-    """The library of the operations, those of CUDA among them where TensorFlow was built with it."""
-    with_cuda = tf.test.is_built_with_cuda()
-    return build(
-        Recipe(
-            "obrl_tensorflow",
-            (*cpu.UNITS, unit("tensorflow_ops.cc"), *((unit("tensorflow_cuda.cc"), *cuda.UNITS) if with_cuda else ())),
-            links=(*tf.sysconfig.get_link_flags(), *(cuda.LINKS if with_cuda else ())),
-            versions=(tf.version.VERSION, tf.version.GIT_VERSION, tf.version.COMPILER_VERSION),
-        )
+def recipe(name: str, units: Sequence[Unit], *links: str) -> Recipe:
+    """A library for this version of TensorFlow."""
+    return Recipe(
+        name,
+        units,
+        links=(*tf.sysconfig.get_link_flags(), *links),
+        versions=(tf.version.VERSION, tf.version.GIT_VERSION, tf.version.COMPILER_VERSION),
     )
 
 

@@ -21,6 +21,7 @@ from obrl.algebra import pair_laplacians
 from obrl.counts import MAX_EXACT_COUNT
 from obrl.online import RelationState
 from obrl.settings import Settings
+from obrl_native.cpu import MAX_LABELS
 from obrl_torch.distributed import is_shared
 from obrl_torch.functions import OnePass, Problem, chain_rule, make_problem
 from obrl_torch.inputs import known_targets
@@ -28,10 +29,6 @@ from obrl_torch.namespace import TORCH
 
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 """Whether Triton's kernels are interpreted on a CPU, in place of the native code, as their tests ask for."""
-
-MAX_LABELS = 2**14
-"""Up to this many labels an int32 numbers the pairs, three times over."""
-
 
 MOST_ARRIVALS = 36
 """What `arrivals` of `operators.move_relation` holds; `launch.most_arrivals()`, which asks for Triton, says so too."""

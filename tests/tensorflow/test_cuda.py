@@ -6,10 +6,10 @@ stream, which `python -m obrl.tensorflow --check-gpu` uses, and the kernels, whi
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,8 @@ from tests.support.tolerances import assert_close, assert_exact, band
 from tests.tensorflow.data import LABELS, batch
 from tests.tensorflow.test_distributed import by_replica, strategy
 
-HOST_LAUNCHER = Path(__file__).parents[1] / "native" / "host_launcher.cc"
+ROOT = Path(__file__).parents[2]
+HOST_LAUNCHER = ROOT / "tests" / "native" / "host_launcher.cc"
 
 
 @pytest.fixture(scope="module")
@@ -46,11 +47,10 @@ def operations(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 @pytest.fixture(autouse=True)
-def on_gpu(operations: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """As if all tensors were on a GPU."""
+def on_gpu(operations: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if logits were on a GPU, and everything else on a CPU, where a data set leaves it."""
     monkeypatch.setattr(cuda, "operations", lambda: operations)
-    monkeypatch.setattr(fused, "is_on_gpu", lambda tensor: True)
-    return
+    monkeypatch.setattr(fused, "is_on_gpu", lambda tensor: id(tensor) in logits)
 
 
 def value_and_gradient(criterion: Any, y: Any, x: Any, *rest: Any, **options: Any) -> Any:
@@ -85,7 +85,7 @@ def test_the_relation_is_the_same(measure: str, estimator: str) -> None:
 @pytest.mark.parametrize("normalization", ["all_pairs", "active_pairs"])
 @pytest.mark.parametrize("in_graph", [False, True])
 def test_the_loss_is_the_same(in_graph: bool, normalization: str, reduction: str) -> None:
-    settings: dict[str, Any] = {"reduction": reduction, "normalization": normalization, "pos_weight": [2.0] * LABELS}
+    settings: dict[str, Any] = {"reduction": reduction, "normalization": normalization, "pos_weight": [0.1] * LABELS}
     y, x = map(tf.constant, batch(8))
     weight = tf.constant(np.linspace(0, 2, 8, dtype=np.float32))
     found = []
@@ -182,14 +182,15 @@ def test_what_the_kernels_do_not_take() -> None:
     with pytest.raises(ValueError, match="float32 on a GPU, got float64 logits"):
         criterion(y, tf.constant(x, tf.float64))
     assert not criterion.relation_weight.numpy().any()
-    code = native.RelationState(tf.zeros((2, 2)), tf.zeros((2, 2)))
+    state, settings = native.RelationState(tf.zeros((2, 2)), tf.zeros((2, 2))), criterion.settings
+    y, x = map(tf.constant, (y, x))
     for call, name in (
-        (lambda: cuda.count_pairs(tf.constant(y[0]), None), "targets"),
-        (lambda: cuda.move_relation(tf.constant(y), None, None, code, False, criterion.settings), "targets"),
-        (lambda: cuda.move_relation(None, None, tf.zeros((3, 3, 3)), code, False, criterion.settings), "counts"),
-        (lambda: evaluated(tf.constant(x), tf.constant(y[1:])), "targets"),
-        (lambda: evaluated(tf.constant(x), tf.constant(y), tf.ones(3)), "sample_weight"),
-        (lambda: evaluated(tf.constant(x), tf.constant(y)), "code"),
+        (lambda: cuda.count_pairs(y[0], None), "targets"),
+        (lambda: cuda.move_relation(y, None, None, state, False, settings), "targets"),
+        (lambda: cuda.move_relation(None, None, tf.zeros((3, 3, 3)), state, False, settings), "counts"),
+        (lambda: evaluated(x, y[1:]), "targets"),
+        (lambda: evaluated(x, y, tf.ones(3)), "sample_weight"),
+        (lambda: evaluated(x, y), "code"),
     ):
         with pytest.raises(tf.errors.InvalidArgumentError, match=f"{name} must"):
             call()
@@ -215,9 +216,46 @@ def test_the_check_finds_a_loss_that_is_off(
     assert "DO NOT AGREE" in capsys.readouterr().out
 
 
-def test_the_check_without_a_gpu() -> None:
-    ended = subprocess.run(
-        [sys.executable, "-m", "obrl.tensorflow", "--check-gpu"], capture_output=True, text=True, check=False
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Python, in a process that sees no GPU."""
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1"}
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
+
+
+def test_the_check_without_a_gpu() -> None:
+    ended = run("-m", "obrl.tensorflow", "--check-gpu")
     assert ended.returncode == 2
     assert ended.stdout == "TensorFlow sees no GPU here; there is nothing to check\n"
+
+
+STARTED = """
+from functools import partial
+import tensorflow as tf
+from obrl.online import RelationState
+from obrl.settings import Settings
+from obrl_tensorflow import cuda
+from tests.native import recording
+assert not tf.test.is_built_with_cuda()
+try:
+    cuda.operations()
+except ImportError as error:
+    print(error)
+tf.test.is_built_with_cuda = lambda: True
+cuda.cuda.start = partial(cuda.cuda.start, driver=str(recording.driver().path))
+print(cuda.operations().obrl_cuda_loss_terms.__name__)
+with tf.Graph().as_default() as graph:
+    moved = cuda.move_relation(tf.zeros((4, 40)), None, None, RelationState(*[tf.zeros((40, 40))] * 2), False, Settings())
+print(moved.code.shape)
+"""
+
+
+def test_the_operations_of_a_gpu_are_built_and_loaded() -> None:
+    """As they are where TensorFlow has CUDA, over a driver that launches nothing."""
+    ended = run("-c", STARTED)
+    assert ended.returncode == 0, ended.stderr
+    said, name, shape = ended.stdout.splitlines()
+    assert said == 'impl="fused" runs on GPUs with CUDA, which this TensorFlow was built without'
+    assert name == "obrl_cuda_loss_terms"
+    assert shape == "(None,)"

@@ -27,6 +27,16 @@ void* stream_of(OpKernelContext* context) {
 
 const float* floats(const Tensor* tensor) { return static_cast<const float*>(optional_address(tensor)); }
 
+// The bytes of the pairs, or -1, said to the context, where there is no launcher for them.
+int64_t pairs_bytes(OpKernelContext* context, int64_t labels) {
+  const int64_t bytes = obrl_cuda_pairs_bytes(labels);
+  if (bytes < 0)
+    context->SetStatus(tensorflow::errors::FailedPrecondition(
+        "either obrl_tensorflow.cuda.operations() was not called in this process, or num_labels is not 1 to ",
+        kMostLabels, ": ", labels));
+  return bytes;
+}
+
 // A call with so much scratch; what failed is said to the context when it ends.
 class Call {
  public:
@@ -86,33 +96,29 @@ class CudaMoveRelation : public OpKernel {
   void Compute(OpKernelContext* context) override {
     const Tensor* targets = optional(context, "targets");
     const Tensor* counts = optional(context, "counts");
-    const Tensor *sum, *weight, *still;
+    const Tensor *sum, *weight;
     OP_REQUIRES_OK(context, context->input("relation_sum", &sum));
     OP_REQUIRES_OK(context, context->input("relation_weight", &weight));
-    OP_REQUIRES_OK(context, context->input("still", &still));
     const int64_t labels = labels_of(context, *sum, *weight, settings_.average_counts);
-    if (labels < 0 || !has_shape(context, "counts", counts, {3, labels, labels}) ||
-        !has_shape(context, "still", still, {}))
-      return;
+    if (labels < 0 || !has_shape(context, "counts", counts, {3, labels, labels})) return;
     if (targets != nullptr && (!is_batch(context, "targets", *targets) ||
                                !has_shape(context, "targets", targets, {targets->dim_size(0), labels})))
       return;
-    const int64_t bytes = obrl_cuda_pairs_bytes(labels);
-    OP_REQUIRES(context, bytes >= 0, tensorflow::errors::InvalidArgument("num_labels must be 1 or more, got ", labels));
+    const int64_t bytes = pairs_bytes(context, labels);
+    if (bytes < 0) return;
     Tensor *new_sum = nullptr, *new_weight = nullptr, *pairs = nullptr;
     OP_REQUIRES_OK(context, context->allocate_output("new_sum", sum->shape(), &new_sum));
     OP_REQUIRES_OK(context, context->allocate_output("new_weight", weight->shape(), &new_weight));
     OP_REQUIRES_OK(context, context->allocate_output("code", {bytes}, &pairs));
-    const bool moves = !still->scalar<bool>()();
     obrl_cuda_relation relation = settings_;
-    relation.targets = moves ? floats(targets) : nullptr;
-    relation.counts = moves ? floats(counts) : nullptr;
+    relation.targets = floats(targets);
+    relation.counts = floats(counts);
     relation.sum = floats(sum);
     relation.weight = floats(weight);
     relation.new_sum = static_cast<float*>(new_sum->data());
     relation.new_weight = static_cast<float*>(new_weight->data());
     relation.pairs = static_cast<uint8_t*>(pairs->data());
-    relation.batch = relation.targets == nullptr ? 0 : targets->dim_size(0);
+    relation.batch = targets == nullptr ? 0 : targets->dim_size(0);
     relation.num_labels = labels;
     Call call(context, obrl_cuda_move_scratch(relation.batch, labels));
     if (!context->status().ok()) return;
@@ -141,10 +147,11 @@ class CudaLossTerms : public OpKernel {
     const Tensor* targets = optional(context, "targets");
     if (!is_batch(context, "logits", *logits)) return;
     const int64_t batch = logits->dim_size(0), labels = logits->dim_size(1);
-    if (!has_shape(context, "targets", targets, logits->shape()) ||
+    const int64_t bytes = pairs_bytes(context, labels);
+    if (bytes < 0 || !has_shape(context, "targets", targets, logits->shape()) ||
         !has_shape(context, "sample_weight", sample_weight, {batch}) ||
         !has_shape(context, "pos_weight", pos_weight, {labels}) ||
-        !has_shape(context, "code", pairs, {obrl_cuda_pairs_bytes(labels)}))
+        !has_shape(context, "code", pairs, {bytes}))
       return;
     const bool joint = targets != nullptr, parts = joint && settings_.gradients == OBRL_PARTS;
     int index = 0;
@@ -176,12 +183,6 @@ class CudaLossTerms : public OpKernel {
   obrl_cuda_loss_arguments settings_{};
 };
 
-absl::Status counted(InferenceContext* context) {
-  const auto labels = context->Dim(context->input(0), 1);
-  context->set_output(0, context->MakeShape({context->MakeDim(3), labels, labels}));
-  return absl::OkStatus();
-}
-
 absl::Status moved(InferenceContext* context) {
   std::vector<ShapeHandle> sum, weight;
   TF_RETURN_IF_ERROR(context->input("relation_sum", &sum));
@@ -195,7 +196,8 @@ absl::Status moved(InferenceContext* context) {
 absl::Status evaluated(InferenceContext* context) {
   int32_t terms;
   TF_RETURN_IF_ERROR(context->GetAttr("num_terms", &terms));
-  const ShapeHandle logits = context->input(0);
+  ShapeHandle logits;
+  TF_RETURN_IF_ERROR(context->WithRank(context->input(0), 2, &logits));
   const ShapeHandle value = context->Vector(context->Dim(logits, 0));
   for (int32_t index = 0; index < context->num_outputs(); ++index)
     context->set_output(index, index < terms ? value : logits);
@@ -211,7 +213,6 @@ REGISTER_OP("ObrlCudaMoveRelation")
     .Input("counts: num_counts * float")
     .Input("relation_sum: float")
     .Input("relation_weight: float")
-    .Input("still: bool")
     .Output("new_sum: float")
     .Output("new_weight: float")
     .Output("code: uint8")
@@ -221,7 +222,6 @@ REGISTER_OP("ObrlCudaMoveRelation")
     .Attr("positive_threshold: int")
     .Attr("negative_threshold: int")
     .Attr("measure: int")
-    .Attr("symmetric: bool")
     .Attr("counts_are_averaged: bool")
     .SetShapeFn(moved);
 
@@ -242,5 +242,5 @@ REGISTER_OP("ObrlCudaLossTerms")
     .SetShapeFn(evaluated);
 
 REGISTER_KERNEL_BUILDER(Name("ObrlCudaCountPairs").Device(kDevice), CudaCountPairs);
-REGISTER_KERNEL_BUILDER(Name("ObrlCudaMoveRelation").Device(kDevice).HostMemory("still"), CudaMoveRelation);
+REGISTER_KERNEL_BUILDER(Name("ObrlCudaMoveRelation").Device(kDevice), CudaMoveRelation);
 REGISTER_KERNEL_BUILDER(Name("ObrlCudaLossTerms").Device(kDevice), CudaLossTerms);

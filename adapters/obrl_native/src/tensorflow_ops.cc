@@ -194,12 +194,6 @@ class LossTerms : public OpKernel {
   obrl_loss_arguments settings_{};
 };
 
-absl::Status counted(InferenceContext* context) {
-  const auto labels = context->Dim(context->input(0), 1);
-  context->set_output(0, context->MakeShape({context->MakeDim(3), labels, labels}));
-  return absl::OkStatus();
-}
-
 absl::Status moved(InferenceContext* context) {
   std::vector<ShapeHandle> sum, weight;
   TF_RETURN_IF_ERROR(context->input("relation_sum", &sum));
@@ -219,7 +213,8 @@ absl::Status evaluated(InferenceContext* context) {
   int32_t reduction, terms;
   TF_RETURN_IF_ERROR(context->GetAttr("reduction", &reduction));
   TF_RETURN_IF_ERROR(context->GetAttr("num_terms", &terms));
-  const ShapeHandle logits = context->input(0);
+  ShapeHandle logits;
+  TF_RETURN_IF_ERROR(context->WithRank(context->input(0), 2, &logits));
   const ShapeHandle value = reduction == OBRL_NONE ? context->Vector(context->Dim(logits, 0)) : context->Scalar();
   for (int32_t index = 0; index < context->num_outputs(); ++index)
     context->set_output(index, index < terms ? value : logits);

@@ -94,4 +94,13 @@ class Attributes {
   OpKernelConstruction* context_;
 };
 
+// The shape of pair counts.
+inline absl::Status counted(InferenceContext* context) {
+  ShapeHandle targets;
+  TF_RETURN_IF_ERROR(context->WithRank(context->input(0), 2, &targets));
+  const auto labels = context->Dim(targets, 1);
+  context->set_output(0, context->MakeShape({context->MakeDim(3), labels, labels}));
+  return absl::OkStatus();
+}
+
 }  // namespace obrl

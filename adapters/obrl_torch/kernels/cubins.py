@@ -37,11 +37,11 @@ from triton import knobs
 
 from obrl.counts import MAX_EXACT_COUNT
 from obrl.measures import MEASURES
+from obrl_native.cpu import MAX_LABELS
 from obrl_torch.kernels import launch
 from obrl_torch.kernels.compiled import TARGETS, Compiled, Variant, argument_types, compile_variant
 from obrl_torch.kernels.launch import Launch
 
-MAX_LABELS = 2**14
 PARTS = 8
 """Into how many parts `relation_kernel` deals out a batch of any size: each choice more is 16 cubins more."""
 
