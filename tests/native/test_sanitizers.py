@@ -47,9 +47,14 @@ build.build.__kwdefaults__['sources'] = build.SOURCES; {program}"
     )
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.mark.parametrize("module", MODULES)
-def test_nothing_is_found(module: str, tmp_path: Path) -> None:
-    ended = run(module, cache=tmp_path)
+def test_nothing_is_found(module: str, cache: Path) -> None:
+    ended = run(module, cache=cache)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert int(ended.stdout.split()[0]) > 1000
 
@@ -64,12 +69,14 @@ def test_nothing_is_found(module: str, tmp_path: Path) -> None:
     ],
     ids=MODULES,
 )
-def test_a_mistake_would_be_found(module: str, file: str, old: str, new: str, found: str, tmp_path: Path) -> None:
+def test_a_mistake_would_be_found(
+    module: str, file: str, old: str, new: str, found: str, tmp_path: Path, cache: Path
+) -> None:
     sources = tmp_path / "src"
     shutil.copytree(build.SOURCES, sources)
     text = (sources / file).read_text()
     assert old in text
     (sources / file).write_text(text.replace(old, new))
-    ended = run(module, sources=sources, cache=tmp_path / "cache")
+    ended = run(module, sources=sources, cache=cache)
     assert ended.returncode != 0
     assert found in ended.stderr
