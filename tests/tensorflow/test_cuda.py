@@ -48,9 +48,9 @@ def operations(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.fixture(autouse=True)
 def on_gpu(operations: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if logits were on a GPU, and everything else on a CPU, where a data set leaves it."""
+    """As if all tensors were on a GPU."""
     monkeypatch.setattr(cuda, "operations", lambda: operations)
-    monkeypatch.setattr(fused, "is_on_gpu", lambda tensor: id(tensor) in logits)
+    monkeypatch.setattr(fused, "is_on_gpu", lambda tensor: True)
 
 
 def value_and_gradient(criterion: Any, y: Any, x: Any, *rest: Any, **options: Any) -> Any:
@@ -165,6 +165,19 @@ def test_a_pause_and_a_frozen_relation() -> None:
     assert_exact("loss", frozen(1 - y, x).numpy(), other.numpy())
 
 
+def test_targets_may_be_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a CPU, as a data set gives them; the logits say where the kernels are."""
+    y, x = map(tf.constant, batch(8))
+    monkeypatch.setattr(fused, "is_on_gpu", lambda tensor: tensor is not y)
+    assert_same(*(value_and_gradient(OBRLoss(LABELS, impl=impl), y, x) for impl in ("fused", "auto")))
+
+
+def test_thresholds_are_met_in_the_dtype_of_the_relation() -> None:
+    relation = tf.constant([[1.0, 0.2 + 1e-9], [0.2 + 1e-9, 1.0]], tf.float64)
+    assert relation_loss(tf.zeros((1, 2)), relation, impl="fused").numpy() == 0
+    assert relation_loss(tf.zeros((1, 2)), relation - 1e-9, impl="fused").numpy() > 0
+
+
 def test_two_replicas_share_the_relation() -> None:
     mirrored, y, x = strategy(), *batch(10)
     with mirrored.scope():
@@ -246,7 +259,8 @@ tf.test.is_built_with_cuda = lambda: True
 cuda.cuda.start = partial(cuda.cuda.start, driver=str(recording.driver().path))
 print(cuda.operations().obrl_cuda_loss_terms.__name__)
 with tf.Graph().as_default() as graph:
-    moved = cuda.move_relation(tf.zeros((4, 40)), None, None, RelationState(*[tf.zeros((40, 40))] * 2), False, Settings())
+    state = RelationState(tf.zeros((40, 40)), tf.zeros((40, 40)))
+    moved = cuda.move_relation(tf.zeros((4, 40)), None, None, state, False, Settings())
 print(moved.code.shape)
 """
 

@@ -32,11 +32,9 @@ def never_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     monkeypatch.setenv("OBRL_CACHE", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CXX", raising=False)
-    for function in (native.operations, native.library):
-        function.cache_clear()
+    native.operations.cache_clear()
     yield
-    for function in (native.operations, native.library):
-        function.cache_clear()
+    native.operations.cache_clear()
 
 
 @pytest.mark.parametrize(("in_graph", "error"), [(False, ImportError), (True, Exception)])
