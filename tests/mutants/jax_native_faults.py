@@ -23,10 +23,10 @@ JAX_NATIVE_FAULTS = (
         (JAX_NATIVE,),
     ),
     Mutant(
-        "XLA: codes of any dtype",
+        "XLA: a mask of any dtype",
         HANDLERS,
-        "code.element_type() != ffi::DataType::U8 || !has_shape(code, matrix)",
-        "!has_shape(code, matrix)",
+        "!(is_bytes(observed) && has_shape(observed, {shape[0], shape[1]}))",
+        "!has_shape(observed, {shape[0], shape[1]})",
         (JAX_NATIVE,),
     ),
     Mutant("XLA: a measure that there is not", HANDLERS, "settings.measure > OBRL_PHI_RATIO", "false", (JAX_NATIVE,)),
