@@ -234,14 +234,14 @@ def test_each_term_and_sample_has_its_own_upstream() -> None:
     logits, targets = (array[0] for array in batches(1, 8))
     upstream = jnp.linspace(-1.0, 2.0, 8)
 
-    def gradient(criterion: OBRLoss) -> Array:
+    def value_and_gradient(criterion: OBRLoss) -> Any:
         def loss(x: Array) -> Array:
             terms, _ = criterion.terms(x, targets, criterion.init())
             return terms.total @ upstream + terms.relation_loss @ upstream**2 - terms.cross_entropy.sum()
 
-        return jax.grad(loss)(logits)
+        return jax.value_and_grad(loss)(logits)
 
-    assert_same(*map(gradient, both(reduction="none")))
+    assert_same(*map(value_and_gradient, both(reduction="none")))
 
 
 def test_forward_mode_needs_the_plain_path() -> None:
