@@ -37,17 +37,25 @@ def prepare() -> cuda.Library:
 
 def recipe() -> Recipe:
     """The library for this version of JAX."""
-    handlers = Unit("jax_ffi_cuda.cc", ("-O1", "-isystem", jax.ffi.include_dir()))
-    return Recipe("obrl_jax_cuda", (*cuda.UNITS, handlers), links=cuda.LINKS, versions=(jaxlib_version,))
+    return Recipe("obrl_jax_cuda", (*cuda.UNITS, handlers()), links=cuda.LINKS, versions=(jaxlib_version,))
+
+
+def handlers(*flags: str) -> Unit:
+    """The source of the custom calls."""
+    return Unit("jax_ffi_cuda.cc", ("-O1", "-isystem", jax.ffi.include_dir(), *flags))
 
 
 @cache
 def _register() -> cuda.Library:
-    path = str(build(recipe()))
-    library, handlers = cuda.Library(path), cpu.load(path)
+    return register(str(build(recipe())), "CUDA")
+
+
+def register(path: str, platform: str) -> cuda.Library:
+    """Register the custom calls of a library for a platform, as XLA names it."""
+    library, found = cuda.Library(path), cpu.load(path)
     for name in CALLS:
-        handler = jax.ffi.pycapsule(handlers[f"obrl_jax_cuda_{name}"])
-        jax.ffi.register_ffi_target(f"obrl_jax_cuda_{name}", handler, platform="CUDA")
+        handler = jax.ffi.pycapsule(found[f"obrl_jax_cuda_{name}"])
+        jax.ffi.register_ffi_target(f"obrl_jax_cuda_{name}", handler, platform=platform)
     return library
 
 
@@ -67,7 +75,7 @@ def codes(code: Array, num_labels: int) -> Array:
 def count_pairs(targets: Array, observed: Array | None) -> Array:
     """The pair counts n, s and r of a batch, float32, (3, num_labels, num_labels)."""
     num_labels = targets.shape[1]
-    (counts,) = _call("count", [((3, num_labels, num_labels), np.float32)], (_nan_where_missing(targets, observed),))
+    (counts,) = _call("count", [((3, num_labels, num_labels), np.float32)], (_countable(targets, observed),))
     return counts
 
 
@@ -75,7 +83,7 @@ def move_relation(
     state: RelationState, targets: Array, observed: Array | None, settings: Settings
 ) -> tuple[RelationState, Array]:
     """Eq. 1 for a batch; the new state, and the pairs as bytes that the kernels read."""
-    return _move("move", _nan_where_missing(targets, observed), state, settings)
+    return _move("move", _countable(targets, observed), state, settings)
 
 
 def move_by_counts(state: RelationState, counts: Array, settings: Settings) -> tuple[RelationState, Array]:
@@ -154,6 +162,13 @@ def loss_terms(
     values = found[:terms] if reduction == "none" else [term.sum() * share for term in found[:terms]]
     gradients = [part * share for part in found[terms:]]
     return spread(values, logits), spread(gradients, logits)
+
+
+def _countable(targets: Array, observed: Array | None) -> Array:
+    """Targets to count, as `_nan_where_missing`; whether one is at least a half is decided in the dtype that it has."""
+    if targets.dtype == np.float64:
+        targets = jnp.where(jnp.isnan(targets), np.float32(np.nan), (targets >= 0.5).astype(np.float32))
+    return _nan_where_missing(targets, observed)
 
 
 def _nan_where_missing(targets: Array, observed: Array | None) -> Array:

@@ -58,4 +58,5 @@ def target_of(num_labels: int, dtype: Any, **arrays: Any) -> Target:
 
 def _default_platform() -> str:
     chosen = getattr(jax.config, "jax_default_device")  # noqa: B009 - not among the attributes that JAX declares
-    return str(getattr(chosen, "platform", chosen) or jax.default_backend())
+    platform = str(getattr(chosen, "platform", chosen) or jax.default_backend())
+    return "gpu" if platform == "cuda" else platform

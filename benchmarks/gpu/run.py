@@ -83,9 +83,9 @@ def failures(document: dict[str, Any]) -> list[str]:
             if found.get(name, 0.0) > MOST and (name == "relation_error" or not found["pairs_near_thresholds"])
         ),
         *(
-            f"the launcher, {found['part']}: {found.get('error') or found['different'][:3]}"
+            f"the launcher, {found['part']}: {found.get('error') or found['different'][:3] or 'nothing was compared'}"
             for found in document["launcher"]
-            if found.get("error", LEFT_OUT) != LEFT_OUT or found.get("different")
+            if found.get("error", LEFT_OUT) != LEFT_OUT or found.get("different") or found.get("compared") == 0
         ),
         *(f"failed: {error.strip().splitlines()[-1]}" for error in document["errors"]),
     ]

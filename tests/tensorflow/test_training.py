@@ -193,6 +193,12 @@ y = random.integers(0, 2, (16, 3)).astype("float32")
 y[:, 1] = y[:, 0]
 x = random.standard_normal((16, 4)).astype("float32")
 start = obrl.OnlineBatchRelation(3).update(y)
+try:
+    OBRLoss(3, relation=start, freeze=True, impl="fused")
+except ValueError as error:
+    assert "runs in TensorFlow, got the " + {backend!r} in str(error), error
+else:
+    raise AssertionError("not refused")
 for kind in ("OBRLoss", "RelationLoss"):
     criterion = globals()[kind](3, relation=start, freeze=True)
     network = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(3)])

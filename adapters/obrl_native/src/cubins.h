@@ -243,7 +243,8 @@ class Table {
     const std::string& symbol = kernel.symbol;
     if (symbol == "code_kernel" || symbol == "relation_kernel" || symbol == "wide_relation_kernel") {
       const auto alike = [&](const Kernel& other) {
-        return other.symbol == symbol && other.labels_from == kernel.labels_from && other.blocks == kernel.blocks;
+        return other.symbol == symbol && other.labels_from == kernel.labels_from &&
+               other.labels_to == kernel.labels_to && other.blocks == kernel.blocks;
       };
       if (std::none_of(coders_.begin(), coders_.end(), alike)) coders_.push_back(kernel);
     }

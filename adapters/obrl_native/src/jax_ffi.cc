@@ -1,8 +1,8 @@
 // The functions of obrl_cpu.h as custom calls of XLA: arrays in, arrays out, nothing kept.
 //
-// A number stands for an array that is absent: JAX 0.11 cannot compile one without elements in `jax.shard_map`. Shapes and dtypes are checked here once more, for a program may come from
-// elsewhere: what does not fit is an error of XLA. Calls take as many threads as XLA itself has.
-
+// A number stands for an array that is absent: JAX 0.11 cannot compile one without elements in `jax.shard_map`. Shapes
+// and dtypes are checked here once more, for a program may come from elsewhere: what does not fit is an error of XLA.
+// Calls take as many threads as XLA itself has.
 #include <algorithm>
 #include <cstdint>
 #include <cstring>

@@ -1,7 +1,8 @@
 // The functions of obrl_cuda.h as custom calls of XLA, on XLA's stream and with its memory.
 //
-// They are not captured into XLA's command buffers, for their scratch is taken while they run. All is float32, and NaN marks a missing target. The pairs are bytes, obrl_cuda_pairs_bytes(num_labels) of them.
-
+// They are not captured into XLA's command buffers, for their scratch is taken while they run. All is float32, and NaN
+// marks a missing target. The pairs are bytes, obrl_cuda_pairs_bytes(num_labels) of them. With OBRL_JAX_CUDA_ON_CPU they
+// run on a CPU, which has no stream, for tests with another launcher.
 #include <cstdint>
 #include <cstring>
 #include <utility>
@@ -9,10 +10,56 @@
 #include "jax_ffi.h"
 #include "obrl_cuda.h"
 
+#ifdef OBRL_JAX_CUDA_ON_CPU
+#include <memory>
+#include <optional>
+
+namespace obrl_ffi {
+
+struct Stream {};
+
+class Scratch {
+ public:
+  std::optional<void*> Allocate(std::size_t bytes, std::size_t) {
+    held_.push_back(std::make_unique<char[]>(bytes));
+    return held_.back().get();
+  }
+
+ private:
+  std::vector<std::unique_ptr<char[]>> held_;
+};
+
+}  // namespace obrl_ffi
+
+namespace xla::ffi {
+
+template <>
+struct CtxDecoding<obrl_ffi::Stream> {
+  using Type = void*;
+  static std::optional<Type> Decode(const XLA_FFI_Api*, XLA_FFI_ExecutionContext*, DiagnosticEngine&) {
+    return std::optional<Type>(std::in_place, nullptr);
+  }
+};
+
+template <>
+struct CtxDecoding<obrl_ffi::Scratch> {
+  using Type = obrl_ffi::Scratch;
+  static std::optional<Type> Decode(const XLA_FFI_Api*, XLA_FFI_ExecutionContext*, DiagnosticEngine&) {
+    return std::optional<Type>(std::in_place);
+  }
+};
+
+}  // namespace xla::ffi
+#else
+namespace obrl_ffi {
+using Stream = ffi::PlatformStream<void*>;
+using Scratch = ffi::ScratchAllocator;
+}  // namespace obrl_ffi
+#endif
+
 namespace {
 
 using namespace obrl_ffi;
-using Stream = ffi::PlatformStream<void*>;
 
 bool is_float(const AnyBuffer& buffer, const Shape& shape) {
   return buffer.element_type() == ffi::DataType::F32 && has_shape(buffer, shape);
@@ -27,7 +74,7 @@ Error error_of(int32_t status, const obrl_cuda_call& call) {
 }
 
 // The call's scratch, of so many bytes; XLA takes it back when the handler ends, in the order of the stream.
-Error take(ffi::ScratchAllocator& scratch, int64_t bytes, obrl_cuda_call& call) {
+Error take(Scratch& scratch, int64_t bytes, obrl_cuda_call& call) {
   if (bytes < 0) return wrong("sizes", "in the range of the kernels");
   if (bytes == 0) return Error::Success();
   const auto found = scratch.Allocate(bytes, 256);
@@ -47,7 +94,7 @@ Error count(void* stream, AnyBuffer targets, Out counts) {
 }
 
 // Eq. 1 and Eq. 3 of labels, of counts, or of neither.
-Error move(void* stream, ffi::ScratchAllocator scratch, const AnyBuffer* targets, const AnyBuffer* batch_counts,
+Error move(void* stream, Scratch scratch, const AnyBuffer* targets, const AnyBuffer* batch_counts,
            AnyBuffer sum, AnyBuffer weight, const AnyBuffer* new_sum, const AnyBuffer* new_weight, AnyBuffer pairs,
            double decay, double positive_threshold, double negative_threshold, int32_t measure, bool counts) {
   if (weight.dimensions().size() != 2) return wrong("relation_weight", "a matrix");
@@ -88,21 +135,21 @@ Error move(void* stream, ffi::ScratchAllocator scratch, const AnyBuffer* targets
   return error_of(obrl_cuda_move(&relation, &call), call);
 }
 
-Error move_by_labels(void* stream, ffi::ScratchAllocator scratch, AnyBuffer targets, AnyBuffer sum, AnyBuffer weight,
+Error move_by_labels(void* stream, Scratch scratch, AnyBuffer targets, AnyBuffer sum, AnyBuffer weight,
                      Out new_sum, Out new_weight, Out pairs, double decay, double positive_threshold,
                      double negative_threshold, int32_t measure, bool counts) {
   return move(stream, std::move(scratch), &targets, nullptr, sum, weight, &*new_sum, &*new_weight, *pairs, decay,
               positive_threshold, negative_threshold, measure, counts);
 }
 
-Error move_by_counts(void* stream, ffi::ScratchAllocator scratch, AnyBuffer batch, AnyBuffer sum, AnyBuffer weight,
+Error move_by_counts(void* stream, Scratch scratch, AnyBuffer batch, AnyBuffer sum, AnyBuffer weight,
                      Out new_sum, Out new_weight, Out pairs, double decay, double positive_threshold,
                      double negative_threshold, int32_t measure, bool counts) {
   return move(stream, std::move(scratch), nullptr, &batch, sum, weight, &*new_sum, &*new_weight, *pairs, decay,
               positive_threshold, negative_threshold, measure, counts);
 }
 
-Error code(void* stream, ffi::ScratchAllocator scratch, AnyBuffer sum, AnyBuffer weight, Out pairs,
+Error code(void* stream, Scratch scratch, AnyBuffer sum, AnyBuffer weight, Out pairs,
            double positive_threshold, double negative_threshold, int32_t measure, bool counts) {
   return move(stream, std::move(scratch), nullptr, nullptr, sum, weight, nullptr, nullptr, *pairs, 1.0,
               positive_threshold, negative_threshold, measure, counts);
@@ -110,7 +157,7 @@ Error code(void* stream, ffi::ScratchAllocator scratch, AnyBuffer sum, AnyBuffer
 
 // For each sample L with targets, else L_B; with `parts` L, L_E and L_B; then the gradients of their sums, as
 // OBRL_TOTAL or OBRL_PARTS has them.
-Error loss(void* stream, ffi::ScratchAllocator scratch, AnyBuffer logits, AnyBuffer targets, AnyBuffer sample_weight,
+Error loss(void* stream, Scratch scratch, AnyBuffer logits, AnyBuffer targets, AnyBuffer sample_weight,
            AnyBuffer pos_weight, AnyBuffer pairs, ffi::RemainingRets results, double alpha, int32_t gradients,
            bool joint, bool parts, bool active_pairs) {
   if (logits.dimensions().size() != 2) return wrong("logits", "a matrix");
@@ -158,7 +205,7 @@ Error loss(void* stream, ffi::ScratchAllocator scratch, AnyBuffer logits, AnyBuf
   return error_of(obrl_cuda_loss(&arguments, &call), call);
 }
 
-auto with_scratch() { return ffi::Ffi::Bind().Ctx<Stream>().Ctx<ffi::ScratchAllocator>(); }
+auto with_scratch() { return ffi::Ffi::Bind().Ctx<Stream>().Ctx<Scratch>(); }
 
 template <class Binding>
 auto with_settings(Binding&& binding) {
