@@ -1,6 +1,8 @@
 # Every target but `gpu` sets up what it needs: a virtual environment in .venv, with pinned versions.
 PYTHON ?= python3.11
 VENV := .venv
+# Packages are installed without bytecode, and a process writes what it imports; else each would compile all of it again.
+export PYTHONDONTWRITEBYTECODE :=
 # What `make gpu` runs with, and what it says of these sources; it sets up nothing.
 GPU_PYTHON ?= python3
 COMMIT ?= $(shell git describe --always --dirty --abbrev=40)

@@ -31,7 +31,7 @@ ROW_TYPES = {
     "plain_over": float,
     "peak_memory_bytes": int,
 }
-WITHOUT_A_RELATION = (":bce", ":asymmetric")
+WITHOUT_A_RELATION = (":bce", ":bce_eager", ":asymmetric")
 
 
 # Not every one that is compiled: compiling is most of the time, and the code that runs them is the same.
@@ -40,8 +40,7 @@ SHOWN = {
     "torch": ["torch_bce", "torch_bce_compiled", "torch_asl", "torch_obrl", "torch_obrl_fused", "torch_plain"],
     "tensorflow": [
         *("tensorflow_bce_graph", "tensorflow_obrl_graph", "tensorflow_plain_graph"),
-        *("tensorflow_bce_eager", "tensorflow_obrl_eager", "tensorflow_obrl_fused_eager"),
-        "tensorflow_obrl_fused_graph",
+        *("tensorflow_bce_eager", "tensorflow_obrl_fused_eager"),
     ],
 }
 

@@ -41,16 +41,25 @@ class Outcome:
 HEADERS = {"jaxlib": "jaxlib/include", "tensorflow-cpu": "tensorflow/include"}
 """Of frameworks, by their distributions: what sources in C++ may include."""
 
+OF_FRAMEWORKS = ("jax_", "tensorflow_")
+"""How the names of those begin that do."""
 
-def problems(mutant: Mutant, root: Path = ROOT) -> list[str]:
-    """What is wrong with a mutant itself: a snippet that is not there once, or source that does not compile."""
+
+def problems(mutant: Mutant, root: Path = ROOT, *, with_frameworks: bool = True) -> list[str]:
+    """What is wrong with a mutant itself: a snippet that is not there once, or source that does not compile.
+
+    `with_frameworks`: whether that is tried of sources that include a framework's headers, too, which takes seconds.
+    """
     source = (root / mutant.file).read_text(encoding="utf-8")
     found = []
     if (count := source.count(mutant.snippet)) != 1:
         found.append(f"{mutant.name}: the snippet occurs {count} times in {mutant.file}")
     if mutant.snippet == mutant.replacement:
         found.append(f"{mutant.name}: the replacement changes nothing")
-    if error := syntax_error(source.replace(mutant.snippet, mutant.replacement), root / mutant.file):
+    is_of_framework = Path(mutant.file).name.startswith(OF_FRAMEWORKS)
+    if (with_frameworks or not is_of_framework) and (
+        error := syntax_error(source.replace(mutant.snippet, mutant.replacement), root / mutant.file)
+    ):
         found.append(f"{mutant.name}: the mutated {mutant.file} does not compile: {error}")
     paths = [split_test(test)[1][0] for test in mutant.tests]
     found += [f"{mutant.name}: there is no {path}" for path in paths if not (root / path).exists()]
