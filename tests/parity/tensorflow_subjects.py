@@ -165,7 +165,8 @@ TENSORFLOW = Framework(
     stateless=stateless,
     relation=Relation,
     plain=plain,
-    scale=0.82,
+    scale=0.58,
+    least_examples=700,
     max_batches=2,
 )
 

@@ -125,7 +125,8 @@ TORCH = Framework(
     stateless=_CPU.stateless,
     relation=_CPU.relation,
     on=lambda device: moved(TORCH, device),
-    scale=0.9,
+    scale=0.63,
+    least_examples=700,
     ignored_warnings=(
         "ignore:.*should not be instantiated:DeprecationWarning",
         "ignore:.torch.jit:DeprecationWarning",
@@ -139,7 +140,8 @@ NATIVE = replace(
     compiled_joint=On("cpu", compiled_impl="fused").compiled_joint,
     relation=None,
     on=None,
-    scale=2.0,
+    scale=0.8,
+    least_examples=400,
 )
 
 # The kernels, which on a CPU `load` lets Triton interpret, slowly; they have no relation of their own, and compile

@@ -300,7 +300,7 @@ def compile_variant(variant: Variant, target: int) -> Compiled:
     )
     found = triton.compile(source, target=GPUTarget("cuda", target, 32), options=run.options)
     cubin: bytes = found.asm["cubin"]
-    usage = _usage(cubin)
+    usage = resource_usage(cubin)
     return Compiled(
         variant=variant,
         target=target,
@@ -313,7 +313,7 @@ def compile_variant(variant: Variant, target: int) -> Compiled:
     )
 
 
-def _usage(cubin: bytes) -> dict[str, int]:
+def resource_usage(cubin: bytes) -> dict[str, int]:
     """What cuobjdump, which comes with Triton, says that a cubin's only kernel uses."""
     tool = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "cuobjdump"
     with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
