@@ -165,7 +165,7 @@ TENSORFLOW = Framework(
     stateless=stateless,
     relation=Relation,
     plain=plain,
-    scale=0.58,
+    scale=0.65,
     least_examples=700,
     max_batches=2,
 )

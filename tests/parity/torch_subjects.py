@@ -125,7 +125,7 @@ TORCH = Framework(
     stateless=_CPU.stateless,
     relation=_CPU.relation,
     on=lambda device: moved(TORCH, device),
-    scale=0.63,
+    scale=0.65,
     least_examples=700,
     ignored_warnings=(
         "ignore:.*should not be instantiated:DeprecationWarning",
