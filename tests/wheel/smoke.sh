@@ -26,13 +26,13 @@ wheel="$(ls "$work"/dist/*.whl)"
 step "install it alone: NumPy is all that comes along"
 "$python" -m venv "$work/venv"
 fresh="$work/venv/bin/python"
-"$fresh" -m pip install --quiet --constraint "$root/constraints.txt" "$wheel"
+"$fresh" -m pip install --quiet --no-compile --constraint "$root/constraints.txt" "$wheel"
 "$fresh" "$root/tests/wheel/check_installed.py" obrl numpy
 cd "$work/outside"
 "$fresh" -W error -I "$root/tests/wheel/smoke_numpy.py" "$work/venv"
 
 step "install the reference extra"
-"$fresh" -m pip install --quiet --constraint "$root/constraints.txt" "$wheel[reference]"
+"$fresh" -m pip install --quiet --no-compile --constraint "$root/constraints.txt" "$wheel[reference]"
 "$fresh" -m pip check
 "$fresh" -W error -I "$root/tests/wheel/smoke_torch.py" "$work/venv"
 
