@@ -1,4 +1,4 @@
-"""The library of the custom calls: built once, when it is asked for, quick to load, and clean under the sanitizers."""
+"""The library of the custom calls: built once, when it is asked for, and clean under the sanitizers."""
 
 from __future__ import annotations
 
