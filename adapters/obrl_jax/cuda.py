@@ -18,7 +18,7 @@ from jaxlib.version import __version__ as jaxlib_version
 
 from obrl.online import RelationState
 from obrl.settings import Settings
-from obrl_jax.native import CALLS, custom_call, spread
+from obrl_jax.native import CALLS, custom_call, reading, spread
 from obrl_native import cpu, cuda
 from obrl_native.build import Recipe, Unit, build
 
@@ -95,14 +95,14 @@ def _move(name: str, batch: Array, state: RelationState, settings: Settings) -> 
     _check_state(state)
     results = [*((part.shape, part.dtype) for part in state), _pairs_of(state)]
     decay = np.float64(settings.decay)
-    *moved, pairs = _call(name, results, (batch, *state), {1: 0, 2: 1}, decay=decay, **_attributes(settings))
+    *moved, pairs = _call(name, results, (batch, *state), {1: 0, 2: 1}, decay=decay, **reading(settings))
     return RelationState(*moved), pairs
 
 
 def code_pairs(state: RelationState, settings: Settings) -> Array:
     """The pairs of a relation that stays as it is."""
     _check_state(state)
-    (pairs,) = _call("code", [_pairs_of(state)], state, **_attributes(settings))
+    (pairs,) = _call("code", [_pairs_of(state)], state, **reading(settings))
     return pairs
 
 
@@ -113,15 +113,6 @@ def _check_state(state: RelationState) -> None:
 
 def _pairs_of(state: RelationState) -> tuple[tuple[int, ...], Any]:
     return (prepare().pairs_bytes(state.relation_weight.shape[0]),), np.uint8
-
-
-def _attributes(settings: Settings) -> dict[str, Any]:
-    return {
-        "positive_threshold": np.float64(settings.positive_threshold),
-        "negative_threshold": np.float64(settings.negative_threshold),
-        "measure": np.int32(cpu.MEASURES[settings.measure]),
-        "counts": settings.estimator == "counts",
-    }
 
 
 def loss_terms(

@@ -173,14 +173,11 @@ def code(target: Target, state: RelationState, settings: Settings) -> Array:
     return found
 
 
-def code_relation(
-    target: Target, values: Array, known: Array, positive_threshold: float, negative_threshold: float
-) -> Array:
-    """The codes of the pairs of a relation, finite, and where it is known; each direction counts half."""
-    settings = Settings(
-        positive_threshold=positive_threshold, negative_threshold=negative_threshold, measure="conditional"
-    )
-    return code(target, RelationState(values, known.astype(values.dtype)), settings)
+def code_relation(target: Target, positive: Array, negative: Array) -> Array:
+    """The codes of pairs, (num_labels, num_labels) bool each; each direction counts half."""
+    signs = positive.astype(np.float32) - negative.astype(np.float32)
+    settings = Settings(positive_threshold=0.5, negative_threshold=-0.5, measure="conditional")
+    return code(target, RelationState(signs, jnp.ones_like(signs)), settings)
 
 
 def _checked(state: RelationState) -> RelationState:

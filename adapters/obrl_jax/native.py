@@ -103,14 +103,15 @@ def _move(name: str, batch: tuple[Array, ...], state: RelationState, settings: S
         (*batch, *state),
         {first: 0, first + 1: 1},
         decay=np.float64(settings.decay),
-        **_attributes(settings),
+        symmetric=is_symmetric(settings),
+        **reading(settings),
     )
     return RelationState(*moved), code
 
 
 def code_pairs(state: RelationState, settings: Settings) -> Array:
     """The codes that `move_relation` gives, of a relation that stays as it is."""
-    (code,) = _call("code", [_code_of(state)], state, **_attributes(settings))
+    (code,) = _call("code", [_code_of(state)], state, symmetric=is_symmetric(settings), **reading(settings))
     return code
 
 
@@ -118,12 +119,12 @@ def _code_of(state: RelationState) -> tuple[tuple[int, ...], Any]:
     return state.relation_weight.shape, np.uint8
 
 
-def _attributes(settings: Settings) -> dict[str, Any]:
+def reading(settings: Settings) -> dict[str, Any]:
+    """The attributes that a relation is read by, on every platform."""
     return {
         "positive_threshold": np.float64(settings.positive_threshold),
         "negative_threshold": np.float64(settings.negative_threshold),
         "measure": np.int32(cpu.MEASURES[settings.measure]),
-        "symmetric": is_symmetric(settings),
         "counts": settings.estimator == "counts",
     }
 

@@ -63,6 +63,7 @@ def relation_loss(
     known = values == values  # NaN alone differs from itself
     values = jnp.where(known, values, jnp.zeros((), values.dtype))
     values = values.astype(jnp.promote_types(values.dtype, jnp.float32))
+    positive, negative = threshold_pairs(JAX, values, known, r_p, r_n)
     static = Static(1.0, reduction, normalization, parts=False)
     problem: Differentiable
     if impl == "fused":
@@ -70,10 +71,9 @@ def relation_loss(
         from obrl_jax.platforms import target_of
 
         target = target_of(matrix.shape[0], computation_dtype(logits), relation=relation, logits=logits)
-        code = fused.code_relation(target, values, known, r_p, r_n)
+        code = fused.code_relation(target, positive, negative)
         problem = fused.FusedProblem(None, None, None, None, code, target)
     else:
-        positive, negative = threshold_pairs(JAX, values, known, r_p, r_n)
         pairs = pair_laplacians(
             JAX,
             positive,

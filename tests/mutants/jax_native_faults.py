@@ -1,13 +1,21 @@
 """Faults in the custom calls for JAX, and in what calls them."""
 
-from tests.mutants.mutant import JAX_CUDA, JAX_FUSED, JAX_NATIVE, Mutant
+from tests.mutants.mutant import JAX_BUILT, JAX_CUDA, JAX_FUSED, JAX_NATIVE, Mutant
 
 HANDLERS = "adapters/obrl_native/src/jax_ffi.cc"
+SHARED = "adapters/obrl_native/src/jax_ffi.h"
 CALLS = "adapters/obrl_jax/native.py"
 CUDA = "adapters/obrl_jax/cuda.py"
 PROBLEM = "adapters/obrl_jax/fused.py"
 
 JAX_NATIVE_FAULTS = (
+    Mutant(
+        "XLA: room for two counts of three",
+        HANDLERS,
+        "found(3 * num_labels",
+        "found(2 * num_labels",
+        (JAX_BUILT,),
+    ),
     Mutant(
         "XLA: the mask is not passed on",
         HANDLERS,
@@ -32,23 +40,23 @@ JAX_NATIVE_FAULTS = (
     Mutant("XLA: a measure that there is not", HANDLERS, "settings.measure > OBRL_PHI_RATIO", "false", (JAX_NATIVE,)),
     Mutant(
         "XLA: results are not counted",
-        HANDLERS,
-        "if (results.size() != terms + static_cast<std::size_t>(gradients))",
+        SHARED,
+        "if (results.size() != places.size())",
         "if (results.size() < terms)",
         (JAX_NATIVE,),
     ),
     Mutant(
         "XLA: L_E in the place of L_B",
         HANDLERS,
-        "terms == 3 ? found[2] : total",
-        "terms == 3 ? found[1] : total",
+        "found.relation_loss,",
+        "found.cross_entropy ? found.cross_entropy : found.relation_loss,",
         (JAX_FUSED,),
     ),
     Mutant(
         "XLA: the gradient of L_B is that of L_E",
         HANDLERS,
-        "? found[terms + 1] : nullptr",
-        "? found[terms] : nullptr",
+        "found.relation_gradient,",
+        "found.relation_gradient ? found.gradient : nullptr,",
         (JAX_FUSED,),
     ),
     Mutant("JAX, fused: vmap has no rule", CALLS, 'vmap_method="sequential"', "vmap_method=None", (JAX_FUSED,)),

@@ -88,8 +88,10 @@ struct Kernel {
   const std::vector<Parameter>* parameters;
   size_t number;  // among those of its target
 
+  bool is_for_labels(int64_t labels) const { return labels_from <= labels && labels <= labels_to; }
+
   bool is_for(int64_t samples, int64_t labels) const {
-    return labels_from <= labels && labels <= labels_to && samples_from <= samples && samples <= samples_to;
+    return is_for_labels(labels) && samples_from <= samples && samples <= samples_to;
   }
 
   int64_t block(const char* name) const {

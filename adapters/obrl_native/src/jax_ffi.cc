@@ -9,7 +9,6 @@
 #include <limits>
 #include <new>
 #include <tuple>
-#include <utility>
 #include <vector>
 
 #include "jax_ffi.h"
@@ -123,7 +122,7 @@ Error move(int32_t threads, const obrl_labels* labels, const double* counts, Any
 
 Error move_by_labels(ffi::ThreadPool pool, AnyBuffer targets, AnyBuffer observed, AnyBuffer sum, AnyBuffer weight,
                      Out new_sum, Out new_weight, Out code, double decay, double positive_threshold,
-                     double negative_threshold, int32_t measure, bool symmetric, bool counts) try {
+                     double negative_threshold, int32_t measure, bool counts, bool symmetric) try {
   const Settings settings{decay, positive_threshold, negative_threshold, measure, symmetric, counts};
   if (Error error = check_labels(targets, observed); error.failure()) return error;
   if (Error error = check_relation(sum, weight, *code, settings); error.failure()) return error;
@@ -136,7 +135,7 @@ Error move_by_labels(ffi::ThreadPool pool, AnyBuffer targets, AnyBuffer observed
 
 Error move_by_counts(ffi::ThreadPool pool, AnyBuffer batch, AnyBuffer sum, AnyBuffer weight, Out new_sum,
                      Out new_weight, Out code, double decay, double positive_threshold, double negative_threshold,
-                     int32_t measure, bool symmetric, bool counts) try {
+                     int32_t measure, bool counts, bool symmetric) try {
   const Settings settings{decay, positive_threshold, negative_threshold, measure, symmetric, counts};
   if (Error error = check_relation(sum, weight, *code, settings); error.failure()) return error;
   const int64_t num_labels = weight.dimensions()[0];
@@ -152,15 +151,13 @@ Error move_by_counts(ffi::ThreadPool pool, AnyBuffer batch, AnyBuffer sum, AnyBu
 
 // Eq. 3 of a relation that stays as it is: without a batch nothing is written to its accumulators.
 Error code(ffi::ThreadPool pool, AnyBuffer sum, AnyBuffer weight, Out code, double positive_threshold,
-           double negative_threshold, int32_t measure, bool symmetric, bool counts) {
+           double negative_threshold, int32_t measure, bool counts, bool symmetric) {
   const Settings settings{1.0, positive_threshold, negative_threshold, measure, symmetric, counts};
   if (Error error = check_relation(sum, weight, *code, settings); error.failure()) return error;
   const obrl_relation relation = settings.relation(sum, weight);
   return error_of(obrl_move(nullptr, nullptr, &relation, code->typed_data<uint8_t>(), threads_of(pool)));
 }
 
-// What a loss gives, in this order: L with `joint`, else L_B; with `parts` L, L_E and L_B; then the gradient of the
-// first, or with OBRL_PARTS those of L_E and L_B.
 Error loss(ffi::ThreadPool pool, AnyBuffer logits, AnyBuffer targets, AnyBuffer observed, AnyBuffer sample_weight,
            AnyBuffer pos_weight, AnyBuffer code, ffi::RemainingRets results, double alpha, int32_t reduction,
            int32_t gradients, bool joint, bool parts, bool active_pairs) {
@@ -183,23 +180,10 @@ Error loss(ffi::ThreadPool pool, AnyBuffer logits, AnyBuffer targets, AnyBuffer 
     return wrong("code", "bytes, (num_labels, num_labels)");
   }
   if (reduction < OBRL_MEAN || reduction > OBRL_NONE) return wrong("reduction", "one of three");
-  if (gradients < OBRL_NO_GRADIENT || gradients > OBRL_PARTS) return wrong("gradients", "one of three");
-  if (gradients == OBRL_PARTS && !(joint && parts)) return wrong("gradients", "those of parts that are there");
-  const std::size_t terms = joint && parts ? 3 : 1;
-  if (results.size() != terms + static_cast<std::size_t>(gradients)) return wrong("results", "terms and gradients");
-  void* found[5] = {};
-  const Shape value = reduction == OBRL_NONE ? Shape{batch} : Shape{};
-  for (std::size_t index = 0; index < results.size(); ++index) {
-    auto result = results.get<AnyBuffer>(index);
-    if (result.has_error()) return result.error();
-    const AnyBuffer& buffer = **result;
-    if (buffer.element_type() != computed ||
-        !has_shape(buffer, index < terms ? value : Shape{batch, num_labels})) {
-      return wrong("results", "of the loss's shapes, in the dtype of the logits");
-    }
-    found[index] = buffer.untyped_data();
-  }
-  const bool total = joint;
+  LossResults found;
+  const Shape term = reduction == OBRL_NONE ? Shape{batch} : Shape{};
+  const Shape matrix = {batch, num_labels};
+  if (Error error = found.find(results, computed, term, matrix, joint, parts, gradients); error.failure()) return error;
   const obrl_loss_arguments arguments{
       logits.untyped_data(),
       targets.untyped_data(),
@@ -207,11 +191,11 @@ Error loss(ffi::ThreadPool pool, AnyBuffer logits, AnyBuffer targets, AnyBuffer 
       data_or_null(sample_weight),
       data_or_null(pos_weight),
       code.typed_data<uint8_t>(),
-      total ? found[0] : nullptr,
-      terms == 3 ? found[1] : nullptr,
-      terms == 3 ? found[2] : total ? nullptr : found[0],
-      found[terms],
-      gradients == OBRL_PARTS ? found[terms + 1] : nullptr,
+      found.total,
+      found.cross_entropy,
+      found.relation_loss,
+      found.gradient,
+      found.relation_gradient,
       alpha,
       batch,
       num_labels,
@@ -227,17 +211,6 @@ Error loss(ffi::ThreadPool pool, AnyBuffer logits, AnyBuffer targets, AnyBuffer 
 
 auto with_threads() { return ffi::Ffi::Bind().Ctx<ffi::ThreadPool>(); }
 
-// The attributes of a relation, which JAX sorts by name.
-template <class Binding>
-auto with_settings(Binding&& binding) {
-  return std::forward<Binding>(binding)
-      .template Attr<double>("positive_threshold")
-      .template Attr<double>("negative_threshold")
-      .template Attr<int32_t>("measure")
-      .template Attr<bool>("symmetric")
-      .template Attr<bool>("counts");
-}
-
 }  // namespace
 
 XLA_FFI_DEFINE_HANDLER_SYMBOL(obrl_jax_count, count,
@@ -252,7 +225,8 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(obrl_jax_move, move_by_labels,
                                                 .Ret<AnyBuffer>()
                                                 .Ret<AnyBuffer>()
                                                 .Ret<AnyBuffer>()
-                                                .Attr<double>("decay")));
+                                                .Attr<double>("decay"))
+                                  .Attr<bool>("symmetric"));
 
 XLA_FFI_DEFINE_HANDLER_SYMBOL(obrl_jax_move_by_counts, move_by_counts,
                               with_settings(with_threads()
@@ -262,10 +236,12 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(obrl_jax_move_by_counts, move_by_counts,
                                                 .Ret<AnyBuffer>()
                                                 .Ret<AnyBuffer>()
                                                 .Ret<AnyBuffer>()
-                                                .Attr<double>("decay")));
+                                                .Attr<double>("decay"))
+                                  .Attr<bool>("symmetric"));
 
 XLA_FFI_DEFINE_HANDLER_SYMBOL(obrl_jax_code, code,
-                              with_settings(with_threads().Arg<AnyBuffer>().Arg<AnyBuffer>().Ret<AnyBuffer>()));
+                              with_settings(with_threads().Arg<AnyBuffer>().Arg<AnyBuffer>().Ret<AnyBuffer>())
+                                  .Attr<bool>("symmetric"));
 
 XLA_FFI_DEFINE_HANDLER_SYMBOL(obrl_jax_loss, loss,
                               with_threads()

@@ -155,8 +155,7 @@ Error code(void* stream, Scratch scratch, AnyBuffer sum, AnyBuffer weight, Out p
               positive_threshold, negative_threshold, measure, counts);
 }
 
-// For each sample L with targets, else L_B; with `parts` L, L_E and L_B; then the gradients of their sums, as
-// OBRL_TOTAL or OBRL_PARTS has them.
+// The terms of each sample, and the gradients of their sums.
 Error loss(void* stream, Scratch scratch, AnyBuffer logits, AnyBuffer targets, AnyBuffer sample_weight,
            AnyBuffer pos_weight, AnyBuffer pairs, ffi::RemainingRets results, double alpha, int32_t gradients,
            bool joint, bool parts, bool active_pairs) {
@@ -169,18 +168,10 @@ Error loss(void* stream, Scratch scratch, AnyBuffer logits, AnyBuffer targets, A
   if (pairs.element_type() != ffi::DataType::U8 || !has_shape(pairs, {obrl_cuda_pairs_bytes(num_labels)})) {
     return wrong("pairs", "bytes, as many as obrl_cuda_pairs_bytes says");
   }
-  if (gradients < OBRL_NO_GRADIENT || gradients > OBRL_PARTS) return wrong("gradients", "one of three");
-  if (gradients == OBRL_PARTS && !(joint && parts)) return wrong("gradients", "those of parts that are there");
-  const std::size_t terms = joint && parts ? 3 : 1;
-  if (results.size() != terms + static_cast<std::size_t>(gradients)) return wrong("results", "terms and gradients");
-  float* found[5] = {};
-  for (std::size_t index = 0; index < results.size(); ++index) {
-    auto result = results.get<AnyBuffer>(index);
-    if (result.has_error()) return result.error();
-    if (!is_float(**result, index < terms ? Shape{batch} : Shape{batch, num_labels})) {
-      return wrong("results", "float32, of the loss's shapes");
-    }
-    found[index] = room(**result);
+  LossResults found;
+  const Shape term = {batch}, matrix = {batch, num_labels};
+  if (Error error = found.find(results, ffi::DataType::F32, term, matrix, joint, parts, gradients); error.failure()) {
+    return error;
   }
   obrl_cuda_call call{stream, nullptr, 0, {}};
   const int64_t bytes = obrl_cuda_loss_scratch(batch, num_labels, joint, gradients);
@@ -191,11 +182,11 @@ Error loss(void* stream, Scratch scratch, AnyBuffer logits, AnyBuffer targets, A
       floats(sample_weight),
       floats(pos_weight),
       pairs.typed_data<uint8_t>(),
-      joint ? found[0] : nullptr,
-      terms == 3 ? found[1] : nullptr,
-      terms == 3 ? found[2] : joint ? nullptr : found[0],
-      found[terms],
-      gradients == OBRL_PARTS ? found[terms + 1] : nullptr,
+      static_cast<float*>(found.total),
+      static_cast<float*>(found.cross_entropy),
+      static_cast<float*>(found.relation_loss),
+      static_cast<float*>(found.gradient),
+      static_cast<float*>(found.relation_gradient),
       alpha,
       batch,
       num_labels,
@@ -206,15 +197,6 @@ Error loss(void* stream, Scratch scratch, AnyBuffer logits, AnyBuffer targets, A
 }
 
 auto with_scratch() { return ffi::Ffi::Bind().Ctx<Stream>().Ctx<Scratch>(); }
-
-template <class Binding>
-auto with_settings(Binding&& binding) {
-  return std::forward<Binding>(binding)
-      .template Attr<double>("positive_threshold")
-      .template Attr<double>("negative_threshold")
-      .template Attr<int32_t>("measure")
-      .template Attr<bool>("counts");
-}
 
 auto moving() {
   return with_settings(with_scratch()

@@ -247,7 +247,7 @@ int64_t code_row(int64_t num_labels) { return padded(num_labels, kAligned); }
 int64_t active_numbers(const Table& table, int64_t num_labels) {
   int64_t most = 0;
   for (const Kernel& kernel : table.coders()) {
-    if (kernel.is_for(0, num_labels)) most = std::max(most, tile_pairs(kernel, num_labels));
+    if (kernel.is_for_labels(num_labels)) most = std::max(most, tile_pairs(kernel, num_labels));
   }
   return most;
 }

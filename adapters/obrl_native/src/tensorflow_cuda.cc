@@ -3,8 +3,6 @@
 // As in tensorflow_ops.cc, but in float32, with NaN where a target is missing, and for each sample: a reduction and its
 // gradient are TensorFlow's. With OBRL_TENSORFLOW_CUDA_ON_CPU they are operations of a CPU, for tests with a driver that
 // writes down what it is asked for.
-#include <vector>
-
 #include "obrl_cuda.h"
 #include "tensorflow_ops.h"
 #ifndef OBRL_TENSORFLOW_CUDA_ON_CPU
@@ -154,12 +152,8 @@ class CudaLossTerms : public OpKernel {
         !has_shape(context, "code", pairs, {bytes}))
       return;
     const bool joint = targets != nullptr, parts = joint && settings_.gradients == OBRL_PARTS;
-    int index = 0;
-    const auto made = [&](const TensorShape& shape) -> float* {
-      Tensor* output = nullptr;
-      context->SetStatus(context->allocate_output(index++, shape, &output));
-      return output == nullptr ? nullptr : static_cast<float*>(output->data());
-    };
+    Outputs outputs(context);
+    const auto next = [&](const TensorShape& shape) { return static_cast<float*>(outputs.next(shape)); };
     obrl_cuda_loss_arguments arguments = settings_;
     arguments.logits = floats(logits);
     arguments.targets = floats(targets);
@@ -168,11 +162,11 @@ class CudaLossTerms : public OpKernel {
     arguments.pairs = static_cast<const uint8_t*>(address(*pairs));
     arguments.batch = batch;
     arguments.num_labels = labels;
-    if (joint) arguments.total = made({batch});
-    if (parts) arguments.cross_entropy = made({batch});
-    if (parts || !joint) arguments.relation_loss = made({batch});
-    arguments.gradient = made(logits->shape());
-    if (parts) arguments.relation_gradient = made(logits->shape());
+    if (joint) arguments.total = next({batch});
+    if (parts) arguments.cross_entropy = next({batch});
+    if (parts || !joint) arguments.relation_loss = next({batch});
+    arguments.gradient = next(logits->shape());
+    if (parts) arguments.relation_gradient = next(logits->shape());
     if (!context->status().ok()) return;
     Call call(context, obrl_cuda_loss_scratch(batch, labels, joint, arguments.gradients));
     if (!context->status().ok()) return;
@@ -183,26 +177,11 @@ class CudaLossTerms : public OpKernel {
   obrl_cuda_loss_arguments settings_{};
 };
 
-absl::Status moved(InferenceContext* context) {
-  std::vector<ShapeHandle> sum, weight;
-  TF_RETURN_IF_ERROR(context->input("relation_sum", &sum));
-  TF_RETURN_IF_ERROR(context->input("relation_weight", &weight));
-  context->set_output(0, sum[0]);
-  context->set_output(1, weight[0]);
-  context->set_output(2, context->Vector(InferenceContext::kUnknownDim));
-  return absl::OkStatus();
+absl::Status moved_and_coded(InferenceContext* context) {
+  return moved(context, context->Vector(InferenceContext::kUnknownDim));
 }
 
-absl::Status evaluated(InferenceContext* context) {
-  int32_t terms;
-  TF_RETURN_IF_ERROR(context->GetAttr("num_terms", &terms));
-  ShapeHandle logits;
-  TF_RETURN_IF_ERROR(context->WithRank(context->input(0), 2, &logits));
-  const ShapeHandle value = context->Vector(context->Dim(logits, 0));
-  for (int32_t index = 0; index < context->num_outputs(); ++index)
-    context->set_output(index, index < terms ? value : logits);
-  return absl::OkStatus();
-}
+absl::Status evaluated_by_sample(InferenceContext* context) { return evaluated(context, true); }
 
 }  // namespace
 
@@ -223,7 +202,7 @@ REGISTER_OP("ObrlCudaMoveRelation")
     .Attr("negative_threshold: int")
     .Attr("measure: int")
     .Attr("counts_are_averaged: bool")
-    .SetShapeFn(moved);
+    .SetShapeFn(moved_and_coded);
 
 REGISTER_OP("ObrlCudaLossTerms")
     .Input("logits: float")
@@ -239,7 +218,7 @@ REGISTER_OP("ObrlCudaLossTerms")
     .Attr("alpha: int")
     .Attr("parts: bool")
     .Attr("active_pairs: bool")
-    .SetShapeFn(evaluated);
+    .SetShapeFn(evaluated_by_sample);
 
 REGISTER_KERNEL_BUILDER(Name("ObrlCudaCountPairs").Device(kDevice), CudaCountPairs);
 REGISTER_KERNEL_BUILDER(Name("ObrlCudaMoveRelation").Device(kDevice), CudaMoveRelation);

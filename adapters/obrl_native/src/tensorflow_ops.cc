@@ -3,8 +3,6 @@
 // An optional tensor is a list of none or one. Settings are attributes; a double, which no attribute holds, comes as its
 // bits. The Python that calls them (obrl_tensorflow/native.py) has checked what is known when a graph is made; what is
 // known only when it runs is checked here, before anything is computed.
-#include <vector>
-
 #include "obrl_cpu.h"
 #include "tensorflow_ops.h"
 
@@ -175,17 +173,12 @@ class LossTerms : public OpKernel {
     arguments.joint = targets != nullptr;
     const bool parts = arguments.gradients == OBRL_PARTS;
     const TensorShape value = arguments.reduction == OBRL_NONE ? TensorShape({batch}) : TensorShape({});
-    const auto made = [&](int index, const TensorShape& shape) -> void* {
-      Tensor* output = nullptr;
-      context->SetStatus(context->allocate_output(index, shape, &output));
-      return output == nullptr ? nullptr : output->data();
-    };
-    int index = 0;
-    if (targets != nullptr) arguments.total = made(index++, value);
-    if (parts) arguments.cross_entropy = made(index++, value);
-    if (parts || targets == nullptr) arguments.relation_loss = made(index++, value);
-    arguments.gradient = made(index++, logits->shape());
-    if (parts) arguments.relation_gradient = made(index, logits->shape());
+    Outputs outputs(context);
+    if (targets != nullptr) arguments.total = outputs.next(value);
+    if (parts) arguments.cross_entropy = outputs.next(value);
+    if (parts || targets == nullptr) arguments.relation_loss = outputs.next(value);
+    arguments.gradient = outputs.next(logits->shape());
+    if (parts) arguments.relation_gradient = outputs.next(logits->shape());
     if (!context->status().ok()) return;
     check_status(context, obrl_loss(&arguments, threads_of(context)));
   }
@@ -194,14 +187,10 @@ class LossTerms : public OpKernel {
   obrl_loss_arguments settings_{};
 };
 
-absl::Status moved(InferenceContext* context) {
-  std::vector<ShapeHandle> sum, weight;
-  TF_RETURN_IF_ERROR(context->input("relation_sum", &sum));
+absl::Status moved_and_coded(InferenceContext* context) {
+  std::vector<ShapeHandle> weight;
   TF_RETURN_IF_ERROR(context->input("relation_weight", &weight));
-  context->set_output(0, sum[0]);
-  context->set_output(1, weight[0]);
-  context->set_output(2, weight[0]);
-  return absl::OkStatus();
+  return moved(context, weight[0]);
 }
 
 absl::Status coded(InferenceContext* context) {
@@ -209,16 +198,10 @@ absl::Status coded(InferenceContext* context) {
   return absl::OkStatus();
 }
 
-absl::Status evaluated(InferenceContext* context) {
-  int32_t reduction, terms;
+absl::Status evaluated_and_reduced(InferenceContext* context) {
+  int32_t reduction;
   TF_RETURN_IF_ERROR(context->GetAttr("reduction", &reduction));
-  TF_RETURN_IF_ERROR(context->GetAttr("num_terms", &terms));
-  ShapeHandle logits;
-  TF_RETURN_IF_ERROR(context->WithRank(context->input(0), 2, &logits));
-  const ShapeHandle value = reduction == OBRL_NONE ? context->Vector(context->Dim(logits, 0)) : context->Scalar();
-  for (int32_t index = 0; index < context->num_outputs(); ++index)
-    context->set_output(index, index < terms ? value : logits);
-  return absl::OkStatus();
+  return evaluated(context, reduction == OBRL_NONE);
 }
 
 }  // namespace
@@ -252,7 +235,7 @@ REGISTER_OP("ObrlMoveRelation")
     .Attr("measure: int")
     .Attr("symmetric: bool")
     .Attr("counts_are_averaged: bool")
-    .SetShapeFn(moved);
+    .SetShapeFn(moved_and_coded);
 
 REGISTER_OP("ObrlCodePairs")
     .Input("relation_sum: State")
@@ -287,7 +270,7 @@ REGISTER_OP("ObrlLossTerms")
     .Attr("reduction: int")
     .Attr("parts: bool")
     .Attr("active_pairs: bool")
-    .SetShapeFn(evaluated);
+    .SetShapeFn(evaluated_and_reduced);
 
 REGISTER_KERNEL_BUILDER(Name("ObrlCountPairs").Device(tensorflow::DEVICE_CPU), CountPairs);
 REGISTER_KERNEL_BUILDER(Name("ObrlMoveRelation").Device(tensorflow::DEVICE_CPU), MoveRelation);

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <vector>
 
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/op_kernel.h"
@@ -93,6 +94,46 @@ class Attributes {
  private:
   OpKernelConstruction* context_;
 };
+
+// The outputs of an operation, one after the other.
+class Outputs {
+ public:
+  explicit Outputs(OpKernelContext* context) : context_(context) {}
+
+  // The address of the next; null, said to the context, where there is no room for it.
+  void* next(const TensorShape& shape) {
+    Tensor* output = nullptr;
+    context_->SetStatus(context_->allocate_output(index_++, shape, &output));
+    return output == nullptr ? nullptr : output->data();
+  }
+
+ private:
+  OpKernelContext* context_;
+  int index_ = 0;
+};
+
+// The shapes of accumulators that have moved, and of the codes behind them.
+inline absl::Status moved(InferenceContext* context, const ShapeHandle& code) {
+  std::vector<ShapeHandle> sum, weight;
+  TF_RETURN_IF_ERROR(context->input("relation_sum", &sum));
+  TF_RETURN_IF_ERROR(context->input("relation_weight", &weight));
+  context->set_output(0, sum[0]);
+  context->set_output(1, weight[0]);
+  context->set_output(2, code);
+  return absl::OkStatus();
+}
+
+// The shapes of the terms of a loss, each a number or one for every sample, and of their gradients.
+inline absl::Status evaluated(InferenceContext* context, bool for_each_sample) {
+  int32_t terms;
+  TF_RETURN_IF_ERROR(context->GetAttr("num_terms", &terms));
+  ShapeHandle logits;
+  TF_RETURN_IF_ERROR(context->WithRank(context->input(0), 2, &logits));
+  const ShapeHandle value = for_each_sample ? context->Vector(context->Dim(logits, 0)) : context->Scalar();
+  for (int32_t index = 0; index < context->num_outputs(); ++index)
+    context->set_output(index, index < terms ? value : logits);
+  return absl::OkStatus();
+}
 
 // The shape of pair counts.
 inline absl::Status counted(InferenceContext* context) {
