@@ -25,7 +25,16 @@ from benchmarks.report import busy_warning, machine, make_document, markdown, te
 from benchmarks.scaling import ALONG, Exponent, exponents
 
 ALL_SIZES = (*SIZES, (256, 3000), (512, 10_000))
-SCALED = ("torch_bce", "torch_obrl", "torch_obrl_compiled", "torch_obrl_fused", "jax_obrl", "tensorflow_obrl")
+SCALED = (
+    "torch_bce",
+    "torch_obrl",
+    "torch_obrl_compiled",
+    "torch_obrl_fused",
+    "jax_obrl",
+    "jax_obrl_fused",
+    "tensorflow_obrl",
+    "tensorflow_obrl_fused_graph",
+)
 QUICK_ENOUGH = 10**10
 """K M^2 up to which a step takes less than seconds, so that every kind of labels is measured, all at once."""
 RESULTS = Path(__file__).parent / "results"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -243,8 +243,15 @@ def losses(native: Native, name: str, batches: list[Tensor], generator: torch.Ge
         for gradient in ("none", "total", "parts"):
             expected = operators.loss_terms(*given, gradient, torch.float32)
             found = native.loss(logits, targets, weights, pairs, gradient, normalization)
-            for what, one, other in zip(names, found, expected, strict=False):
-                yield f"{what}: {name}, {normalization}, {gradient}", one, other
             alone = native.loss(logits, None, weights, pairs, gradient, normalization)
-            for what, one, other in zip(("alone", "gradient alone"), alone, (parts[2], parts[4]), strict=False):
+            for what, one, other in (
+                *_beside(names, found, expected),
+                *_beside(("alone", "gradient alone"), alone, (parts[2], parts[4])),
+            ):
                 yield f"{what}: {name}, {normalization}, {gradient}", one, other
+
+
+def _beside(names: Sequence[str], found: Sequence[Tensor], expected: Sequence[Tensor]) -> Iterator[Comparison]:
+    """As many as were found, which comes without the gradients that nobody wanted."""
+    count = len(found)
+    return zip(names[:count], found, expected[:count], strict=True)
