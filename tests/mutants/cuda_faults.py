@@ -1,12 +1,15 @@
 """Faults in the launcher of the CUDA kernels, and in the table of them."""
 
-from tests.mutants.mutant import CUBINS, LAUNCHER, LAUNCHES, Mutant
+from tests.mutants.mutant import CUBINS, LAUNCHER, LAUNCHES, SANITIZERS, Mutant
 
 SOURCE = "adapters/obrl_native/src/launcher.cc"
 TABLE = "adapters/obrl_native/src/cubins.h"
 DRIVER = "adapters/obrl_native/src/cuda_driver.h"
 
 CUDA_FAULTS = (
+    Mutant(
+        "launcher: room for four arguments", SOURCE, "void*, kArgs> arguments", "void*, 4> arguments", (SANITIZERS,)
+    ),
     Mutant("launcher: a counter is not 0", SOURCE, "  work.zero(scratch + places.counter, 1);\n", "", (LAUNCHES,)),
     Mutant(
         "launcher: arrivals are not 0", SOURCE, "    work.zero(scratch + places.arrivals, written);\n", "", (LAUNCHES,)

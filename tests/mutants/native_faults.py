@@ -1,12 +1,19 @@
 """Faults in the native code, in how it is built, and in what calls it."""
 
-from tests.mutants.mutant import NATIVE, NATIVE_BUILD, TORCH_OPERATORS, Mutant
+from tests.mutants.mutant import NATIVE, NATIVE_BUILD, SANITIZERS, TORCH_OPERATORS, Mutant
 
 RELATION = "adapters/obrl_native/src/relation.cc"
 LOSS = "adapters/obrl_native/src/loss.cc"
 BUILD = "adapters/obrl_native/build.py"
 
 NATIVE_FAULTS = (
+    Mutant(
+        "native: a whole vector is read where fewer numbers are left",
+        "adapters/obrl_native/src/vector.h",
+        "v, count * sizeof(T))",
+        "v, sizeof v)",
+        (SANITIZERS,),
+    ),
     Mutant("native: NaN counted as known", RELATION, "(value == value) & (mask", "(mask", (NATIVE,)),
     Mutant("native: the mask is not read", RELATION, "(mask == nullptr || mask[j] != 0)", "true", (NATIVE,)),
     Mutant("native: a target of one half counted as 0", RELATION, "target >= Y(0.5)", "target > Y(0.5)", (NATIVE,)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +21,7 @@ from tests.support.cases import Batch, Case
 from tests.support.compare import assert_loss_terms, assert_relation_loss, assert_state
 from tests.support.oracle import Expected
 from tests.support.profiles import examples
-from tests.support.tolerances import assert_close, assert_exact
+from tests.support.tolerances import assert_close
 
 SCALARS: dict[str, Any] = {"reductions": ("mean", "sum")}
 """What to draw from where a loss is one number."""
@@ -75,31 +76,35 @@ def assert_dtypes(found: Found, dtype: str) -> None:
     assert found.gradient_dtype == dtype
 
 
-def check_joint_loss(framework: Framework, case: Case, impl: str, dtype: str) -> None:
+def check_joint_loss(framework: Framework, case: Case, impl: str, dtype: str, in_parts: Sequence[bool]) -> None:
+    """Batch by batch, by the method that gives the parts too, or by a call."""
     assert framework.joint is not None
-    criterion, twin = framework.joint(case, impl, dtype), framework.joint(case, impl, dtype)
-    for batch, state in zip(case.batches, oracle.trajectory(case), strict=True):
-        found = criterion.terms(batch)
+    criterion = framework.joint(case, impl, dtype)
+    for batch, state, parts in zip(case.batches, oracle.trajectory(case), in_parts, strict=True):
+        found = criterion.terms(batch) if parts else criterion.call(batch)
         assert_dtypes(found, dtype)
         rounded, expected, bounds = expected_and_bounds(framework, case, batch, state, found, dtype)
-        assert_loss_terms(case, rounded, expected, LossTerms(*found.values), found.gradient, bounds)
+        if parts:
+            assert_loss_terms(case, rounded, expected, LossTerms(*found.values), found.gradient, bounds)
+        else:
+            assert_close("a call", found.values[0], expected.terms.total, bounds.total)
+            assert_close("its gradient", found.gradient, expected.terms.gradient, bounds.gradient)
         assert_state(case, expected, criterion.state(), framework.state)
-        again = twin.call(batch)
-        assert_dtypes(again, dtype)
-        assert_close("a plain call", again.values[0], expected.terms.total, bounds.total)
-        assert_close("its gradient", again.gradient, expected.terms.gradient, bounds.gradient)
-        assert_exact("its state", twin.state().relation_sum, criterion.state().relation_sum)
 
 
 @examples(80)
 @given(data=st.data())
 def test_joint_loss(framework: Framework, impl: str, dtype: str, data: st.DataObject) -> None:
-    check_joint_loss(framework, drawn(framework, data), impl, dtype)
+    case = drawn(framework, data)
+    in_parts = data.draw(st.tuples(*(st.booleans() for _ in case.batches)), label="in parts")
+    check_joint_loss(framework, case, impl, dtype, in_parts)
 
 
+@pytest.mark.parametrize("in_parts", [True, False], ids=["in parts", "called"])
 @pytest.mark.parametrize("name", degenerate.CASES)
-def test_joint_loss_of_degenerate_cases(framework: Framework, impl: str, dtype: str, name: str) -> None:
-    check_joint_loss(framework, written(framework, name), impl, dtype)
+def test_joint_loss_of_degenerate_cases(framework: Framework, impl: str, dtype: str, name: str, in_parts: bool) -> None:
+    case = written(framework, name)
+    check_joint_loss(framework, case, impl, dtype, [in_parts] * len(case.batches))
 
 
 def check_relation_loss(framework: Framework, case: Case, impl: str, dtype: str) -> None:

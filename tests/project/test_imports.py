@@ -73,7 +73,7 @@ def test_a_face_asks_for_no_other_framework(face):
     assert attempted_modules(f"import obrl.{face}", before=before) & (FRAMEWORKS - own) == set()
 
 
-@pytest.mark.parametrize("framework", sorted(FRAMEWORKS - {"torch"}))
+@pytest.mark.parametrize("framework", ["jax", "triton"])
 def test_the_check_of_other_frameworks_can_fail(framework):
     assert framework in attempted_modules(f"import obrl.torch, {framework}", before="import torch")
 
@@ -87,8 +87,9 @@ def test_a_missing_framework_names_the_extra(face):
 
 @pytest.mark.parametrize("face", FACES)
 def test_an_error_inside_the_adapter_is_not_taken_for_a_missing_framework(face):
+    statement = f"import types\nfor name in {FRAMEWORKS}:\n    sys.modules[name] = types.ModuleType(name)\n"
     with pytest.raises(RuntimeError) as caught:
-        run_python(BLOCKED.format(framework=f"obrl_{face}", statement=f"import obrl.{face}"))
+        run_python(BLOCKED.format(framework=f"obrl_{face}", statement=f"{statement}import obrl.{face}"))
     assert f"obrl_{face}" in str(caught.value)
     assert f"obrl[{face}]" not in str(caught.value)
 

@@ -37,7 +37,7 @@ DECAYS = (0.99, 1.0, 0.9, 0.5)
 PRINTED_THRESHOLDS = (0.2, 0.8)
 LABEL_COUNTS = (1, 2, 3, 4, 5, 6)
 SIZES = tuple(range(10))
-COLUMN_CHANGES = ("zeros", "ones", "copy", "opposite")
+COLUMN_CHANGES = ("zeros", "ones", "copy", "opposite", "half")
 
 
 def fractions(low: int, high: int, denominator: int) -> st.SearchStrategy[float]:
@@ -64,7 +64,7 @@ def _bits(size: int, num_labels: int) -> st.SearchStrategy[NDArray[np.uint8]]:
 
 @st.composite
 def label_arrays(draw: st.DrawFn, size: int, num_labels: int) -> NDArray[np.float64]:
-    """0/1 labels with columns that are constant, equal to another or its opposite."""
+    """0/1 labels with columns that are constant, equal to another or its opposite, or that imply another."""
     labels = draw(_bits(size, num_labels)).astype(np.float64)
     columns = st.integers(0, num_labels - 1)
     changes = st.tuples(columns, st.sampled_from(COLUMN_CHANGES), columns)
@@ -74,6 +74,7 @@ def label_arrays(draw: st.DrawFn, size: int, num_labels: int) -> NDArray[np.floa
             "ones": np.ones(size),
             "copy": labels[:, source],
             "opposite": 1 - labels[:, source],
+            "half": labels[:, source] * (np.arange(size) % 2),
         }[change]
     return labels
 
@@ -153,7 +154,7 @@ def cases(
     label_counts: tuple[int, ...] = LABEL_COUNTS,
     sizes: tuple[int, ...] = SIZES,
     max_batches: int = 3,
-    measures: tuple[str, ...] = MEASURES,
+    measures: tuple[str, ...] = (*MEASURES, "conditional"),  # which alone relates pairs one way
     estimators: tuple[str, ...] = ESTIMATORS,
     reductions: tuple[str, ...] = REDUCTIONS,
 ) -> Case:
