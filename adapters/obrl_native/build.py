@@ -8,6 +8,7 @@ cut short or changed is built again, never loaded. Linux and macOS.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import platform
 import shlex
@@ -28,12 +29,17 @@ SOURCES = Path(__file__).parent / "src"
 FLAGS = ("-std=c++17", "-O3", "-fPIC", "-pthread", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi")
 """For every source; signed zeros, infinities and NaN stay as they are."""
 
+_LOGGER = logging.getLogger("obrl")
+
 COMPILERS = ("g++", "c++", "clang++")
 """What is looked for where the environment names no `CXX`."""
 
 
 class BuildError(ImportError):
     """The library cannot be built or kept here; the message says what is missing."""
+
+    # In a `tf.function`, AutoGraph raises an error anew with a longer message; to others it gives a type of its own.
+    __init__ = Exception.__init__
 
 
 @dataclass(frozen=True)
@@ -122,6 +128,8 @@ def find_compiler() -> list[str]:
 
 def _compile(library: Path, recipe: Recipe, sources: Path, *, for_this_processor: bool) -> None:
     compiler = [*find_compiler(), *FLAGS]
+    # Of half a minute without a word one would think that the program hangs.
+    _LOGGER.warning("compiling the native code of obrl, once: %s", library)
     prefix = f".build-{library.stem}-"
     for left in library.parent.glob(f"{prefix}*"):
         shutil.rmtree(left)  # of a process that was killed: this one has the lock

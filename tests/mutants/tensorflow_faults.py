@@ -230,7 +230,7 @@ TENSORFLOW_NATIVE_FAULTS = (
         "adapters/obrl_native/src/tensorflow_ops.h",
         "std::memcpy(&value, &bits, sizeof value);",
         "std::memcpy(&value, &bits, sizeof value); value = static_cast<float>(value);",
-        (TENSORFLOW_FUSED,),
+        (TENSORFLOW_FUSED_USE,),
     ),
     Mutant(
         "TensorFlow, native: weights of another size are taken",

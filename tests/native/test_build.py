@@ -67,9 +67,11 @@ def test_four_processes_build_it_once(cache: Path, log: Path) -> None:
     assert {path.suffix for path in (cache / "native").iterdir()} == {".so", ".sha256", ".lock"}
 
 
-def test_it_is_built_once(sources: Path, cache: Path, log: Path) -> None:
-    assert small(sources) == small(sources)
+def test_it_is_built_once(sources: Path, cache: Path, log: Path, caplog: pytest.LogCaptureFixture) -> None:
+    library = small(sources)
+    assert small(sources) == library
     assert links(log) == 1
+    assert caplog.messages == [f"compiling the native code of obrl, once: {library}"]
 
 
 @pytest.mark.parametrize("damage", ["cut short", "changed", "no digest", "a damaged digest", "empty"])

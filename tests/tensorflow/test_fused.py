@@ -16,6 +16,7 @@ import tensorflow as tf
 from obrl.tensorflow import OBRLoss, RelationLoss, relation_loss
 from obrl_native.build import find_compiler
 from obrl_tensorflow import fused, native
+from tests.support.tolerances import assert_close, band
 from tests.tensorflow.data import LABELS, batch
 
 ROOT = Path(__file__).parents[2]
@@ -37,14 +38,14 @@ def never_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     native.operations.cache_clear()
 
 
-@pytest.mark.parametrize(("in_graph", "error"), [(False, ImportError), (True, Exception)])
+@pytest.mark.parametrize("in_graph", [False, True])
 @pytest.mark.usefixtures("never_loaded")
-def test_without_a_compiler(in_graph: bool, error: type[Exception]) -> None:
-    """It says what is missing, and the relation stays; everything else works. AutoGraph makes an error of its own."""
+def test_without_a_compiler(in_graph: bool) -> None:
+    """It says what is missing, and the relation stays; everything else works."""
     targets, logits = map(tf.constant, batch(6))
     criterion = OBRLoss(LABELS, impl="fused")
     step = tf.function(criterion.__call__) if in_graph else criterion
-    with pytest.raises(error, match="needs a C\\+\\+ compiler"):
+    with pytest.raises(ImportError, match="needs a C\\+\\+ compiler"):
         step(targets, logits)
     assert not criterion.relation_weight.numpy().any()
     with pytest.raises(ImportError, match="needs a C\\+\\+ compiler"):
@@ -110,6 +111,15 @@ def test_a_pause_holds_in_a_graph() -> None:
     assert (criterion.relation_sum.numpy() == before).all()
     criterion(*batch(6, seed=1), update=True)
     assert (criterion.relation_sum.numpy() != before).any()
+
+
+def test_settings_are_doubles() -> None:
+    """Where float64 is computed in; a graph keeps them as whole numbers of the same bits."""
+    targets, logits = batch(6)
+    criterion = OBRLoss(LABELS, impl="fused", alpha=1000.1, positive_threshold=0.51, negative_threshold=0.49)
+    total, entropy, relation = (term.numpy() for term in criterion.terms(targets, tf.constant(logits, tf.float64)))
+    assert relation > 0
+    assert_close("L", total, entropy + 1000.1 * relation, band(2, total))
 
 
 def test_values_are_checked_before_the_relation_moves() -> None:
