@@ -13,7 +13,7 @@ SUITES := core native torch kernels cubins jax tensorflow reference_model benchm
 BACKENDS := tensorflow jax torch
 FRAMEWORKS := numpy torch torch_native torch_fused torch_wide jax jax_fused tensorflow tensorflow_fused $(BACKENDS:%=keras_%)
 # Those that take longest first: the processors then end at about the same time. `ALSO` adds other targets.
-LONGEST := parity-jax suite-project suite-benchmarks suite-reference_model
+LONGEST := suite-jax suite-tensorflow suite-project suite-benchmarks parity-jax suite-reference_model
 RUNS := $(ALSO) $(LONGEST) $(filter-out $(LONGEST),$(SUITES:%=suite-%) $(FRAMEWORKS:%=parity-%) $(BACKENDS:%=keras-%))
 # One run more at once than there are processors, for some wait; each with one thread.
 AT_ONCE := OMP_NUM_THREADS=1 $(MAKE) --no-print-directory --keep-going --jobs=$(shell expr $$(nproc) + 1) --output-sync=target

@@ -68,10 +68,11 @@ def test_they_are_what_the_kernels_compile_to(number: int) -> None:
 
 
 def test_none_spills() -> None:
-    """Whatever the measure, the estimator, the gradients, and the target."""
+    """Nor needs too many registers, whatever the measure, the estimator, the gradients and the blocks."""
     for cubin in {row.cubin for row in ROWS}:
         usage = resource_usage(cubin)
         assert usage["STACK"] + usage["LOCAL"] == 0
+        assert 0 < usage["REG"] <= launch.MAX_REGISTERS
 
 
 def test_the_table_has_every_entry() -> None:

@@ -8,24 +8,14 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from obrl_native import build
 from tests.native import test_sanitizers
 from tests.project.helpers import ROOT
+from tests.support.compiler import LoggedCompiler
 
 USE = """
 import jax.numpy as jnp
 from obrl_jax import native
 print(int(native.count_pairs(jnp.ones((5, 2), bool), None).sum()))
-"""
-
-
-# Without optimization, and no source twice, which would take time.
-COMPILER = """#!/bin/bash
-echo "$@" >> {log}
-case " $* " in *" -c "*) ;; *) exec {compiler} "$@" -O0 ;; esac
-object={kept}/$(basename "${{!#}}")
-[ -e "$object" ] || {compiler} "$@" -O0 -o "$object" || exit
-cp "$object" "${{!#}}"
 """
 
 
@@ -37,23 +27,16 @@ def run(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
 
 def test_four_processes_build_it_once_and_what_is_cut_short_again(tmp_path: Path) -> None:
     """And loading it takes no time that one would notice."""
-    log, compiler, folder, kept = (tmp_path / name for name in ("log", "compiler", "cache", "kept"))
-    kept.mkdir()
-    compiler.write_text(COMPILER.format(log=log, kept=kept, compiler=build.find_compiler()[0]))
-    compiler.chmod(0o755)
-    environment = {"CXX": str(compiler), "OBRL_CACHE": str(folder)}
-
-    def links() -> int:
-        return sum("-shared" in line for line in log.read_text().splitlines())
-
+    compiler, folder = LoggedCompiler(tmp_path, flags="-O0", keeps=True), tmp_path / "cache"
+    environment = compiler.environment(folder)
     with ThreadPoolExecutor(4) as pool:
         ended = list(pool.map(lambda _: run(USE, **environment), range(4)))
     assert [(process.returncode, process.stdout.split()[:1]) for process in ended] == [(0, ["60"])] * 4
-    assert links() == 1
+    assert compiler.links() == 1
     (library,) = (folder / "native").glob("obrl_jax-*.so")
     library.write_bytes(library.read_bytes()[:1000])
     assert run(USE, **environment).stdout.split()[0] == "60"
-    assert links() == 2
+    assert compiler.links() == 2
 
 
 def test_without_a_compiler_only_fused_is_missing(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 from obrl_native import build, cpu
 from obrl_native.build import BuildError, Recipe, Unit
 from tests.project.helpers import ROOT
+from tests.support.compiler import LoggedCompiler
 
 USE = """
 import numpy as np
@@ -40,42 +41,37 @@ def sources(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Puts a compiler in place that writes each command down."""
-    path, wrapper = tmp_path / "log", tmp_path / "compiler"
-    path.touch()
-    wrapper.write_text(f'#!/bin/sh\necho "$@" >> {path}\nexec {build.find_compiler()[0]} "$@"\n')
-    wrapper.chmod(0o755)
-    monkeypatch.setenv("CXX", str(wrapper))
-    return path
-
-
-def links(log: Path) -> int:
-    return sum("-shared" in line for line in log.read_text().splitlines())
+def compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LoggedCompiler:
+    """Puts a compiler in place that writes each command down, and optimizes nothing, which would take time."""
+    found = LoggedCompiler(tmp_path, flags="-O0")
+    monkeypatch.setenv("CXX", str(found.path))
+    return found
 
 
 def small(sources: Path, **options: Any) -> Path:
     return build.build(Recipe("small", UNITS, **options), sources=sources)
 
 
-def test_four_processes_build_it_once(cache: Path, log: Path) -> None:
+def test_four_processes_build_it_once(cache: Path, compiler: LoggedCompiler) -> None:
     started = [
         subprocess.Popen([sys.executable, "-c", USE], cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(4)
     ]
     assert [process.communicate()[0] for process in started] == ["60\n"] * 4
-    assert links(log) == 1
+    assert compiler.links() == 1
     assert {path.suffix for path in (cache / "native").iterdir()} == {".so", ".sha256", ".lock"}
 
 
-def test_it_is_built_once(sources: Path, cache: Path, log: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_it_is_built_once(
+    sources: Path, cache: Path, compiler: LoggedCompiler, caplog: pytest.LogCaptureFixture
+) -> None:
     library = small(sources)
     assert small(sources) == library
-    assert links(log) == 1
+    assert compiler.links() == 1
     assert caplog.messages == [f"compiling the native code of obrl, once: {library}"]
 
 
 @pytest.mark.parametrize("damage", ["cut short", "changed", "no digest", "a damaged digest", "empty"])
-def test_what_is_damaged_is_built_again(damage: str, sources: Path, cache: Path, log: Path) -> None:
+def test_what_is_damaged_is_built_again(damage: str, sources: Path, cache: Path, compiler: LoggedCompiler) -> None:
     library = small(sources)
     whole = library.read_bytes()
     changed = {"cut short": whole[: len(whole) // 2], "changed": whole[:-1] + b"x", "empty": b""}
@@ -87,7 +83,7 @@ def test_what_is_damaged_is_built_again(damage: str, sources: Path, cache: Path,
         library.write_bytes(changed[damage])
     assert small(sources) == library
     assert library.read_bytes() == whole
-    assert links(log) == 2
+    assert compiler.links() == 2
 
 
 def test_a_build_that_was_killed_is_done_again(sources: Path, cache: Path, tmp_path: Path) -> None:
@@ -119,14 +115,14 @@ build.build(build.Recipe("small", (build.Unit("small.cc"),)), sources=Path({str(
     assert {path.suffix for path in (cache / "native").iterdir()} == {".so", ".sha256", ".lock"}
 
 
-def test_whatever_the_umask(sources: Path, cache: Path, log: Path) -> None:
+def test_whatever_the_umask(sources: Path, cache: Path, compiler: LoggedCompiler) -> None:
     before = os.umask(0o002)
     try:
         library = small(sources)
         assert small(sources) == library
     finally:
         os.umask(before)
-    assert links(log) == 1
+    assert compiler.links() == 1
 
 
 def test_what_is_built_needs_no_compiler(sources: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,8 +13,8 @@ import pytest
 import tensorflow as tf
 
 from obrl.tensorflow import OBRLoss, RelationLoss, relation_loss
-from obrl_native.build import find_compiler
 from obrl_tensorflow import fused, native
+from tests.support.compiler import LoggedCompiler
 from tests.support.tolerances import assert_close, band
 from tests.tensorflow.data import LABELS, batch
 
@@ -55,10 +54,8 @@ def test_without_a_compiler(in_graph: bool) -> None:
 
 
 def test_four_processes_build_it_once(tmp_path: Path) -> None:
-    log, compiler = tmp_path / "log", tmp_path / "compiler"
-    compiler.write_text(f'#!/bin/sh\necho "$@" >> {log}\nexec {find_compiler()[0]} "$@"\n')
-    compiler.chmod(0o755)
-    environment = {**os.environ, "CXX": str(compiler), "OBRL_CACHE": str(tmp_path / "cache")}
+    compiler = LoggedCompiler(tmp_path, flags="-O0")
+    environment = compiler.environment(tmp_path / "cache")
     program = """
 import tensorflow as tf
 from obrl.tensorflow import OBRLoss
@@ -71,7 +68,7 @@ print(float(OBRLoss(2, impl="fused")(tf.ones((3, 2)), tf.zeros((3, 2)))))
     ]
     assert len({process.communicate()[0] for process in started}) == 1
     assert all(process.returncode == 0 for process in started)
-    assert sum("-shared" in line for line in log.read_text().splitlines()) == 1
+    assert compiler.links() == 1
 
 
 def test_where_it_runs() -> None:
