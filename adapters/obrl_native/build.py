@@ -129,7 +129,7 @@ def find_compiler() -> list[str]:
 def _compile(library: Path, recipe: Recipe, sources: Path, *, for_this_processor: bool) -> None:
     compiler = [*find_compiler(), *FLAGS]
     # Of half a minute without a word one would think that the program hangs.
-    _LOGGER.warning("compiling the native code of obrl, once: %s", library)
+    _LOGGER.warning("compiling the native code of obrl for later runs too: %s", library)
     prefix = f".build-{library.stem}-"
     for left in library.parent.glob(f"{prefix}*"):
         shutil.rmtree(left)  # of a process that was killed: this one has the lock

@@ -87,11 +87,10 @@ def code_pairs(logits: Tensor, variables: RelationState, settings: Settings) -> 
     return _kernels(logits).code_pairs(values_of(variables), settings)
 
 
-def code_relation(logits: Tensor, relation: Tensor, positive_threshold: float, negative_threshold: float) -> Tensor:
-    """The codes of the pairs of a given relation, NaN where there is no evidence; each direction counts half."""
-    # The thresholds are met in the dtype of the relation, whatever the kernels compute in.
-    signs = tf.cast(relation >= positive_threshold, tf.float32) - tf.cast(relation <= negative_threshold, tf.float32)
-    state = RelationState(signs, tf.cast(~tf.math.is_nan(relation), tf.float32))
+def code_relation(logits: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+    """The codes of pairs, (num_labels, num_labels) bool each, for some logits; each direction counts half."""
+    signs = tf.cast(positive, tf.float32) - tf.cast(negative, tf.float32)
+    state = RelationState(signs, tf.ones_like(signs))
     settings = Settings(positive_threshold=0.5, negative_threshold=-0.5, measure="conditional")
     return _kernels(logits).code_pairs(state, settings)
 

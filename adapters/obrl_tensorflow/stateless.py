@@ -63,12 +63,12 @@ def relation_loss(
     check_impl(impl)
     dtype = computation_dtype(x)
     values = tf.cast(tf.stop_gradient(matrix), tf.float64 if matrix.dtype == tf.float64 else tf.float32)
+    positive, negative = threshold_pairs(TENSORFLOW, values, ~tf.math.is_nan(values), r_p, r_n)
     if fused.is_taken(impl):
         fused.check(x, matrix.shape[0])
-        code = fused.code_relation(x, values, r_p, r_n)
+        code = fused.code_relation(x, positive, negative)
         problem = fused.FusedProblem(None, None, None, None, code, 1.0, normalization, reduction)
         return problem.terms(x, dtype=dtype, parts=False)[0]
-    positive, negative = threshold_pairs(TENSORFLOW, values, ~tf.math.is_nan(values), r_p, r_n)
     pairs = pair_laplacians(
         TENSORFLOW,
         positive,

@@ -12,15 +12,19 @@ VARIANTS = {variant.name: variant for variant in variants()}
 
 
 def chosen() -> list[tuple[str, int]]:
-    """What is compiled here: each kernel for every target, at its largest blocks; `test_cubins.py` has the others.
+    """What is compiled here: each kernel at every block size, for every target.
 
     With `HYPOTHESIS_PROFILE=slow`, everything for every target.
     """
-    found = {}
+    seen = set()
+    found = []
     for name, variant in VARIANTS.items():
         for target in variant.targets:
-            found[(name,) if draws_many() else variant.launch.kernel.__name__, target] = (name, target)
-    return list(found.values())
+            size = (variant.launch.kernel.__name__, str(variant.launch.blocks), variant.launch.num_warps, target)
+            if size not in seen or draws_many():
+                found.append((name, target))
+            seen.add(size)
+    return found
 
 
 def test_nothing_is_interpreted() -> None:

@@ -4,7 +4,6 @@
 // marks a missing target. The pairs are bytes, obrl_cuda_pairs_bytes(num_labels) of them. With OBRL_JAX_CUDA_ON_CPU they
 // run on a CPU, which has no stream, for tests with another launcher.
 #include <cstdint>
-#include <cstring>
 #include <utility>
 
 #include "jax_ffi.h"
