@@ -94,7 +94,8 @@ def check_document(document):
     for row in document["rows"]:
         assert set(row) == {*ROW_TYPES, "active_together", "active_apart"}
         for key, kind in ROW_TYPES.items():
-            assert type(row[key]) is kind, key
+            # The plain formula does not fit everywhere.
+            assert type(row[key]) is kind or (key == "plain_over" and row[key] is None), key
         assert 0 < row["min_ms"] <= row["median_ms"] <= row["max_ms"] < math.inf
         assert row["peak_memory_bytes"] >= 0
         entry = IMPLEMENTATIONS[row["implementation"]]
