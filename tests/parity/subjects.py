@@ -106,8 +106,8 @@ class Framework:
         relation: an `OnlineBatchRelation`; takes the case and the dtype of its state.
         endpoint: a layer that gives the value alone, and never one for each sample; takes the case and the dtype.
         scale: what the suite's numbers of examples are multiplied by.
-        least_examples: how many that must make on the eager paths, under the default profile: a framework makes 1,000
-            over its entries, as torch and torch_native, or Keras over its three backends.
+        least_examples: how many that must make on the eager paths, under the default profile; Keras makes 1,000 over
+            its three backends.
         ignored_warnings: of the framework's own compiler, as pytest's `filterwarnings` has them.
         label_counts: the numbers of labels to draw from.
         sizes: the numbers of rows to draw from; few where every shape is compiled, operation by operation.

@@ -165,8 +165,7 @@ TENSORFLOW = Framework(
     stateless=stateless,
     relation=Relation,
     plain=plain,
-    scale=0.65,
-    least_examples=700,
+    scale=0.82,
     max_batches=2,
 )
 

@@ -14,14 +14,14 @@ from obrl import spec
 from obrl.algebra import LossTerms
 from tests.parity import degenerate, templates
 from tests.parity.coverage import COVERAGE
-from tests.parity.subjects import Found, Framework
+from tests.parity.subjects import Found, Framework, State
 from tests.parity.templates import Template
 from tests.support import oracle, strategies, tolerances
 from tests.support.cases import Batch, Case
 from tests.support.compare import assert_loss_terms, assert_relation_loss, assert_state
 from tests.support.oracle import Expected
 from tests.support.profiles import examples
-from tests.support.tolerances import assert_close
+from tests.support.tolerances import assert_close, assert_exact
 
 SCALARS: dict[str, Any] = {"reductions": ("mean", "sum")}
 """What to draw from where a loss is one number."""
@@ -76,8 +76,8 @@ def assert_dtypes(found: Found, dtype: str) -> None:
     assert found.gradient_dtype == dtype
 
 
-def check_joint_loss(framework: Framework, case: Case, impl: str, dtype: str, in_parts: Sequence[bool]) -> None:
-    """Batch by batch, by the method that gives the parts too, or by a call."""
+def check_joint_loss(framework: Framework, case: Case, impl: str, dtype: str, in_parts: Sequence[bool]) -> State:
+    """Batch by batch, by the method that gives the parts too, or by a call; the state in the end."""
     assert framework.joint is not None
     criterion = framework.joint(case, impl, dtype)
     for batch, state, parts in zip(case.batches, oracle.trajectory(case), in_parts, strict=True):
@@ -90,6 +90,7 @@ def check_joint_loss(framework: Framework, case: Case, impl: str, dtype: str, in
             assert_close("a call", found.values[0], expected.terms.total, bounds.total)
             assert_close("its gradient", found.gradient, expected.terms.gradient, bounds.gradient)
         assert_state(case, expected, criterion.state(), framework.state)
+    return criterion.state()
 
 
 @examples(80)
@@ -100,11 +101,14 @@ def test_joint_loss(framework: Framework, impl: str, dtype: str, data: st.DataOb
     check_joint_loss(framework, case, impl, dtype, in_parts)
 
 
-@pytest.mark.parametrize("in_parts", [True, False], ids=["in parts", "called"])
 @pytest.mark.parametrize("name", degenerate.CASES)
-def test_joint_loss_of_degenerate_cases(framework: Framework, impl: str, dtype: str, name: str, in_parts: bool) -> None:
+def test_joint_loss_of_degenerate_cases(framework: Framework, impl: str, dtype: str, name: str) -> None:
+    """By both methods, which move the state alike to the bit."""
     case = written(framework, name)
-    check_joint_loss(framework, case, impl, dtype, [in_parts] * len(case.batches))
+    apart, called = (
+        check_joint_loss(framework, case, impl, dtype, [in_parts] * len(case.batches)) for in_parts in (True, False)
+    )
+    assert_exact("the state", called.relation_sum, apart.relation_sum)
 
 
 def check_relation_loss(framework: Framework, case: Case, impl: str, dtype: str) -> None:

@@ -125,8 +125,7 @@ TORCH = Framework(
     stateless=_CPU.stateless,
     relation=_CPU.relation,
     on=lambda device: moved(TORCH, device),
-    scale=0.65,
-    least_examples=700,
+    scale=0.9,
     ignored_warnings=(
         "ignore:.*should not be instantiated:DeprecationWarning",
         "ignore:.torch.jit:DeprecationWarning",
@@ -140,8 +139,7 @@ NATIVE = replace(
     compiled_joint=On("cpu", compiled_impl="fused").compiled_joint,
     relation=None,
     on=None,
-    scale=0.8,
-    least_examples=400,
+    scale=2.0,
 )
 
 # The kernels, which on a CPU `load` lets Triton interpret, slowly; they have no relation of their own, and compile
