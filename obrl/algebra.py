@@ -39,14 +39,45 @@ class Columns(Protocol):
         """An array of the shape of `like`: `part` in these columns, 0 in the others."""
 
 
+class Products(NamedTuple):
+    """What Eq. 2 needs of the pairs and a batch; q, q^2 and q^3 are (batch, num_labels), and so are these products.
+
+    Attributes:
+        mixed: q (L_A - 2 L_B).
+        linear: q L_B.
+        square: q^2 L_B.
+        cube: q^3 L_B.
+        negative_total: 1 . B 1, a scalar: what a sample without any difference costs, before `scale`.
+        scale: 1 / (2 M^2), or 1 / (2 active pairs); a number or a scalar array.
+    """
+
+    mixed: Array
+    linear: Array
+    square: Array
+    cube: Array
+    negative_total: Array
+    scale: Array | float
+
+
+class PairWeights(Protocol):
+    """The pair weights A and B, in a form that a batch can be multiplied with."""
+
+    @property
+    def columns(self) -> Columns | None:
+        """The labels that the products are of; None for all."""
+
+    def products(self, ns: Namespace, q: Array, q2: Array) -> Products:
+        """The products with centred probabilities q, given their squares too."""
+
+
 class PairLaplacians(NamedTuple):
-    """What the algebra needs of the pair weights A and B.
+    """The pair weights as matrices, ready to be multiplied with.
 
     Attributes:
         mixed: L_A - 2 L_B, the Laplacian of A - 2 B, (num_labels, num_labels).
         negative: L_B, (num_labels, num_labels).
-        negative_total: 1 . B 1, a scalar: what a sample without any difference costs, before `scale`.
-        scale: 1 / (2 M^2), or 1 / (2 active pairs); a number or a scalar array.
+        negative_total: as in `Products`.
+        scale: as in `Products`.
         columns: the labels that `mixed` and `negative` are of; None for all.
     """
 
@@ -55,6 +86,17 @@ class PairLaplacians(NamedTuple):
     negative_total: Array
     scale: Array | float
     columns: Columns | None = None
+
+    def products(self, ns: Namespace, q: Array, q2: Array) -> Products:
+        """The products with centred probabilities q, given their squares too."""
+        return Products(
+            mixed=ns.matmul(q, self.mixed),
+            linear=ns.matmul(q, self.negative),
+            square=ns.matmul(q2, self.negative),
+            cube=ns.matmul(q2 * q, self.negative),
+            negative_total=self.negative_total,
+            scale=self.scale,
+        )
 
 
 def pair_laplacians(
@@ -86,16 +128,22 @@ def pair_laplacians(
         mixed, negative = mixed * 0.5, negative * 0.5
     mixed_degrees, negative_degrees = (-ns.sum(part, axis=0, keepdims=True) for part in (mixed, negative))
     negative_total = ns.sum(negative_degrees)
-    scale: Array | float = 0.5 / num_labels**2  # Eq. 2: 1 / (2 M^2); the 1/K is the reduction's
-    if normalization == "active_pairs":
-        active = ns.sum(mixed_degrees) + 3.0 * negative_total  # 1 . (A - 2 B) 1 + 3 (1 . B 1)
-        scale = 0.5 / ns.where(active > 0, active, 1.0)
     return PairLaplacians(
         mixed=ns.set_diagonal(mixed, mixed_degrees),  # diag(W 1) - W
         negative=ns.set_diagonal(negative, negative_degrees),
         negative_total=negative_total,
-        scale=scale,
+        scale=pair_scale(ns, mixed_degrees, negative_total, num_labels=num_labels, normalization=normalization),
     )
+
+
+def pair_scale(
+    ns: Namespace, mixed_degrees: Array, negative_total: Array, *, num_labels: int, normalization: str
+) -> Array | float:
+    """What a sample's sum over all pairs is multiplied by; the degrees are the diagonal of L_A - 2 L_B."""
+    if normalization == "all_pairs":
+        return 0.5 / num_labels**2  # Eq. 2: 1 / (2 M^2); the 1/K is the reduction's
+    active = ns.sum(mixed_degrees) + 3.0 * negative_total  # 1 . (A - 2 B) 1 + 3 (1 . B 1)
+    return 0.5 / ns.where(active > 0, active, 1.0)
 
 
 class Terms(NamedTuple):
@@ -135,7 +183,7 @@ class LossTerms(NamedTuple):
     relation_loss: Array
 
 
-def relation_terms(ns: Namespace, p: Array, pairs: PairLaplacians, *, gradient: bool) -> Terms:
+def relation_terms(ns: Namespace, p: Array, pairs: PairWeights, *, gradient: bool) -> Terms:
     """Eq. 2 without its 1/K.
 
     Args:
@@ -146,16 +194,16 @@ def relation_terms(ns: Namespace, p: Array, pairs: PairLaplacians, *, gradient: 
     """
     q = (p if pairs.columns is None else pairs.columns.take(p)) - 0.5
     q2 = q * q
-    g = ns.matmul(q, pairs.mixed)
-    spread = q2 * ns.matmul(q, pairs.negative) - q * ns.matmul(q2, pairs.negative)
-    h = ns.matmul(q2 * q, pairs.negative) + 3.0 * spread
-    both = g + h
+    products = pairs.products(ns, q, q2)
+    spread = q2 * products.linear - q * products.square
+    h = products.cube + 3.0 * spread
+    both = products.mixed + h
     return Terms(
         elementwise=q * both,
-        scale=2.0 * pairs.scale,
-        constant=pairs.scale * pairs.negative_total,
+        scale=2.0 * products.scale,
+        constant=products.scale * products.negative_total,
         gradient=(0.25 - q2) * (both + h) if gradient else None,
-        gradient_scale=4.0 * pairs.scale,
+        gradient_scale=4.0 * products.scale,
         columns=pairs.columns,
     )
 
@@ -249,7 +297,7 @@ def joint_loss(
     observed: Array | None,
     sample_weight: Array | None,
     pos_weight: Array | None,
-    pairs: PairLaplacians,
+    pairs: PairWeights,
     *,
     alpha: float,
     reduction: str,
@@ -283,7 +331,7 @@ def relation_loss(
     ns: Namespace,
     logits: Array,
     sample_weight: Array | None,
-    pairs: PairLaplacians,
+    pairs: PairWeights,
     *,
     reduction: str,
     rows: int,

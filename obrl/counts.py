@@ -55,6 +55,33 @@ def pair_counts(ns: Namespace, positive: Array, observed: Array | None, batch: i
     )
 
 
+def row_counts(
+    ns: Namespace,
+    positive: Array,
+    observed: Array | None,
+    batch: int | float,
+    positive_rows: Array,
+    observed_rows: Array | None,
+) -> PairCounts:
+    """As `pair_counts`, for some rows: the pairs of some labels with all, (rows, num_labels) each.
+
+    Args:
+        ns: the framework's functions.
+        positive: as in `pair_counts`.
+        observed: likewise.
+        batch: likewise.
+        positive_rows: the columns of `positive` that belong to the rows, (batch, rows).
+        observed_rows: those of `observed`, or None.
+    """
+    columns = ns.transpose(positive_rows)
+    s = ns.matmul(columns, positive)
+    if observed is None:
+        r = ns.transpose(ns.sum(positive_rows, axis=0, keepdims=True))
+        return PairCounts(n=batch, s=s, r=r, c=ns.sum(positive, axis=0, keepdims=True))
+    seen = ns.transpose(observed_rows)
+    return PairCounts(n=ns.matmul(seen, observed), s=s, r=ns.matmul(columns, observed), c=ns.matmul(seen, positive))
+
+
 def split_targets(
     targets: npt.ArrayLike, observed: npt.ArrayLike | None
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_] | None]:

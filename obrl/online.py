@@ -8,6 +8,7 @@ from obrl.algebra import PairLaplacians, pair_laplacians
 from obrl.counts import PairCounts
 from obrl.measures import MEASURES, apply_measure
 from obrl.namespace import Array, Namespace
+from obrl.row_products import code_pairs
 from obrl.settings import Settings
 
 
@@ -122,6 +123,12 @@ def state_laplacians(
         normalization=settings.normalization,
         like=like,
     )
+
+
+def state_code(ns: Namespace, state: RelationState, settings: Settings) -> Array:
+    """Eq. 3 on a state, in the form that products by rows take."""
+    positive, negative = select_pairs(ns, state, settings)
+    return code_pairs(ns, positive, negative, symmetric=is_symmetric(settings))
 
 
 def merge_states(earlier: RelationState, later: RelationState, decay: float) -> RelationState:

@@ -12,7 +12,7 @@ from jax import Array
 from jax.custom_derivatives import SymbolicZero
 
 from obrl import algebra
-from obrl.algebra import PairLaplacians
+from obrl.algebra import PairWeights
 from obrl_jax.inputs import computation_dtype
 from obrl_jax.namespace import JAX
 
@@ -51,7 +51,7 @@ class Problem(NamedTuple):
     observed: Array | None
     sample_weight: Array | None
     pos_weight: Array | None
-    pairs: PairLaplacians
+    pairs: PairWeights
 
     def evaluate(self, static: Static, logits: Array, *, gradient: str) -> tuple[Results, Results]:
         """The terms (L, and with `parts` L_E and L_B; or L_B alone), and their gradients.
@@ -61,7 +61,7 @@ class Problem(NamedTuple):
             logits: x, (batch, num_labels), in any floating point dtype.
             gradient: `"none"`, `"total"` (of the first term) or `"parts"` (of L_E and L_B).
         """
-        x = JAX.cast(logits, like=self.pairs.mixed)
+        x = logits.astype(computation_dtype(logits))
         shared: dict[str, Any] = {"reduction": static.reduction, "rows": logits.shape[0]}
         if self.targets is None:
             value, gradients = algebra.relation_loss(

@@ -11,11 +11,12 @@ import jax.numpy as jnp
 from jax import Array
 
 from obrl import errors
-from obrl.algebra import LossTerms
+from obrl.algebra import LossTerms, PairWeights
 from obrl.errors import REDUCTIONS, check_choice, check_impl, checked_pos_weight, resolve_update
-from obrl.online import RelationState, state_laplacians
+from obrl.online import RelationState, is_symmetric, state_code, state_laplacians
 from obrl.pairs import describe_settings
 from obrl.settings import Settings
+from obrl_jax import rows
 from obrl_jax.functions import Differentiable, Problem, Results, Static, differentiable_terms
 from obrl_jax.inputs import (
     computation_dtype,
@@ -107,10 +108,7 @@ class _Criterion(RelationConfiguration):
         if moves:
             state = self._advance(state, labels)
         dtype = computation_dtype(logits)
-        like = jnp.zeros((), dtype)
-        pairs = state_laplacians(
-            JAX, jax.lax.stop_gradient(state), self.settings, num_labels=self.num_labels, like=like
-        )
+        pairs = self._pairs(jax.lax.stop_gradient(state), logits, dtype)
         weight, pos_weight = self._weights(sample_weight, dtype)
         problem = Problem(
             targets=labels.targets.astype(dtype) if joint else None,
@@ -120,6 +118,13 @@ class _Criterion(RelationConfiguration):
             pairs=pairs,
         )
         return problem, state
+
+    def _pairs(self, state: RelationState, logits: Array, dtype: Any) -> PairWeights:
+        """Eq. 3 on a state, in the form that its size asks for."""
+        if self.impl == "plain" or not rows.are_taken(self.num_labels, logits, *state):
+            return state_laplacians(JAX, state, self.settings, num_labels=self.num_labels, like=jnp.zeros((), dtype))
+        code = state_code(JAX, state, self.settings)
+        return rows.RowPairs(code, is_symmetric(self.settings), self.settings.normalization)
 
     def _fused_problem(
         self,

@@ -16,11 +16,12 @@ import obrl
 from obrl.counts import PairCounts, pair_counts
 from obrl.errors import check_label_names, check_labels, check_num_labels
 from obrl.namespace import NUMPY
-from obrl.online import RelationState, known_relation, merge_states, state_shapes, update_state
+from obrl.online import RelationState, known_relation, merge_states, state_shapes
 from obrl.pairs import Pairs, active_pairs
 from obrl.relation import starting_relation
 from obrl.settings import Settings
 from obrl.storage import save_relation
+from obrl_jax import rows
 from obrl_jax.inputs import (
     Labels,
     is_traced,
@@ -152,16 +153,17 @@ class RelationConfiguration:
 
     def _advance(self, state: RelationState, labels: Labels) -> RelationState:
         """Eq. 1 for one batch; no gradient flows through it."""
+        positive, observed = labels.positive, labels.observed
+        if self.axis_name is None and rows.are_taken(self.num_labels, positive, observed, *state):
+            return rows.move(self.settings, state, positive, observed)
 
         def moved(observed: Array | None) -> RelationState:
             counts = count_batch(labels._replace(observed=observed), self.axis_name)
-            counts = PairCounts(*(part if isinstance(part, int) else part.astype(state[1].dtype) for part in counts))
-            return update_state(JAX, state, jax.lax.stop_gradient(counts), self.settings)
+            return rows.update(state, counts, self.settings)
 
         def decided_in_the_run(observed: Array) -> RelationState:
             return jax.lax.cond(observed.all(), lambda: moved(None), lambda: moved(observed))
 
-        observed = labels.observed
         if observed is None or not is_traced(observed) or self.axis_name is not None:
             return moved(observed)
         # Where nothing is missing, one product in place of three; but a GPU would have to ask the host to go on.
@@ -184,11 +186,11 @@ def _on_host(state: RelationState) -> RelationState:
 def count_batch(labels: Labels, axis_name: AxisName | None) -> PairCounts:
     """The pair counts of a batch, over all devices of the axis: one SUM all-reduce of n, s and r."""
     positive, observed = labels.positive, labels.observed
-    rows = positive.shape[0]
+    batch = positive.shape[0]
     mask = None if observed is None else observed.astype(positive.dtype)
     if axis_name is None:
-        return pair_counts(JAX, positive, mask, rows)
-    counts = pair_counts(JAX, positive, jnp.ones_like(positive) if mask is None else mask, rows)
+        return pair_counts(JAX, positive, mask, batch)
+    counts = pair_counts(JAX, positive, jnp.ones_like(positive) if mask is None else mask, batch)
     n, s, r = JAX.unstack(jax.lax.psum(jnp.stack([counts.n, counts.s, counts.r]), axis_name))
     return PairCounts(n, s, r, r.T)
 

@@ -6,10 +6,12 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from obrl.algebra import pair_laplacians
+from obrl.algebra import PairWeights, pair_laplacians
 from obrl.errors import check_impl
 from obrl.online import threshold_pairs
+from obrl.row_products import code_pairs
 from obrl.settings import check_relation_loss
+from obrl_jax import rows
 from obrl_jax.functions import Differentiable, Problem, Static, differentiable_terms
 from obrl_jax.inputs import computation_dtype, metadata
 from obrl_jax.namespace import JAX
@@ -74,14 +76,18 @@ def relation_loss(
         code = fused.code_relation(target, positive, negative)
         problem = fused.FusedProblem(None, None, None, None, code, target)
     else:
-        pairs = pair_laplacians(
-            JAX,
-            positive,
-            negative,
-            num_labels=matrix.shape[0],
-            symmetric=False,
-            normalization=normalization,
-            like=jnp.zeros((), computation_dtype(logits)),
-        )
+        pairs: PairWeights
+        if impl != "plain" and rows.are_taken(matrix.shape[0], values, logits):
+            pairs = rows.RowPairs(code_pairs(JAX, positive, negative, symmetric=False), False, normalization)
+        else:
+            pairs = pair_laplacians(
+                JAX,
+                positive,
+                negative,
+                num_labels=matrix.shape[0],
+                symmetric=False,
+                normalization=normalization,
+                like=jnp.zeros((), computation_dtype(logits)),
+            )
         problem = Problem(None, None, None, None, pairs)
     return differentiable_terms(static, jnp.asarray(logits), problem, impl=impl)[0]

@@ -28,6 +28,7 @@ def whole(criterion: OBRLoss, logits: Array, targets: Array) -> Any:
     return jax.value_and_grad(criterion, has_aux=True)(logits, targets, criterion.init())
 
 
+@pytest.mark.usefixtures("size")
 @pytest.mark.parametrize("estimator", ["batch", "counts"])
 @pytest.mark.parametrize("missing", [False, True])
 def test_shard_map(mesh: Mesh, missing: bool, estimator: str) -> None:
@@ -68,6 +69,7 @@ def test_pmap() -> None:
     assert_close("loss", losses.mean(), expected, band(80, 10.0, "float32"))
 
 
+@pytest.mark.usefixtures("size")
 @pytest.mark.parametrize("missing", [False, True])
 @pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit])
 def test_plain_jit_on_sharded_arrays(kind: AxisType, missing: bool) -> None:

@@ -14,7 +14,9 @@ from jax import Array
 from jax.test_util import check_grads
 
 from obrl.jax import OBRLoss, RelationLoss, RelationState, relation_loss, update_relation
+from obrl_jax import rows
 from tests.jax.data import LABELS, batches, labels
+from tests.support.blocks import few_rows
 from tests.support.hlo import count_kernels, largest_buffer
 from tests.support.tolerances import assert_close, assert_exact, band
 
@@ -53,6 +55,7 @@ def test_one_half_counts_as_one_where_no_value_is_read(observed: Any) -> None:
     assert (n[0, 1], s[0, 1], r[0, 1]) == ((3.0, 1.0, 2.0) if observed is None else (2.0, 1.0, 2.0))
 
 
+@pytest.mark.usefixtures("size")
 def test_a_run_under_scan_and_jit_is_the_run_batch_by_batch() -> None:
     criterion = OBRLoss(LABELS, alpha=ALPHA)
     logits, targets = batches(4, 8)
@@ -73,6 +76,7 @@ def test_a_run_under_scan_and_jit_is_the_run_batch_by_batch() -> None:
     assert criterion.pairs(state)
 
 
+@pytest.mark.usefixtures("size")
 def test_vmap_over_several_runs() -> None:
     criterion = OBRLoss(LABELS, alpha=ALPHA)
     logits, targets = batches(3, 8, seed=1)
@@ -138,6 +142,7 @@ def test_no_gradient_flows_through_the_relation() -> None:
     assert_exact("gradient", jax.grad(relation)(targets), jnp.zeros((6, 3)))
 
 
+@pytest.mark.usefixtures("size")
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 @pytest.mark.parametrize("argument", ["targets", "sample_weight"])
 def test_gradients_of_targets_and_weights_are_those_of_the_plain_path(argument: str, reduction: str) -> None:
@@ -173,6 +178,7 @@ def test_each_term_can_be_differentiated_alone() -> None:
         assert_close(name, gradient("auto", name), gradient("plain", name), band(40, 10.0, "float32"))
 
 
+@pytest.mark.usefixtures("size")
 @pytest.mark.parametrize(("impl", "modes"), [("auto", ["rev"]), ("plain", ["fwd", "rev"])])
 def test_derivatives_of_first_and_second_order(impl: str, modes: list[str]) -> None:
     with jax.enable_x64(True):
@@ -195,6 +201,7 @@ def test_forward_mode_needs_the_plain_path() -> None:
         jax.jvp(lambda x: criterion(x, targets[0], criterion.init())[0], (logits[0],), (logits[0],))
 
 
+@pytest.mark.usefixtures("size")
 @pytest.mark.parametrize("compiled", [False, True])
 def test_debug_nans(compiled: bool) -> None:
     """Missing targets, pairs without evidence and saturated logits: no operation gives a NaN."""
@@ -245,6 +252,22 @@ def test_xla_makes_few_kernels_of_a_step() -> None:
     assert 0 < count_kernels(plain.as_text()) < count_kernels(step.as_text()) <= MOST_KERNELS
 
 
+def test_many_labels_take_no_second_matrix_of_floats() -> None:
+    """The state moves where it lies; beside it there are a byte a pair and a few rows."""
+    size, num_labels = 2, 64
+
+    def scratch() -> int:
+        criterion = OBRLoss(num_labels)
+        arguments = jnp.zeros((size, num_labels)), jnp.zeros((size, num_labels)), criterion.init()
+        step = jax.jit(jax.value_and_grad(criterion, has_aux=True), donate_argnums=2)
+        return step.lower(*arguments).compile().memory_analysis().temp_size_in_bytes
+
+    matrix = 4 * num_labels**2
+    with few_rows(rows):
+        assert scratch() < matrix
+    assert scratch() > matrix
+
+
 def test_half_precision_keeps_a_float32_state() -> None:
     logits, targets = batches(1, 8)
     criterion = OBRLoss(LABELS)
@@ -267,6 +290,7 @@ def test_stateless_functions() -> None:
     assert_close("L_B", value, expected, band(40, 1.0, "float32"))
 
 
+@pytest.mark.usefixtures("size")
 @pytest.mark.parametrize("kind", [OBRLoss, RelationLoss])
 def test_every_product_is_at_full_precision(kind: Any) -> None:
     """Whatever the device makes of float32 by default: no TF32, no bfloat16."""
@@ -278,6 +302,7 @@ def test_every_product_is_at_full_precision(kind: Any) -> None:
     assert all("precision = [HIGHEST, HIGHEST]" in line for line in products)
 
 
+@pytest.mark.usefixtures("size")
 def test_numpy_targets_beside_a_traced_mask() -> None:
     random = np.random.default_rng(0)
     targets, observed = labels(random, 6), random.random((6, LABELS)) < 0.7

@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from obrl import spec
 from obrl.jax import OBRLoss, OnlineBatchRelation, RelationLoss, relation_loss
+from obrl_jax import rows
 from tests.parity.subjects import Found, Framework, State, plain_arguments
+from tests.support.blocks import few_rows
 from tests.support.cases import Batch, Case, laid_out
 from tests.support.tolerances import Results
 
@@ -107,6 +109,18 @@ def compiled_joint(case: Case, dtype: str, impl: str = "auto") -> Criterion:
     return Criterion(OBRLoss(case.num_labels, **case.arguments, impl=impl), dtype, COMPILED)
 
 
+def _by_rows(*arguments: Any) -> Any:
+    with few_rows(rows):
+        return value_and_gradient(*arguments)
+
+
+BY_ROWS: Callable[..., Any] = jax.jit(_by_rows, static_argnums=(0, 1, 2), donate_argnums=5)
+
+
+def compiled_by_rows(case: Case, dtype: str) -> Criterion:
+    return Criterion(OBRLoss(case.num_labels, **case.arguments), dtype, BY_ROWS)
+
+
 def relation_criterion(case: Case, impl: str, dtype: str) -> Criterion:
     return Criterion(RelationLoss(case.num_labels, **case.relation_arguments, impl=impl), dtype)
 
@@ -171,6 +185,7 @@ JAX = Framework(
     state="float32",
     joint=joint,
     compiled_joint=compiled_joint,
+    compiled_by_rows=compiled_by_rows,
     relation_criterion=relation_criterion,
     stateless=stateless,
     relation=Relation,
@@ -186,6 +201,7 @@ FUSED = replace(
     JAX,
     eager={"fused": DTYPES},
     compiled_joint=partial(compiled_joint, impl="fused"),
+    compiled_by_rows=None,
     relation=None,
     least_examples=300,
     scale=0.65,

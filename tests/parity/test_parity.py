@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from obrl import spec
 from obrl.algebra import LossTerms
 from tests.parity import degenerate, templates
 from tests.parity.coverage import COVERAGE
-from tests.parity.subjects import Found, Framework, State
+from tests.parity.subjects import Criterion, Found, Framework, State
 from tests.parity.templates import Template
 from tests.support import oracle, strategies, tolerances
 from tests.support.cases import Batch, Case
@@ -166,20 +166,32 @@ def test_relation(framework: Framework, precision: str, data: st.DataObject) -> 
         assert_state(case, expected, relation.state(), precision)
 
 
-@examples(40)
-@given(data=st.data())
-def test_compiled(framework: Framework, template: Template, data: st.DataObject) -> None:
+def check_compiled(
+    framework: Framework, make: Callable[[Case, str], Criterion] | None, template: Template, data: st.DataObject
+) -> None:
     case = data.draw(templates.cases(template))
     note(case.snippet(framework.package))
     COVERAGE.count("compiled", case)
-    assert framework.compiled_joint is not None
-    criterion = framework.compiled_joint(case, template.dtype)
+    assert make is not None
+    criterion = make(case, template.dtype)
     for batch, state in zip(case.batches, oracle.trajectory(case), strict=True):
         found = criterion.terms(batch)
         assert_dtypes(found, template.dtype)
         rounded, expected, bounds = expected_and_bounds(framework, case, batch, state, found, template.dtype)
         assert_loss_terms(case, rounded, expected, LossTerms(*found.values), found.gradient, bounds)
         assert_state(case, expected, criterion.state(), framework.state)
+
+
+@examples(40)
+@given(data=st.data())
+def test_compiled(framework: Framework, template: Template, data: st.DataObject) -> None:
+    check_compiled(framework, framework.compiled_joint, template, data)
+
+
+@examples(40)
+@given(data=st.data())
+def test_compiled_by_rows(framework: Framework, template: Template, data: st.DataObject) -> None:
+    check_compiled(framework, framework.compiled_by_rows, template, data)
 
 
 def check_endpoint(framework: Framework, case: Case, dtype: str) -> None:
@@ -222,4 +234,5 @@ def test_enough_was_drawn(framework: Framework) -> None:
     if framework.least_examples >= MANY_EXAMPLES:
         assert COVERAGE.missing("eager") == []
     assert COVERAGE.examples["eager"] >= framework.least_examples
-    assert COVERAGE.examples["compiled"] >= (LEAST_COMPILED if framework.compiled else 0)
+    ways = sum(make is not None for make in (framework.compiled_joint, framework.compiled_by_rows))
+    assert COVERAGE.examples["compiled"] >= LEAST_COMPILED * ways

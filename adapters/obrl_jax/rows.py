@@ -1,0 +1,153 @@
+"""Many labels on a CPU: the relation and its products by blocks of rows, which a processor's own cache holds.
+
+XLA gives each array of a step memory of its own. With a thousand labels and more, most of a step's time then goes to
+what lies between: (num_labels, num_labels) arrays that are written, read once, and given back. Elsewhere than on a CPU
+the same functions take all rows at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+from obrl.algebra import Products
+from obrl.counts import PairCounts, pair_counts, row_counts
+from obrl.namespace import Namespace
+from obrl.online import RelationState, update_state
+from obrl.row_products import RowProducts, all_products, multiply_rows
+from obrl.settings import Settings
+from obrl_jax.namespace import JAX
+
+BLOCK_ELEMENTS = 2**18
+"""A block of rows has about this many elements; a relation of no more is taken whole."""
+
+
+def are_taken(num_labels: int, *arrays: Array | None) -> bool:
+    """Whether a relation goes by rows: one that is large, where no mesh of explicit axes has spread these arrays."""
+    spread = any(axis is not None for array in arrays if array is not None for axis in jax.typeof(array).sharding.spec)
+    return num_labels**2 > BLOCK_ELEMENTS and not spread
+
+
+def _blocks(num_labels: int, elements: int) -> tuple[int, int]:
+    """How many rows a block has, and how many such blocks there are; what is left is one more."""
+    rows = max(1, elements // num_labels)
+    return rows, num_labels // rows
+
+
+def _slice(array: Array, start: Array | int, rows: int, axis: int) -> Array:
+    return lax.dynamic_slice_in_dim(array, start, rows, axis)
+
+
+def update(state: RelationState, counts: PairCounts, settings: Settings) -> RelationState:
+    """Eq. 1 for counts in any dtype; the new state is in that of the old one."""
+    dtype = state.relation_weight.dtype
+    cast = PairCounts(*(part if isinstance(part, int) else part.astype(dtype) for part in counts))
+    return update_state(JAX, state, lax.stop_gradient(cast), settings)
+
+
+def move(settings: Settings, state: RelationState, positive: Array, observed: Array | None) -> RelationState:
+    """Eq. 1 for one batch of this process alone.
+
+    Args:
+        settings: decay, measure and estimator count.
+        state: the accumulators.
+        positive: (batch, num_labels), 1 where a label is observed and at least 0.5, in the dtype to count in.
+        observed: the same shape, bool, or None. A run on a CPU that finds no target missing counts as with None.
+    """
+    moved: RelationState = _move(settings, BLOCK_ELEMENTS, state, positive, observed)
+    return moved
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _move(
+    settings: Settings, elements: int, state: RelationState, positive: Array, observed: Array | None
+) -> RelationState:
+    mask = None if observed is None else observed.astype(positive.dtype)
+    batch, num_labels = positive.shape
+
+    def whole(state: RelationState, positive: Array, mask: Array | None) -> RelationState:
+        return update(state, pair_counts(JAX, positive, mask, batch), settings)
+
+    def by_rows(state: RelationState, positive: Array, mask: Array | None) -> RelationState:
+        every = None if observed is None else observed.all()
+
+        def moved(start: Array | int, rows: int, state: RelationState) -> RelationState:
+            old = RelationState(*(_slice(part, start, rows, part.ndim - 2) for part in state))
+            own = _slice(positive, start, rows, 1)
+
+            def counted(mask: Array | None) -> RelationState:
+                own_mask = None if mask is None else _slice(mask, start, rows, 1)
+                return update(old, row_counts(JAX, positive, mask, batch, own, own_mask), settings)
+
+            new = counted(None) if mask is None else lax.cond(every, lambda: counted(None), lambda: counted(mask))
+            parts = zip(state, new, strict=True)
+            return RelationState(*(lax.dynamic_update_slice_in_dim(a, b, start, a.ndim - 2) for a, b in parts))
+
+        rows, full = _blocks(num_labels, elements)
+        state = lax.fori_loop(0, full, lambda block, state: moved(block * rows, rows, state), state)
+        left = num_labels - full * rows
+        return moved(full * rows, left, state) if left else state
+
+    return RelationState(*lax.platform_dependent(state, positive, mask, cpu=by_rows, default=whole))
+
+
+@partial(jax.tree_util.register_dataclass, data_fields=["code"], meta_fields=["symmetric", "normalization"])
+@dataclass(frozen=True)
+class RowPairs:
+    """The pair weights of many labels, of which no more than some rows are made at a time.
+
+    Attributes:
+        code: of `obrl.row_products.code_pairs`, int8, (num_labels, num_labels).
+        symmetric: whether the pairs were.
+        normalization: `"all_pairs"` or `"active_pairs"`.
+    """
+
+    code: Array
+    symmetric: bool
+    normalization: str
+    columns: ClassVar[None] = None
+
+    def products(self, ns: Namespace, q: Array, q2: Array) -> Products:
+        """The products with centred probabilities q, given their squares too."""
+        rows = _multiply(BLOCK_ELEMENTS, self.code, q, q2)
+        return all_products(
+            JAX,
+            rows,
+            jnp.split(rows.powers, 3),
+            num_labels=self.code.shape[0],
+            symmetric=self.symmetric,
+            normalization=self.normalization,
+        )
+
+
+@partial(jax.jit, static_argnums=0)
+def _multiply(elements: int, code: Array, q: Array, q2: Array) -> RowProducts:
+    num_labels = code.shape[0]
+
+    def whole(code: Array, q: Array, q2: Array) -> RowProducts:
+        powers = jnp.concatenate([q, q2, q2 * q])
+        return multiply_rows(JAX, code, q, powers, q, powers)
+
+    def by_rows(code: Array, q: Array, q2: Array) -> RowProducts:
+        powers = jnp.concatenate([q, q2, q2 * q])
+
+        def multiplied(start: Array | int, rows: int) -> RowProducts:
+            own, own_powers = _slice(q, start, rows, 1), _slice(powers, start, rows, 1)
+            return multiply_rows(JAX, _slice(code, start, rows, 0), q, powers, own, own_powers)
+
+        rows, full = _blocks(num_labels, elements)
+        blocks = lax.map(lambda block: multiplied(block * rows, rows), jnp.arange(full))
+        found = RowProducts(*(jnp.moveaxis(part, 0, 1).reshape(part.shape[1], full * rows) for part in blocks))
+        left = num_labels - full * rows
+        return _beside(found, multiplied(full * rows, left)) if left else found
+
+    return RowProducts(*lax.platform_dependent(code, q, q2, cpu=by_rows, default=whole))
+
+
+def _beside(first: RowProducts, second: RowProducts) -> RowProducts:
+    return RowProducts(*(jnp.concatenate(parts, axis=1) for parts in zip(first, second, strict=True)))

@@ -1,0 +1,85 @@
+"""Many labels: their pairs in small integers, and the products of Eq. 2 by blocks of rows.
+
+The two Laplacians that the algebra multiplies a batch with take eight bytes a pair. Here a pair takes one, and only
+some rows of the Laplacians exist at a time, in memory that a processor's own cache holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from obrl.algebra import Products, pair_scale
+from obrl.namespace import Array, Namespace
+
+
+def code_pairs(ns: Namespace, positive: Array, negative: Array, *, symmetric: bool) -> Array:
+    """f_p and f_n, bool, (num_labels, num_labels), in one matrix of int8: a + 4 b, with the symmetric weights a and b.
+
+    Where f_p and f_n are not symmetric, the weights are twice A and B.
+    """
+    code = ns.small_integers(positive) + ns.small_integers(negative) * 4
+    return code if symmetric else code + ns.transpose(code)
+
+
+class RowProducts(NamedTuple):
+    """The products with some rows of the pair weights, which by symmetry are those columns of `Products`.
+
+    Attributes:
+        mixed: q (L_A - 2 L_B), (batch, rows).
+        powers: q, q^2 and q^3 below each other, times L_B, (3 batch, rows).
+        mixed_degrees: the diagonal of L_A - 2 L_B, (1, rows).
+        negative_degrees: the diagonal of L_B, (1, rows).
+    """
+
+    mixed: Array
+    powers: Array
+    mixed_degrees: Array
+    negative_degrees: Array
+
+
+def multiply_rows(
+    ns: Namespace, code: Array, q: Array, powers: Array, q_rows: Array, powers_rows: Array
+) -> RowProducts:
+    """Multiply a batch with some rows of the pair weights, of which no more are made than these.
+
+    Args:
+        ns: the framework's functions.
+        code: rows of `code_pairs`, (rows, num_labels).
+        q: centred probabilities, (batch, num_labels).
+        powers: q, q^2 and q^3 below each other, (3 batch, num_labels).
+        q_rows: the columns of q that belong to the rows, (batch, rows).
+        powers_rows: those of the powers, (3 batch, rows).
+    """
+    a, fourfold = ns.cast(code & 3, like=q), ns.cast(code, like=q)  # a and a + 4 b
+    weights, negative = 1.5 * a - 0.5 * fourfold, 0.25 * (fourfold - a)  # A - 2 B and B
+    mixed_degrees, negative_degrees = (
+        ns.transpose(ns.sum(part, axis=1, keepdims=True)) for part in (weights, negative)
+    )
+    return RowProducts(
+        mixed=mixed_degrees * q_rows - ns.matmul(q, ns.transpose(weights)),  # diag(W 1) - W
+        powers=negative_degrees * powers_rows - ns.matmul(powers, ns.transpose(negative)),
+        mixed_degrees=mixed_degrees,
+        negative_degrees=negative_degrees,
+    )
+
+
+def all_products(
+    ns: Namespace, rows: RowProducts, thirds: Sequence[Array], *, num_labels: int, symmetric: bool, normalization: str
+) -> Products:
+    """The products of a batch from those of all rows.
+
+    Args:
+        ns: the framework's functions.
+        rows: of all rows, side by side.
+        thirds: its `powers` taken apart: three arrays, (batch, num_labels).
+        num_labels: M.
+        symmetric: whether f_p and f_n were; else the weights are twice A and B.
+        normalization: as in `pair_laplacians`.
+    """
+    negative_total = ns.sum(rows.negative_degrees)
+    scale = pair_scale(ns, rows.mixed_degrees, negative_total, num_labels=num_labels, normalization=normalization)
+    if normalization == "all_pairs" and not symmetric:
+        scale = 0.5 * scale
+    linear, square, cube = thirds
+    return Products(rows.mixed, linear, square, cube, negative_total, scale)
