@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -60,25 +61,24 @@ def row_counts(
     positive: Array,
     observed: Array | None,
     batch: int | float,
-    positive_rows: Array,
-    observed_rows: Array | None,
+    ones: Array,
+    rows: Callable[[Array], Array],
 ) -> PairCounts:
-    """As `pair_counts`, for some rows: the pairs of some labels with all, (rows, num_labels) each.
+    """As `pair_counts`, for the pairs of some labels, the rows, with all.
 
     Args:
         ns: the framework's functions.
-        positive: as in `pair_counts`.
+        positive: as in `pair_counts`, and so are `observed` and `batch`.
         observed: likewise.
         batch: likewise.
-        positive_rows: the columns of `positive` that belong to the rows, (batch, rows).
-        observed_rows: those of `observed`, or None.
+        ones: how often each label is 1, (1, num_labels).
+        rows: gives the columns of those labels in a (batch, num_labels) or (1, num_labels) array.
     """
-    columns = ns.transpose(positive_rows)
+    columns = ns.transpose(rows(positive))
     s = ns.matmul(columns, positive)
     if observed is None:
-        r = ns.transpose(ns.sum(positive_rows, axis=0, keepdims=True))
-        return PairCounts(n=batch, s=s, r=r, c=ns.sum(positive, axis=0, keepdims=True))
-    seen = ns.transpose(observed_rows)
+        return PairCounts(n=batch, s=s, r=ns.transpose(rows(ones)), c=ones)
+    seen = ns.transpose(rows(observed))
     return PairCounts(n=ns.matmul(seen, observed), s=s, r=ns.matmul(columns, observed), c=ns.matmul(seen, positive))
 
 

@@ -6,7 +6,7 @@ some rows of the Laplacians exist at a time, in memory that a processor's own ca
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from obrl.algebra import Products, pair_scale
@@ -38,18 +38,15 @@ class RowProducts(NamedTuple):
     negative_degrees: Array
 
 
-def multiply_rows(
-    ns: Namespace, code: Array, q: Array, powers: Array, q_rows: Array, powers_rows: Array
-) -> RowProducts:
+def multiply_rows(ns: Namespace, code: Array, q: Array, powers: Array, rows: Callable[[Array], Array]) -> RowProducts:
     """Multiply a batch with some rows of the pair weights, of which no more are made than these.
 
     Args:
         ns: the framework's functions.
-        code: rows of `code_pairs`, (rows, num_labels).
+        code: those rows of `code_pairs`, (rows, num_labels).
         q: centred probabilities, (batch, num_labels).
         powers: q, q^2 and q^3 below each other, (3 batch, num_labels).
-        q_rows: the columns of q that belong to the rows, (batch, rows).
-        powers_rows: those of the powers, (3 batch, rows).
+        rows: gives the columns of their labels in q and in the powers.
     """
     a, fourfold = ns.cast(code & 3, like=q), ns.cast(code, like=q)  # a and a + 4 b
     weights, negative = 1.5 * a - 0.5 * fourfold, 0.25 * (fourfold - a)  # A - 2 B and B
@@ -57,8 +54,8 @@ def multiply_rows(
         ns.transpose(ns.sum(part, axis=1, keepdims=True)) for part in (weights, negative)
     )
     return RowProducts(
-        mixed=mixed_degrees * q_rows - ns.matmul(q, ns.transpose(weights)),  # diag(W 1) - W
-        powers=negative_degrees * powers_rows - ns.matmul(powers, ns.transpose(negative)),
+        mixed=mixed_degrees * rows(q) - ns.matmul(q, ns.transpose(weights)),  # diag(W 1) - W
+        powers=negative_degrees * rows(powers) - ns.matmul(powers, ns.transpose(negative)),
         mixed_degrees=mixed_degrees,
         negative_degrees=negative_degrees,
     )

@@ -75,14 +75,14 @@ def _move(
 
     def by_rows(state: RelationState, positive: Array, mask: Array | None) -> RelationState:
         every = None if observed is None else observed.all()
+        ones = JAX.sum(positive, axis=0, keepdims=True)
 
         def moved(start: Array | int, rows: int, state: RelationState) -> RelationState:
             old = RelationState(*(_slice(part, start, rows, part.ndim - 2) for part in state))
-            own = _slice(positive, start, rows, 1)
 
             def counted(mask: Array | None) -> RelationState:
-                own_mask = None if mask is None else _slice(mask, start, rows, 1)
-                return update(old, row_counts(JAX, positive, mask, batch, own, own_mask), settings)
+                counts = row_counts(JAX, positive, mask, batch, ones, lambda array: _slice(array, start, rows, 1))
+                return update(old, counts, settings)
 
             new = counted(None) if mask is None else lax.cond(every, lambda: counted(None), lambda: counted(mask))
             parts = zip(state, new, strict=True)
@@ -131,14 +131,14 @@ def _multiply(elements: int, code: Array, q: Array, q2: Array) -> RowProducts:
 
     def whole(code: Array, q: Array, q2: Array) -> RowProducts:
         powers = jnp.concatenate([q, q2, q2 * q])
-        return multiply_rows(JAX, code, q, powers, q, powers)
+        return multiply_rows(JAX, code, q, powers, lambda array: array)
 
     def by_rows(code: Array, q: Array, q2: Array) -> RowProducts:
         powers = jnp.concatenate([q, q2, q2 * q])
 
         def multiplied(start: Array | int, rows: int) -> RowProducts:
-            own, own_powers = _slice(q, start, rows, 1), _slice(powers, start, rows, 1)
-            return multiply_rows(JAX, _slice(code, start, rows, 0), q, powers, own, own_powers)
+            own = _slice(code, start, rows, 0)
+            return multiply_rows(JAX, own, q, powers, lambda array: _slice(array, start, rows, 1))
 
         rows, full = _blocks(num_labels, elements)
         blocks = lax.map(lambda block: multiplied(block * rows, rows), jnp.arange(full))

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from obrl import algebra
-from obrl.algebra import PairLaplacians
+from obrl.algebra import PairLaplacians, PairWeights
 from obrl.namespace import Array, Namespace
 from obrl_torch import host
 from obrl_torch.namespace import TORCH, convert, reduced_precision
@@ -36,7 +36,7 @@ class Problem(NamedTuple):
     observed: Tensor | None
     sample_weight: Tensor | None
     pos_weight: Tensor | None
-    pairs: PairLaplacians
+    pairs: PairWeights
     alpha: float
     reduction: str
 
@@ -64,6 +64,8 @@ class Problem(NamedTuple):
     def _on_host(self, x: Tensor) -> tuple[Any, Problem] | None:
         """The logits and the problem as arrays that share the tensors' memory; None where they must stay tensors."""
         pairs = self.pairs
+        if not isinstance(pairs, PairLaplacians):
+            return None
         views = host.arrays(
             (
                 *(x.detach(), self.targets, self.observed, self.sample_weight, self.pos_weight),
@@ -130,7 +132,7 @@ def make_problem(
     observed: Tensor | None,
     sample_weight: Tensor | None,
     pos_weight: Tensor | None,
-    pairs: PairLaplacians,
+    pairs: PairWeights,
     *,
     alpha: float,
     reduction: str,

@@ -92,19 +92,6 @@ def blocks(labels: int, elements: int) -> Iterator[slice]:
         yield slice(start, start + rows)
 
 
-def row_blocks(state: RelationState, counts: PairCounts) -> Iterator[tuple[RelationState, PairCounts]]:
-    """The same rows of a state and of the counts of a batch, as views; all at once unless in eager mode on a CPU."""
-    labels = state.relation_weight.shape[0]
-    if _graph_is_made() or state.relation_weight.device.type != "cpu" or labels**2 <= BLOCK_ELEMENTS:
-        yield state, counts
-        return
-    for rows in blocks(labels, BLOCK_ELEMENTS):
-        yield (
-            RelationState(*(part[..., rows, :] for part in state)),
-            PairCounts(*(part[rows] if isinstance(part, Tensor) and len(part) == labels else part for part in counts)),
-        )
-
-
 def small_batch(tensor: Tensor) -> NDArray[Any] | None:
     """The same memory as an array, of a batch at which NumPy is faster; None of any other."""
     views = arrays((tensor.detach(),)) if tensor.numel() <= SMALL_BATCH else None

@@ -12,12 +12,12 @@ import torch.distributed as dist
 from torch import Tensor
 
 from obrl import errors
-from obrl.algebra import LossTerms, PairLaplacians
+from obrl.algebra import LossTerms, PairWeights
 from obrl.errors import REDUCTIONS, check_choice, check_impl, resolve_update
 from obrl.online import RelationState, state_laplacians
 from obrl.pairs import describe_criterion
 from obrl.settings import Settings
-from obrl_torch import fused
+from obrl_torch import fused, rows
 from obrl_torch.distributed import is_shared
 from obrl_torch.functions import differentiable_terms, make_problem
 from obrl_torch.inputs import (
@@ -118,7 +118,7 @@ class _Criterion(RelationModule):
                 state = self._state()
                 if moves:
                     self._advance(labels, state)
-                pairs = self._laplacians(state, dtype)
+                pairs = self._pairs(state, dtype)
             problem = make_problem(
                 labels.targets if joint else None,
                 labels.observed if joint else None,
@@ -180,10 +180,13 @@ class _Criterion(RelationModule):
         )
         return fused.fused_terms(logits, problem, dtype=computation_dtype(logits), parts=parts)
 
-    def _laplacians(self, state: RelationState, dtype: torch.dtype) -> PairLaplacians:
+    def _pairs(self, state: RelationState, dtype: torch.dtype) -> PairWeights:
+        """Eq. 3 on a state, in the form that its size asks for, and what may be read of it."""
         kept = self._selection.laplacians(state, self.settings, dtype)
         if kept is not None:
             return kept
+        if self.impl == "auto" and torch.compiler.is_compiling() and rows.are_taken(state.relation_weight):
+            return rows.RowPairs(state, self.settings)
         like = state.relation_weight.new_empty((), dtype=dtype)
         return state_laplacians(TORCH, state, self.settings, num_labels=self.num_labels, like=like)
 

@@ -1,52 +1,20 @@
 """`impl="fused"` on a CPU: the relation and the loss in native code, as operators of torch.
 
-In eager mode the code is called as it is; an operator stands for it where something else must see every operation: a
-graph that is compiled, a dispatch mode, or a subclass of Tensor. Like the operators of a GPU these check nothing and
-differentiate nothing: `obrl_torch.loss` has checked, and `obrl_torch.functions` differentiates.
+Like the operators of a GPU these check nothing and differentiate nothing: `obrl_torch.loss` has checked, and
+`obrl_torch.functions` differentiates.
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Sequence
-from typing import Any
-
 import torch
 from torch import Tensor
 from torch.autograd.graph import increment_version
-from torch.nn import Parameter
 
 from obrl import measures
 from obrl_native import cpu
-from obrl_torch import host
+from obrl_torch.opaque import operator
 
 _DTYPES = {torch.bool: cpu.UINT8, torch.uint8: cpu.UINT8, torch.float32: cpu.FLOAT32, torch.float64: cpu.FLOAT64}
-
-_LIBRARY = torch.library.Library("obrl", "FRAGMENT")
-# `torch.library.custom_op` would put two kernels for autograd in front of each, in Python, which cost more than it.
-
-
-def _operator(
-    function: Callable[..., Any], fake: Callable[..., Any], mutated: Sequence[str] = ()
-) -> Callable[..., Any]:
-    """Register a function, whose name begins with an underscore, and call it as it is where nothing need see it."""
-    name = f"native{function.__name__}"
-    schema = torch.library.infer_schema(function, mutates_args=mutated)
-    _LIBRARY.define(name + schema, tags=(torch.Tag.pt2_compliant_tag,))
-    _LIBRARY.impl(name, function, "CPU")
-    torch.library.register_fake(f"obrl::{name}", fake, lib=_LIBRARY)
-    operator = getattr(torch.ops.obrl, name).default
-
-    @functools.wraps(function)
-    def call(*arguments: Any) -> Any:
-        return (operator if host.is_hidden() or not _are_plain(arguments) else function)(*arguments)
-
-    return call
-
-
-def _are_plain(arguments: Sequence[Any]) -> bool:
-    """Whether all tensors have memory of their own; what wraps another tensor has none."""
-    return all(type(argument) in (Tensor, Parameter) for argument in arguments if isinstance(argument, Tensor))
 
 
 def _address(tensor: Tensor | None) -> int | None:
@@ -209,9 +177,14 @@ def _new_terms(
 
 
 # What a fake version needs of the arguments, by their places.
-count_pairs = _operator(_count_pairs, lambda targets, _: _new_counts(targets))
-move_relation = _operator(
-    _move_relation, lambda *arguments: _new_code(arguments[4]), ("relation_sum", "relation_weight")
+count_pairs = operator("native_count_pairs", _count_pairs, lambda targets, _: _new_counts(targets))
+move_relation = operator(
+    "native_move_relation",
+    _move_relation,
+    lambda *arguments: _new_code(arguments[4]),
+    ("relation_sum", "relation_weight"),
 )
-code_pairs = _operator(_code_pairs, lambda *arguments: _new_code(arguments[1]))
-loss_terms = _operator(_loss_terms, lambda logits, targets, *rest: _new_terms(logits, targets, *rest[-3:]))
+code_pairs = operator("native_code_pairs", _code_pairs, lambda *arguments: _new_code(arguments[1]))
+loss_terms = operator(
+    "native_loss_terms", _loss_terms, lambda logits, targets, *rest: _new_terms(logits, targets, *rest[-3:])
+)

@@ -21,8 +21,9 @@ from obrl.pairs import Pairs, active_pairs
 from obrl.relation import starting_relation
 from obrl.settings import Settings
 from obrl.storage import save_relation
+from obrl_torch import rows
 from obrl_torch.distributed import count_batch, count_small, is_shared
-from obrl_torch.host import row_blocks, small_arrays, state_to_torch
+from obrl_torch.host import small_arrays, state_to_torch
 from obrl_torch.inputs import Labels, may_read_values, metadata, optional_metadata, split_labels, without_autocast
 from obrl_torch.namespace import TORCH
 
@@ -99,16 +100,18 @@ class RelationModule(nn.Module):
         """Eq. 1 for one batch: moves the buffers, `state`. Without autograd and autocast, which the caller sees to."""
         views, dtype = small_arrays(state), state.relation_weight.dtype
         alone = not is_shared(sync=self.sync, process_group=self.process_group)
+        if alone and views is None and rows.are_taken(state.relation_weight):
+            rows.move(state, labels.positive, labels.observed, self.settings)
+            return
         tables = count_small(labels, dtype) if alone and views is not None else None
         if tables is None:
             counts = count_batch(labels, sync=self.sync, process_group=self.process_group)
             counts = PairCounts(*(part.to(dtype) if isinstance(part, Tensor) else part for part in counts))
             tables = small_arrays(counts) if views is not None else None
-        if views is not None and tables is not None:
+        if views is None or tables is None:
+            rows.update(state, counts, self.settings)
+        else:
             _copy(state_to_torch(update_state(NUMPY, views, tables, self.settings)), state)
-            return
-        for rows, row_counts in row_blocks(state, counts):
-            _copy(update_state(TORCH, rows, row_counts, self.settings), rows)
 
     def _check_device(self, name: str, tensor: Tensor) -> None:
         if tensor.device != self.relation_weight.device:

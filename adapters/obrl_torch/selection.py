@@ -53,7 +53,7 @@ class TorchColumns:
 class _Last(NamedTuple):
     settings: Settings
     dtype: torch.dtype
-    pairs: bytes
+    pairs: Pairs
     laplacians: PairLaplacians
 
 
@@ -68,14 +68,16 @@ class Selection:
         views = host.arrays(state)
         if views is None:
             return None
-        pairs = _select(RelationState(*views), settings)
-        found = pairs.tobytes()
-        last = self._last
-        if last is None or last.pairs != found or last.dtype != dtype or last.settings != settings:
+        last, self._last = self._last, None  # whose pairs are written into: lost, if anything should fail
+        if last is not None and (last.dtype != dtype or last.settings != settings):
+            last = None
+        pairs, changed = select_pairs(RelationState(*views), settings, None if last is None else last.pairs)
+        if changed:
             # Kept tensors must be fit for autograd, in whichever mode this step is.
             with torch.inference_mode(False), torch.no_grad():
-                self._last = last = _Last(settings, dtype, found, _laplacians(pairs, settings, dtype))
-        return last.laplacians
+                last = _Last(settings, dtype, pairs, _laplacians(pairs, settings, dtype))
+        self._last = last
+        return None if last is None else last.laplacians
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Selection:
         return Selection()
@@ -84,20 +86,40 @@ class Selection:
         return {"_last": None}
 
 
-def _select(views: RelationState, settings: Settings) -> Pairs:
-    """Eq. 3, as `obrl.online.select_pairs` does it; NumPy's comparisons are faster than torch's at every size."""
+def select_pairs(views: RelationState, settings: Settings, last: Pairs | None = None) -> tuple[Pairs, bool]:
+    """Eq. 3, as `obrl.online.select_pairs` does it; NumPy's comparisons are faster than torch's at every size.
+
+    Args:
+        views: the accumulators.
+        settings: thresholds, measure and estimator count.
+        last: what this gave before; many pairs are written into it.
+
+    Returns:
+        The pairs, and whether they differ from the last.
+    """
     labels = views.relation_weight.shape[0]
+    if settings.estimator != "counts" and labels**2 > COMPARED_ELEMENTS:
+        return _select_by_rows(views, settings, last)
     pairs = np.empty((2, labels, labels), np.bool_)
-    if settings.estimator == "counts" or labels**2 <= COMPARED_ELEMENTS:
-        pairs[0], pairs[1] = compare_rows(NUMPY, views, settings)
-    else:
-        for rows in host.blocks(labels, COMPARED_ELEMENTS):
-            block = RelationState(*(part[rows] for part in views))
-            pairs[0, rows], pairs[1, rows] = compare_rows(NUMPY, block, settings)
+    pairs[0], pairs[1] = compare_rows(NUMPY, views, settings)
     if settings.estimator == "counts" and is_symmetric(settings):
         pairs &= pairs.transpose(0, 2, 1).copy()
     pairs.reshape(2, -1)[:, :: labels + 1] = False  # the diagonals
-    return pairs
+    return pairs, last is None or not (pairs == last).all()
+
+
+def _select_by_rows(views: RelationState, settings: Settings, last: Pairs | None) -> tuple[Pairs, bool]:
+    labels = views.relation_weight.shape[0]
+    pairs = np.empty((2, labels, labels), np.bool_) if last is None else last
+    changed = last is None
+    for rows in host.blocks(labels, COMPARED_ELEMENTS):
+        for kept, found in zip(
+            pairs[:, rows], compare_rows(NUMPY, RelationState(*(part[rows] for part in views)), settings), strict=True
+        ):
+            np.fill_diagonal(found[:, rows], False)
+            if changed or not np.array_equal(kept, found):
+                kept[:], changed = found, True
+    return pairs, changed
 
 
 def _laplacians(pairs: Pairs, settings: Settings, dtype: torch.dtype) -> PairLaplacians:

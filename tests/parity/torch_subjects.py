@@ -12,7 +12,10 @@ from torch import Tensor
 
 from obrl import spec
 from obrl.torch import OBRLoss, OnlineBatchRelation, RelationLoss, relation_loss
+from obrl_torch import host
 from tests.parity.subjects import Found, Framework, NoDeviceError, State
+from tests.parity.templates import TEMPLATES
+from tests.support.blocks import few_rows
 from tests.support.cases import Batch, Case
 from tests.support.tolerances import Results
 from tests.torch.tensors import DTYPES, arguments, plain_results, values
@@ -35,11 +38,11 @@ class Criterion(Relation):
     def __init__(self, holder: Any, dtype: str, device: str, terms: Any = None) -> None:
         super().__init__(holder, device)
         self.dtype = DTYPES[dtype]
-        self._terms = terms or getattr(holder, "terms", None)
+        self.terms_of = terms or getattr(holder, "terms", None)
 
     def terms(self, batch: Batch) -> Found:
         given = arguments(batch, self.dtype, device=self.device)
-        return found(tuple(self._terms(**given)), given["logits"])
+        return found(tuple(self.terms_of(**given)), given["logits"])
 
     def call(self, batch: Batch) -> Found:
         given = arguments(batch, self.dtype, device=self.device)
@@ -66,14 +69,25 @@ class On:
         holder = OBRLoss(case.num_labels, **case.arguments, impl=impl).to(self.device)
         return Criterion(holder, dtype, self.device)
 
-    def compiled_joint(self, case: Case, dtype: str) -> Criterion:
-        key = f"{self.device} {dtype} {case.num_labels} {case.arguments}"
+    def compiled_joint(self, case: Case, dtype: str, way: str = "") -> Criterion:
+        torch._dynamo.config.recompile_limit = 2 * len(TEMPLATES)  # of one method: each template, whole and by rows
+        key = f"{way} {self.device} {dtype} {case.num_labels} {case.arguments}"
         if key not in _COMPILED:
             holder = OBRLoss(case.num_labels, **case.arguments, impl=self.compiled_impl).to(self.device)
             _COMPILED[key] = holder, torch.compile(holder.terms, fullgraph=True, dynamic=False)
         holder, terms = _COMPILED[key]
         holder.reset()
         return Criterion(holder, dtype, self.device, terms)
+
+    def compiled_by_rows(self, case: Case, dtype: str) -> Criterion:
+        with few_rows(host):
+            made = self.compiled_joint(case, dtype, "by rows")
+
+        def terms(**given: Any) -> Any:
+            with few_rows(host):
+                return made.terms_of(**given)
+
+        return Criterion(made.holder, dtype, self.device, terms)
 
     def relation_criterion(self, case: Case, impl: str, dtype: str) -> Criterion:
         holder = RelationLoss(case.num_labels, **case.relation_arguments, impl=impl).to(self.device)
@@ -108,7 +122,7 @@ def moved(framework: Framework, device: str) -> Framework:
     return replace(framework, **had)
 
 
-SUBJECTS = ("plain", "joint", "compiled_joint", "relation_criterion", "stateless", "relation")
+SUBJECTS = ("plain", "joint", "compiled_joint", "compiled_by_rows", "relation_criterion", "stateless", "relation")
 _CPU = On("cpu")
 plain = _CPU.plain
 """What Keras's PyTorch backend is compared with, too."""
@@ -121,6 +135,7 @@ TORCH = Framework(
     plain=plain,
     joint=_CPU.joint,
     compiled_joint=_CPU.compiled_joint,
+    compiled_by_rows=_CPU.compiled_by_rows,
     relation_criterion=_CPU.relation_criterion,
     stateless=_CPU.stateless,
     relation=_CPU.relation,
@@ -137,6 +152,7 @@ NATIVE = replace(
     TORCH,
     eager={"fused": tuple(DTYPES)},
     compiled_joint=On("cpu", compiled_impl="fused").compiled_joint,
+    compiled_by_rows=None,
     relation=None,
     on=None,
     scale=2.0,
@@ -149,6 +165,7 @@ FUSED = replace(
     eager={"fused": tuple(DTYPES)},
     compiled=(),
     compiled_joint=None,
+    compiled_by_rows=None,
     relation=None,
     on=lambda device: moved(FUSED, device),
     label_counts=(1, 2, 5, 17),

@@ -94,7 +94,9 @@ def test_blocks_select_what_the_whole_selects(estimator: str, measure: str, monk
         assert_exact(name, *(values(torch.as_tensor(getattr(made, name))) for made in (found, expected)))
 
 
-def test_they_are_kept_until_they_change() -> None:
+@pytest.mark.parametrize("elements", [selection.COMPARED_ELEMENTS, 2 * LABELS])
+def test_they_are_kept_until_they_change(elements: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(selection, "COMPARED_ELEMENTS", elements)
     criterion = related()
     first = kept(criterion)
     assert kept(criterion) is first
@@ -107,6 +109,18 @@ def test_they_are_kept_until_they_change() -> None:
     assert kept(criterion).scale != first.scale
     criterion.reset()
     assert kept(criterion).mixed.numel() == 0
+
+
+def test_a_step_that_fails_leaves_nothing_half_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(selection, "COMPARED_ELEMENTS", 2 * LABELS)
+    criterion = related()
+    first = kept(criterion)
+    criterion.relation_sum[0, 1] = criterion.relation_sum[1, 0] = 0.5 * criterion.relation_weight[0, 1]
+    with monkeypatch.context() as patch:
+        patch.delattr(selection, "pair_laplacians")
+        with pytest.raises(NameError):
+            kept(criterion)
+    assert kept(criterion).mixed[0, 1] != first.mixed[0, 1]
 
 
 def test_nothing_is_kept_on_another_device() -> None:
