@@ -48,14 +48,14 @@ def multiply_rows(ns: Namespace, code: Array, q: Array, powers: Array, rows: Cal
         powers: q, q^2 and q^3 below each other, (3 batch, num_labels).
         rows: gives the columns of their labels in q and in the powers.
     """
-    a, fourfold = ns.cast(code & 3, like=q), ns.cast(code, like=q)  # a and a + 4 b
-    weights, negative = 1.5 * a - 0.5 * fourfold, 0.25 * (fourfold - a)  # A - 2 B and B
-    mixed_degrees, negative_degrees = (
-        ns.transpose(ns.sum(part, axis=1, keepdims=True)) for part in (weights, negative)
-    )
+    a = code & 3
+    four_b = code - a  # integers, and their sums and products with two, cost a CPU a quarter of float32's
+    weights, negative = ns.cast((a + a) - four_b, like=q), ns.cast(four_b, like=q)  # 2 (A - 2 B) and 4 B
+    mixed_degrees = 0.5 * ns.transpose(ns.sum(weights, axis=1, keepdims=True))
+    negative_degrees = 0.25 * ns.transpose(ns.sum(negative, axis=1, keepdims=True))
     return RowProducts(
-        mixed=mixed_degrees * rows(q) - ns.matmul(q, ns.transpose(weights)),  # diag(W 1) - W
-        powers=negative_degrees * rows(powers) - ns.matmul(powers, ns.transpose(negative)),
+        mixed=mixed_degrees * rows(q) - 0.5 * ns.matmul(q, ns.transpose(weights)),  # diag(W 1) - W
+        powers=negative_degrees * rows(powers) - 0.25 * ns.matmul(powers, ns.transpose(negative)),
         mixed_degrees=mixed_degrees,
         negative_degrees=negative_degrees,
     )

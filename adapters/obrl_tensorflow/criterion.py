@@ -12,16 +12,17 @@ import keras
 import tensorflow as tf
 
 import obrl
+from obrl.algebra import PairWeights
 from obrl.errors import REDUCTIONS, check_choice, check_impl, check_num_labels, checked_pos_weight, resolve_update
 from obrl.namespace import NUMPY
-from obrl.online import state_laplacians
+from obrl.online import RelationState, state_laplacians
 from obrl.pairs import Pairs, active_pairs, describe_criterion, describe_settings
 from obrl.relation import starting_relation
 from obrl.settings import Settings
 from obrl.storage import save_relation
 from obrl_keras.functions import frozen_terms
 from obrl_keras.graphs import after
-from obrl_tensorflow import fused
+from obrl_tensorflow import fused, rows
 from obrl_tensorflow.functions import Problem, Results, differentiable_terms
 from obrl_tensorflow.inputs import (
     Batch,
@@ -238,14 +239,19 @@ class Criterion(keras.losses.Loss):
             observed=labels.observed,
             sample_weight=None if weight is None else tf.cast(weight, dtype)[:, None],
             pos_weight=None if pos_weight is None else tf.constant(pos_weight, dtype)[None],
-            pairs=state_laplacians(
-                TENSORFLOW, state, self.settings, num_labels=self.num_labels, like=tf.zeros((), dtype)
-            ),
+            pairs=self._pairs(state, dtype),
             alpha=self.settings.alpha,
             reduction=call.reduction,
             rows=labels.rows if isinstance(labels.rows, int) else tf.cast(labels.rows, dtype),
         )
         return differentiable_terms(batch.logits, problem, dtype=dtype, impl=self.impl, parts=call.parts)
+
+    def _pairs(self, state: RelationState, dtype: tf.DType) -> PairWeights:
+        """Eq. 3 on a state, in the form that its size asks for."""
+        if self.impl != "plain" and rows.are_taken(self.num_labels):
+            return rows.RowPairs(state, self.settings)
+        like = tf.zeros((), dtype)
+        return state_laplacians(TENSORFLOW, state, self.settings, num_labels=self.num_labels, like=like)
 
     def _fused(self, batch: Batch, call: _Call) -> Results:
         """The terms in native code."""

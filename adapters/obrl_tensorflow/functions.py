@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from obrl import algebra
-from obrl.algebra import PairLaplacians
+from obrl.algebra import PairWeights
 from obrl_tensorflow.namespace import TENSORFLOW, Tensor
+from obrl_tensorflow.rows import RowPairs
 
 
 class Problem(NamedTuple):
@@ -30,10 +31,16 @@ class Problem(NamedTuple):
     observed: Tensor | None
     sample_weight: Tensor | None
     pos_weight: Tensor | None
-    pairs: PairLaplacians
+    pairs: PairWeights
     alpha: float
     reduction: str
     rows: int | Tensor
+
+    def plain(self, dtype: tf.DType) -> Problem:
+        """The same in matrices, which TensorFlow can differentiate."""
+        if not isinstance(self.pairs, RowPairs):
+            return self
+        return self._replace(pairs=self.pairs.whole(tf.zeros((), dtype)))
 
     @property
     def share(self) -> float | Tensor:
@@ -78,7 +85,9 @@ def _one_pass(x: Tensor, problem: Problem, gradient: str, count: int) -> Results
         values, gradients = evaluate(x, problem, gradient)
 
         def backward(*upstream: Tensor) -> Tensor:
-            return slope(x, upstream, lambda *upstream: _scale(gradients, upstream, problem), lambda: problem)
+            return slope(
+                x, upstream, lambda *upstream: _scale(gradients, upstream, problem), lambda: problem.plain(x.dtype)
+            )
 
         return values[:count], backward
 

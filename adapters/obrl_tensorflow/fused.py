@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
-from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
 
 from obrl.algebra import pair_laplacians
 from obrl.counts import MAX_EXACT_COUNT
@@ -20,13 +19,12 @@ from obrl_tensorflow.functions import Problem, Results, chain_rule, slope
 from obrl_tensorflow.inputs import split_labels
 from obrl_tensorflow.namespace import TENSORFLOW, Tensor
 from obrl_tensorflow.relation import assign, values_of
+from obrl_tensorflow.rows import in_xla
 
 
 def is_taken(impl: str) -> bool:
     """Whether native code runs: where `impl="fused"` asks for it, but in what XLA compiles, which has none."""
-    if impl != "fused":
-        return False
-    return tf.executing_eagerly() or not GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph())
+    return impl == "fused" and not in_xla()
 
 
 def is_on_gpu(tensor: Tensor) -> bool:

@@ -19,6 +19,7 @@ from obrl.settings import Settings
 from obrl.storage import save_relation
 from obrl_keras.graphs import after, check_scope, next_state, replica_context
 from obrl_keras.inputs import Labels
+from obrl_tensorflow import rows
 from obrl_tensorflow.inputs import check_labels, may_read_values, on_host, split_labels
 from obrl_tensorflow.namespace import TENSORFLOW, Tensor
 
@@ -179,6 +180,10 @@ def advance(
     if context is not None:
         check_scope(context, variables.relation_weight)
     old = values_of(variables)
+    if rows.are_taken(variables.relation_weight.shape[0]):
+        new = rows.move(old, labels, settings, still=still)
+        assign(variables, new)
+        return new
     new = next_state(TENSORFLOW, old, labels, settings, tensorflow=tf, context=context)
     if still is not None:
         new = RelationState(*(tf.where(still, before, after) for before, after in zip(old, new, strict=True)))

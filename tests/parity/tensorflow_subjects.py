@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from obrl import spec
 from obrl.tensorflow import OBRLoss, OnlineBatchRelation, RelationLoss, relation_loss
+from obrl_tensorflow import rows
 from tests.parity.subjects import Found, Framework, State, plain_arguments
+from tests.support.blocks import few_rows
 from tests.support.cases import Batch, Case, laid_out
 from tests.support.tolerances import Results
 
@@ -85,8 +87,8 @@ def joint(case: Case, impl: str, dtype: str) -> Criterion:
 _COMPILED: dict[str, tuple[Any, Any]] = {}
 
 
-def compiled_joint(case: Case, dtype: str, *, impl: str = "auto", jit_compile: bool = True) -> Criterion:
-    key = f"{dtype} {case.num_labels} {case.arguments}"
+def compiled_joint(case: Case, dtype: str, *, impl: str = "auto", jit_compile: bool = True, way: str = "") -> Criterion:
+    key = f"{way} {dtype} {case.num_labels} {case.arguments}"
     if key not in _COMPILED:
         compiled = tf.function(value_and_gradient, jit_compile=jit_compile)
 
@@ -98,6 +100,16 @@ def compiled_joint(case: Case, dtype: str, *, impl: str = "auto", jit_compile: b
     holder, step = _COMPILED[key]
     holder.reset()
     return Criterion(holder, dtype, step)
+
+
+def compiled_by_rows(case: Case, dtype: str) -> Criterion:
+    made = compiled_joint(case, dtype, way="by rows")
+
+    def step(*arguments: Any) -> Any:
+        with few_rows(rows):
+            return made.step(*arguments)
+
+    return Criterion(made.holder, dtype, step)
 
 
 def relation_criterion(case: Case, impl: str, dtype: str) -> Criterion:
@@ -161,6 +173,7 @@ TENSORFLOW = Framework(
     state="float32",
     joint=joint,
     compiled_joint=compiled_joint,
+    compiled_by_rows=compiled_by_rows,
     relation_criterion=relation_criterion,
     stateless=stateless,
     relation=Relation,
@@ -174,6 +187,7 @@ FUSED = replace(
     TENSORFLOW,
     eager={"fused": DTYPES},
     compiled_joint=partial(compiled_joint, impl="fused", jit_compile=False),
+    compiled_by_rows=None,
     relation=None,
     scale=0.8,
     least_examples=300,
