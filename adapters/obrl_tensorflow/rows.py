@@ -113,7 +113,8 @@ class RowPairs(NamedTuple):
         """The products with centred probabilities q, given their squares too; they cannot be differentiated."""
         num_labels, symmetric = q.shape[1], is_symmetric(self.settings)
         code = code_pairs(TENSORFLOW, *select_pairs(TENSORFLOW, self.state, self.settings), symmetric=symmetric)
-        code, powers = tf.cast(code, tf.int8), tf.concat([q, q2, q2 * q], axis=0)
+        # A tape would ask the loop for a gradient, which it has not, though the loss has another.
+        code, q, powers = map(tf.stop_gradient, (tf.cast(code, tf.int8), q, tf.concat([q, q2, q2 * q], axis=0)))
 
         def multiplied(start: Tensor, rows: int, carry: list[Tensor]) -> list[Tensor]:
             own = multiply_rows(
