@@ -85,9 +85,10 @@ def _one_pass(x: Tensor, problem: Problem, gradient: str, count: int) -> Results
         values, gradients = evaluate(x, problem, gradient)
 
         def backward(*upstream: Tensor) -> Tensor:
-            return slope(
-                x, upstream, lambda *upstream: _scale(gradients, upstream, problem), lambda: problem.plain(x.dtype)
-            )
+            def scaled(*upstream: Tensor) -> Tensor:
+                return _scale(gradients, upstream, problem)
+
+            return slope(x, upstream, scaled, lambda: problem.plain(x.dtype))
 
         return values[:count], backward
 

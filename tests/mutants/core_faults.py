@@ -16,8 +16,8 @@ CORE_FAULTS = (
     Mutant(
         "a sign in the quartic form",
         "obrl/algebra.py",
-        "spread = q2 * ns.matmul(q, pairs.negative) - q * ns.matmul(q2, pairs.negative)",
-        "spread = q2 * ns.matmul(q, pairs.negative) + q * ns.matmul(q2, pairs.negative)",
+        "spread = q2 * products.linear - q * products.square",
+        "spread = q2 * products.linear + q * products.square",
         (CORE,),
     ),
     Mutant(
@@ -34,12 +34,12 @@ CORE_FAULTS = (
         "+ 2.0 * negative_total",
         (CORE,),
     ),
-    Mutant("a factor 2 in L_B", "obrl/algebra.py", "scale=2.0 * pairs.scale", "scale=pairs.scale", (CORE,)),
+    Mutant("a factor 2 in L_B", "obrl/algebra.py", "scale=2.0 * products.scale", "scale=products.scale", (CORE,)),
     Mutant(
         "a factor 2 in the gradient of L_B",
         "obrl/algebra.py",
-        "gradient_scale=4.0 * pairs.scale",
-        "gradient_scale=2.0 * pairs.scale",
+        "gradient_scale=4.0 * products.scale",
+        "gradient_scale=2.0 * products.scale",
         (CORE,),
     ),
     Mutant(
