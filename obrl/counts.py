@@ -73,6 +73,10 @@ def row_counts(
         batch: likewise.
         ones: how often each label is 1, (1, num_labels).
         rows: gives the columns of those labels in a (batch, num_labels) or (1, num_labels) array.
+
+    Returns:
+        The counts, (rows, num_labels) each. With `observed=None`, n is the number `batch`, r has shape (rows, 1) and c
+        (1, num_labels).
     """
     columns = ns.transpose(rows(positive))
     s = ns.matmul(columns, positive)

@@ -13,10 +13,24 @@ from obrl.algebra import Products, pair_scale
 from obrl.namespace import Array, Namespace
 
 
-def code_pairs(ns: Namespace, positive: Array, negative: Array, *, symmetric: bool) -> Array:
-    """f_p and f_n, bool, (num_labels, num_labels), in one matrix of int8: a + 4 b, with the symmetric weights a and b.
+def row_blocks(num_labels: int, elements: int) -> tuple[int, int, int]:
+    """How to take the rows of a (num_labels, num_labels) matrix in blocks of about so many elements.
 
-    Where f_p and f_n are not symmetric, the weights are twice A and B.
+    Returns:
+        How many rows a block has, how many such blocks there are, and how many rows are left for one more.
+
+    Example:
+        >>> row_blocks(7, 20)
+        (2, 3, 1)
+    """
+    rows = max(1, elements // num_labels)
+    return rows, num_labels // rows, num_labels % rows
+
+
+def code_pairs(ns: Namespace, positive: Array, negative: Array, *, symmetric: bool) -> Array:
+    """f_p and f_n, bool, (num_labels, num_labels), in one matrix: a + 4 b, with the symmetric weights a and b.
+
+    Where f_p and f_n are not symmetric, the weights are twice A and B. The dtype is that of `ns.small_integers`.
     """
     code = ns.small_integers(positive) + ns.small_integers(negative) * 4
     return code if symmetric else code + ns.transpose(code)
@@ -43,7 +57,7 @@ def multiply_rows(ns: Namespace, code: Array, q: Array, powers: Array, rows: Cal
 
     Args:
         ns: the framework's functions.
-        code: those rows of `code_pairs`, (rows, num_labels).
+        code: those rows of `code_pairs`, int8, (rows, num_labels).
         q: centred probabilities, (batch, num_labels).
         powers: q, q^2 and q^3 below each other, (3 batch, num_labels).
         rows: gives the columns of their labels in q and in the powers.

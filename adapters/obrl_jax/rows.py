@@ -19,24 +19,28 @@ from obrl.algebra import Products
 from obrl.counts import PairCounts, pair_counts, row_counts
 from obrl.namespace import Namespace
 from obrl.online import RelationState, update_state
-from obrl.row_products import RowProducts, all_products, multiply_rows
+from obrl.row_products import RowProducts, all_products, multiply_rows, row_blocks
 from obrl.settings import Settings
 from obrl_jax.namespace import JAX
 
 BLOCK_ELEMENTS = 2**18
-"""A block of rows has about this many elements; a relation of no more is taken whole."""
+"""A block of rows has about this many elements; a relation of no more is taken whole.
+
+Of 2^16 to 2^19 the best, or as good, from 1,000 to 4,000 labels, on two cores of an AMD EPYC in November 2026.
+"""
 
 
 def are_taken(num_labels: int, *arrays: Array | None) -> bool:
-    """Whether a relation goes by rows: one that is large, where no mesh of explicit axes has spread these arrays."""
-    spread = any(axis is not None for array in arrays if array is not None for axis in jax.typeof(array).sharding.spec)
-    return num_labels**2 > BLOCK_ELEMENTS and not spread
+    """Whether a relation goes by rows: one that is large, where no mesh has spread these arrays."""
+    return num_labels**2 > BLOCK_ELEMENTS and not any(_is_spread(array) for array in arrays if array is not None)
 
 
-def _blocks(num_labels: int, elements: int) -> tuple[int, int]:
-    """How many rows a block has, and how many such blocks there are; what is left is one more."""
-    rows = max(1, elements // num_labels)
-    return rows, num_labels // rows
+def _is_spread(array: Array) -> bool:
+    """Whether an array is known to lie on several devices, by explicit axes or inside of `jax.shard_map`."""
+    kind = jax.typeof(array)
+    manual = getattr(kind, "mat", None)  # JAX before 0.10 has the axes themselves
+    varying = getattr(kind, "vma", ()) if manual is None else manual.varying
+    return bool(varying) or any(axis is not None for axis in kind.sharding.spec)
 
 
 def _slice(array: Array, start: Array | int, rows: int, axis: int) -> Array:
@@ -44,7 +48,7 @@ def _slice(array: Array, start: Array | int, rows: int, axis: int) -> Array:
 
 
 def update(state: RelationState, counts: PairCounts, settings: Settings) -> RelationState:
-    """Eq. 1 for counts in any dtype; the new state is in that of the old one."""
+    """Eq. 1 for counts in any dtype; the new state is in the dtype of the old state."""
     dtype = state.relation_weight.dtype
     cast = PairCounts(*(part if isinstance(part, int) else part.astype(dtype) for part in counts))
     return update_state(JAX, state, lax.stop_gradient(cast), settings)
@@ -88,9 +92,8 @@ def _move(
             parts = zip(state, new, strict=True)
             return RelationState(*(lax.dynamic_update_slice_in_dim(a, b, start, a.ndim - 2) for a, b in parts))
 
-        rows, full = _blocks(num_labels, elements)
+        rows, full, left = row_blocks(num_labels, elements)
         state = lax.fori_loop(0, full, lambda block, state: moved(block * rows, rows, state), state)
-        left = num_labels - full * rows
         return moved(full * rows, left, state) if left else state
 
     return RelationState(*lax.platform_dependent(state, positive, mask, cpu=by_rows, default=whole))
@@ -116,7 +119,7 @@ class RowPairs:
         """The products with centred probabilities q, given their squares too."""
         rows = _multiply(BLOCK_ELEMENTS, self.code, q, q2)
         return all_products(
-            JAX,
+            ns,
             rows,
             jnp.split(rows.powers, 3),
             num_labels=self.code.shape[0],
@@ -140,10 +143,9 @@ def _multiply(elements: int, code: Array, q: Array, q2: Array) -> RowProducts:
             own = _slice(code, start, rows, 0)
             return multiply_rows(JAX, own, q, powers, lambda array: _slice(array, start, rows, 1))
 
-        rows, full = _blocks(num_labels, elements)
+        rows, full, left = row_blocks(num_labels, elements)
         blocks = lax.map(lambda block: multiplied(block * rows, rows), jnp.arange(full))
         found = RowProducts(*(jnp.moveaxis(part, 0, 1).reshape(part.shape[1], full * rows) for part in blocks))
-        left = num_labels - full * rows
         return _beside(found, multiplied(full * rows, left)) if left else found
 
     return RowProducts(*lax.platform_dependent(code, q, q2, cpu=by_rows, default=whole))

@@ -11,21 +11,20 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import tensorflow as tf
-from tensorflow.compiler.tf2xla.python import xla
 from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
 
 from obrl.algebra import PairLaplacians, Products
 from obrl.counts import PairCounts, row_counts
 from obrl.namespace import Namespace
 from obrl.online import RelationState, is_symmetric, select_pairs, state_laplacians, update_state
-from obrl.row_products import RowProducts, all_products, code_pairs, multiply_rows
+from obrl.row_products import RowProducts, all_products, code_pairs, multiply_rows, row_blocks
 from obrl.settings import Settings
 from obrl_keras.graphs import replica_context
 from obrl_keras.inputs import Labels
 from obrl_tensorflow.namespace import TENSORFLOW, Tensor
 
 BLOCK_ELEMENTS = 2**18
-"""A block of rows has about this many elements; a relation of no more is taken whole."""
+"""A block of rows has about this many elements; a relation of no more is taken whole. As in `obrl_jax.rows`."""
 
 
 def in_xla() -> bool:
@@ -35,65 +34,80 @@ def in_xla() -> bool:
 
 def are_taken(num_labels: int) -> bool:
     """Whether a relation goes by blocks of rows: one of many labels, in one replica's step for a CPU."""
-    if num_labels**2 <= BLOCK_ELEMENTS or not in_xla():
+    if num_labels**2 <= BLOCK_ELEMENTS or not in_xla() or replica_context(tf) is not None:
         return False
-    return not tf.config.get_visible_devices("GPU") and replica_context(tf) is None
+    return not any(tf.config.get_visible_devices(kind) for kind in ("GPU", "TPU"))
 
 
 def _loop(
     num_labels: int, body: Callable[[Tensor, int, list[Tensor]], list[Tensor]], carry: list[Tensor]
 ) -> list[Tensor]:
     """Call (start, rows, carry) to carry for each block of rows, and for the rows that are left."""
-    rows = max(1, BLOCK_ELEMENTS // num_labels)
-    full = num_labels // rows
+    rows, full, left = row_blocks(num_labels, BLOCK_ELEMENTS)
     _, *carry = tf.while_loop(
         lambda block, *carry: block < full,
         lambda block, *carry: (block + 1, *body(block * rows, rows, list(carry))),
         (tf.constant(0), *carry),
         maximum_iterations=full,
     )
-    left = num_labels - full * rows
     return body(tf.constant(full * rows), left, carry) if left else carry
 
 
-def _rows(tensor: Tensor, start: Tensor, rows: int, axis: int) -> Tensor:
-    """Some rows, along an axis counted from the end."""
-    axis += len(tensor.shape)
-    starts, sizes = [tf.constant(0)] * len(tensor.shape), list(tf.unstack(tf.shape(tensor)))
-    starts[axis], sizes[axis] = start, rows
-    found = xla.dynamic_slice(tensor, tf.stack(starts), tf.stack(sizes))
-    return tf.ensure_shape(found, [*tensor.shape[:axis], rows, *tensor.shape[axis + 1 :]])
+def _columns(start: Tensor, rows: int) -> Callable[[Tensor], Tensor]:
+    """What gives the columns of some labels in a (batch, num_labels) or (1, num_labels) tensor."""
+
+    def columns(tensor: Tensor) -> Tensor:
+        found = tf.slice(tensor, (0, start), (tf.shape(tensor)[0], rows))
+        return tf.ensure_shape(found, (tensor.shape[0], rows))
+
+    return columns
 
 
-def _put(tensor: Tensor, part: Tensor, start: Tensor, axis: int) -> Tensor:
-    starts = [tf.constant(0)] * len(tensor.shape)
-    starts[axis] = start
-    return xla.dynamic_update_slice(tensor, part, tf.stack(starts))
+def _rows(matrix: Tensor, start: Tensor, rows: int) -> Tensor:
+    return tf.slice(matrix, (start, 0), (rows, matrix.shape[1]))  # XLA must know the size
+
+
+def _put(matrix: Tensor, rows: Tensor, start: Tensor) -> Tensor:
+    """A matrix with some rows in place of its own; where nothing else needs the old one, in its memory."""
+    return tf.tensor_scatter_nd_update(matrix, (start + tf.range(rows.shape[0]))[:, None], rows)
 
 
 def move(state: RelationState, labels: Labels, settings: Settings, *, still: Tensor | None) -> RelationState:
-    """Eq. 1 for one batch, unless `still` holds True; a run that finds no target missing counts as if it knew."""
+    """Eq. 1 for one batch; a run that finds no target missing counts as if it had known.
+
+    Args:
+        state: the accumulators.
+        labels: the batch; `positive` in any floating point dtype.
+        settings: decay, measure and estimator count.
+        still: a scalar bool that holds the relation where it is, or None.
+
+    Returns:
+        The new accumulators, in the dtype of the old ones.
+    """
     positive, observed = labels.positive, labels.observed
     mask = None if observed is None else tf.cast(observed, positive.dtype)
     every = None if observed is None else tf.reduce_all(observed)
     ones = TENSORFLOW.sum(positive, axis=0, keepdims=True)
+    averages_counts = settings.estimator == "counts"
 
-    def moved(start: Tensor, rows: int, carry: list[Tensor]) -> list[Tensor]:
-        old = RelationState(*(_rows(part, start, rows, -2) for part in carry))
+    def moved(start: Tensor, rows: int, matrices: list[Tensor]) -> list[Tensor]:
+        *sums, weight = (_rows(matrix, start, rows) for matrix in matrices)
+        old = RelationState(tf.stack(sums) if averages_counts else sums[0], weight)
 
         def counted(mask: Tensor | None) -> RelationState:
-            counts = row_counts(
-                TENSORFLOW, positive, mask, labels.rows, ones, lambda tensor: _rows(tensor, start, rows, -1)
-            )
-            cast = (part if isinstance(part, int) else tf.cast(part, old.relation_weight.dtype) for part in counts)
+            counts = row_counts(TENSORFLOW, positive, mask, labels.rows, ones, _columns(start, rows))
+            cast = (part if isinstance(part, int) else tf.cast(part, weight.dtype) for part in counts)
             return update_state(TENSORFLOW, old, PairCounts(*cast), settings)
 
         new = counted(None) if every is None else tf.cond(every, lambda: counted(None), lambda: counted(mask))
         if still is not None:
             new = [tf.where(still, before, after) for before, after in zip(old, new, strict=True)]
-        return [_put(part, own, start, -2) for part, own in zip(carry, new, strict=True)]
+        parts = (*tf.unstack(new[0]), new[1]) if averages_counts else new
+        return [_put(matrix, part, start) for matrix, part in zip(matrices, parts, strict=True)]
 
-    return RelationState(*_loop(labels.positive.shape[1], moved, list(state)))
+    first = tf.unstack(state.relation_sum) if averages_counts else [state.relation_sum]
+    *sums, weight = _loop(positive.shape[1], moved, [*first, state.relation_weight])
+    return RelationState(tf.stack(sums) if averages_counts else sums[0], weight)
 
 
 class RowPairs(NamedTuple):
@@ -113,19 +127,17 @@ class RowPairs(NamedTuple):
         """The products with centred probabilities q, given their squares too; they cannot be differentiated."""
         num_labels, symmetric = q.shape[1], is_symmetric(self.settings)
         code = code_pairs(TENSORFLOW, *select_pairs(TENSORFLOW, self.state, self.settings), symmetric=symmetric)
-        # A tape would ask the loop for a gradient, which it has not, though the loss has another.
         code, q, powers = map(tf.stop_gradient, (tf.cast(code, tf.int8), q, tf.concat([q, q2, q2 * q], axis=0)))
 
         def multiplied(start: Tensor, rows: int, carry: list[Tensor]) -> list[Tensor]:
-            own = multiply_rows(
-                TENSORFLOW, _rows(code, start, rows, -2), q, powers, lambda tensor: _rows(tensor, start, rows, -1)
-            )
-            return [_put(part, new, start, -1) for part, new in zip(carry, own, strict=True)]
+            own = multiply_rows(TENSORFLOW, _rows(code, start, rows), q, powers, _columns(start, rows))
+            return [_put(part, tf.transpose(new), start) for part, new in zip(carry, own, strict=True)]
 
-        room = [tf.zeros_like(q), tf.zeros_like(powers), *(tf.zeros((1, num_labels), q.dtype) for _ in range(2))]
-        rows = RowProducts(*_loop(num_labels, multiplied, room))
+        degrees = tf.zeros((num_labels, 1), q.dtype)
+        room = [*(tf.zeros_like(tf.transpose(part)) for part in (q, powers)), degrees, degrees]
+        rows = RowProducts(*map(tf.transpose, _loop(num_labels, multiplied, room)))
         return all_products(
-            TENSORFLOW,
+            ns,
             rows,
             tf.split(rows.powers, 3),
             num_labels=num_labels,

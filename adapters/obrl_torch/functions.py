@@ -64,7 +64,7 @@ class Problem(NamedTuple):
     def _on_host(self, x: Tensor) -> tuple[Any, Problem] | None:
         """The logits and the problem as arrays that share the tensors' memory; None where they must stay tensors."""
         pairs = self.pairs
-        if not isinstance(pairs, PairLaplacians):
+        if not isinstance(pairs, PairLaplacians):  # by rows, which nothing outside of a graph is
             return None
         views = host.arrays(
             (

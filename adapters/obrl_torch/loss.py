@@ -185,7 +185,7 @@ class _Criterion(RelationModule):
         kept = self._selection.laplacians(state, self.settings, dtype)
         if kept is not None:
             return kept
-        if self.impl == "auto" and torch.compiler.is_compiling() and rows.are_taken(state.relation_weight):
+        if self.impl == "auto" and torch.compiler.is_compiling() and rows.are_taken(state):
             return rows.RowPairs(state, self.settings)
         like = state.relation_weight.new_empty((), dtype=dtype)
         return state_laplacians(TORCH, state, self.settings, num_labels=self.num_labels, like=like)

@@ -43,5 +43,5 @@ def operator(
 
 
 def _are_plain(arguments: Sequence[Any]) -> bool:
-    """Whether all tensors have memory of their own; what wraps another tensor has none."""
+    """Whether no tensor is of a subclass, whose operations its class may want to see."""
     return all(type(argument) in (Tensor, Parameter) for argument in arguments if isinstance(argument, Tensor))

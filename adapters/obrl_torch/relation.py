@@ -100,7 +100,7 @@ class RelationModule(nn.Module):
         """Eq. 1 for one batch: moves the buffers, `state`. Without autograd and autocast, which the caller sees to."""
         views, dtype = small_arrays(state), state.relation_weight.dtype
         alone = not is_shared(sync=self.sync, process_group=self.process_group)
-        if alone and views is None and rows.are_taken(state.relation_weight):
+        if alone and views is None and rows.are_taken(state, labels.positive, labels.observed):
             rows.move(state, labels.positive, labels.observed, self.settings)
             return
         tables = count_small(labels, dtype) if alone and views is not None else None

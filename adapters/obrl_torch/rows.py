@@ -25,11 +25,12 @@ from obrl_torch.opaque import operator
 from obrl_torch.selection import select_pairs
 
 
-def are_taken(relation_weight: Tensor) -> bool:
-    """Whether a relation goes by blocks of rows: one of many labels on a CPU, and not in a graph of TorchScript."""
-    if not torch.compiler.is_compiling() and torch._C._is_tracing():
+def are_taken(state: RelationState, *others: Tensor | None) -> bool:
+    """Whether a relation goes by blocks of rows: one of many labels, in a compiled graph or where the host may look."""
+    weight = state.relation_weight
+    if not weight.is_cpu or weight.shape[0] ** 2 <= host.BLOCK_ELEMENTS:
         return False
-    return relation_weight.is_cpu and relation_weight.shape[0] ** 2 > host.BLOCK_ELEMENTS
+    return torch.compiler.is_compiling() or host.arrays((*state, *others)) is not None
 
 
 def move(state: RelationState, positive: Tensor, observed: Tensor | None, settings: Settings) -> None:
@@ -59,26 +60,26 @@ def _move_rows(
         observed = None
     mask = None if observed is None else observed.to(positive.dtype)
     ones = positive.sum(dim=0, keepdim=True)
+    state = RelationState(relation_sum, relation_weight)
     for rows in host.blocks(num_labels, host.BLOCK_ELEMENTS):
         counts = row_counts(TORCH, positive, mask, batch, ones, _columns(rows))
         cast = (part.to(relation_weight.dtype) if isinstance(part, Tensor) else part for part in counts)
-        _update(RelationState(relation_sum[..., rows, :], relation_weight[rows]), PairCounts(*cast), settings)
+        _update_rows(state, rows, PairCounts(*cast), settings)
 
 
-def _update(state: RelationState, counts: PairCounts, settings: Settings) -> None:
-    for part, new in zip(state, update_state(TORCH, state, counts, settings), strict=True):
+def _update_rows(state: RelationState, rows: slice, counts: PairCounts, settings: Settings) -> None:
+    own = RelationState(*(part[..., rows, :] for part in state))
+    for part, new in zip(own, update_state(TORCH, own, counts, settings), strict=True):
         part.copy_(new)
 
 
 def update(state: RelationState, counts: PairCounts, settings: Settings) -> None:
     """Eq. 1 in place, for a batch whose counts are known, in the dtype of the state."""
-    if torch.compiler.is_compiling() or not are_taken(state.relation_weight):
-        _update(state, counts, settings)
-        return
     num_labels = len(state.relation_weight)
-    for rows in host.blocks(num_labels, host.BLOCK_ELEMENTS):
+    by_rows = not torch.compiler.is_compiling() and are_taken(state)
+    for rows in host.blocks(num_labels, host.BLOCK_ELEMENTS if by_rows else num_labels**2):
         own = (part[rows] if isinstance(part, Tensor) and len(part) == num_labels else part for part in counts)
-        _update(RelationState(state[0][..., rows, :], state[1][rows]), PairCounts(*own), settings)
+        _update_rows(state, rows, PairCounts(*own), settings)
 
 
 def _columns(rows: slice) -> Callable[[Tensor], Tensor]:
@@ -106,13 +107,13 @@ class RowPairs(NamedTuple):
         num_labels, settings = q.shape[1], self.settings
         if torch.is_grad_enabled() and q.requires_grad:  # the operator cannot be differentiated
             with torch.no_grad():
-                pairs = state_laplacians(TORCH, self.state, settings, num_labels=num_labels, like=q)
+                pairs = state_laplacians(ns, self.state, settings, num_labels=num_labels, like=q)
             return pairs.products(ns, q, q2)
         powers = torch.cat([q, q2, q2 * q])
         thresholds = (settings.positive_threshold, settings.negative_threshold)
         rows = RowProducts(*_multiply(*self.state, q, powers, *thresholds, settings.measure, settings.estimator))
         return all_products(
-            TORCH,
+            ns,
             rows,
             rows.powers.chunk(3),
             num_labels=num_labels,

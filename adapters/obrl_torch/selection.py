@@ -60,15 +60,15 @@ class _Last(NamedTuple):
 class Selection:
     """The active pairs of one relation and what the algebra needs of them, kept until they change."""
 
-    def __init__(self) -> None:
-        self._last: _Last | None = None
+    _last: _Last | None = None
 
     def laplacians(self, state: RelationState, settings: Settings, dtype: torch.dtype) -> PairLaplacians | None:
         """The pair weights of a state; None where the host may not look at it."""
         views = host.arrays(state)
         if views is None:
             return None
-        last, self._last = self._last, None  # whose pairs are written into: lost, if anything should fail
+        # Taken away in one go, for its pairs are written into: no other thread has it, and a step that fails loses it.
+        last: _Last | None = vars(self).pop("_last", None)
         if last is not None and (last.dtype != dtype or last.settings != settings):
             last = None
         pairs, changed = select_pairs(RelationState(*views), settings, None if last is None else last.pairs)

@@ -57,6 +57,24 @@ def test_shard_map(mesh: Mesh, missing: bool, estimator: str) -> None:
     assert_close("gradient", gradient / DEVICES, slope, band(80, 10.0, "float32"))  # each device's own mean
 
 
+@pytest.mark.usefixtures("size")
+def test_shard_map_of_runs_that_share_nothing(mesh: Mesh) -> None:
+    logits, targets = (array[0] for array in batches(1, 4 * DEVICES))
+    criterion = OBRLoss(LABELS, alpha=40.0)
+
+    def local(x: Array, y: Array, state: RelationState) -> Any:
+        return jax.tree.map(lambda part: part[None], criterion(x, y, state))
+
+    rows, everywhere = PartitionSpec("data"), PartitionSpec()
+    sharded = jax.shard_map(local, mesh=mesh, in_specs=(rows, rows, everywhere), out_specs=rows)
+    losses, states = jax.jit(sharded)(logits, targets, criterion.init())
+    for device in range(DEVICES):
+        own = slice(4 * device, 4 * device + 4)
+        loss, state = criterion(logits[own], targets[own], criterion.init())
+        assert_close("loss", losses[device], loss, band(80, 100.0, "float32"))
+        assert_close("state", states.relation_sum[device], state.relation_sum, band(8, 1.0, "float32"))
+
+
 def test_pmap() -> None:
     logits, targets = (array[0] for array in batches(1, 4 * DEVICES))
     criterion = OBRLoss(LABELS, axis_name="data")

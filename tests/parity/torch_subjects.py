@@ -70,11 +70,17 @@ class On:
         return Criterion(holder, dtype, self.device)
 
     def compiled_joint(self, case: Case, dtype: str, way: str = "") -> Criterion:
-        torch._dynamo.config.recompile_limit = 2 * len(TEMPLATES)  # of one method: each template, whole and by rows
         key = f"{way} {self.device} {dtype} {case.num_labels} {case.arguments}"
         if key not in _COMPILED:
             holder = OBRLoss(case.num_labels, **case.arguments, impl=self.compiled_impl).to(self.device)
-            _COMPILED[key] = holder, torch.compile(holder.terms, fullgraph=True, dynamic=False)
+            compiled = torch.compile(holder.terms, fullgraph=True, dynamic=False)
+
+            def call(**given: Any) -> Any:
+                # Of one method: each template, whole and by rows.
+                with torch._dynamo.config.patch(recompile_limit=2 * len(TEMPLATES)):
+                    return compiled(**given)
+
+            _COMPILED[key] = holder, call
         holder, terms = _COMPILED[key]
         holder.reset()
         return Criterion(holder, dtype, self.device, terms)
@@ -118,6 +124,8 @@ def moved(framework: Framework, device: str) -> Framework:
     if device == "cuda" and not torch.cuda.is_available():
         raise NoDeviceError("--device cuda needs a CUDA device, and torch sees none")
     subjects = On(device)
+    if device != "cpu":
+        framework = replace(framework, compiled_by_rows=None)
     had = {name: getattr(subjects, name) for name in SUBJECTS if getattr(framework, name) is not None}
     return replace(framework, **had)
 

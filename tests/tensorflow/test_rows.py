@@ -28,7 +28,7 @@ def compiled(function: Callable[..., Any], *arguments: Any, by_rows: bool) -> An
         return step(*arguments)
 
 
-def test_the_program_has_loops_and_no_second_matrix_of_floats() -> None:
+def test_the_program_has_loops() -> None:
     """Of the default implementation; else nothing here would be by rows."""
     y, x = tf.zeros((2, 64)), tf.zeros((2, 64))
 
@@ -83,3 +83,18 @@ def test_a_pause_holds(paused: bool) -> None:
             assert_exact("state", part, old)
     else:
         assert_exact("batches", criterion.relation_weight[0, 0], np.float32(0.99 * before[1][0, 0] + 1))
+
+
+def test_a_graph_made_for_xla_runs_without_it() -> None:
+    """TensorFlow keeps one graph of a function that both a compiled and another function call."""
+    y, x = map(tf.constant, batch(8))
+    criterion = OBRLoss(LABELS, alpha=ALPHA, estimator="counts")
+    loss = tf.function(lambda y, x: criterion(y, x))
+    with few_rows(rows):
+        tf.function(loss, jit_compile=True)(y, x)
+        found = loss(y, x)
+    expected = OBRLoss(LABELS, alpha=ALPHA, estimator="counts")
+    expected(y, x)
+    assert_close("loss", found, expected(y, x), band(80, 100.0, "float32"))
+    for ours, theirs in zip(criterion.online.accumulators, expected.online.accumulators, strict=True):
+        assert_close("state", ours, theirs, band(8, 10.0, "float32"))

@@ -9,6 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from obrl.counts import PairCounts
+from obrl.online import RelationState
 from obrl.settings import Settings
 from obrl.torch import OBRLoss
 from obrl_torch import host, rows
@@ -66,11 +68,41 @@ def test_the_graph_holds_the_operators() -> None:
     seen: list[str] = []
 
     def backend(graph: torch.fx.GraphModule, _: Any) -> Any:
-        seen.extend(str(node.target) for node in graph.graph.nodes)
+        parts = [part for part in graph.modules() if isinstance(part, torch.fx.GraphModule)]
+        seen.extend(str(node.target).removesuffix(".default") for part in parts for node in part.graph.nodes)
         return graph.forward
 
-    torch.compile(OBRLoss(LABELS), fullgraph=True, backend=backend)(*batch())
-    assert sum(target.startswith("obrl.") for target in seen) == 2
+    logits, targets = batch()
+    torch.compile(OBRLoss(LABELS), fullgraph=True, backend=backend)(logits.requires_grad_(), targets)
+    assert sorted(target for target in seen if target.startswith("obrl.")) == ["obrl.move_rows", "obrl.multiply_rows"]
+
+
+def test_a_batch_of_a_size_that_the_graph_does_not_know() -> None:
+    compiled, eager = OBRLoss(LABELS, alpha=ALPHA), OBRLoss(LABELS, alpha=ALPHA)
+    call = torch.compile(compiled, fullgraph=True, dynamic=True)
+    logits, targets = batch()
+    for size in (9, 6, 4):
+        x = logits[:size].clone().requires_grad_()
+        found, expected = (torch.autograd.grad(loss(x, targets[:size]), x)[0] for loss in (call, eager))
+        assert_close("gradient", values(found), values(expected), band(80, 10.0, "float32"))
+
+
+def test_runs_under_vmap() -> None:
+    """Where no value may be read, the relation moves whole."""
+    criterion = OBRLoss(LABELS, impl="plain", validate=False)
+    logits, targets = batch()
+    criterion(logits, targets)
+    state = {name: torch.stack([part, part]) for name, part in criterion.named_buffers()}
+
+    def step(state: dict[str, Tensor], y: Tensor) -> Tensor:
+        moved = {name: part.clone() for name, part in state.items()}
+        loss = torch.func.functional_call(criterion, moved, (logits, y))
+        return torch.stack([loss, moved["relation_sum"].sum()])
+
+    found = torch.func.vmap(step)(state, torch.stack([targets, 1 - targets]))
+    for ours, y in zip(found, (targets, 1 - targets), strict=True):
+        expected = step(dict(criterion.named_buffers()), y)
+        assert_close("one run", values(ours), values(expected), band(80, 100.0, "float32"))
 
 
 @pytest.mark.parametrize("estimator", ["batch", "counts"])
@@ -98,7 +130,7 @@ def test_counts_of_several_processes_go_by_rows_too() -> None:
     whole(torch.zeros_like(targets), targets)
     s, ones, n = targets.mT @ targets, targets.sum(0), torch.full((LABELS, LABELS), float(len(targets)))
     r = ones[:, None].expand(LABELS, LABELS)
-    state = rows.RelationState(by_counts.relation_sum, by_counts.relation_weight)
+    state = RelationState(by_counts.relation_sum, by_counts.relation_weight)
     with torch.no_grad():
-        rows.update(state, rows.PairCounts(n, s, r, r.mT), Settings())
+        rows.update(state, PairCounts(n, s, r, r.mT), Settings())
     assert_close("state", values(state[0]), values(whole.relation_sum), band(8, 1.0, "float32"))
