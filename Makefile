@@ -15,6 +15,10 @@ FRAMEWORKS := numpy torch torch_native torch_fused torch_wide jax jax_fused tens
 # Those that take longest first: the processors then end at about the same time. `ALSO` adds other targets.
 LONGEST := suite-jax suite-tensorflow suite-project suite-benchmarks parity-jax suite-reference_model
 RUNS := $(ALSO) $(LONGEST) $(filter-out $(LONGEST),$(SUITES:%=suite-%) $(FRAMEWORKS:%=parity-%) $(BACKENDS:%=keras-%))
+# JAX outside of jit compiles each operation by itself, the same ones in every suite of one run: what one has compiled
+# the others load. tests/jax, which reads what XLA makes of a step, compiles all of it itself.
+JAX_CACHE := build/jax
+SHARING := JAX_COMPILATION_CACHE_DIR=$(CURDIR)/$(JAX_CACHE) JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0
 # One run more at once than there are processors, for some wait; each with one thread.
 AT_ONCE := OMP_NUM_THREADS=1 $(MAKE) --no-print-directory --keep-going --jobs=$(shell expr $$(nproc) + 1) --output-sync=target
 
@@ -39,19 +43,21 @@ demo: $(VENV)/.reference  ## train the reference model on built-in synthetic fac
 	$(BIN)/python -m reference_model.train --out runs/demo --overwrite
 
 test: $(VENV)/.dev  ## run every test, one process a suite (frameworks do not share one well)
+	@rm -rf $(JAX_CACHE)
 	@$(AT_ONCE) $(RUNS)
 
 test-slow: $(VENV)/.dev  ## the property tests with many more examples; every variant of the kernels for every target
+	@rm -rf $(JAX_CACHE)
 	@HYPOTHESIS_PROFILE=slow PYTEST_ADDOPTS=--timeout=0 $(AT_ONCE) suite-core suite-torch suite-cubins $(FRAMEWORKS:%=parity-%)
 
 suite-%:
 	$(PYTEST) tests/$*
 
 keras-%:
-	KERAS_BACKEND=$* $(PYTEST) tests/keras
+	$(SHARING) KERAS_BACKEND=$* $(PYTEST) tests/keras
 
 parity-%:
-	$(PYTEST) tests/parity --framework $*
+	$(SHARING) $(PYTEST) tests/parity --framework $*
 
 mutants: $(VENV)/.dev  ## seed faults one by one; each must make the suite fail
 	$(BIN)/python -m tests.mutants
