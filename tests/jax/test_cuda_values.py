@@ -34,7 +34,8 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Any:
     shutil.copytree(build.SOURCES, sources)
     shutil.copy(HOST_LAUNCHER, sources)
     units = (*cpu.UNITS, cuda.handlers("-DOBRL_JAX_CUDA_ON_CPU"), Unit(HOST_LAUNCHER.name))
-    return cuda.register(str(build.build(Recipe("obrl_jax_test", units), sources=sources)), "cpu")
+    recipe = Recipe("obrl_jax_test", units, flags=("-O0",))  # a few labels; compiling takes longer
+    return cuda.register(str(build.build(recipe, sources=sources)), "cpu")
 
 
 @pytest.fixture(autouse=True)

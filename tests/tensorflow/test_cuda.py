@@ -43,7 +43,8 @@ def operations(tmp_path_factory: pytest.TempPathFactory) -> Any:
         Unit(HOST_LAUNCHER.name),
     )
     links = tuple(tf.sysconfig.get_link_flags())
-    return native.loaded(build.build(Recipe("obrl_tensorflow_test", units, links=links), sources=sources))
+    recipe = Recipe("obrl_tensorflow_test", units, flags=("-O0",), links=links)  # a few labels; compiling takes longer
+    return native.loaded(build.build(recipe, sources=sources))
 
 
 @pytest.fixture(autouse=True)
