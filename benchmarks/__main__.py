@@ -48,7 +48,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--frameworks", choices=FRAMEWORKS, nargs="+", default=list(FRAMEWORKS), help="default: all")
     add("--repeats", type=int, default=5, help="rounds of bursts (default: %(default)s)")
     add("--threads", type=int, default=Plan().threads, help="threads of each framework")
-    add("--no-scaling", action="store_true", help="leave out how time and memory grow")
+    scaling = parser.add_mutually_exclusive_group()
+    scaling.add_argument("--no-scaling", action="store_true", help="leave out how time and memory grow")
+    scaling.add_argument("--only-scaling", action="store_true", help="how they grow alone; the table has those sizes")
     add("--quick", action="store_true", help="one size, few steps and no scaling: only shows that it runs")
     add(
         "--out",
@@ -61,7 +63,10 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
             parser.error(f"--{name} must be at least 1, got {getattr(options, name)}")
     if options.quick and options.out is None:
         parser.error("--quick needs --out: what it measures means little, and is not to stand among the results")
-    options.sizes = options.sizes or list(QUICK_SIZES if options.quick else ALL_SIZES)
+    if options.only_scaling and (options.quick or options.sizes):
+        parser.error("--only-scaling has sizes of its own: leave out --quick and --sizes")
+    if not options.only_scaling:
+        options.sizes = options.sizes or list(QUICK_SIZES if options.quick else ALL_SIZES)
     options.out = options.out or RESULTS
     if missing := [name for name in options.frameworks if find_spec(name) is None]:
         parser.error(f"these frameworks are not installed: {', '.join(missing)}; --frameworks leaves them out")
@@ -128,7 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows: list[Row] = []
     left_out: list[str] = []
     growth: list[Exponent] = []
-    for size in options.sizes:
+    for size in options.sizes or ():
         kept, dropped = fitting(names, size, psutil.virtual_memory().total)
         left_out += dropped
         for together in at_once(kept, size):
@@ -139,6 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for variable, sizes in ALONG.items():
             grown = [row for size in sizes for row in measured(size, scaled, ("correlated",))]
             growth += exponents(grown, variable)
+            rows += grown if options.only_scaling else []
             write()
     document = write()
     print(text_table(document))

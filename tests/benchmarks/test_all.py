@@ -4,17 +4,19 @@ import json
 import math
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+import benchmarks.__main__ as everything
 from benchmarks.__main__ import QUICK_ENOUGH, at_once, fitting
 from benchmarks.batches import kinds_up_to
 from benchmarks.measure import Row
 from benchmarks.peers import AsymmetricLoss
 from benchmarks.registry import IMPLEMENTATIONS
-from benchmarks.scaling import exponents, fit
+from benchmarks.scaling import ALONG, exponents, fit
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -123,3 +125,20 @@ def test_a_short_run(tmp_path):
     assert "obrl.jax, jit" in (tmp_path / "all.md").read_text()
     assert "</svg>" in (tmp_path / "all.svg").read_text()
     assert (document["left_out"], document["growth"]) == ([], [])
+
+
+def test_growth_alone_shows_its_own_sizes(tmp_path, monkeypatch, capsys):
+    def measured(batch, num_labels, names, kinds, plan, *, say):
+        found = row(batch, batch * num_labels**2 / 1e6, 1_000_000)
+        return [replace(found, implementation=name, num_labels=num_labels) for name in names], {}
+
+    monkeypatch.setattr(everything, "measure_size", measured)
+    everything.main(["--only-scaling", "--frameworks", "torch", "--out", str(tmp_path)])
+    document = json.loads((tmp_path / "all.json").read_text())
+    along = [size for sizes in ALONG.values() for size in sizes]
+    assert list(dict.fromkeys((entry["batch"], entry["num_labels"]) for entry in document["rows"])) == along
+    exponent = {(entry["variable"], entry["quantity"]): entry["exponent"] for entry in document["growth"]}
+    assert (exponent["batch", "time"], exponent["num_labels", "time"]) == (1.0, 2.0)
+    with pytest.raises(SystemExit):
+        everything.main(["--only-scaling", "--sizes", "64x40"])
+    assert "sizes of its own" in capsys.readouterr().err
