@@ -143,7 +143,7 @@ def test_the_check_of_the_form_fails_on_a_wrong_document(run):
         check_document({**document, "rows": [row]})
 
 
-@pytest.mark.parametrize("folder", [".", "jax_tensorflow"])
+@pytest.mark.parametrize("folder", [".", "jax_tensorflow", "many_labels"])
 def test_published_tables_are_those_of_the_published_figures(folder):
     path = RESULTS / folder / "all.json"
     document = json.loads(path.read_text())
