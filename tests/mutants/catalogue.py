@@ -7,6 +7,7 @@ from tests.mutants.jax_native_faults import JAX_NATIVE_FAULTS
 from tests.mutants.kernel_faults import KERNEL_FAULTS
 from tests.mutants.mutant import Mutant
 from tests.mutants.native_faults import NATIVE_FAULTS
+from tests.mutants.rows_faults import ROWS_FAULTS
 from tests.mutants.tensorflow_faults import TENSORFLOW_FAULTS, TENSORFLOW_NATIVE_FAULTS
 from tests.mutants.torch_faults import TORCH_FAULTS
 
@@ -22,4 +23,5 @@ MUTANTS = (
     *JAX_NATIVE_FAULTS,
     *TENSORFLOW_FAULTS,
     *TENSORFLOW_NATIVE_FAULTS,
+    *ROWS_FAULTS,
 )
