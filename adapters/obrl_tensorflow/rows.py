@@ -69,6 +69,8 @@ def _rows(matrix: Tensor, start: Tensor, rows: int) -> Tensor:
 
 def _put(matrix: Tensor, rows: Tensor, start: Tensor) -> Tensor:
     """A matrix with some rows in place of its own; where nothing else needs the old one, in its memory."""
+    if matrix.shape[1] == 0:  # of a batch without a row, which TensorFlow would refuse
+        return matrix
     return tf.tensor_scatter_nd_update(matrix, (start + tf.range(rows.shape[0]))[:, None], rows)
 
 
