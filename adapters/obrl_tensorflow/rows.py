@@ -69,8 +69,6 @@ def _rows(matrix: Tensor, start: Tensor, rows: int) -> Tensor:
 
 def _put(matrix: Tensor, rows: Tensor, start: Tensor) -> Tensor:
     """A matrix with some rows in place of its own; where nothing else needs the old one, in its memory."""
-    if matrix.shape[1] == 0:  # of a batch without a row, which TensorFlow would refuse
-        return matrix
     return tf.tensor_scatter_nd_update(matrix, (start + tf.range(rows.shape[0]))[:, None], rows)
 
 
@@ -133,11 +131,13 @@ class RowPairs(NamedTuple):
 
         def multiplied(start: Tensor, rows: int, carry: list[Tensor]) -> list[Tensor]:
             own = multiply_rows(TENSORFLOW, _rows(code, start, rows), q, powers, _columns(start, rows))
-            return [_put(part, tf.transpose(new), start) for part, new in zip(carry, own, strict=True)]
+            return [_put(carry[0], tf.transpose(tf.concat(own, axis=0)), start)]
 
-        degrees = tf.zeros((num_labels, 1), q.dtype)
-        room = [*(tf.zeros_like(tf.transpose(part)) for part in (q, powers)), degrees, degrees]
-        rows = RowProducts(*map(tf.transpose, _loop(num_labels, multiplied, room)))
+        # All in one matrix, which is not empty even if the batch is.
+        size = tf.shape(q)[0] if q.shape[0] is None else q.shape[0]
+        (found,) = _loop(num_labels, multiplied, [tf.zeros((num_labels, 4 * size + 2), q.dtype)])
+        found = tf.transpose(found)
+        rows = RowProducts(found[:size], found[size : 4 * size], found[4 * size : -1], found[-1:])
         return all_products(
             ns,
             rows,
