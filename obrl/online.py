@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from obrl.algebra import PairLaplacians, pair_laplacians
+from obrl.algebra import PairLaplacians, Products, pair_laplacians
 from obrl.counts import PairCounts
 from obrl.measures import MEASURES, apply_measure
 from obrl.namespace import Array, Namespace
-from obrl.row_products import code_pairs
+from obrl.row_products import RowProducts, all_products, code_pairs
 from obrl.settings import Settings
 
 
@@ -123,6 +124,36 @@ def state_laplacians(
         normalization=settings.normalization,
         like=like,
     )
+
+
+class StatePairs(NamedTuple):
+    """The pair weights of a state, not made yet; an adapter says how its rows are made and multiplied with.
+
+    Attributes:
+        state: the accumulators.
+        settings: thresholds, measure, estimator and normalization count.
+        columns: the labels that the products are of: all.
+    """
+
+    state: RelationState
+    settings: Settings
+    columns: None = None
+
+    def laplacians(self, ns: Namespace, *, like: Array) -> PairLaplacians:
+        """The same as matrices, in the dtype of `like`; their products can be differentiated."""
+        num_labels = self.state.relation_weight.shape[-1]
+        return state_laplacians(ns, self.state, self.settings, num_labels=num_labels, like=like)
+
+    def gathered(self, ns: Namespace, rows: RowProducts, thirds: Sequence[Array]) -> Products:
+        """The products of a batch from those of all rows, and from their `powers` taken apart."""
+        return all_products(
+            ns,
+            rows,
+            thirds,
+            num_labels=self.state.relation_weight.shape[-1],
+            symmetric=is_symmetric(self.settings),
+            normalization=self.settings.normalization,
+        )
 
 
 def state_code(ns: Namespace, state: RelationState, settings: Settings) -> Array:

@@ -40,7 +40,7 @@ class Problem(NamedTuple):
         """The same in matrices, which TensorFlow can differentiate."""
         if not isinstance(self.pairs, RowPairs):
             return self
-        return self._replace(pairs=self.pairs.whole(tf.zeros((), dtype)))
+        return self._replace(pairs=self.pairs.laplacians(TENSORFLOW, like=tf.zeros((), dtype)))
 
     @property
     def share(self) -> float | Tensor:

@@ -8,16 +8,15 @@ the state where it lies.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import tensorflow as tf
 from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
 
-from obrl.algebra import PairLaplacians, Products
+from obrl.algebra import Products
 from obrl.counts import PairCounts, row_counts
 from obrl.namespace import Namespace
-from obrl.online import RelationState, is_symmetric, select_pairs, state_laplacians, update_state
-from obrl.row_products import RowProducts, all_products, code_pairs, multiply_rows, row_blocks
+from obrl.online import RelationState, StatePairs, state_code, update_state
+from obrl.row_products import RowProducts, multiply_rows, row_blocks
 from obrl.settings import Settings
 from obrl_keras.graphs import replica_context
 from obrl_keras.inputs import Labels
@@ -110,24 +109,17 @@ def move(state: RelationState, labels: Labels, settings: Settings, *, still: Ten
     return RelationState(tf.stack(sums) if averages_counts else sums[0], weight)
 
 
-class RowPairs(NamedTuple):
-    """The pair weights of a relation, of which no more than some rows are made at a time.
+class RowPairs(StatePairs):
+    """The pair weights of a relation, of which no more than some rows are made at a time."""
 
-    Attributes:
-        state: the accumulators.
-        settings: thresholds, measure, estimator and normalization count.
-        columns: the labels that the products are of: all.
-    """
-
-    state: RelationState
-    settings: Settings
-    columns: None = None
+    __slots__ = ()
 
     def products(self, ns: Namespace, q: Tensor, q2: Tensor) -> Products:
         """The products with centred probabilities q, given their squares too; they cannot be differentiated."""
-        num_labels, symmetric = q.shape[1], is_symmetric(self.settings)
-        code = code_pairs(TENSORFLOW, *select_pairs(TENSORFLOW, self.state, self.settings), symmetric=symmetric)
-        code, q, powers = map(tf.stop_gradient, (tf.cast(code, tf.int8), q, tf.concat([q, q2, q2 * q], axis=0)))
+        num_labels = q.shape[1]
+        code = tf.cast(state_code(TENSORFLOW, self.state, self.settings), tf.int8)
+        # A tape would ask the loop for a gradient, which is the loss's own.
+        code, q, powers = map(tf.stop_gradient, (code, q, tf.concat([q, q2, q2 * q], axis=0)))
 
         def multiplied(start: Tensor, rows: int, carry: list[Tensor]) -> list[Tensor]:
             own = multiply_rows(TENSORFLOW, _rows(code, start, rows), q, powers, _columns(start, rows))
@@ -138,16 +130,4 @@ class RowPairs(NamedTuple):
         (found,) = _loop(num_labels, multiplied, [tf.zeros((num_labels, 4 * size + 2), q.dtype)])
         found = tf.transpose(found)
         rows = RowProducts(found[:size], found[size : 4 * size], found[4 * size : -1], found[-1:])
-        return all_products(
-            ns,
-            rows,
-            tf.split(rows.powers, 3),
-            num_labels=num_labels,
-            symmetric=symmetric,
-            normalization=self.settings.normalization,
-        )
-
-    def whole(self, like: Tensor) -> PairLaplacians:
-        """The same as matrices, whose products can be differentiated."""
-        num_labels = self.state.relation_weight.shape[1]
-        return state_laplacians(TENSORFLOW, self.state, self.settings, num_labels=num_labels, like=like)
+        return self.gathered(ns, rows, tf.split(rows.powers, 3))

@@ -7,7 +7,6 @@ operator: a graph has no loop of its own, and would write, read and give back wh
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,8 +15,8 @@ from torch import Tensor
 from obrl.algebra import Products
 from obrl.counts import PairCounts, row_counts
 from obrl.namespace import NUMPY, Namespace
-from obrl.online import RelationState, compare_rows, is_symmetric, state_laplacians, update_state
-from obrl.row_products import RowProducts, all_products, code_pairs, multiply_rows
+from obrl.online import RelationState, StatePairs, compare_rows, is_symmetric, update_state
+from obrl.row_products import RowProducts, code_pairs, multiply_rows
 from obrl.settings import Settings
 from obrl_torch import host
 from obrl_torch.namespace import TORCH
@@ -89,37 +88,21 @@ def _columns(rows: slice) -> Callable[[Tensor], Tensor]:
 _move = operator("move_rows", _move_rows, lambda *arguments: None, ("relation_sum", "relation_weight"))
 
 
-class RowPairs(NamedTuple):
-    """The pair weights of a relation, of which no more than some rows are made at a time.
+class RowPairs(StatePairs):
+    """The pair weights of a relation, of which no more than some rows are made at a time."""
 
-    Attributes:
-        state: the accumulators.
-        settings: thresholds, measure, estimator and normalization count.
-        columns: the labels that the products are of: all.
-    """
-
-    state: RelationState
-    settings: Settings
-    columns: None = None
+    __slots__ = ()
 
     def products(self, ns: Namespace, q: Tensor, q2: Tensor) -> Products:
         """The products with centred probabilities q, given their squares too."""
-        num_labels, settings = q.shape[1], self.settings
         if torch.is_grad_enabled() and q.requires_grad:  # the operator cannot be differentiated
             with torch.no_grad():
-                pairs = state_laplacians(ns, self.state, settings, num_labels=num_labels, like=q)
+                pairs = self.laplacians(ns, like=q)
             return pairs.products(ns, q, q2)
-        powers = torch.cat([q, q2, q2 * q])
+        powers, settings = torch.cat([q, q2, q2 * q]), self.settings
         thresholds = (settings.positive_threshold, settings.negative_threshold)
         rows = RowProducts(*_multiply(*self.state, q, powers, *thresholds, settings.measure, settings.estimator))
-        return all_products(
-            ns,
-            rows,
-            rows.powers.chunk(3),
-            num_labels=num_labels,
-            symmetric=is_symmetric(settings),
-            normalization=settings.normalization,
-        )
+        return self.gathered(ns, rows, rows.powers.chunk(3))
 
 
 def _multiply_rows(
