@@ -37,6 +37,13 @@ def _kernels(tensor: Tensor) -> Any:
     return cuda if is_on_gpu(tensor) else native
 
 
+def _lies_here(variable: tf.Variable) -> bool:
+    """Whether a variable has one place, in the memory of this process: native code may write there."""
+    device = tf.DeviceSpec.from_string(variable.device)
+    is_local = device.job == "localhost" and device.device_type == "CPU"
+    return is_local and not isinstance(variable, tf.distribute.DistributedValues)
+
+
 def check(logits: Tensor, num_labels: int) -> None:
     """Raise where the native code cannot run; sizes that a graph leaves open are checked when it runs.
 
@@ -68,6 +75,8 @@ def advance(
     The logits say which kernels run: targets may be elsewhere, as a data set gives them.
     """
     kernels, context = _kernels(logits), replica_context(tf)
+    if context is None and kernels is native and all(map(_lies_here, variables)):
+        return native.move_variables(targets, observed, variables, still, settings)
     state = values_of(variables)
     if context is None:
         moved = kernels.move_relation(targets, observed, None, state, still, settings)

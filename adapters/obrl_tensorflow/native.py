@@ -136,6 +136,21 @@ def move_relation(
     return Moved(RelationState(new_sum, new_weight), code)
 
 
+def move_variables(
+    targets: Tensor, observed: Tensor | None, variables: RelationState, still: Tensor | bool, settings: Settings
+) -> Tensor:
+    """As `move_relation`, of two variables of this process, where they lie; gives the codes of the pairs then."""
+    return operations().obrl_move_variables(
+        targets=_countable(targets),
+        observed=listed(observed),
+        relation_sum=variables.relation_sum.handle,
+        relation_weight=variables.relation_weight.handle,
+        still=still,
+        decay=bits(settings.decay),
+        **reading(settings),
+    )
+
+
 def code_pairs(state: RelationState, settings: Settings) -> Tensor:
     """The codes of the pairs of a relation that stays as it is."""
     return operations().obrl_code_pairs(*state, **reading(settings))

@@ -26,10 +26,10 @@ from obrl_torch.selection import select_pairs
 
 def are_taken(state: RelationState, *others: Tensor | None) -> bool:
     """Whether a relation goes by blocks of rows: one of many labels, in a compiled graph or where the host may look."""
-    weight = state.relation_weight
-    if not weight.is_cpu or weight.shape[0] ** 2 <= host.BLOCK_ELEMENTS:
+    weight, compiled = state.relation_weight, torch.compiler.is_compiling()
+    if not weight.is_cpu or weight.shape[0] ** 2 <= (host.WHOLE_ELEMENTS if compiled else host.BLOCK_ELEMENTS):
         return False
-    return torch.compiler.is_compiling() or host.arrays((*state, *others)) is not None
+    return compiled or host.arrays((*state, *others)) is not None
 
 
 def move(state: RelationState, positive: Tensor, observed: Tensor | None, settings: Settings) -> None:

@@ -221,9 +221,30 @@ TENSORFLOW_NATIVE_FAULTS = (
     Mutant(
         "TensorFlow, native: a pause is not seen",
         _OPERATIONS,
-        "const bool moves = !still->scalar<bool>()();",
-        "const bool moves = still != nullptr;",
+        "return !still(context).scalar<bool>()();",
+        "return true;",
         (TENSORFLOW_FUSED_USE,),
+    ),
+    Mutant(
+        "TensorFlow, native: what has been read is moved too",
+        _OPERATIONS,
+        "if (tensor->RefCountIsOne()) return absl::OkStatus();",
+        "return absl::OkStatus();",
+        (TENSORFLOW_FUSED_USE,),
+    ),
+    Mutant(
+        "TensorFlow, native: variables are always copied",
+        _OPERATIONS,
+        "if (tensor->RefCountIsOne()) return absl::OkStatus();",
+        "",
+        (TENSORFLOW_FUSED_USE,),
+    ),
+    Mutant(
+        "TensorFlow, native: the variables of a strategy are taken for one",
+        _FUSED,
+        "return is_local and not isinstance(variable, tf.distribute.DistributedValues)",
+        "return is_local",
+        (TENSORFLOW_DISTRIBUTED,),
     ),
     Mutant(
         "TensorFlow, native: doubles lose their bits",

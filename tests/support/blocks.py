@@ -16,5 +16,6 @@ ELEMENTS = 8
 def few_rows(module: Any) -> Iterator[None]:
     """Within it, what a framework computes or traces goes by such blocks; `module` is where it has their size."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "BLOCK_ELEMENTS", ELEMENTS)
+        for name in {"BLOCK_ELEMENTS", "WHOLE_ELEMENTS"} & vars(module).keys():
+            patch.setattr(module, name, ELEMENTS)
         yield

@@ -19,7 +19,7 @@ from tests.support.tolerances import assert_close, band
 from tests.tensorflow.data import LABELS, batch
 
 ROOT = Path(__file__).parents[2]
-NATIVE = {"ObrlCountPairs", "ObrlMoveRelation", "ObrlCodePairs", "ObrlLossTerms"}
+NATIVE = {"ObrlCountPairs", "ObrlMoveRelation", "ObrlMoveVariables", "ObrlCodePairs", "ObrlLossTerms"}
 
 
 def operations(graph: Any) -> set[str]:
@@ -79,7 +79,7 @@ def test_where_it_runs() -> None:
         step = tf.function(OBRLoss(LABELS, impl=impl).__call__, **options)
         return operations(step.get_concrete_function(targets, logits).graph) & NATIVE
 
-    assert traced("fused") == {"ObrlMoveRelation", "ObrlLossTerms"}
+    assert traced("fused") == {"ObrlMoveVariables", "ObrlLossTerms"}
     assert traced("fused", jit_compile=True) == set()
     assert traced("auto") == traced("plain") == set()
 
@@ -108,6 +108,39 @@ def test_a_pause_holds_in_a_graph() -> None:
     assert (criterion.relation_sum.numpy() == before).all()
     criterion(*batch(6, seed=1), update=True)
     assert (criterion.relation_sum.numpy() != before).any()
+
+
+@pytest.mark.parametrize("in_graph", [False, True])
+def test_what_has_been_read_stays_as_it_was(in_graph: bool) -> None:
+    """The variables move where they lie, which a tensor read before may share."""
+    criterion = OBRLoss(LABELS, impl="fused")
+    criterion(*batch(6))
+    expected = [part.numpy().copy() for part in criterion.online.accumulators]
+
+    def step(y: Any, x: Any) -> Any:
+        before = [part.read_value() for part in criterion.online.accumulators]
+        criterion(y, x)
+        return before, [part.read_value() for part in criterion.online.accumulators]
+
+    before, after = (tf.function(step) if in_graph else step)(*map(tf.constant, batch(6, seed=1)))
+    for then, now, held in zip(before, after, expected, strict=True):
+        assert (then.numpy() == held).all()
+        assert (now.numpy() != held).any()
+
+
+def test_variables_move_where_they_lie() -> None:
+    """What nobody else has read is not copied."""
+    criterion = OBRLoss(LABELS, impl="fused")
+    step = tf.function(criterion.__call__)
+
+    def addresses() -> list[int]:
+        tensors = [part.read_value() for part in criterion.online.accumulators]
+        return [np.asarray(memoryview(tensor)).ctypes.data for tensor in tensors]
+
+    step(*map(tf.constant, batch(6)))
+    before = addresses()
+    step(*map(tf.constant, batch(6)))
+    assert addresses() == before
 
 
 def test_settings_are_doubles() -> None:
@@ -153,6 +186,10 @@ def test_what_does_not_fit_is_refused_when_it_runs() -> None:
         arguments = {"targets": None, "observed": None, "counts": None, **given}
         return native.move_relation(**arguments, state=native.RelationState(sum_, weight), still=False, settings=chosen)
 
+    def move_variables(sum_: Any, weight: Any, y: Any = targets, mask: Any = None) -> Any:
+        variables = native.RelationState(tf.Variable(sum_), tf.Variable(weight))
+        return native.move_variables(y, mask, variables, False, settings)
+
     mask, short = tf.ones((5, LABELS), tf.bool), tf.ones(5)
     for call, name in (
         (lambda: native.count_pairs(targets, mask), "observed"),
@@ -164,6 +201,11 @@ def test_what_does_not_fit_is_refused_when_it_runs() -> None:
         (lambda: move(square, square, targets=targets[:, 1:]), "targets"),
         (lambda: move(square, square, targets=targets, observed=mask), "observed"),
         (lambda: move(square, square, counts=tf.zeros((3, 2, 2), tf.float64)), "counts"),
+        (lambda: move_variables(three, square), "relation_sum"),
+        (lambda: move_variables(square, square[:2]), "relation_weight"),
+        (lambda: move_variables(square, tf.cast(square, tf.float64)), "relation_sum and relation_weight"),
+        (lambda: move_variables(square, square, targets[:, 1:]), "targets"),
+        (lambda: move_variables(square, square, targets, mask), "observed"),
         (lambda: native.loss_terms(logits, targets[1:], None, None, None, code, **loss), "targets"),
         (lambda: native.loss_terms(logits, targets, mask, None, None, code, **loss), "observed"),
         (lambda: native.loss_terms(logits, targets, None, short, None, code, **loss), "sample_weight"),

@@ -3,12 +3,19 @@
 // An optional tensor is a list of none or one. Settings are attributes; a double, which no attribute holds, comes as its
 // bits. The Python that calls them (obrl_tensorflow/native.py) has checked what is known when a graph is made; what is
 // known only when it runs is checked here, before anything is computed.
+#include <mutex>
+
 #include "obrl_cpu.h"
+#include "tensorflow/core/framework/resource_mgr.h"
+#include "tensorflow/core/framework/resource_var.h"
 #include "tensorflow_ops.h"
 
 namespace {
 
 using namespace obrl;
+using tensorflow::ResourceHandle;
+using tensorflow::Var;
+using tensorflow::core::RefCountPtr;
 
 int32_t dtype_of(DataType type) {
   return type == tensorflow::DT_DOUBLE ? OBRL_FLOAT64 : type == tensorflow::DT_FLOAT ? OBRL_FLOAT32 : OBRL_UINT8;
@@ -68,47 +75,108 @@ struct Reading {
   obrl_relation relation{};
 };
 
-class MoveRelation : public OpKernel {
+// Eq. 1 and Eq. 3 for a batch, wherever the accumulators are.
+class Mover : public OpKernel {
  public:
-  explicit MoveRelation(OpKernelConstruction* context) : OpKernel(context), reading_(context) {
+  explicit Mover(OpKernelConstruction* context) : OpKernel(context), reading_(context) {
     reading_.relation.decay = Attributes(context).real("decay");
   }
 
-  void Compute(OpKernelContext* context) override {
+ protected:
+  // Whether the inputs fit accumulators of these shapes; says so to the context where they do not.
+  bool fits(OpKernelContext* context, const Tensor& sum, const Tensor& weight) const {
+    const int64_t labels = labels_of(context, sum, weight, reading_.relation.counts);
     const Tensor* targets = optional(context, "targets");
-    const Tensor* observed = optional(context, "observed");
-    const Tensor* counts = optional(context, "counts");
-    const Tensor *sum, *weight, *still;
-    OP_REQUIRES_OK(context, context->input("relation_sum", &sum));
-    OP_REQUIRES_OK(context, context->input("relation_weight", &weight));
-    OP_REQUIRES_OK(context, context->input("still", &still));
-    const int64_t labels = labels_of(context, *sum, *weight, reading_.relation.counts);
-    if (labels < 0 || !has_shape(context, "counts", counts, {3, labels, labels}) ||
-        !has_shape(context, "still", still, {}))
-      return;
-    obrl_labels batch{};
-    if (targets != nullptr) {
-      if (!is_batch(context, "targets", *targets) ||
-          !has_shape(context, "targets", targets, {targets->dim_size(0), labels}) ||
-          !has_shape(context, "observed", observed, targets->shape()))
-        return;
-      batch = batch_of(*targets, observed);
-    }
-    Tensor *new_sum = nullptr, *new_weight = nullptr, *code = nullptr;
-    OP_REQUIRES_OK(context, context->allocate_output("new_sum", sum->shape(), &new_sum));
-    OP_REQUIRES_OK(context, context->allocate_output("new_weight", weight->shape(), &new_weight));
-    OP_REQUIRES_OK(context, context->allocate_output("code", {labels, labels}, &code));
-    std::memcpy(new_sum->data(), sum->data(), sum->TotalBytes());
-    std::memcpy(new_weight->data(), weight->data(), weight->TotalBytes());
-    const bool moves = !still->scalar<bool>()();
-    const obrl_relation relation = reading_.of(new_sum->data(), new_weight->data(), labels, weight->dtype());
-    check_status(context, obrl_move(moves && targets != nullptr ? &batch : nullptr,
-                                    static_cast<const double*>(moves ? optional_address(counts) : nullptr), &relation,
+    return labels >= 0 && has_shape(context, "counts", optional(context, "counts"), {3, labels, labels}) &&
+           has_shape(context, "still", &still(context), {}) &&
+           (targets == nullptr || (is_batch(context, "targets", *targets) &&
+                                   has_shape(context, "targets", targets, {targets->dim_size(0), labels}) &&
+                                   has_shape(context, "observed", optional(context, "observed"), targets->shape())));
+  }
+
+  bool moves(OpKernelContext* context) const { return !still(context).scalar<bool>()(); }
+
+  // Moves accumulators that may be written into, unless they stay as they are, and gives the codes of their pairs.
+  void move(OpKernelContext* context, const Tensor& sum, const Tensor& weight) const {
+    Tensor* code = nullptr;
+    OP_REQUIRES_OK(context, context->allocate_output("code", weight.shape(), &code));
+    obrl_labels labels{};
+    const Tensor *targets = optional(context, "targets"), *counts = optional(context, "counts");
+    if (targets != nullptr) labels = batch_of(*targets, optional(context, "observed"));
+    const bool moving = moves(context);
+    const obrl_relation relation = reading_.of(sum.data(), weight.data(), weight.dim_size(0), weight.dtype());
+    check_status(context, obrl_move(moving && targets != nullptr ? &labels : nullptr,
+                                    static_cast<const double*>(moving ? optional_address(counts) : nullptr), &relation,
                                     static_cast<uint8_t*>(code->data()), threads_of(context)));
   }
 
  private:
+  static const Tensor& still(OpKernelContext* context) {
+    const Tensor* flag = nullptr;
+    context->SetStatus(context->input("still", &flag));
+    return *flag;
+  }
+
   Reading reading_;
+};
+
+// The accumulators are tensors; the moved ones are new.
+class MoveRelation : public Mover {
+ public:
+  using Mover::Mover;
+
+  void Compute(OpKernelContext* context) override {
+    const Tensor *sum, *weight;
+    OP_REQUIRES_OK(context, context->input("relation_sum", &sum));
+    OP_REQUIRES_OK(context, context->input("relation_weight", &weight));
+    if (!fits(context, *sum, *weight)) return;
+    Tensor *new_sum = nullptr, *new_weight = nullptr;
+    OP_REQUIRES_OK(context, context->allocate_output("new_sum", sum->shape(), &new_sum));
+    OP_REQUIRES_OK(context, context->allocate_output("new_weight", weight->shape(), &new_weight));
+    std::memcpy(new_sum->data(), sum->data(), sum->TotalBytes());
+    std::memcpy(new_weight->data(), weight->data(), weight->TotalBytes());
+    move(context, *new_sum, *new_weight);
+  }
+};
+
+// The accumulators are two variables, which move where they lie: of many labels a copy takes as long as the rest.
+class MoveVariables : public Mover {
+ public:
+  using Mover::Mover;
+
+  void Compute(OpKernelContext* context) override {
+    RefCountPtr<Var> sum, weight;
+    if (!find(context, "relation_sum", &sum) || !find(context, "relation_weight", &weight)) return;
+    const std::scoped_lock both(*sum->mu(), *weight->mu());
+    const DataType type = weight->tensor()->dtype();
+    OP_REQUIRES(context, sum->tensor()->dtype() == type && (type == tensorflow::DT_FLOAT || type == tensorflow::DT_DOUBLE),
+                tensorflow::errors::InvalidArgument("relation_sum and relation_weight must both be float or double"));
+    if (!fits(context, *sum->tensor(), *weight->tensor())) return;
+    if (moves(context)) {
+      OP_REQUIRES_OK(context, own(context, sum.get()));
+      OP_REQUIRES_OK(context, own(context, weight.get()));
+    }
+    move(context, *sum->tensor(), *weight->tensor());
+  }
+
+ private:
+  static bool find(OpKernelContext* context, const char* name, RefCountPtr<Var>* variable) {
+    ResourceHandle handle;
+    context->SetStatus(HandleFromInput(context, name, &handle));
+    if (context->status().ok()) context->SetStatus(LookupResource(context, handle, variable));
+    return context->status().ok();
+  }
+
+  // Copies what a variable holds where somebody else holds it too: what has been read stays as it was read.
+  static absl::Status own(OpKernelContext* context, Var* variable) {
+    Tensor* tensor = variable->tensor();
+    if (tensor->RefCountIsOne()) return absl::OkStatus();
+    Tensor copy;
+    TF_RETURN_IF_ERROR(context->allocate_temp(tensor->dtype(), tensor->shape(), &copy));
+    std::memcpy(copy.data(), tensor->data(), tensor->TotalBytes());
+    *tensor = std::move(copy);
+    return absl::OkStatus();
+  }
 };
 
 class CodePairs : public OpKernel {
@@ -193,6 +261,11 @@ absl::Status moved_and_coded(InferenceContext* context) {
   return moved(context, weight[0]);
 }
 
+absl::Status coded_where_they_lie(InferenceContext* context) {
+  context->set_output(0, context->UnknownShapeOfRank(2));
+  return absl::OkStatus();
+}
+
 absl::Status coded(InferenceContext* context) {
   context->set_output(0, context->input(1));
   return absl::OkStatus();
@@ -237,6 +310,24 @@ REGISTER_OP("ObrlMoveRelation")
     .Attr("counts_are_averaged: bool")
     .SetShapeFn(moved_and_coded);
 
+REGISTER_OP("ObrlMoveVariables")
+    .Input("targets: Targets")
+    .Input("observed: num_observed * bool")
+    .Input("relation_sum: resource")
+    .Input("relation_weight: resource")
+    .Input("still: bool")
+    .Output("code: uint8")
+    .Attr("num_observed: int >= 0")
+    .Attr("Targets: {bool, uint8, float, double}")
+    .Attr("decay: int")
+    .Attr("positive_threshold: int")
+    .Attr("negative_threshold: int")
+    .Attr("measure: int")
+    .Attr("symmetric: bool")
+    .Attr("counts_are_averaged: bool")
+    .SetIsStateful()
+    .SetShapeFn(coded_where_they_lie);
+
 REGISTER_OP("ObrlCodePairs")
     .Input("relation_sum: State")
     .Input("relation_weight: State")
@@ -274,5 +365,6 @@ REGISTER_OP("ObrlLossTerms")
 
 REGISTER_KERNEL_BUILDER(Name("ObrlCountPairs").Device(tensorflow::DEVICE_CPU), CountPairs);
 REGISTER_KERNEL_BUILDER(Name("ObrlMoveRelation").Device(tensorflow::DEVICE_CPU), MoveRelation);
+REGISTER_KERNEL_BUILDER(Name("ObrlMoveVariables").Device(tensorflow::DEVICE_CPU), MoveVariables);
 REGISTER_KERNEL_BUILDER(Name("ObrlCodePairs").Device(tensorflow::DEVICE_CPU), CodePairs);
 REGISTER_KERNEL_BUILDER(Name("ObrlLossTerms").Device(tensorflow::DEVICE_CPU), LossTerms);
