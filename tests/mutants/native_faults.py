@@ -28,8 +28,23 @@ NATIVE_FAULTS = (
     Mutant(
         "native: counted from the first word alone",
         RELATION,
-        "word < words; ++word",
-        "word < words && !word; ++word",
+        "word < std::min(begin + kWords, words); ++word",
+        "word < std::min(begin + kWords, words) && !word; ++word",
+        (NATIVE,),
+    ),
+    Mutant("native: more ones than a byte can count", RELATION, "kWords = 31;", "kWords = 32;", (NATIVE,)),
+    Mutant(
+        "native: a pair counts once where its directions are one",
+        RELATION,
+        "mirrors_itself(relation) ? S(2) : S(1)",
+        "S(1)",
+        (NATIVE,),
+    ),
+    Mutant(
+        "native: the directions of a pair are always one",
+        RELATION,
+        "return relation.symmetric && !relation.counts;",
+        "return !relation.counts;",
         (NATIVE,),
     ),
     Mutant(

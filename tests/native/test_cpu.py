@@ -47,6 +47,15 @@ def test_counts_are_exact(library: cpu.Library, size: tuple[int, int], kind: str
         assert np.array_equal(count(library, targets, observed, threads), np.stack(expected[:3]))
 
 
+@pytest.mark.parametrize("words", [31, 32, 70])
+def test_counts_of_ones_alone(library: cpu.Library, words: int) -> None:
+    """Whose bytes are the first to overflow."""
+    targets = np.ones((32 * words, 3), np.uint8)
+    targets[:, 2] = 0
+    expected = np.full((3, 3), len(targets)) * np.outer([1, 1, 0], [1, 1, 0])
+    assert np.array_equal(count(library, targets, None)[1], expected)
+
+
 def test_one_half_is_decided_in_the_dtype_of_the_targets(library: cpu.Library) -> None:
     targets = np.array([[0.5, 0.49999999999]])
     assert count(library, targets, None)[1].tolist() == [[1, 0], [0, 0]]

@@ -18,6 +18,7 @@ namespace {
 
 constexpr int64_t kColumns = 512;  // of a row, at a time
 constexpr int64_t kRows = 16;      // of a task
+constexpr int64_t kWords = 31;     // of bits, whose ones a byte can count: 8 of each
 constexpr int64_t kTile = 64;      // side of the tiles in which pairs meet their mirror images
 
 // The labels of a batch in bits: word w of label j, for samples 32 w to 32 w + 31, is number w * num_labels + j. Words are as
@@ -90,17 +91,31 @@ struct Counts {
   S n[kColumns], s[kColumns], r[kColumns], c[kColumns];
 };
 
+// How many bits of each byte are 1, in that byte: Warren, Hacker's Delight, 5-1. Few processors count the bits of a
+// whole vector at once, and all have what this is made of.
+inline uint32_t ones_of_bytes(uint32_t word) {
+  word -= word >> 1 & 0x55555555u;
+  word = (word & 0x33333333u) + (word >> 2 & 0x33333333u);
+  return (word + (word >> 4)) & 0x0f0f0f0fu;
+}
+
 // How often two sets of labels occur together, for one label of the first and some of the second.
 template <class S>
 void together(const std::vector<uint32_t>& first, const std::vector<uint32_t>& second, int64_t words, int64_t num_labels,
               int64_t i, int64_t start, int64_t size, S* result) {
-  int32_t found[kColumns] = {};
-  for (int64_t word = 0; word < words; ++word) {
-    const uint32_t own = first[word * num_labels + i];
-    const uint32_t* other = second.data() + word * num_labels + start;
-    for (int64_t j = 0; j < size; ++j) found[j] += __builtin_popcount(own & other[j]);
+  std::fill_n(result, size, S(0));
+  for (int64_t begin = 0; begin < words; begin += kWords) {
+    uint32_t bytes[kColumns] = {};
+    for (int64_t word = begin; word < std::min(begin + kWords, words); ++word) {
+      const uint32_t own = first[word * num_labels + i];
+      const uint32_t* other = second.data() + word * num_labels + start;
+      for (int64_t j = 0; j < size; ++j) bytes[j] += ones_of_bytes(own & other[j]);
+    }
+    for (int64_t j = 0; j < size; ++j) {
+      const uint32_t pairs = (bytes[j] & 0x00ff00ffu) + (bytes[j] >> 8 & 0x00ff00ffu);
+      result[j] += static_cast<S>(static_cast<int32_t>((pairs & 0xffffu) + (pairs >> 16)));
+    }
   }
-  for (int64_t j = 0; j < size; ++j) result[j] = static_cast<S>(found[j]);
 }
 
 // Where the counts of a batch come from: its labels in bits, or counts that were made before.
@@ -203,6 +218,9 @@ Apply<S> apply_of(int32_t measure) {
   return kAll[measure];
 }
 
+// Whether the relation of (i, j) is that of (j, i) to the bit. Averages of counts are rounded, one direction apart.
+bool mirrors_itself(const obrl_relation& relation) { return relation.symmetric && !relation.counts; }
+
 // Eq. 1 and Eq. 3 on rows of a relation in S, float or double.
 template <class S>
 class Rows {
@@ -216,6 +234,7 @@ class Rows {
         r_p_(static_cast<S>(relation.positive_threshold)),
         r_n_(static_cast<S>(relation.negative_threshold)),
         counts_(relation.counts != 0),
+        weight_of_pair_(mirrors_itself(relation) ? S(2) : S(1)),
         source_(source),
         pairs_(pairs),
         of_batch_(source && source->whole() ? apply_of<S, true>(relation.measure)
@@ -244,16 +263,13 @@ class Rows {
     }
   }
 
-  // Eq. 3 on a row: f_p + 4 f_n. With `counts` all rows must have moved before.
+  // Eq. 3 on a row: f_p + 4 f_n, or what that of both directions comes to where they are the same. With `counts` all
+  // rows must have moved before.
   void select(int64_t i) const {
     for (int64_t start = 0; start < num_labels_; start += kColumns) {
       const int64_t size = std::min(kColumns, num_labels_ - start), at = i * num_labels_ + start;
       if (!counts_) {
-        for (int64_t j = 0; j < size; ++j) {
-          // R_g >= r_p without dividing: R_sb >= r_p S where S > 0.
-          const S value = sum_[at + j], weight = weight_[at + j];
-          pairs_[at + j] = code(value, weight > 0, r_p_ * weight, r_n_ * weight);
-        }
+        compare(sum_ + at, weight_ + at, size, pairs_ + at);
         continue;
       }
       Counts<S> counts;
@@ -265,7 +281,7 @@ class Rows {
       }
       S value[kColumns], defined[kColumns];
       of_average_(counts, size, value, defined);
-      for (int64_t j = 0; j < size; ++j) pairs_[at + j] = code(value[j], defined[j] > 0, r_p_, r_n_);
+      compare(value, defined, size, pairs_ + at);
     }
     pairs_[i * num_labels_ + i] = 0;
   }
@@ -278,15 +294,22 @@ class Rows {
     for (int64_t j = 0; j < size; ++j) sum[j] = kept(defined[j]) * sum[j] + defined[j] * batch[j];
   }
 
-  static uint8_t code(S value, bool known, S r_p, S r_n) {
-    const S found = (value >= r_p ? S(1) : S(0)) + (value <= r_n ? S(4) : S(0));
-    return static_cast<uint8_t>(static_cast<int32_t>(known ? found : S(0)));
+  // R_g >= r_p without dividing: R_sb >= r_p S where S > 0. Of averaged counts S is 1 where there is a value.
+  void compare(const S* sum, const S* weight, int64_t size, uint8_t* pairs) const {
+    const S r_p = r_p_, r_n = r_n_, one = weight_of_pair_;  // the bytes that are written could be anything's
+    int32_t code[kColumns];
+    for (int64_t j = 0; j < size; ++j) {
+      const S found = (sum[j] >= r_p * weight[j] ? one : S(0)) + (sum[j] <= r_n * weight[j] ? 4 * one : S(0));
+      code[j] = static_cast<int32_t>(weight[j] > 0 ? found : S(0));
+    }
+    for (int64_t j = 0; j < size; ++j) pairs[j] = static_cast<uint8_t>(code[j]);
   }
 
   S *sum_, *weight_;
   int64_t num_labels_, matrix_;
   S decay_less_one_, r_p_, r_n_;
   bool counts_;
+  S weight_of_pair_;
   const Source<S>* source_;
   uint8_t* pairs_;
   Apply<S> of_batch_, of_average_;
@@ -306,13 +329,14 @@ void symmetrize(const uint8_t* pairs, uint8_t* code, int64_t num_labels, bool ag
   }
 }
 
+// `pairs` is room for one direction of each pair, or null where that is the code already but for a factor.
 template <class S>
 void move(const Bits* bits, const double* counts, int64_t batch, const obrl_relation& relation, uint8_t* pairs,
           uint8_t* code, int32_t threads) {
   const int64_t num_labels = relation.num_labels, tasks = (num_labels + kRows - 1) / kRows;
   const Source<S> source(bits, counts, batch, num_labels);
   const bool moves = bits || counts;
-  const Rows<S> rows(relation, moves ? &source : nullptr, pairs);
+  const Rows<S> rows(relation, moves ? &source : nullptr, pairs ? pairs : code);
   const double operations = double(num_labels) * double(num_labels) * (8.0 + (bits ? double(bits->words) : 0.0));
   threads = worth(operations, threads);
   const auto each = [&](auto&& run) {
@@ -329,6 +353,7 @@ void move(const Bits* bits, const double* counts, int64_t batch, const obrl_rela
       rows.select(i);
     });
   }
+  if (!pairs) return;
   const int64_t tiles = (num_labels + kTile - 1) / kTile;
   const bool agree = relation.counts && relation.symmetric;
   parallel(tiles * tiles, threads,
@@ -366,7 +391,8 @@ int32_t obrl_move(const obrl_labels* labels, const double* counts, const obrl_re
   using namespace obrl;
   const int64_t batch = labels ? labels->batch : 0;
   const Bits bits = labels ? packed(*labels) : Bits{};
-  const std::unique_ptr<uint8_t[]> pairs(new uint8_t[relation->num_labels * relation->num_labels]);
+  const int64_t size = mirrors_itself(*relation) ? 0 : relation->num_labels * relation->num_labels;
+  const std::unique_ptr<uint8_t[]> pairs(size ? new uint8_t[size] : nullptr);
   const Bits* given = labels ? &bits : nullptr;
   if (relation->dtype == OBRL_FLOAT64) {
     move<double>(given, counts, batch, *relation, pairs.get(), code, threads);
