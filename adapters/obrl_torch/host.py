@@ -34,6 +34,9 @@ SMALL_LABELS = 256
 BLOCK_ELEMENTS = 2**17
 """Eq. 1 goes through blocks of rows of about this many elements: half the time of whole matrices at 1,000 labels."""
 
+MULTIPLIED_ELEMENTS = 2**19
+"""Products with pair weights go through larger blocks: half the time of those of Eq. 1, at 4,000 labels."""
+
 WHOLE_ELEMENTS = 2**21
 """Up to so many a compiled graph takes a relation whole: it fuses what blocks of rows do one by one."""
 

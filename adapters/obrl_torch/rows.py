@@ -123,7 +123,7 @@ def _multiply_rows(
     )
     found = RowProducts(*_new_products(q, powers))
     coded = _coder(RelationState(relation_sum, relation_weight), settings)
-    for rows in host.blocks(q.shape[1], host.BLOCK_ELEMENTS):
+    for rows in host.blocks(q.shape[1], host.MULTIPLIED_ELEMENTS):
         for whole, own in zip(found, multiply_rows(TORCH, coded(rows), q, powers, _columns(rows)), strict=True):
             whole[:, rows] = own
     return list(found)

@@ -16,6 +16,6 @@ ELEMENTS = 8
 def few_rows(module: Any) -> Iterator[None]:
     """Within it, what a framework computes or traces goes by such blocks; `module` is where it has their size."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in {"BLOCK_ELEMENTS", "WHOLE_ELEMENTS"} & vars(module).keys():
+        for name in {"BLOCK_ELEMENTS", "MULTIPLIED_ELEMENTS", "WHOLE_ELEMENTS"} & vars(module).keys():
             patch.setattr(module, name, ELEMENTS)
         yield
