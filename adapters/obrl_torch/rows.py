@@ -21,7 +21,7 @@ from obrl.settings import Settings
 from obrl_torch import host
 from obrl_torch.namespace import TORCH
 from obrl_torch.opaque import operator
-from obrl_torch.selection import select_pairs
+from obrl_torch.selection import COMPARED_ELEMENTS, select_pairs
 
 
 def are_taken(state: RelationState, *others: Tensor | None) -> bool:
@@ -137,8 +137,11 @@ def _coder(state: RelationState, settings: Settings) -> Callable[[slice], Tensor
         return lambda rows: torch.from_numpy(code[rows])
 
     def coded(rows: slice) -> Tensor:
-        positive, negative = compare_rows(NUMPY, RelationState(*(part[rows] for part in views)), settings)
-        code = code_pairs(NUMPY, positive, negative, symmetric=True)
+        own = RelationState(*(part[rows] for part in views))
+        code = np.empty(own.relation_weight.shape, np.int8)
+        for few in host.blocks(code.shape[1], COMPARED_ELEMENTS, count=len(code)):
+            compared = compare_rows(NUMPY, RelationState(*(part[few] for part in own)), settings)
+            code[few] = code_pairs(NUMPY, *compared, symmetric=True)
         np.fill_diagonal(code[:, rows], 0)
         return torch.from_numpy(code)
 

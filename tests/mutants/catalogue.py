@@ -8,7 +8,8 @@ from tests.mutants.kernel_faults import KERNEL_FAULTS
 from tests.mutants.mutant import Mutant
 from tests.mutants.native_faults import NATIVE_FAULTS
 from tests.mutants.rows_faults import ROWS_FAULTS
-from tests.mutants.tensorflow_faults import TENSORFLOW_FAULTS, TENSORFLOW_NATIVE_FAULTS
+from tests.mutants.tensorflow_faults import TENSORFLOW_FAULTS
+from tests.mutants.tensorflow_native_faults import TENSORFLOW_NATIVE_FAULTS
 from tests.mutants.torch_faults import TORCH_FAULTS
 
 __all__ = ["MUTANTS", "Mutant"]

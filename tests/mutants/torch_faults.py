@@ -115,8 +115,8 @@ TORCH_FAULTS = (
     Mutant(
         "a row left out between two blocks of Eq. 1",
         "adapters/obrl_torch/host.py",
-        "range(0, labels, rows)",
-        "range(0, labels, rows + 1)",
+        "if count is None else count, rows)",
+        "if count is None else count, rows + 1)",
         (TORCH_HOST,),
     ),
     Mutant(
