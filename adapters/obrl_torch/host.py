@@ -34,8 +34,11 @@ SMALL_LABELS = 256
 BLOCK_ELEMENTS = 2**17
 """Eq. 1 goes through blocks of rows of about this many elements: half the time of whole matrices at 1,000 labels."""
 
+COMPARED_ELEMENTS = 2**16
+"""Eq. 3 goes through smaller blocks, which a processor's own cache holds."""
+
 MULTIPLIED_ELEMENTS = 2**20
-"""Products with pair weights go through larger blocks: two thirds of the time of those of Eq. 1, at 4,000 labels."""
+"""Products with pair weights go through larger ones: at 4,000 labels two thirds of the time of `BLOCK_ELEMENTS`."""
 
 WHOLE_ELEMENTS = 2**21
 """Up to so many a compiled graph takes a relation whole: it fuses what blocks of rows do one by one."""

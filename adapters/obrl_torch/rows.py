@@ -1,4 +1,4 @@
-"""Many labels on a CPU: the relation and its products by blocks of rows, which a processor's own cache holds.
+"""Many labels on a CPU: the relation and its products by blocks of rows, which a processor's caches hold.
 
 Eager mode moves the relation so. In a compiled graph the products of Eq. 2 go by rows too, and each of the two is one
 operator: a graph has no loop of its own, and would write, read and give back whole matrices.
@@ -21,7 +21,7 @@ from obrl.settings import Settings
 from obrl_torch import host
 from obrl_torch.namespace import TORCH
 from obrl_torch.opaque import operator
-from obrl_torch.selection import COMPARED_ELEMENTS, select_pairs
+from obrl_torch.selection import select_pairs
 
 
 def are_taken(state: RelationState, *others: Tensor | None) -> bool:
@@ -139,7 +139,7 @@ def _coder(state: RelationState, settings: Settings) -> Callable[[slice], Tensor
     def coded(rows: slice) -> Tensor:
         own = RelationState(*(part[rows] for part in views))
         code = np.empty(own.relation_weight.shape, np.int8)
-        for few in host.blocks(code.shape[1], COMPARED_ELEMENTS, count=len(code)):
+        for few in host.blocks(code.shape[1], host.COMPARED_ELEMENTS, count=len(code)):
             compared = compare_rows(NUMPY, RelationState(*(part[few] for part in own)), settings)
             code[few] = code_pairs(NUMPY, *compared, symmetric=True)
         np.fill_diagonal(code[:, rows], 0)

@@ -27,9 +27,6 @@ Pairs = NDArray[np.bool_]
 MOST_COLUMNS = 0.75
 """Up to this share of labels with an active pair, taking their columns apart costs less than it saves."""
 
-COMPARED_ELEMENTS = 2**16
-"""Eq. 3 goes through blocks of rows of about this many elements, which a processor's own cache holds."""
-
 
 class TorchColumns:
     """Some columns of a batch, as the algebra takes them."""
@@ -98,7 +95,7 @@ def select_pairs(views: RelationState, settings: Settings, last: Pairs | None = 
         The pairs, and whether they differ from the last.
     """
     labels = views.relation_weight.shape[0]
-    if settings.estimator != "counts" and labels**2 > COMPARED_ELEMENTS:
+    if settings.estimator != "counts" and labels**2 > host.COMPARED_ELEMENTS:
         return _select_by_rows(views, settings, last)
     pairs = np.empty((2, labels, labels), np.bool_)
     pairs[0], pairs[1] = compare_rows(NUMPY, views, settings)
@@ -112,7 +109,7 @@ def _select_by_rows(views: RelationState, settings: Settings, last: Pairs | None
     labels = views.relation_weight.shape[0]
     pairs = np.empty((2, labels, labels), np.bool_) if last is None else last
     changed = last is None
-    for rows in host.blocks(labels, COMPARED_ELEMENTS):
+    for rows in host.blocks(labels, host.COMPARED_ELEMENTS):
         for kept, found in zip(
             pairs[:, rows], compare_rows(NUMPY, RelationState(*(part[rows] for part in views)), settings), strict=True
         ):

@@ -36,8 +36,8 @@ NATIVE_FAULTS = (
     Mutant(
         "native: a pair counts once where its directions are one",
         RELATION,
-        "mirrors_itself(relation) ? S(2) : S(1)",
-        "S(1)",
+        "pairs ? 1 : 2",
+        "1",
         (NATIVE,),
     ),
     Mutant(

@@ -46,6 +46,13 @@ ROWS_FAULTS = (
         (TORCH_ROWS,),
     ),
     Mutant(
+        "torch, by rows: pairs of the first part alone",
+        "adapters/obrl_torch/rows.py",
+        "            code[few] = code_pairs(NUMPY, *compared, symmetric=True)",
+        "            code[few] = code_pairs(NUMPY, *compared, symmetric=True) * (few.start == 0)",
+        (TORCH,),
+    ),
+    Mutant(
         "torch, by rows: labels related to themselves",
         "adapters/obrl_torch/rows.py",
         "        np.fill_diagonal(code[:, rows], 0)\n",

@@ -44,6 +44,13 @@ TENSORFLOW_NATIVE_FAULTS = (
         (TENSORFLOW_DISTRIBUTED,),
     ),
     Mutant(
+        "TensorFlow, native: variables of other processes are taken for one's own",
+        _FUSED,
+        'is_local = device.job == "localhost" and',
+        "is_local =",
+        (TENSORFLOW_FUSED_USE,),
+    ),
+    Mutant(
         "TensorFlow, native: doubles lose their bits",
         "adapters/obrl_native/src/tensorflow_ops.h",
         "std::memcpy(&value, &bits, sizeof value);",

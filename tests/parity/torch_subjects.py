@@ -15,7 +15,7 @@ from obrl.torch import OBRLoss, OnlineBatchRelation, RelationLoss, relation_loss
 from obrl_torch import host
 from tests.parity.subjects import Found, Framework, NoDeviceError, State
 from tests.parity.templates import TEMPLATES
-from tests.support.blocks import few_rows
+from tests.support.blocks import TORCH_SIZES, few_rows
 from tests.support.cases import Batch, Case
 from tests.support.tolerances import Results
 from tests.torch.tensors import DTYPES, arguments, plain_results, values
@@ -86,11 +86,11 @@ class On:
         return Criterion(holder, dtype, self.device, terms)
 
     def compiled_by_rows(self, case: Case, dtype: str) -> Criterion:
-        with few_rows(host):
+        with few_rows(host, **TORCH_SIZES):
             made = self.compiled_joint(case, dtype, "by rows")
 
         def terms(**given: Any) -> Any:
-            with few_rows(host):
+            with few_rows(host, **TORCH_SIZES):
                 return made.terms_of(**given)
 
         return Criterion(made.holder, dtype, self.device, terms)

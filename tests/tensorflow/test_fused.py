@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -143,6 +144,42 @@ def test_variables_move_where_they_lie() -> None:
     assert addresses() == before
 
 
+@pytest.mark.parametrize("paused", [False, True])
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("estimator", ["batch", "counts"])
+def test_variables_that_lie_elsewhere(
+    estimator: str, masked: bool, paused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their values are moved, to the same bits, and assigned."""
+
+    def run() -> list[Any]:
+        criterion, found = OBRLoss(LABELS, impl="fused", estimator=estimator), []
+        for seed in range(3):
+            targets, logits = batch(9, seed=seed)
+            observed = np.random.default_rng(seed).random(targets.shape) < 0.7 if masked else None
+            found.append(tf.function(criterion.__call__)(targets, logits, observed=observed).numpy())
+            if paused:
+                criterion.pause()
+        return [*found, *(part.numpy() for part in criterion.online.accumulators)]
+
+    expected = run()
+    monkeypatch.setattr(fused, "_lies_here", lambda variable: False)
+    assert all(map(np.array_equal, run(), expected))
+
+
+@pytest.mark.parametrize(
+    ("device", "expected"),
+    [
+        ("/job:localhost/replica:0/task:0/device:CPU:0", True),
+        ("/job:localhost/replica:0/task:0/device:GPU:0", False),
+        ("/job:worker/replica:0/task:1/device:CPU:0", False),
+        ("", False),
+    ],
+)
+def test_which_variables_lie_here(device: str, expected: bool) -> None:
+    assert fused._lies_here(SimpleNamespace(device=device)) is expected
+
+
 def test_settings_are_doubles() -> None:
     """Where float64 is computed in; a graph keeps them as whole numbers of the same bits."""
     targets, logits = batch(6)
@@ -190,6 +227,7 @@ def test_what_does_not_fit_is_refused_when_it_runs() -> None:
         variables = native.RelationState(tf.Variable(sum_), tf.Variable(weight))
         return native.move_variables(y, mask, variables, False, settings)
 
+    twice = native.RelationState(*[tf.Variable(square)] * 2)
     mask, short = tf.ones((5, LABELS), tf.bool), tf.ones(5)
     for call, name in (
         (lambda: native.count_pairs(targets, mask), "observed"),
@@ -204,6 +242,7 @@ def test_what_does_not_fit_is_refused_when_it_runs() -> None:
         (lambda: move_variables(three, square), "relation_sum"),
         (lambda: move_variables(square, square[:2]), "relation_weight"),
         (lambda: move_variables(square, tf.cast(square, tf.float64)), "relation_sum and relation_weight"),
+        (lambda: native.move_variables(targets, None, twice, False, settings), "the two accumulators"),
         (lambda: move_variables(square, square, targets[:, 1:]), "targets"),
         (lambda: move_variables(square, square, targets, mask), "observed"),
         (lambda: native.loss_terms(logits, targets[1:], None, None, None, code, **loss), "targets"),

@@ -14,7 +14,7 @@ from obrl.online import RelationState
 from obrl.settings import Settings
 from obrl.torch import OBRLoss
 from obrl_torch import host, rows
-from tests.support.blocks import few_rows
+from tests.support.blocks import TORCH_SIZES, few_rows
 from tests.support.tolerances import assert_close, band
 from tests.torch.tensors import values
 
@@ -30,7 +30,7 @@ ALPHA = 40.0
 @pytest.fixture(autouse=True)
 def _few_rows() -> Iterator[None]:
     torch.compiler.reset()
-    with few_rows(host):
+    with few_rows(host, **TORCH_SIZES):
         yield
 
 

@@ -11,7 +11,7 @@ from benchmarks.memory import peak_extra_bytes
 from obrl.namespace import NUMPY
 from obrl.online import RelationState, state_laplacians
 from obrl.torch import OBRLoss, RelationLoss
-from obrl_torch import selection
+from obrl_torch import host, selection
 from tests.support import strategies
 from tests.support.tolerances import assert_close, assert_exact, band
 from tests.torch.tensors import values
@@ -82,7 +82,7 @@ def test_a_label_related_one_way_alone_is_active() -> None:
 @pytest.mark.parametrize("measure", strategies.MEASURES)
 @pytest.mark.parametrize("estimator", strategies.ESTIMATORS)
 def test_blocks_select_what_the_whole_selects(estimator: str, measure: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(selection, "COMPARED_ELEMENTS", 2 * LABELS)
+    monkeypatch.setattr(host, "COMPARED_ELEMENTS", 2 * LABELS)
     monkeypatch.setattr(selection, "MOST_COLUMNS", -1.0)
     thresholds = {"positive_threshold": 0.7, "negative_threshold": 0.1}
     criterion = related(estimator=estimator, measure=measure, **thresholds).double()
@@ -94,9 +94,9 @@ def test_blocks_select_what_the_whole_selects(estimator: str, measure: str, monk
         assert_exact(name, *(values(torch.as_tensor(getattr(made, name))) for made in (found, expected)))
 
 
-@pytest.mark.parametrize("elements", [selection.COMPARED_ELEMENTS, 2 * LABELS])
+@pytest.mark.parametrize("elements", [host.COMPARED_ELEMENTS, 2 * LABELS])
 def test_they_are_kept_until_they_change(elements: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(selection, "COMPARED_ELEMENTS", elements)
+    monkeypatch.setattr(host, "COMPARED_ELEMENTS", elements)
     criterion = related()
     first = kept(criterion)
     assert kept(criterion) is first
@@ -112,7 +112,7 @@ def test_they_are_kept_until_they_change(elements: int, monkeypatch: pytest.Monk
 
 
 def test_a_step_that_fails_leaves_nothing_half_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(selection, "COMPARED_ELEMENTS", 2 * LABELS)
+    monkeypatch.setattr(host, "COMPARED_ELEMENTS", 2 * LABELS)
     criterion = related()
     first = kept(criterion)
     criterion.relation_sum[0, 1] = criterion.relation_sum[1, 0] = 0.5 * criterion.relation_weight[0, 1]

@@ -47,7 +47,7 @@ struct obrl_relation {
   int64_t num_labels;
   int32_t dtype;      // of both: OBRL_FLOAT32 or OBRL_FLOAT64
   int32_t measure;    // obrl_measure
-  int32_t symmetric;  // whether the measure is
+  int32_t symmetric;  // whether the measure is; without `counts` both accumulators are then, too, to the bit
   int32_t counts;     // whether pair counts are averaged, not batch relations
 };
 

@@ -218,14 +218,14 @@ Apply<S> apply_of(int32_t measure) {
   return kAll[measure];
 }
 
-// Whether the relation of (i, j) is that of (j, i) to the bit. Averages of counts are rounded, one direction apart.
+// Whether the relation of (i, j) is that of (j, i) to the bit. Averages of counts are rounded, each direction by itself.
 bool mirrors_itself(const obrl_relation& relation) { return relation.symmetric && !relation.counts; }
 
 // Eq. 1 and Eq. 3 on rows of a relation in S, float or double.
 template <class S>
 class Rows {
  public:
-  Rows(const obrl_relation& relation, const Source<S>* source, uint8_t* pairs)
+  Rows(const obrl_relation& relation, const Source<S>* source, uint8_t* pairs, int32_t times)
       : sum_(static_cast<S*>(relation.sum)),
         weight_(static_cast<S*>(relation.weight)),
         num_labels_(relation.num_labels),
@@ -234,7 +234,7 @@ class Rows {
         r_p_(static_cast<S>(relation.positive_threshold)),
         r_n_(static_cast<S>(relation.negative_threshold)),
         counts_(relation.counts != 0),
-        weight_of_pair_(mirrors_itself(relation) ? S(2) : S(1)),
+        times_(static_cast<S>(times)),
         source_(source),
         pairs_(pairs),
         of_batch_(source && source->whole() ? apply_of<S, true>(relation.measure)
@@ -263,8 +263,7 @@ class Rows {
     }
   }
 
-  // Eq. 3 on a row: f_p + 4 f_n, or what that of both directions comes to where they are the same. With `counts` all
-  // rows must have moved before.
+  // Eq. 3 on a row: f_p + 4 f_n, so many times. With `counts` all rows must have moved before.
   void select(int64_t i) const {
     for (int64_t start = 0; start < num_labels_; start += kColumns) {
       const int64_t size = std::min(kColumns, num_labels_ - start), at = i * num_labels_ + start;
@@ -296,7 +295,8 @@ class Rows {
 
   // R_g >= r_p without dividing: R_sb >= r_p S where S > 0. Of averaged counts S is 1 where there is a value.
   void compare(const S* sum, const S* weight, int64_t size, uint8_t* pairs) const {
-    const S r_p = r_p_, r_n = r_n_, one = weight_of_pair_;  // the bytes that are written could be anything's
+    // Copies, for the bytes that are written might be theirs, and nothing would be computed in vectors.
+    const S r_p = r_p_, r_n = r_n_, one = times_;
     int32_t code[kColumns];
     for (int64_t j = 0; j < size; ++j) {
       const S found = (sum[j] >= r_p * weight[j] ? one : S(0)) + (sum[j] <= r_n * weight[j] ? 4 * one : S(0));
@@ -309,7 +309,7 @@ class Rows {
   int64_t num_labels_, matrix_;
   S decay_less_one_, r_p_, r_n_;
   bool counts_;
-  S weight_of_pair_;
+  S times_;
   const Source<S>* source_;
   uint8_t* pairs_;
   Apply<S> of_batch_, of_average_;
@@ -329,14 +329,14 @@ void symmetrize(const uint8_t* pairs, uint8_t* code, int64_t num_labels, bool ag
   }
 }
 
-// `pairs` is room for one direction of each pair, or null where that is the code already but for a factor.
+// `pairs` is room for one direction of each pair, or null where the code is twice that.
 template <class S>
 void move(const Bits* bits, const double* counts, int64_t batch, const obrl_relation& relation, uint8_t* pairs,
           uint8_t* code, int32_t threads) {
   const int64_t num_labels = relation.num_labels, tasks = (num_labels + kRows - 1) / kRows;
   const Source<S> source(bits, counts, batch, num_labels);
   const bool moves = bits || counts;
-  const Rows<S> rows(relation, moves ? &source : nullptr, pairs ? pairs : code);
+  const Rows<S> rows(relation, moves ? &source : nullptr, pairs ? pairs : code, pairs ? 1 : 2);
   const double operations = double(num_labels) * double(num_labels) * (8.0 + (bits ? double(bits->words) : 0.0));
   threads = worth(operations, threads);
   const auto each = [&](auto&& run) {

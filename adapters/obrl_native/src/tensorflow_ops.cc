@@ -147,7 +147,11 @@ class MoveVariables : public Mover {
   void Compute(OpKernelContext* context) override {
     RefCountPtr<Var> sum, weight;
     if (!find(context, "relation_sum", &sum) || !find(context, "relation_weight", &weight)) return;
+    OP_REQUIRES(context, sum.get() != weight.get(),
+                tensorflow::errors::InvalidArgument("the two accumulators must be two variables, got one"));
     const std::scoped_lock both(*sum->mu(), *weight->mu());
+    OP_REQUIRES(context, sum->is_initialized && weight->is_initialized,
+                tensorflow::errors::FailedPrecondition("relation_sum and relation_weight must be initialized"));
     const DataType type = weight->tensor()->dtype();
     OP_REQUIRES(context, sum->tensor()->dtype() == type && (type == tensorflow::DT_FLOAT || type == tensorflow::DT_DOUBLE),
                 tensorflow::errors::InvalidArgument("relation_sum and relation_weight must both be float or double"));
@@ -262,7 +266,9 @@ absl::Status moved_and_coded(InferenceContext* context) {
 }
 
 absl::Status coded_where_they_lie(InferenceContext* context) {
-  context->set_output(0, context->UnknownShapeOfRank(2));
+  const auto* weight = context->input_handle_shapes_and_types(context->num_inputs() - 2);
+  const bool known = weight != nullptr && !weight->empty();
+  context->set_output(0, known ? weight->front().shape : context->UnknownShapeOfRank(2));
   return absl::OkStatus();
 }
 

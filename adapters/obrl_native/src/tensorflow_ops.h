@@ -27,7 +27,7 @@ constexpr int64_t kMostLabels = int64_t{1} << 14;  // an int32 numbers the pairs
 
 inline const void* address(const Tensor& tensor) { return tensor.data(); }
 
-// The only tensor of a list, or null.
+// The only tensor of an input, which may be a list; null where it is an empty one, or the operation has none of that name.
 inline const Tensor* optional(OpKernelContext* context, const char* name) {
   OpInputList list;
   if (!context->input_list(name, &list).ok() || list.size() == 0) return nullptr;
