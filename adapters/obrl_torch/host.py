@@ -95,7 +95,7 @@ def small_arrays(tensors: _Arrays) -> _Arrays | None:
 
 
 def blocks(labels: int, elements: int, *, count: int | None = None) -> Iterator[slice]:
-    """The rows, (labels, labels) or `count` of them, in blocks of about this many elements."""
+    """The rows of a (count, labels) matrix, in blocks of about this many elements; without `count` it is square."""
     rows = max(1, elements // labels)
     for start in range(0, labels if count is None else count, rows):
         yield slice(start, start + rows)
