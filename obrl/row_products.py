@@ -1,7 +1,7 @@
 """Many labels: their pairs in small integers, and the products of Eq. 2 by blocks of rows.
 
-The two Laplacians that the algebra multiplies a batch with take eight bytes a pair. Here a pair takes one, and only
-some rows of the Laplacians exist at a time, in memory that a processor's own cache holds.
+The two Laplacians that the algebra multiplies a batch with take eight bytes a pair. Here a pair takes one or none, and
+only some rows of its weights exist at a time, in memory that a processor's own cache holds.
 """
 
 from __future__ import annotations
@@ -36,6 +36,25 @@ def code_pairs(ns: Namespace, positive: Array, negative: Array, *, symmetric: bo
     return code if symmetric else code + ns.transpose(code)
 
 
+class RowWeights(NamedTuple):
+    """Some rows of the pair weights, in floats, (rows, num_labels) each.
+
+    Attributes:
+        mixed: 2 (A - 2 B).
+        negative: 4 B.
+    """
+
+    mixed: Array
+    negative: Array
+
+
+def code_weights(ns: Namespace, code: Array, *, like: Array) -> RowWeights:
+    """The weights in some rows of `code_pairs`, int8, (rows, num_labels), in the dtype of `like`."""
+    a = code & 3
+    four_b = code - a  # integers, and their sums and products with two, cost a CPU a quarter of float32's
+    return RowWeights(mixed=ns.cast((a + a) - four_b, like=like), negative=ns.cast(four_b, like=like))
+
+
 class RowProducts(NamedTuple):
     """The products with some rows of the pair weights, which by symmetry are those columns of `Products`.
 
@@ -52,24 +71,23 @@ class RowProducts(NamedTuple):
     negative_degrees: Array
 
 
-def multiply_rows(ns: Namespace, code: Array, q: Array, powers: Array, rows: Callable[[Array], Array]) -> RowProducts:
+def multiply_rows(
+    ns: Namespace, weights: RowWeights, q: Array, powers: Array, rows: Callable[[Array], Array]
+) -> RowProducts:
     """Multiply a batch with some rows of the pair weights, of which no more are made than these.
 
     Args:
         ns: the framework's functions.
-        code: those rows of `code_pairs`, int8, (rows, num_labels).
+        weights: those rows.
         q: centred probabilities, (batch, num_labels).
         powers: q, q^2 and q^3 below each other, (3 batch, num_labels).
         rows: gives the columns of their labels in q and in the powers.
     """
-    a = code & 3
-    four_b = code - a  # integers, and their sums and products with two, cost a CPU a quarter of float32's
-    weights, negative = ns.cast((a + a) - four_b, like=q), ns.cast(four_b, like=q)  # 2 (A - 2 B) and 4 B
-    mixed_degrees = 0.5 * ns.transpose(ns.sum(weights, axis=1, keepdims=True))
-    negative_degrees = 0.25 * ns.transpose(ns.sum(negative, axis=1, keepdims=True))
+    mixed_degrees = 0.5 * ns.transpose(ns.sum(weights.mixed, axis=1, keepdims=True))
+    negative_degrees = 0.25 * ns.transpose(ns.sum(weights.negative, axis=1, keepdims=True))
     return RowProducts(
-        mixed=mixed_degrees * rows(q) - 0.5 * ns.matmul(q, ns.transpose(weights)),  # diag(W 1) - W
-        powers=negative_degrees * rows(powers) - 0.25 * ns.matmul(powers, ns.transpose(negative)),
+        mixed=mixed_degrees * rows(q) - 0.5 * ns.matmul(q, ns.transpose(weights.mixed)),  # diag(W 1) - W
+        powers=negative_degrees * rows(powers) - 0.25 * ns.matmul(powers, ns.transpose(weights.negative)),
         mixed_degrees=mixed_degrees,
         negative_degrees=negative_degrees,
     )

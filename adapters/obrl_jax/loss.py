@@ -13,7 +13,7 @@ from jax import Array
 from obrl import errors
 from obrl.algebra import LossTerms, PairWeights
 from obrl.errors import REDUCTIONS, check_choice, check_impl, checked_pos_weight, resolve_update
-from obrl.online import RelationState, is_symmetric, state_code, state_laplacians
+from obrl.online import RelationState, state_laplacians
 from obrl.pairs import describe_settings
 from obrl.settings import Settings
 from obrl_jax import rows
@@ -123,8 +123,7 @@ class _Criterion(RelationConfiguration):
         """Eq. 3 on a state, in the form that its size asks for."""
         if self.impl == "plain" or not rows.are_taken(self.num_labels, logits, *state):
             return state_laplacians(JAX, state, self.settings, num_labels=self.num_labels, like=jnp.zeros((), dtype))
-        code = state_code(JAX, state, self.settings)
-        return rows.RowPairs(code, is_symmetric(self.settings), self.settings.normalization)
+        return rows.RowPairs.of_state(state, self.settings)
 
     def _fused_problem(
         self,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,8 +18,8 @@ from jax import Array, lax
 from obrl.algebra import Products
 from obrl.counts import PairCounts, pair_counts, row_counts
 from obrl.namespace import Namespace
-from obrl.online import RelationState, update_state
-from obrl.row_products import RowProducts, all_products, multiply_rows, row_blocks
+from obrl.online import RelationState, compare_rows, is_symmetric, state_code, update_state
+from obrl.row_products import RowProducts, RowWeights, all_products, code_weights, multiply_rows, row_blocks
 from obrl.settings import Settings
 from obrl_jax.namespace import JAX
 
@@ -99,56 +99,98 @@ def _move(
     return RelationState(*lax.platform_dependent(state, positive, mask, cpu=by_rows, default=whole))
 
 
-@partial(jax.tree_util.register_dataclass, data_fields=["code"], meta_fields=["symmetric", "normalization"])
+class Coded(NamedTuple):
+    """Pairs whose code is there.
+
+    Attributes:
+        code: of `obrl.row_products.code_pairs`, int8, (num_labels, num_labels).
+    """
+
+    code: Array
+
+    def weights(self, start: Array | int, rows: int, *, like: Array) -> RowWeights:
+        """So many rows of the weights."""
+        return code_weights(JAX, _slice(self.code, start, rows, 0), like=like)
+
+
+@partial(jax.tree_util.register_dataclass, data_fields=["state"], meta_fields=["settings"])
+@dataclass(frozen=True)
+class Compared:
+    """Pairs that are compared (Eq. 3) where they are multiplied with: a state is read once, and no code is written.
+
+    Attributes:
+        state: accumulators of the estimator `"batch"`.
+        settings: of a symmetric measure; thresholds count.
+    """
+
+    state: RelationState
+    settings: Settings
+
+    def weights(self, start: Array | int, rows: int, *, like: Array) -> RowWeights:
+        """So many rows of the weights."""
+        own = RelationState(*(_slice(part, start, rows, 0) for part in self.state))
+        positive, negative = compare_rows(JAX, own, self.settings)
+        different = start + jnp.arange(rows)[:, None] != jnp.arange(positive.shape[1])
+        four_b = 4.0 * JAX.cast(negative & different, like=like)
+        return RowWeights(mixed=2.0 * JAX.cast(positive & different, like=like) - four_b, negative=four_b)
+
+
+@partial(jax.tree_util.register_dataclass, data_fields=["pairs"], meta_fields=["symmetric", "normalization"])
 @dataclass(frozen=True)
 class RowPairs:
     """The pair weights of many labels, of which no more than some rows are made at a time.
 
     Attributes:
-        code: of `obrl.row_products.code_pairs`, int8, (num_labels, num_labels).
+        pairs: what gives rows of the weights.
         symmetric: whether the pairs were.
         normalization: `"all_pairs"` or `"active_pairs"`.
     """
 
-    code: Array
+    pairs: Coded | Compared
     symmetric: bool
     normalization: str
     columns: ClassVar[None] = None
 
+    @classmethod
+    def of_state(cls, state: RelationState, settings: Settings) -> RowPairs:
+        """Those of Eq. 3 on a state."""
+        symmetric = is_symmetric(settings)
+        alone = symmetric and settings.estimator == "batch"  # else a pair's code needs the other direction too
+        pairs = Compared(state, settings) if alone else Coded(state_code(JAX, state, settings))
+        return cls(pairs, symmetric, settings.normalization)
+
     def products(self, ns: Namespace, q: Array, q2: Array) -> Products:
         """The products with centred probabilities q, given their squares too."""
-        rows = _multiply(BLOCK_ELEMENTS, self.code, q, q2)
+        rows = _multiply(BLOCK_ELEMENTS, self.pairs, q, q2)
         return all_products(
             ns,
             rows,
             jnp.split(rows.powers, 3),
-            num_labels=self.code.shape[0],
+            num_labels=q.shape[1],
             symmetric=self.symmetric,
             normalization=self.normalization,
         )
 
 
 @partial(jax.jit, static_argnums=0)
-def _multiply(elements: int, code: Array, q: Array, q2: Array) -> RowProducts:
-    num_labels = code.shape[0]
+def _multiply(elements: int, pairs: Coded | Compared, q: Array, q2: Array) -> RowProducts:
+    num_labels = q.shape[1]
 
-    def whole(code: Array, q: Array, q2: Array) -> RowProducts:
+    def multiplied(start: Array | int, rows: int, pairs: Coded | Compared, q: Array, powers: Array) -> RowProducts:
+        weights = pairs.weights(start, rows, like=q)
+        return multiply_rows(JAX, weights, q, powers, lambda array: _slice(array, start, rows, 1))
+
+    def whole(pairs: Coded | Compared, q: Array, q2: Array) -> RowProducts:
+        return multiplied(0, num_labels, pairs, q, jnp.concatenate([q, q2, q2 * q]))
+
+    def by_rows(pairs: Coded | Compared, q: Array, q2: Array) -> RowProducts:
         powers = jnp.concatenate([q, q2, q2 * q])
-        return multiply_rows(JAX, code, q, powers, lambda array: array)
-
-    def by_rows(code: Array, q: Array, q2: Array) -> RowProducts:
-        powers = jnp.concatenate([q, q2, q2 * q])
-
-        def multiplied(start: Array | int, rows: int) -> RowProducts:
-            own = _slice(code, start, rows, 0)
-            return multiply_rows(JAX, own, q, powers, lambda array: _slice(array, start, rows, 1))
-
         rows, full, left = row_blocks(num_labels, elements)
-        blocks = lax.map(lambda block: multiplied(block * rows, rows), jnp.arange(full))
+        blocks = lax.map(lambda block: multiplied(block * rows, rows, pairs, q, powers), jnp.arange(full))
         found = RowProducts(*(jnp.moveaxis(part, 0, 1).reshape(part.shape[1], full * rows) for part in blocks))
-        return _beside(found, multiplied(full * rows, left)) if left else found
+        return _beside(found, multiplied(full * rows, left, pairs, q, powers)) if left else found
 
-    return RowProducts(*lax.platform_dependent(code, q, q2, cpu=by_rows, default=whole))
+    return RowProducts(*lax.platform_dependent(pairs, q, q2, cpu=by_rows, default=whole))
 
 
 def _beside(first: RowProducts, second: RowProducts) -> RowProducts:

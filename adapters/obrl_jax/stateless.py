@@ -78,7 +78,8 @@ def relation_loss(
     else:
         pairs: PairWeights
         if impl != "plain" and rows.are_taken(matrix.shape[0], values, logits):
-            pairs = rows.RowPairs(code_pairs(JAX, positive, negative, symmetric=False), False, normalization)
+            code = code_pairs(JAX, positive, negative, symmetric=False)
+            pairs = rows.RowPairs(rows.Coded(code), False, normalization)
         else:
             pairs = pair_laplacians(
                 JAX,

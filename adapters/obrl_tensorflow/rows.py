@@ -16,7 +16,7 @@ from obrl.algebra import Products
 from obrl.counts import PairCounts, row_counts
 from obrl.namespace import Namespace
 from obrl.online import RelationState, StatePairs, state_code, update_state
-from obrl.row_products import RowProducts, multiply_rows, row_blocks
+from obrl.row_products import RowProducts, code_weights, multiply_rows, row_blocks
 from obrl.settings import Settings
 from obrl_keras.graphs import replica_context
 from obrl_keras.inputs import Labels
@@ -122,7 +122,8 @@ class RowPairs(StatePairs):
         code, q, powers = map(tf.stop_gradient, (code, q, tf.concat([q, q2, q2 * q], axis=0)))
 
         def multiplied(start: Tensor, rows: int, carry: list[Tensor]) -> list[Tensor]:
-            own = multiply_rows(TENSORFLOW, _rows(code, start, rows), q, powers, _columns(start, rows))
+            weights = code_weights(TENSORFLOW, _rows(code, start, rows), like=q)
+            own = multiply_rows(TENSORFLOW, weights, q, powers, _columns(start, rows))
             return [_put(carry[0], tf.transpose(tf.concat(own, axis=0)), start)]
 
         # All in one matrix, which is not empty even if the batch is.

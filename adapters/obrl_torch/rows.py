@@ -16,7 +16,7 @@ from obrl.algebra import Products
 from obrl.counts import PairCounts, row_counts
 from obrl.namespace import NUMPY, Namespace
 from obrl.online import RelationState, StatePairs, compare_rows, is_symmetric, update_state
-from obrl.row_products import RowProducts, code_pairs, multiply_rows
+from obrl.row_products import RowProducts, code_pairs, code_weights, multiply_rows
 from obrl.settings import Settings
 from obrl_torch import host
 from obrl_torch.namespace import TORCH
@@ -124,7 +124,8 @@ def _multiply_rows(
     found = RowProducts(*_new_products(q, powers))
     coded = _coder(RelationState(relation_sum, relation_weight), settings)
     for rows in host.blocks(q.shape[1], host.MULTIPLIED_ELEMENTS):
-        for whole, own in zip(found, multiply_rows(TORCH, coded(rows), q, powers, _columns(rows)), strict=True):
+        parts = multiply_rows(TORCH, code_weights(TORCH, coded(rows), like=q), q, powers, _columns(rows))
+        for whole, own in zip(found, parts, strict=True):
             whole[:, rows] = own
     return list(found)
 

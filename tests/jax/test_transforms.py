@@ -253,19 +253,19 @@ def test_xla_makes_few_kernels_of_a_step() -> None:
 
 
 def test_many_labels_take_no_second_matrix_of_floats() -> None:
-    """The state moves where it lies; beside it there are a byte a pair and a few rows."""
-    size, num_labels = 2, 64
+    """The state moves where it lies; beside it there are a few rows, and a byte a pair where a measure has two ways."""
+    size, num_labels = 2, 128
 
-    def scratch() -> int:
-        criterion = OBRLoss(num_labels)
+    def scratch(measure: str) -> int:
+        criterion = OBRLoss(num_labels, measure=measure)
         arguments = jnp.zeros((size, num_labels)), jnp.zeros((size, num_labels)), criterion.init()
         step = jax.jit(jax.value_and_grad(criterion, has_aux=True), donate_argnums=2)
         return step.lower(*arguments).compile().memory_analysis().temp_size_in_bytes
 
-    matrix = 4 * num_labels**2
+    pairs = num_labels**2
     with few_rows(rows):
-        assert scratch() < matrix
-    assert scratch() > matrix
+        assert scratch("unit_pearson") + pairs // 2 < scratch("conditional") < 4 * pairs
+    assert scratch("unit_pearson") > 4 * pairs
 
 
 def test_half_precision_keeps_a_float32_state() -> None:

@@ -18,10 +18,31 @@ ROWS_FAULTS = (
         (JAX,),
     ),
     Mutant(
+        "JAX, by rows: labels related to themselves",
+        "adapters/obrl_jax/rows.py",
+        "JAX.cast(positive & different, like=like)",
+        "JAX.cast(positive, like=like)",
+        (JAX,),
+    ),
+    Mutant(
+        "JAX, by rows: the diagonal of the first rows in all",
+        "adapters/obrl_jax/rows.py",
+        "different = start + jnp.arange(rows)[:, None]",
+        "different = jnp.arange(rows)[:, None]",
+        (JAX,),
+    ),
+    Mutant(
+        "JAX, by rows: pairs related one way without the other",
+        "adapters/obrl_jax/rows.py",
+        'alone = symmetric and settings.estimator == "batch"',
+        'alone = settings.estimator == "batch"',
+        (JAX,),
+    ),
+    Mutant(
         "by rows: A - B in place of A - 2 B",
         "obrl/row_products.py",
-        "ns.cast((a + a) - four_b, like=q)",
-        "ns.cast((a + a) - four_b / 2, like=q)",
+        "ns.cast((a + a) - four_b, like=like)",
+        "ns.cast((a + a) - four_b / 2, like=like)",
         (JAX,),
     ),
     Mutant(
