@@ -23,9 +23,13 @@ def count_small(labels: Labels, dtype: torch.dtype) -> PairCounts | None:
     views = host.arrays([labels.positive, labels.observed])
     if views is None:
         return None
-    positive, observed = views
-    known = None if observed is None else observed.astype(positive.dtype)
-    counts = pair_counts(host.HOST, positive, known, len(positive))  # of 0 and 1, exact at any precision
+    positive, observed = views  # 0 and 1, whose products are exact at any precision
+    if observed is None:
+        both = host.HOST.matmul(positive.T, positive)
+        ones = both.diagonal()[None]
+        counts = PairCounts(n=len(positive), s=both, r=ones.T, c=ones)
+    else:
+        counts = pair_counts(host.HOST, positive, observed.astype(positive.dtype), len(positive))
     if dtype == labels.positive.dtype:
         return counts
     return PairCounts(*(part if isinstance(part, int) else part.astype(host.DTYPES[dtype]) for part in counts))

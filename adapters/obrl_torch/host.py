@@ -3,11 +3,12 @@
 Eq. 1, Eq. 3 and the Laplacians take some fifty operations on (num_labels, num_labels) matrices. At 40 labels the time
 of each is the time of calling it, and NumPy halves the sum; from about 500 labels torch's threads win at arithmetic,
 not at comparisons, and the time is that of the memory. The functions are the same, and the results equal to the bit,
-square roots aside, some of which are off by a rounding where torch calls MKL, and sums of batches that do not lie row
-by row.
+products aside, square roots, some of which are off by a rounding where torch calls MKL, and sums of batches that do not
+lie row by row.
 
 The loss takes some thirty more on (batch, num_labels). As long as one thread does them, NumPy halves their time, too;
-sigmoids, sums and products stay torch's: NumPy adds in another order, and the threads of its BLAS get in torch's way.
+sigmoids and sums stay torch's, for NumPy adds in another order, and so do products of many numbers, for the threads of
+NumPy's BLAS get in torch's way.
 """
 
 from __future__ import annotations
@@ -45,6 +46,10 @@ WHOLE_ELEMENTS = 2**21
 
 SMALL_BATCH = 2**15
 """Up to this many elements torch computes with one thread, and NumPy is faster at arithmetic."""
+
+SMALL_PRODUCT = 410_000
+"""Up to so many multiplications OpenBLAS, NumPy's own, takes one thread. MKL, torch's, wakes a second from a fifth of
+that, which costs more than it saves, and spins on afterwards."""
 
 DTYPES = {torch.float32: np.float32, torch.float64: np.float64, torch.bool: np.bool_}
 """What NumPy computes in."""
@@ -133,12 +138,14 @@ def numpy_like(dtype: torch.dtype) -> np.ndarray[tuple[()], np.dtype[np.floating
 
 
 class _Host(NumPyNamespace):
-    """NumPy's arithmetic; torch's sigmoids, sums and products on the same memory.
+    """NumPy's arithmetic and small products; torch's sigmoids, sums and large products on the same memory.
 
-    Products are as precise as torch is set to; the loss takes them where that is full precision.
+    These are as precise as torch is set to; the loss takes them where that is full precision.
     """
 
     def matmul(self, a: Any, b: Any, /) -> Any:
+        if a.size * b.shape[1] <= SMALL_PRODUCT:
+            return super().matmul(a, b)
         return torch.mm(torch.from_numpy(a), torch.from_numpy(b)).numpy()
 
     def sum(self, a: Any, /, *, axis: int | None = None, keepdims: bool = False) -> Any:

@@ -113,6 +113,13 @@ TORCH_FAULTS = (
         (TORCH,),
     ),
     Mutant(
+        "torch: a small batch's ones are those of its first label",
+        "adapters/obrl_torch/distributed.py",
+        "both.diagonal()[None]",
+        "both[:1]",
+        (TORCH_HOST,),
+    ),
+    Mutant(
         "a row left out between two blocks of Eq. 1",
         "adapters/obrl_torch/host.py",
         "if count is None else count, rows)",
