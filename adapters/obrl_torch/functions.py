@@ -52,7 +52,8 @@ class Problem(NamedTuple):
         """
         x = logits.to(dtype)
         # Whatever must be differentiated is torch's; a graph must not depend on the size.
-        kept = torch.compiler.is_compiling() or torch.is_grad_enabled() or x.numel() > host.SMALL_BATCH
+        differentiated = logits.requires_grad and torch.is_grad_enabled()
+        kept = torch.compiler.is_compiling() or differentiated or x.numel() > host.SMALL_BATCH
         views = None if kept else self._on_host(x)
         if views is None:
             return self._evaluate(TORCH, x, gradient)
@@ -64,8 +65,8 @@ class Problem(NamedTuple):
     def _on_host(self, x: Tensor) -> tuple[Any, Problem] | None:
         """The logits and the problem as arrays that share the tensors' memory; None where they must stay tensors."""
         pairs = self.pairs
-        if not isinstance(pairs, PairLaplacians):  # by rows, which nothing outside of a graph is
-            return None
+        if not isinstance(pairs, PairLaplacians) or not isinstance(pairs.columns, host.TorchColumns | None):
+            return None  # by rows, which nothing outside of a graph is
         views = host.arrays(
             (
                 *(x.detach(), self.targets, self.observed, self.sample_weight, self.pos_weight),

@@ -3,12 +3,11 @@
 Eq. 1, Eq. 3 and the Laplacians take some fifty operations on (num_labels, num_labels) matrices. At 40 labels the time
 of each is the time of calling it, and NumPy halves the sum; from about 500 labels torch's threads win at arithmetic,
 not at comparisons, and the time is that of the memory. The functions are the same, and the results equal to the bit,
-products aside, square roots, some of which are off by a rounding where torch calls MKL, and sums of batches that do not
-lie row by row.
+but for sums and products, which NumPy adds up in another order, and some square roots, off by a rounding where torch
+calls MKL.
 
 The loss takes some thirty more on (batch, num_labels). As long as one thread does them, NumPy halves their time, too;
-sigmoids and sums stay torch's, for NumPy adds in another order, and so do products of many numbers, for the threads of
-NumPy's BLAS get in torch's way.
+sigmoids stay torch's, and so do products of many numbers, for the threads of NumPy's BLAS get in torch's way.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
-from obrl.algebra import Columns, PairLaplacians
+from obrl.algebra import PairLaplacians
 from obrl.counts import PairCounts
 from obrl.namespace import Namespace, NumPyNamespace
 from obrl.online import RelationState
@@ -138,7 +137,7 @@ def numpy_like(dtype: torch.dtype) -> np.ndarray[tuple[()], np.dtype[np.floating
 
 
 class _Host(NumPyNamespace):
-    """NumPy's arithmetic and small products; torch's sigmoids, sums and large products on the same memory.
+    """NumPy's arithmetic and small products; torch's sigmoids and large products on the same memory.
 
     These are as precise as torch is set to; the loss takes them where that is full precision.
     """
@@ -149,9 +148,8 @@ class _Host(NumPyNamespace):
         return torch.mm(torch.from_numpy(a), torch.from_numpy(b)).numpy()
 
     def sum(self, a: Any, /, *, axis: int | None = None, keepdims: bool = False) -> Any:
-        if axis == 0:  # counts, which any order adds up exactly
-            return super().sum(a, axis=0, keepdims=keepdims)
-        return TORCH.sum(torch.from_numpy(a), axis=axis, keepdims=keepdims).numpy()
+        # Row by row, so that how a batch lies in memory does not change its loss.
+        return super().sum(np.ascontiguousarray(a), axis=axis, keepdims=keepdims)
 
     def sigmoid(self, a: Any, /) -> Any:
         return TORCH.sigmoid(torch.from_numpy(a)).numpy()
@@ -163,20 +161,45 @@ class _Host(NumPyNamespace):
 HOST: Namespace = _Host()
 
 
+class TorchColumns:
+    """Some columns of a batch, as the algebra takes them.
+
+    Args:
+        columns: their numbers.
+    """
+
+    def __init__(self, columns: NDArray[np.intp]) -> None:
+        self.columns = columns
+        self.index = torch.from_numpy(columns)
+
+    def take(self, a: Tensor, /) -> Tensor:
+        """These columns."""
+        return a.index_select(1, self.index)
+
+    def add(self, a: Tensor, part: Tensor, /) -> Tensor:
+        """A new tensor: `a` with `part` added to these columns."""
+        return a.index_add(1, self.index, part)
+
+    def place(self, part: Tensor, /, *, like: Tensor) -> Tensor:
+        """A tensor of the shape of `like`: `part` in these columns, 0 in the others."""
+        return self.add(torch.zeros_like(like), part)
+
+
 class HostColumns:
     """Columns of tensors, for arrays."""
 
-    def __init__(self, columns: Columns) -> None:
+    def __init__(self, columns: TorchColumns) -> None:
         self._columns = columns
 
     def take(self, a: Any, /) -> Any:
         """These columns."""
-        return self._columns.take(torch.from_numpy(a)).numpy()
+        return a.take(self._columns.columns, axis=1)
 
     def add(self, a: Any, part: Any, /) -> Any:
-        """A new array: `a` with `part` added to these columns."""
-        return self._columns.add(torch.from_numpy(a), torch.from_numpy(part)).numpy()
+        """`a` with `part` added to these columns, in its memory."""
+        torch.from_numpy(a).index_add_(1, self._columns.index, torch.from_numpy(part))
+        return a
 
     def place(self, part: Any, /, *, like: Any) -> Any:
         """An array of the shape of `like`: `part` in these columns, 0 in the others."""
-        return self._columns.place(torch.from_numpy(part), like=torch.from_numpy(like)).numpy()
+        return self.add(np.zeros_like(like), part)

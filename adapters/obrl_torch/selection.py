@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from obrl.algebra import PairLaplacians, pair_laplacians
 from obrl.namespace import NUMPY
@@ -26,25 +25,6 @@ Pairs = NDArray[np.bool_]
 
 MOST_COLUMNS = 0.75
 """Up to this share of labels with an active pair, taking their columns apart costs less than it saves."""
-
-
-class TorchColumns:
-    """Some columns of a batch, as the algebra takes them."""
-
-    def __init__(self, columns: NDArray[np.intp]) -> None:
-        self._index = torch.from_numpy(columns)
-
-    def take(self, a: Tensor, /) -> Tensor:
-        """These columns."""
-        return a.index_select(1, self._index)
-
-    def add(self, a: Tensor, part: Tensor, /) -> Tensor:
-        """A new tensor: `a` with `part` added to these columns."""
-        return a.index_add(1, self._index, part)
-
-    def place(self, part: Tensor, /, *, like: Tensor) -> Tensor:
-        """A tensor of the shape of `like`: `part` in these columns, 0 in the others."""
-        return self.add(torch.zeros_like(like), part)
 
 
 class _Last(NamedTuple):
@@ -66,7 +46,7 @@ class Selection:
             return None
         # Taken away in one go, for its pairs are written into: no other thread has it, and a step that fails loses it.
         last: _Last | None = vars(self).pop("_last", None)
-        if last is not None and (last.dtype != dtype or last.settings != settings):
+        if last is not None and (last.dtype != dtype or last.settings is not settings):
             last = None
         pairs, changed = select_pairs(RelationState(*views), settings, None if last is None else last.pairs)
         if changed:
@@ -137,4 +117,4 @@ def _laplacians(pairs: Pairs, settings: Settings, dtype: torch.dtype) -> PairLap
         like=host.numpy_like(dtype) if small else torch.empty((), dtype=dtype, device="cpu"),
     )
     made = host.pairs_to_torch(made, dtype) if small else made
-    return made._replace(columns=TorchColumns(columns) if few else None)
+    return made._replace(columns=host.TorchColumns(columns) if few else None)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import given, note
+from torch import Tensor
 from torch.autograd import forward_ad
 from torch.func import functional_call
 from torch.fx.experimental.proxy_tensor import make_fx
@@ -22,6 +23,10 @@ from tests.support.tolerances import assert_close, assert_exact, band
 from tests.torch.tensors import arguments, values
 
 
+def tensor(value: Any) -> Tensor:
+    return torch.from_numpy(np.asarray(value))
+
+
 def run(case: Case, dtype: torch.dtype, *, in_numpy: bool, small_product: int) -> list[Any]:
     """Every loss, gradient and state of a case, with or without NumPy; products up to this size by NumPy either way."""
     with pytest.MonkeyPatch.context() as patch:
@@ -29,13 +34,11 @@ def run(case: Case, dtype: torch.dtype, *, in_numpy: bool, small_product: int) -
         if not in_numpy:
             patch.setattr(host, "SMALL_LABELS", 0)
             patch.setattr(host, "SMALL_BATCH", -1)
-        # A sum of what does not lie row by row goes another way, and where torch calls MKL, a root may be off by a
-        # rounding; the BLAS of NumPy adds products up in another order.
-        total = type(TORCH).sum
-        patch.setattr(type(TORCH), "sum", lambda self, a, **kwargs: total(self, a.contiguous(), **kwargs))
-        patch.setattr(type(TORCH), "sqrt", lambda _, a: torch.from_numpy(np.sqrt(a.numpy())))
+        # Where torch calls MKL, a root may be off by a rounding; NumPy adds up sums and products in another order.
+        patch.setattr(type(TORCH), "sum", lambda _, a, **kwargs: tensor(host.HOST.sum(a.numpy(), **kwargs)))
+        patch.setattr(type(TORCH), "sqrt", lambda _, a: tensor(np.sqrt(a.numpy())))
         if small_product > 0:
-            patch.setattr(type(TORCH), "matmul", lambda _, a, b: torch.from_numpy(np.matmul(a.numpy(), b.numpy())))
+            patch.setattr(type(TORCH), "matmul", lambda _, a, b: tensor(a.numpy() @ b.numpy()))
         criterion = OBRLoss(case.num_labels, **case.arguments)
         found: list[Any] = []
         for batch in case.batches:
