@@ -23,6 +23,9 @@ from benchmarks.registry import IMPLEMENTATIONS
 SLOW_S = 0.3
 """A step that takes longer needs no warm-up in each burst."""
 
+SETTLE_S = 0.05
+"""In this time XLA's threads give back what a step took; else it would count as memory before the next."""
+
 
 class Worker:
     """Holds one step and times it on request."""
@@ -74,6 +77,7 @@ class Worker:
         peaks = []
         for _ in range(steps):
             self._step.release()
+            time.sleep(SETTLE_S)
             peaks.append(peak_extra_bytes(self._timed_step))
         return round(statistics.median(peaks))
 

@@ -40,8 +40,8 @@ class RowWeights(NamedTuple):
     """Some rows of the pair weights, in floats, (rows, num_labels) each.
 
     Attributes:
-        mixed: 2 (A - 2 B).
-        negative: 4 B.
+        mixed: 2 (a - 2 b), with a and b as in `code_pairs`: A and B, or twice them.
+        negative: 4 b.
     """
 
     mixed: Array
@@ -78,7 +78,7 @@ def multiply_rows(
 
     Args:
         ns: the framework's functions.
-        weights: those rows.
+        weights: those rows, 2 (A - 2 B) and 4 B.
         q: centred probabilities, (batch, num_labels).
         powers: q, q^2 and q^3 below each other, (3 batch, num_labels).
         rows: gives the columns of their labels in q and in the powers.

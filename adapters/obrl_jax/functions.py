@@ -15,6 +15,7 @@ from obrl import algebra
 from obrl.algebra import PairWeights
 from obrl_jax.inputs import computation_dtype
 from obrl_jax.namespace import JAX
+from obrl_jax.rows import RowPairs
 
 
 class Static(NamedTuple):
@@ -76,6 +77,10 @@ class Problem(NamedTuple):
         """The problem as the algebra takes it: this one."""
         return self
 
+    def kept(self) -> Problem:
+        """The same problem without the state, which may be donated to the next step."""
+        return self._replace(pairs=self.pairs.kept()) if isinstance(self.pairs, RowPairs) else self
+
 
 class Differentiable(Protocol):
     """What is asked of a problem, which is a pytree too."""
@@ -90,6 +95,9 @@ class Differentiable(Protocol):
     def plain(self, static: Static, dtype: Any) -> Problem:
         """The same problem for the algebra, in this dtype."""
 
+    def kept(self) -> Differentiable:
+        """The same problem, for the backward pass."""
+
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _one_pass(static: Static, logits: Array, problem: Differentiable) -> Results:
@@ -102,7 +110,7 @@ def _forward(static: Static, logits: Any, problem: Any) -> tuple[Results, Any]:
     of_data = any(part.perturbed for part in jax.tree.leaves(problem))
     logits, problem = jax.tree.map(lambda part: part.value, (logits, problem))
     terms, gradients = problem.evaluate(static, logits, gradient=wanted)
-    return terms, (logits, problem if of_data else None, gradients)
+    return terms, (logits, problem.kept() if of_data else None, gradients)
 
 
 def _backward(static: Static, saved: Any, upstream: Sequence[Any]) -> tuple[Array, Any]:

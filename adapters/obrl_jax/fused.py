@@ -46,6 +46,10 @@ class FusedProblem(NamedTuple):
         """As `Problem.evaluate`."""
         return _evaluate(static, gradient, logits, self)
 
+    def kept(self) -> FusedProblem:
+        """As `Problem.kept`: it holds a byte a pair."""
+        return self
+
     def plain(self, static: Static, dtype: Any) -> Problem:
         """The same loss, for the algebra."""
         codes = self.target.calls.codes(self.code, self.target.num_labels)

@@ -7,7 +7,7 @@ the same functions take all rows at once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import ClassVar, NamedTuple
 
@@ -130,7 +130,7 @@ class Compared:
         """So many rows of the weights."""
         own = RelationState(*(_slice(part, start, rows, 0) for part in self.state))
         positive, negative = compare_rows(JAX, own, self.settings)
-        different = start + jnp.arange(rows)[:, None] != jnp.arange(positive.shape[1])
+        different = start + jnp.arange(rows)[:, None] != jnp.arange(positive.shape[1])[None]
         four_b = 4.0 * JAX.cast(negative & different, like=like)
         return RowWeights(mixed=2.0 * JAX.cast(positive & different, like=like) - four_b, negative=four_b)
 
@@ -142,7 +142,7 @@ class RowPairs:
 
     Attributes:
         pairs: what gives rows of the weights.
-        symmetric: whether the pairs were.
+        symmetric: whether f_p and f_n were; else the weights are twice A and B.
         normalization: `"all_pairs"` or `"active_pairs"`.
     """
 
@@ -158,6 +158,12 @@ class RowPairs:
         alone = symmetric and settings.estimator == "batch"  # else a pair's code needs the other direction too
         pairs = Compared(state, settings) if alone else Coded(state_code(JAX, state, settings))
         return cls(pairs, symmetric, settings.normalization)
+
+    def kept(self) -> RowPairs:
+        """The same, to be kept beside a state that moves on: a byte a pair."""
+        if isinstance(self.pairs, Coded):
+            return self
+        return replace(self, pairs=Coded(state_code(JAX, self.pairs.state, self.pairs.settings)))
 
     def products(self, ns: Namespace, q: Array, q2: Array) -> Products:
         """The products with centred probabilities q, given their squares too."""

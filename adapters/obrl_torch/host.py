@@ -47,8 +47,9 @@ SMALL_BATCH = 2**15
 """Up to this many elements torch computes with one thread, and NumPy is faster at arithmetic."""
 
 SMALL_PRODUCT = 410_000
-"""Up to so many multiplications OpenBLAS, NumPy's own, takes one thread. MKL, torch's, wakes a second from a fifth of
-that, which costs more than it saves, and spins on afterwards."""
+"""Up to so many multiplications NumPy takes a product, for its OpenBLAS keeps to one thread (in NumPy 2.4 on x86; in
+older ones up to 2^18). MKL, torch's, wakes a second from a fifth of that, which costs more than it saves, and spins on.
+"""
 
 DTYPES = {torch.float32: np.float32, torch.float64: np.float64, torch.bool: np.bool_}
 """What NumPy computes in."""
@@ -139,7 +140,7 @@ def numpy_like(dtype: torch.dtype) -> np.ndarray[tuple[()], np.dtype[np.floating
 class _Host(NumPyNamespace):
     """NumPy's arithmetic and small products; torch's sigmoids and large products on the same memory.
 
-    These are as precise as torch is set to; the loss takes them where that is full precision.
+    Large products are as precise as torch is set to; the loss takes them where that is full precision.
     """
 
     def matmul(self, a: Any, b: Any, /) -> Any:

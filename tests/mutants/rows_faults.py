@@ -1,6 +1,6 @@
 """Faults in what goes by blocks of rows, where there are many labels."""
 
-from tests.mutants.mutant import JAX, TENSORFLOW, TENSORFLOW_ROWS, TORCH, TORCH_ROWS, Mutant
+from tests.mutants.mutant import JAX, JAX_TRANSFORMS, TENSORFLOW, TENSORFLOW_ROWS, TORCH, TORCH_ROWS, Mutant
 
 ROWS_FAULTS = (
     Mutant(
@@ -30,6 +30,20 @@ ROWS_FAULTS = (
         "different = start + jnp.arange(rows)[:, None]",
         "different = jnp.arange(rows)[:, None]",
         (JAX,),
+    ),
+    Mutant(
+        "JAX, by rows: a code is written where none is needed",
+        "adapters/obrl_jax/rows.py",
+        "pairs = Compared(state, settings) if alone else ",
+        "pairs = ",
+        (JAX_TRANSFORMS,),
+    ),
+    Mutant(
+        "JAX, by rows: the backward pass waits for a state that was donated",
+        "adapters/obrl_jax/functions.py",
+        "problem.kept() if of_data",
+        "problem if of_data",
+        (JAX_TRANSFORMS,),
     ),
     Mutant(
         "JAX, by rows: pairs related one way without the other",

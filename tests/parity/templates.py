@@ -64,7 +64,14 @@ TEMPLATES = (
         },
     ),
     Template("float64", "float64", 5, 3, "int64", settings={**_THRESHOLDS, "alpha": 40.0, "decay": 1.0}),
-    Template("half", "float16", 8, 3, "bool", settings={**_THRESHOLDS, "measure": "cosine"}),
+    Template(
+        "half",
+        "float16",
+        8,
+        3,
+        "bool",
+        settings={**_THRESHOLDS, "measure": "cosine", "normalization": "active_pairs"},
+    ),
     Template(
         "brain", "bfloat16", 8, 4, "float16", True, settings={**_THRESHOLDS, "measure": "phi_ratio", "reduction": "sum"}
     ),

@@ -1,4 +1,5 @@
-"""Small arrays on a CPU go through NumPy: the same numbers to the bit, and only where nothing else must see them."""
+"""Small arrays on a CPU go through NumPy: the same to the bit, but for sums, products and roots, and only where nothing
+else must see them."""
 
 from typing import Any
 
