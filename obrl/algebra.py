@@ -33,7 +33,10 @@ class Columns(Protocol):
         """These columns of a (batch, num_labels) array."""
 
     def add(self, a: Array, part: Array, /) -> Array:
-        """`a`, (batch, num_labels), with `part` added to these columns; a new array, or in the memory of `a`."""
+        """`a`, (batch, num_labels), with `part` added to these columns; a new array, or in the memory of `a`.
+
+        Nothing but the caller may need `a`.
+        """
 
     def place(self, part: Array, /, *, like: Array) -> Array:
         """An array of the shape of `like`: `part` in these columns, 0 in the others."""

@@ -58,6 +58,8 @@ def code_weights(ns: Namespace, code: Array, *, like: Array) -> RowWeights:
 class RowProducts(NamedTuple):
     """The products with some rows of the pair weights, which by symmetry are those columns of `Products`.
 
+    Where f_p and f_n are not symmetric, they are with twice A and B, and so twice those columns.
+
     Attributes:
         mixed: q (L_A - 2 L_B), (batch, rows).
         powers: q, q^2 and q^3 below each other, times L_B, (3 batch, rows).
@@ -78,7 +80,7 @@ def multiply_rows(
 
     Args:
         ns: the framework's functions.
-        weights: those rows, 2 (A - 2 B) and 4 B.
+        weights: of those rows.
         q: centred probabilities, (batch, num_labels).
         powers: q, q^2 and q^3 below each other, (3 batch, num_labels).
         rows: gives the columns of their labels in q and in the powers.

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from obrl import algebra
-from obrl.algebra import PairLaplacians, PairWeights
+from obrl.algebra import PairWeights
 from obrl.namespace import Array, Namespace
 from obrl_torch import host
 from obrl_torch.namespace import TORCH, convert, reduced_precision
@@ -64,24 +64,12 @@ class Problem(NamedTuple):
 
     def _on_host(self, x: Tensor) -> tuple[Any, Problem] | None:
         """The logits and the problem as arrays that share the tensors' memory; None where they must stay tensors."""
-        pairs = self.pairs
-        if not isinstance(pairs, PairLaplacians) or not isinstance(pairs.columns, host.TorchColumns | None):
-            return None  # by rows, which nothing outside of a graph is
-        views = host.arrays(
-            (
-                *(x.detach(), self.targets, self.observed, self.sample_weight, self.pos_weight),
-                *(pairs.mixed, pairs.negative, pairs.negative_total, pairs.scale),
-            )
-        )
-        if views is None or (x.dtype == torch.float32 and reduced_precision("cpu")):
+        views = host.arrays((x.detach(), self.targets, self.observed, self.sample_weight, self.pos_weight))
+        pairs = host.pair_arrays(self.pairs)
+        if views is None or pairs is None or (x.dtype == torch.float32 and reduced_precision("cpu")):
             return None
-        logits, targets, observed, sample_weight, pos_weight, mixed, negative, negative_total, scale = views
-        columns = None if pairs.columns is None else host.HostColumns(pairs.columns)
-        pairs = PairLaplacians(mixed, negative, negative_total, scale, columns)
-        problem = Problem(
-            targets, observed, sample_weight, pos_weight, pairs, alpha=self.alpha, reduction=self.reduction
-        )
-        return logits, problem
+        logits, targets, observed, sample_weight, pos_weight = views
+        return logits, Problem(targets, observed, sample_weight, pos_weight, pairs, self.alpha, self.reduction)
 
     def _evaluate(self, ns: Namespace, x: Array, gradient: str) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
         shared: dict[str, Any] = {"reduction": self.reduction, "rows": x.shape[0]}

@@ -167,14 +167,17 @@ def measured_on(device: torch.device) -> bool:
     return (int(major), int(minor)) >= LEAST_TRITON
 
 
-def is_chosen(logits: Tensor, *state: Tensor, **others: Tensor | None) -> bool:
-    """Whether `impl="auto"` takes the kernels; the arguments are those of `check_fused`.
+def may_be_chosen(device: torch.device) -> bool:
+    """Whether `impl="auto"` may take the kernels: never in a compiled step, where they were not measured."""
+    return not torch.compiler.is_compiling() and measured_on(device)
 
-    Never where they were not measured: in float64, or in a compiled step. Nor where they have no rule, under a
-    transform of `torch.func` or forward-mode differentiation, and where `check_fused` would refuse.
+
+def is_chosen(logits: Tensor, *state: Tensor, **others: Tensor | None) -> bool:
+    """Whether `impl="auto"` takes the kernels of a device where it may; the arguments are those of `check_fused`.
+
+    Never in float64, in which they were not measured. Nor where they have no rule, under a transform of `torch.func` or
+    forward-mode differentiation, and where `check_fused` would refuse.
     """
-    if torch.compiler.is_compiling() or not measured_on(logits.device):
-        return False
     if any(part.dtype == torch.float64 for part in (logits, *state)):
         return False
     try:

@@ -3,27 +3,29 @@
 Eq. 1, Eq. 3 and the Laplacians take some fifty operations on (num_labels, num_labels) matrices. At 40 labels the time
 of each is the time of calling it, and NumPy halves the sum; from about 500 labels torch's threads win at arithmetic,
 not at comparisons, and the time is that of the memory. The functions are the same, and the results equal to the bit,
-but for sums and products, which NumPy adds up in another order, and some square roots, off by a rounding where torch
-calls MKL.
+but for sums and products, which NumPy adds up in another order, logarithms, and some square roots, off by a rounding
+where torch calls MKL.
 
 The loss takes some thirty more on (batch, num_labels). As long as one thread does them, NumPy halves their time, too;
-sigmoids stay torch's, and so do products of many numbers, for the threads of NumPy's BLAS get in torch's way.
+sigmoids stay torch's, and so do products of many numbers, for the threads of NumPy's BLAS get in torch's way. Of
+torch's functions those are taken that keep a small batch to one thread: the others of its pool have gone to sleep
+between two losses, and where other programs run too, waking one takes longer than all of a step.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd import forward_ad
+from torch.nn.functional import softplus
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
-from obrl.algebra import PairLaplacians
-from obrl.counts import PairCounts
+from obrl.algebra import Columns, PairLaplacians, PairWeights, Products
 from obrl.namespace import Namespace, NumPyNamespace
 from obrl.online import RelationState
 from obrl_torch.namespace import TORCH
@@ -53,8 +55,6 @@ older ones up to 2^18). MKL, torch's, wakes a second from a fifth of that, which
 
 DTYPES = {torch.float32: np.float32, torch.float64: np.float64, torch.bool: np.bool_}
 """What NumPy computes in."""
-
-_Arrays = TypeVar("_Arrays", PairCounts, RelationState)
 
 
 def _graph_is_made() -> bool:
@@ -91,12 +91,17 @@ def arrays(tensors: Iterable[Any]) -> list[Any] | None:
     return found
 
 
-def small_arrays(tensors: _Arrays) -> _Arrays | None:
-    """As `arrays`, and None above `SMALL_LABELS` labels, where torch is faster."""
-    if any(isinstance(tensor, Tensor) and tensor.shape[-1] > SMALL_LABELS for tensor in tensors):
-        return None
-    found = arrays(tensors)
-    return None if found is None else type(tensors)(*found)
+def state_arrays(state: RelationState) -> RelationState | None:
+    """As `arrays`, of the accumulators."""
+    found = arrays(state)
+    return None if found is None else RelationState(*found)
+
+
+def write(new: RelationState, views: RelationState, state: RelationState) -> None:
+    """Put arrays into those of `state_arrays`, and tell torch, which saw nothing, that the tensors have changed."""
+    for array, view, tensor in zip(new, views, state, strict=True):
+        np.copyto(view, array)
+        torch.autograd.graph.increment_version(tensor)
 
 
 def blocks(labels: int, elements: int, *, count: int | None = None) -> Iterator[slice]:
@@ -110,11 +115,6 @@ def small_batch(tensor: Tensor) -> NDArray[Any] | None:
     """The same memory as an array, of a batch at which NumPy is faster; None of any other."""
     views = arrays((tensor.detach(),)) if tensor.numel() <= SMALL_BATCH else None
     return None if views is None else views[0]
-
-
-def state_to_torch(state: RelationState) -> RelationState:
-    """Tensors that share the memory of a NumPy state."""
-    return RelationState(*(torch.from_numpy(array) for array in state))
 
 
 def pairs_to_torch(pairs: PairLaplacians, dtype: torch.dtype) -> PairLaplacians:
@@ -149,14 +149,15 @@ class _Host(NumPyNamespace):
         return torch.mm(torch.from_numpy(a), torch.from_numpy(b)).numpy()
 
     def sum(self, a: Any, /, *, axis: int | None = None, keepdims: bool = False) -> Any:
-        # Row by row, so that how a batch lies in memory does not change its loss.
+        # Row by row: how a batch lies in memory does not change its sums.
         return super().sum(np.ascontiguousarray(a), axis=axis, keepdims=keepdims)
 
     def sigmoid(self, a: Any, /) -> Any:
         return TORCH.sigmoid(torch.from_numpy(a)).numpy()
 
     def log_sigmoid(self, a: Any, /) -> Any:
-        return TORCH.log_sigmoid(torch.from_numpy(a)).numpy()
+        # torch's own wakes a thread for any batch; as accurate, for e^-40 is nothing beside 40, in float64 neither.
+        return softplus(torch.from_numpy(-a), threshold=40).neg_().numpy()
 
 
 HOST: Namespace = _Host()
@@ -186,8 +187,47 @@ class TorchColumns:
         return self.add(torch.zeros_like(like), part)
 
 
+class SharedPairs(NamedTuple):
+    """Pair weights that are kept from step to step, in both forms.
+
+    Attributes:
+        tensors: the pair weights.
+        arrays: the same memory.
+    """
+
+    tensors: PairLaplacians
+    arrays: PairLaplacians
+
+    @property
+    def columns(self) -> Columns | None:
+        """The labels that the products are of."""
+        return self.tensors.columns
+
+    def products(self, ns: Namespace, q: Any, q2: Any) -> Products:
+        """The products of tensors."""
+        return self.tensors.products(ns, q, q2)
+
+
+def share_pairs(pairs: PairLaplacians, columns: NDArray[np.intp] | None) -> SharedPairs:
+    """Pair weights as tensors, of the labels of these numbers, or of all, with the same memory as arrays."""
+    parts: list[Any] = [part.numpy() if isinstance(part, Tensor) else part for part in pairs]
+    views = PairLaplacians(*parts)
+    if columns is None:
+        return SharedPairs(pairs, views)
+    of_tensors = TorchColumns(columns)
+    return SharedPairs(pairs._replace(columns=of_tensors), views._replace(columns=HostColumns(of_tensors)))
+
+
+def pair_arrays(pairs: PairWeights) -> PairLaplacians | None:
+    """As `arrays`, of pair weights of all labels, or those that were kept; None for others."""
+    if isinstance(pairs, SharedPairs):
+        return pairs.arrays
+    found = arrays(pairs) if isinstance(pairs, PairLaplacians) and pairs.columns is None else None
+    return None if found is None else PairLaplacians(*found)
+
+
 class HostColumns:
-    """Columns of tensors, for arrays."""
+    """The same columns, of arrays."""
 
     def __init__(self, columns: TorchColumns) -> None:
         self._columns = columns
@@ -197,7 +237,7 @@ class HostColumns:
         return a.take(self._columns.columns, axis=1)
 
     def add(self, a: Any, part: Any, /) -> Any:
-        """`a` with `part` added to these columns, in its memory."""
+        """`a`, which nothing else may need, with `part` added to these columns in its memory."""
         torch.from_numpy(a).index_add_(1, self._columns.index, torch.from_numpy(part))
         return a
 

@@ -17,7 +17,7 @@ from obrl.errors import REDUCTIONS, check_choice, check_impl, resolve_update
 from obrl.online import RelationState, state_laplacians
 from obrl.pairs import describe_criterion
 from obrl.settings import Settings
-from obrl_torch import fused, rows
+from obrl_torch import fused, host, rows
 from obrl_torch.distributed import is_shared
 from obrl_torch.functions import differentiable_terms, make_problem
 from obrl_torch.inputs import (
@@ -116,9 +116,10 @@ class _Criterion(RelationModule):
         with without_autocast(logits.device.type):
             with torch.no_grad():
                 state = self._state()
+                views = host.state_arrays(state)
                 if moves:
-                    self._advance(labels, state)
-                pairs = self._pairs(state, dtype)
+                    self._advance(labels, state, views)
+                pairs = self._pairs(state, views, dtype)
             problem = make_problem(
                 labels.targets if joint else None,
                 labels.observed if joint else None,
@@ -133,11 +134,13 @@ class _Criterion(RelationModule):
 
     def _in_kernels(self, logits: Tensor, targets: Tensor | None, sample_weight: Tensor | None) -> bool:
         """Whether the kernels compute the loss; raises where they must and cannot."""
+        if self.impl == "plain" or (self.impl == "auto" and not fused.may_be_chosen(logits.device)):
+            return False
         given = {"targets": targets, "sample_weight": sample_weight, "pos_weight": self.pos_weight}
         if self.impl == "fused":
             fused.check_fused(logits, *self._state(), **given)
             return True
-        if self.impl == "plain" or is_shared(sync=self.sync, process_group=self.process_group):
+        if is_shared(sync=self.sync, process_group=self.process_group):
             return False  # over several processes they were not measured
         return fused.is_chosen(logits, *self._state(), **given)
 
@@ -180,11 +183,10 @@ class _Criterion(RelationModule):
         )
         return fused.fused_terms(logits, problem, dtype=computation_dtype(logits), parts=parts)
 
-    def _pairs(self, state: RelationState, dtype: torch.dtype) -> PairWeights:
-        """Eq. 3 on a state, in the form that its size asks for, and what may be read of it."""
-        kept = self._selection.laplacians(state, self.settings, dtype)
-        if kept is not None:
-            return kept
+    def _pairs(self, state: RelationState, views: RelationState | None, dtype: torch.dtype) -> PairWeights:
+        """Eq. 3 on a state, of which `views` are the arrays, where the host may look, in the form that suits it."""
+        if views is not None:
+            return self._selection.laplacians(views, self.settings, dtype)
         if self.impl == "auto" and torch.compiler.is_compiling() and rows.are_taken(state):
             return rows.RowPairs(state, self.settings)
         like = state.relation_weight.new_empty((), dtype=dtype)

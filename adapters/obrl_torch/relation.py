@@ -21,9 +21,8 @@ from obrl.pairs import Pairs, active_pairs
 from obrl.relation import starting_relation
 from obrl.settings import Settings
 from obrl.storage import save_relation
-from obrl_torch import rows
+from obrl_torch import host, rows
 from obrl_torch.distributed import count_batch, count_small, is_shared
-from obrl_torch.host import small_arrays, state_to_torch
 from obrl_torch.inputs import Labels, may_read_values, metadata, optional_metadata, split_labels, without_autocast
 from obrl_torch.namespace import TORCH
 
@@ -96,9 +95,17 @@ class RelationModule(nn.Module):
     def _write(self, state: RelationState) -> None:
         _copy(state, self._state())
 
-    def _advance(self, labels: Labels, state: RelationState) -> None:
-        """Eq. 1 for one batch: moves the buffers, `state`. Without autograd and autocast, which the caller sees to."""
-        views, dtype = small_arrays(state), state.relation_weight.dtype
+    def _advance(self, labels: Labels, state: RelationState, views: RelationState | None) -> None:
+        """Eq. 1 for one batch: moves the buffers. Without autograd and autocast, which the caller sees to.
+
+        Args:
+            labels: the batch.
+            state: the buffers.
+            views: the same memory as arrays, where the host may see it.
+        """
+        if self.num_labels > host.SMALL_LABELS:
+            views = None  # torch is faster
+        dtype = state.relation_weight.dtype
         alone = not is_shared(sync=self.sync, process_group=self.process_group)
         if alone and views is None and rows.are_taken(state, labels.positive, labels.observed):
             rows.move(state, labels.positive, labels.observed, self.settings)
@@ -107,11 +114,12 @@ class RelationModule(nn.Module):
         if tables is None:
             counts = count_batch(labels, sync=self.sync, process_group=self.process_group)
             counts = PairCounts(*(part.to(dtype) if isinstance(part, Tensor) else part for part in counts))
-            tables = small_arrays(counts) if views is not None else None
+            found = host.arrays(counts) if views is not None else None
+            tables = None if found is None else PairCounts(*found)
         if views is None or tables is None:
             rows.update(state, counts, self.settings)
         else:
-            _copy(state_to_torch(update_state(NUMPY, views, tables, self.settings)), state)
+            host.write(update_state(NUMPY, views, tables, self.settings), views, state)
 
     def _check_device(self, name: str, tensor: Tensor) -> None:
         if tensor.device != self.relation_weight.device:
@@ -230,8 +238,9 @@ class OnlineBatchRelation(RelationModule):
         check_labels(metadata("targets", targets), optional_metadata("observed", observed), num_labels=self.num_labels)
         self._check_device("targets", targets)
         labels = split_labels(targets, observed, read_values=may_read_values(self.validate, targets))
+        state = self._state()
         with torch.no_grad(), without_autocast(targets.device.type):
-            self._advance(labels, self._state())
+            self._advance(labels, state, host.state_arrays(state))
         return self
 
     def forward(self, targets: Tensor, observed: Tensor | None = None) -> Tensor:

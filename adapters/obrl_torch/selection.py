@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from obrl.algebra import PairLaplacians, pair_laplacians
+from obrl.algebra import pair_laplacians
 from obrl.namespace import NUMPY
 from obrl.online import RelationState, compare_rows, is_symmetric
 from obrl.settings import Settings
@@ -31,7 +31,7 @@ class _Last(NamedTuple):
     settings: Settings
     dtype: torch.dtype
     pairs: Pairs
-    laplacians: PairLaplacians
+    laplacians: host.SharedPairs
 
 
 class Selection:
@@ -39,22 +39,19 @@ class Selection:
 
     _last: _Last | None = None
 
-    def laplacians(self, state: RelationState, settings: Settings, dtype: torch.dtype) -> PairLaplacians | None:
-        """The pair weights of a state; None where the host may not look at it."""
-        views = host.arrays(state)
-        if views is None:
-            return None
+    def laplacians(self, views: RelationState, settings: Settings, dtype: torch.dtype) -> host.SharedPairs:
+        """The pair weights of a state, of which these are the arrays."""
         # Taken away in one go, for its pairs are written into: no other thread has it, and a step that fails loses it.
         last: _Last | None = vars(self).pop("_last", None)
         if last is not None and (last.dtype != dtype or last.settings is not settings):
             last = None
-        pairs, changed = select_pairs(RelationState(*views), settings, None if last is None else last.pairs)
-        if changed:
+        pairs, changed = select_pairs(views, settings, None if last is None else last.pairs)
+        if last is None or changed:
             # Kept tensors must be fit for autograd, in whichever mode this step is.
             with torch.inference_mode(False), torch.no_grad():
                 last = _Last(settings, dtype, pairs, _laplacians(pairs, settings, dtype))
         self._last = last
-        return None if last is None else last.laplacians
+        return last.laplacians
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Selection:
         return Selection()
@@ -99,7 +96,7 @@ def _select_by_rows(views: RelationState, settings: Settings, last: Pairs | None
     return pairs, changed
 
 
-def _laplacians(pairs: Pairs, settings: Settings, dtype: torch.dtype) -> PairLaplacians:
+def _laplacians(pairs: Pairs, settings: Settings, dtype: torch.dtype) -> host.SharedPairs:
     """The pair weights in the form that the algebra takes, of the labels that have an active pair if these are few."""
     num_labels = pairs.shape[1]
     active = pairs[0] | pairs[1]
@@ -117,4 +114,4 @@ def _laplacians(pairs: Pairs, settings: Settings, dtype: torch.dtype) -> PairLap
         like=host.numpy_like(dtype) if small else torch.empty((), dtype=dtype, device="cpu"),
     )
     made = host.pairs_to_torch(made, dtype) if small else made
-    return made._replace(columns=host.TorchColumns(columns) if few else None)
+    return host.share_pairs(made, columns if few else None)

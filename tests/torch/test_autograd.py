@@ -162,8 +162,29 @@ def test_both_implementations_give_the_same_value(impl: str) -> None:
     made, x = criterion(impl), logits()
     with torch.no_grad():
         without = made(x, TARGETS)
-    assert_exact("value", values(made(x, TARGETS)), values(without))
-    assert_exact("value", values(criterion("plain")(x, TARGETS)), values(without))
+    with_gradient = values(made(x, TARGETS))
+    assert_close("value", with_gradient, values(without), band(x.numel(), with_gradient))
+    plain = values(criterion("plain")(x, TARGETS))
+    assert_close("value", plain, values(without), band(x.numel(), plain))
+
+
+def test_a_value_is_to_the_bit_that_of_training() -> None:
+    made, x = criterion("auto"), logits()
+    assert_exact("value", values(made(x.detach(), TARGETS)), values(made(x, TARGETS)))
+
+
+@IMPLS
+@pytest.mark.parametrize("name", ["sample_weight", "targets"])
+def test_gradients_of_one_thing_alone(impl: str, name: str) -> None:
+    """Also where the logits need none."""
+    given = {"targets": TARGETS.double(), "sample_weight": WEIGHT}
+    one = given[name].clone().requires_grad_()
+    found = []
+    for x in (logits(), logits().detach()):
+        loss = criterion(impl, "sum")(x, **{**given, name: one})
+        found += torch.autograd.grad(loss, one)
+    assert_exact(name, *map(values, found))
+    assert found[0].abs().max() > 0
 
 
 @IMPLS

@@ -12,7 +12,6 @@ from torch.autograd import forward_ad
 from torch.func import functional_call
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from obrl.counts import PairCounts
 from obrl.online import RelationState
 from obrl.torch import OBRLoss, OnlineBatchRelation
 from obrl_torch import host, rows
@@ -35,7 +34,9 @@ def run(case: Case, dtype: torch.dtype, *, in_numpy: bool, small_product: int) -
         if not in_numpy:
             patch.setattr(host, "SMALL_LABELS", 0)
             patch.setattr(host, "SMALL_BATCH", -1)
-        # Where torch calls MKL, a root may be off by a rounding; NumPy adds up sums and products in another order.
+        # Where torch calls MKL, a root may be off by a rounding; NumPy adds up sums and products in another order. The
+        # logarithm of a sigmoid is another function of torch's.
+        patch.setattr(type(TORCH), "log_sigmoid", lambda _, a: tensor(host.HOST.log_sigmoid(a.numpy())))
         patch.setattr(type(TORCH), "sum", lambda _, a, **kwargs: tensor(host.HOST.sum(a.numpy(), **kwargs)))
         patch.setattr(type(TORCH), "sqrt", lambda _, a: tensor(np.sqrt(a.numpy())))
         if small_product > 0:
@@ -89,13 +90,29 @@ def test_blocks_of_rows_change_no_bit(
 
 def test_views_share_memory() -> None:
     state = RelationState(torch.zeros(2, 2), torch.ones(2, 2))
-    views = host.small_arrays(state)
+    views = host.state_arrays(state)
     assert views is not None
     views.relation_sum[0, 1] = 7
     assert state.relation_sum[0, 1] == 7
-    counts = host.small_arrays(PairCounts(5, torch.ones(2, 2), torch.ones(2, 1), torch.ones(1, 2)))
-    assert counts is not None
-    assert counts.n == 5
+
+
+def test_torch_knows_that_the_state_has_moved() -> None:
+    """As of any tensor that is written into, or a gradient that needs the old one would be wrong."""
+    criterion = OBRLoss(2)
+    logits, targets = torch.zeros(3, 2, requires_grad=True), torch.eye(3, 2)
+    for buffer in (criterion.relation_sum, criterion.relation_weight):
+        product = (logits[:2] * buffer).sum()
+        criterion(logits, targets)
+        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            product.backward()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_logarithm_of_a_sigmoid_is_accurate(dtype: str) -> None:
+    logits = np.concatenate([np.linspace(-120, 80, 2001), [-40.01, -39.99, -0.0, 1e-30]]).astype(dtype)
+    exact = -np.logaddexp(0, -logits.astype(np.longdouble))
+    assert_close("log sigmoid", host.HOST.log_sigmoid(logits), exact, band(1, exact, dtype))
+    assert np.isnan(host.HOST.log_sigmoid(np.array([np.nan], dtype)))
 
 
 def test_what_follows_a_default_device_does_not_change() -> None:
@@ -116,7 +133,8 @@ def test_a_traced_graph_reads_the_state_it_is_run_with() -> None:
     learnt = OBRLoss(3, alpha=40.0)
     learnt(logits, targets, update=True)
     state = [getattr(learnt, name) for name in NAMES]
-    assert_exact("loss", values(graph(logits, *state)), values(learnt(logits, targets, update=False)))
+    expected = values(learnt(logits, targets, update=False))
+    assert_close("loss", values(graph(logits, *state)), expected, band(logits.numel(), expected, "float32"))
 
 
 def test_a_state_in_a_dtype_that_numpy_lacks() -> None:
@@ -126,16 +144,23 @@ def test_a_state_in_a_dtype_that_numpy_lacks() -> None:
     assert criterion(torch.zeros(3, 2), torch.eye(3, 2)).isfinite()
 
 
+@pytest.mark.parametrize("gradient", [True, False])
 @pytest.mark.parametrize("rows", [6, host.SMALL_BATCH // 4 + 1])
-def test_small_batches_alone_go_through_numpy(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_small_batches_alone_go_through_numpy(rows: int, gradient: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
     sigmoid = type(host.HOST).sigmoid
     monkeypatch.setattr(type(host.HOST), "sigmoid", lambda self, a: seen.append(a.shape) or sigmoid(self, a))
     criterion = OBRLoss(4)
-    logits = torch.randn(rows, 4, requires_grad=True)
-    criterion(logits, torch.ones(rows, 4)).backward()
+    logits = torch.randn(rows, 4, requires_grad=gradient)
+    loss = criterion(logits, torch.ones(rows, 4))
     assert seen == ([(rows, 4)] if rows == 6 else [])
-    assert logits.grad is not None
+    assert loss.requires_grad is gradient
+
+
+def test_how_a_batch_lies_in_memory_does_not_change_its_sums() -> None:
+    batch = np.random.default_rng(0).standard_normal((97, 41), np.float32)
+    for axis in (None, 0, 1):
+        assert_exact("sum", host.HOST.sum(np.asfortranarray(batch), axis=axis), host.HOST.sum(batch, axis=axis))
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script.* is deprecated:DeprecationWarning")  # torch's own
@@ -161,12 +186,11 @@ class Traced(torch.Tensor):
 
 def test_what_stays_in_torch() -> None:
     small = torch.zeros(3, 3)
-    large = torch.zeros(host.SMALL_LABELS + 1, host.SMALL_LABELS + 1)
-    for other in (large, small.to("meta"), small.as_subclass(Traced), small.clone().requires_grad_()):
-        assert host.small_arrays(RelationState(small, other)) is None
+    for other in (small.to("meta"), small.as_subclass(Traced), small.clone().requires_grad_()):
+        assert host.state_arrays(RelationState(small, other)) is None
 
     def inside(batch: torch.Tensor) -> torch.Tensor:
-        assert host.small_arrays(RelationState(batch, small)) is None
+        assert host.state_arrays(RelationState(batch, small)) is None
         return batch
 
     torch.func.vmap(inside)(torch.zeros(2, 3, 3))
@@ -183,6 +207,6 @@ def test_transforms_of_torch_func(impl: str) -> None:
     def loss(state: dict[str, torch.Tensor]) -> torch.Tensor:
         return functional_call(criterion, state, (logits, targets))
 
-    expected = criterion(logits, targets)
+    expected = values(criterion(logits, targets))
     for found in torch.func.vmap(loss)(states):
-        assert torch.equal(found, expected)
+        assert_close("loss", values(found), expected, band(6 * 3, expected, "float32"))

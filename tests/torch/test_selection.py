@@ -4,10 +4,12 @@ import copy
 import pickle
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from benchmarks.memory import peak_extra_bytes
+from obrl.algebra import PairLaplacians
 from obrl.namespace import NUMPY
 from obrl.online import RelationState, state_laplacians
 from obrl.torch import OBRLoss, RelationLoss
@@ -37,12 +39,15 @@ def batch() -> tuple[torch.Tensor, torch.Tensor]:
     return logits.requires_grad_(), torch.randint(2, (5, LABELS), generator=generator).float()
 
 
-def kept(criterion: OBRLoss, dtype: torch.dtype = torch.float64) -> selection.PairLaplacians:
+def kept(criterion: OBRLoss, dtype: torch.dtype = torch.float64) -> PairLaplacians:
     """What the criterion works with."""
-    state = RelationState(criterion.relation_sum, criterion.relation_weight)
-    made = criterion._selection.laplacians(state, criterion.settings, dtype)
-    assert made is not None
-    return made
+    views = host.state_arrays(RelationState(criterion.relation_sum, criterion.relation_weight))
+    assert views is not None
+    made = criterion._selection.laplacians(views, criterion.settings, dtype)
+    for tensor, array in zip(made.tensors, made.arrays, strict=True):
+        if isinstance(tensor, torch.Tensor):
+            assert np.may_share_memory(tensor.numpy(), array) or not array.size
+    return made.tensors
 
 
 def test_only_the_labels_with_an_active_pair_are_multiplied() -> None:
