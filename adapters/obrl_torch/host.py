@@ -97,11 +97,9 @@ def state_arrays(state: RelationState) -> RelationState | None:
     return None if found is None else RelationState(*found)
 
 
-def write(new: RelationState, views: RelationState, state: RelationState) -> None:
-    """Put arrays into those of `state_arrays`, and tell torch, which saw nothing, that the tensors have changed."""
-    for array, view, tensor in zip(new, views, state, strict=True):
-        np.copyto(view, array)
-        torch.autograd.graph.increment_version(tensor)
+def state_to_torch(state: RelationState) -> RelationState:
+    """Tensors that share the memory of a NumPy state."""
+    return RelationState(*(torch.from_numpy(array) for array in state))
 
 
 def blocks(labels: int, elements: int, *, count: int | None = None) -> Iterator[slice]:

@@ -119,7 +119,7 @@ class RelationModule(nn.Module):
         if views is None or tables is None:
             rows.update(state, counts, self.settings)
         else:
-            host.write(update_state(NUMPY, views, tables, self.settings), views, state)
+            _copy(host.state_to_torch(update_state(NUMPY, views, tables, self.settings)), state)
 
     def _check_device(self, name: str, tensor: Tensor) -> None:
         if tensor.device != self.relation_weight.device:

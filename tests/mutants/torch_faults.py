@@ -135,9 +135,9 @@ TORCH_FAULTS = (
     ),
     Mutant(
         "torch: nobody says that the state has moved",
-        "adapters/obrl_torch/host.py",
-        "        torch.autograd.graph.increment_version(tensor)",
-        "        pass",
+        "adapters/obrl_torch/relation.py",
+        "        buffer.copy_(array)",
+        "        buffer.data.copy_(array)",
         (TORCH_HOST,),
     ),
     Mutant(

@@ -107,6 +107,15 @@ def test_torch_knows_that_the_state_has_moved() -> None:
             product.backward()
 
 
+def test_a_state_that_overlaps_itself_is_refused() -> None:
+    """Each entry would be written into all others."""
+    relation = OnlineBatchRelation(4)
+    number = torch.zeros(()).expand(4, 4)
+    relation.load_state_dict({"relation_sum": number, "relation_weight": number}, assign=True)
+    with pytest.raises(RuntimeError, match="single memory location"):
+        relation.update(torch.eye(4))
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_logarithm_of_a_sigmoid_is_accurate(dtype: str) -> None:
     logits = np.concatenate([np.linspace(-120, 80, 2001), [-40.01, -39.99, -0.0, 1e-30]]).astype(dtype)
