@@ -3,8 +3,8 @@
 Eq. 1, Eq. 3 and the Laplacians take some fifty operations on (num_labels, num_labels) matrices. At 40 labels the time
 of each is the time of calling it, and NumPy halves the sum; from about 500 labels torch's threads win at arithmetic,
 not at comparisons, and the time is that of the memory. The functions are the same, and the results equal to the bit,
-but for sums and products, which NumPy adds up in another order, logarithms, and some square roots, off by a rounding
-where torch calls MKL.
+but for sums and products, which NumPy adds up in another order, and some square roots, off by a rounding where torch
+calls MKL.
 
 The loss takes some thirty more on (batch, num_labels). As long as one thread does them, NumPy halves their time, too;
 sigmoids stay torch's, and so do products of many numbers, for the threads of NumPy's BLAS get in torch's way. Of
@@ -22,7 +22,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd import forward_ad
-from torch.nn.functional import softplus
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 from obrl.algebra import Columns, PairLaplacians, PairWeights, Products
@@ -154,8 +153,7 @@ class _Host(NumPyNamespace):
         return TORCH.sigmoid(torch.from_numpy(a)).numpy()
 
     def log_sigmoid(self, a: Any, /) -> Any:
-        # torch's own wakes a thread for any batch; as accurate, for e^-40 is nothing beside 40, in float64 neither.
-        return softplus(torch.from_numpy(-a), threshold=40).neg_().numpy()
+        return TORCH.log_sigmoid(torch.from_numpy(a)).numpy()
 
 
 HOST: Namespace = _Host()

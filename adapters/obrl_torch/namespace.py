@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn.functional import logsigmoid, softplus
 
 from obrl.namespace import Namespace
 
@@ -41,7 +42,12 @@ def convert(a: Tensor, dtype: torch.dtype) -> Tensor:
 class _Torch:
     sqrt = staticmethod(torch.sqrt)
     sigmoid = staticmethod(torch.sigmoid)
-    log_sigmoid = staticmethod(torch.nn.functional.logsigmoid)
+
+    def log_sigmoid(self, a: Tensor, /) -> Tensor:
+        if not a.is_cpu or torch.compiler.is_compiling():
+            return logsigmoid(a)
+        # That wakes another thread for any batch; as accurate, for e^-40 is nothing beside 40, in float64 neither.
+        return -softplus(-a, threshold=40)
 
     def matmul(self, a: Tensor, b: Tensor, /) -> Tensor:
         if a.dtype == torch.float32 and reduced_precision(a.device.type):

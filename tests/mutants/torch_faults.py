@@ -142,7 +142,7 @@ TORCH_FAULTS = (
     ),
     Mutant(
         "torch: a logarithm of a sigmoid for single precision",
-        "adapters/obrl_torch/host.py",
+        "adapters/obrl_torch/namespace.py",
         "threshold=40",
         "threshold=20",
         (TORCH_HOST,),
