@@ -18,7 +18,7 @@ from jax import Array
 from jax.sharding import NamedSharding, PartitionSpec
 from jaxlib.version import __version__ as jaxlib_version
 
-from obrl.online import RelationState, is_symmetric
+from obrl.online import RelationState
 from obrl.settings import Settings
 from obrl_native import cpu
 from obrl_native.build import Recipe, Unit, build
@@ -103,7 +103,6 @@ def _move(name: str, batch: tuple[Array, ...], state: RelationState, settings: S
         (*batch, *state),
         {first: 0, first + 1: 1},
         decay=np.float64(settings.decay),
-        symmetric=is_symmetric(settings),
         **reading(settings),
     )
     return RelationState(*moved), code
@@ -111,7 +110,7 @@ def _move(name: str, batch: tuple[Array, ...], state: RelationState, settings: S
 
 def code_pairs(state: RelationState, settings: Settings) -> Array:
     """The codes that `move_relation` gives, of a relation that stays as it is."""
-    (code,) = _call("code", [_code_of(state)], state, symmetric=is_symmetric(settings), **reading(settings))
+    (code,) = _call("code", [_code_of(state)], state, **reading(settings))
     return code
 
 

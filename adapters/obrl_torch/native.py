@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import increment_version
 
-from obrl import measures
 from obrl_native import cpu
 from obrl_torch.opaque import operator
 
@@ -78,7 +77,6 @@ def _move_relation(
         relation_weight.shape[0],
         _DTYPES[relation_weight.dtype],
         cpu.MEASURES[measure],
-        measures.MEASURES[measure].symmetric,
         estimator == "counts",
     )
     cpu.library().move(labels, _address(counts), relation, code.data_ptr(), torch.get_num_threads())

@@ -58,7 +58,6 @@ def move(
         num_labels,
         DTYPES[state.relation_weight.dtype],
         cpu.MEASURES[settings.measure],
-        MEASURES[settings.measure].symmetric,
         settings.estimator == "counts",
     )
     given = None if targets is None else labels(targets, observed)

@@ -77,11 +77,11 @@ Error count(ffi::ThreadPool pool, AnyBuffer targets, AnyBuffer observed, Out cou
 struct Settings {
   double decay, positive_threshold, negative_threshold;
   int32_t measure;
-  bool counts, symmetric;
+  bool counts;
 
   obrl_relation relation(const AnyBuffer& sum, const AnyBuffer& weight) const {
-    return {sum.untyped_data(), weight.untyped_data(), decay,   positive_threshold, negative_threshold,
-            weight.dimensions()[0], dtype_of(weight),  measure, symmetric,          counts};
+    return {sum.untyped_data(),     weight.untyped_data(), decay,   positive_threshold, negative_threshold,
+            weight.dimensions()[0], dtype_of(weight),      measure, counts};
   }
 };
 
@@ -97,7 +97,7 @@ Error check_relation(const AnyBuffer& sum, const AnyBuffer& weight, const AnyBuf
   if (code.element_type() != ffi::DataType::U8 || !has_shape(code, matrix)) {
     return wrong("code", "bytes, (num_labels, num_labels)");
   }
-  if (settings.measure < OBRL_PEARSON || settings.measure > OBRL_PHI_RATIO) return wrong("measure", "one of eight");
+  if (!obrl::is_measure(settings.measure)) return wrong("measure", "a number of obrl_measure");
   return Error::Success();
 }
 
@@ -122,8 +122,8 @@ Error move(int32_t threads, const obrl_labels* labels, const double* counts, Any
 
 Error move_by_labels(ffi::ThreadPool pool, AnyBuffer targets, AnyBuffer observed, AnyBuffer sum, AnyBuffer weight,
                      Out new_sum, Out new_weight, Out code, double decay, double positive_threshold,
-                     double negative_threshold, int32_t measure, bool counts, bool symmetric) try {
-  const Settings settings{decay, positive_threshold, negative_threshold, measure, counts, symmetric};
+                     double negative_threshold, int32_t measure, bool counts) try {
+  const Settings settings{decay, positive_threshold, negative_threshold, measure, counts};
   if (Error error = check_labels(targets, observed); error.failure()) return error;
   if (Error error = check_relation(sum, weight, *code, settings); error.failure()) return error;
   const obrl_labels labels = labels_of(targets, observed);
@@ -135,8 +135,8 @@ Error move_by_labels(ffi::ThreadPool pool, AnyBuffer targets, AnyBuffer observed
 
 Error move_by_counts(ffi::ThreadPool pool, AnyBuffer batch, AnyBuffer sum, AnyBuffer weight, Out new_sum,
                      Out new_weight, Out code, double decay, double positive_threshold, double negative_threshold,
-                     int32_t measure, bool counts, bool symmetric) try {
-  const Settings settings{decay, positive_threshold, negative_threshold, measure, counts, symmetric};
+                     int32_t measure, bool counts) try {
+  const Settings settings{decay, positive_threshold, negative_threshold, measure, counts};
   if (Error error = check_relation(sum, weight, *code, settings); error.failure()) return error;
   const int64_t num_labels = weight.dimensions()[0];
   if (batch.element_type() != ffi::DataType::S32 || !has_shape(batch, {3, num_labels, num_labels})) {
@@ -151,8 +151,8 @@ Error move_by_counts(ffi::ThreadPool pool, AnyBuffer batch, AnyBuffer sum, AnyBu
 
 // Eq. 3 of a relation that stays as it is: without a batch nothing is written to its accumulators.
 Error code(ffi::ThreadPool pool, AnyBuffer sum, AnyBuffer weight, Out code, double positive_threshold,
-           double negative_threshold, int32_t measure, bool counts, bool symmetric) {
-  const Settings settings{1.0, positive_threshold, negative_threshold, measure, counts, symmetric};
+           double negative_threshold, int32_t measure, bool counts) {
+  const Settings settings{1.0, positive_threshold, negative_threshold, measure, counts};
   if (Error error = check_relation(sum, weight, *code, settings); error.failure()) return error;
   const obrl_relation relation = settings.relation(sum, weight);
   return error_of(obrl_move(nullptr, nullptr, &relation, code->typed_data<uint8_t>(), threads_of(pool)));

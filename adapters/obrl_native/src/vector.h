@@ -127,9 +127,9 @@ template <class T>
 inline void transpose(V<T>* square) {
   for (int row = 0; row < Vector<T>::kWidth; ++row) {
     for (int column = 0; column < row; ++column) {
-      const T kept = square[row][column];
+      const T number = square[row][column];
       square[row][column] = square[column][row];
-      square[column][row] = kept;
+      square[column][row] = number;
     }
   }
 }

@@ -155,7 +155,6 @@ _LOSS = {
     "sample_weight": "*fp32",
     "pos_weight": "*fp32",
     "pairs": "*i8",
-    "second_pairs": "*i8",
     "active": "*i32",
     "counter": "*i32",
     **dict.fromkeys(("total", "cross_entropy", "relation_loss", "gradient", "second_gradient", "partials"), "*fp32"),
@@ -165,7 +164,6 @@ _WHOLE_LOSS = {
     "MASKED": True,
     "WEIGHTED": True,
     "POS_WEIGHTED": True,
-    "CODED": True,
     "ACTIVE_PAIRS": True,
     "REDUCTION": "mean",
     "GRADIENT": "parts",
@@ -192,7 +190,7 @@ def _contiguous(variant: Variant, num_labels: int) -> Variant:
 
 def _loss(name: str, num_labels: int, constants: Mapping[str, Any], **pointers: str) -> Variant:
     chosen = {**_WHOLE_LOSS, **constants}
-    run = launch.loss(_BATCH, num_labels, coded=chosen["CODED"], double=chosen["DTYPE"] == tl.float64)
+    run = launch.loss(_BATCH, num_labels, double=chosen["DTYPE"] == tl.float64)
     return Variant(name, run, argument_types(run, **{**_LOSS, **pointers}), chosen)
 
 
@@ -209,7 +207,7 @@ def _wide() -> list[Variant]:
         **_LOSS,
         **{"packed": "*i8", "halves": "*fp16", "code": "*i8", "degrees": "*fp32", "products": "*fp32"},
     }
-    loss = {name: value for name, value in _WHOLE_LOSS.items() if name not in ("CODED", "DTYPE")}
+    loss = {name: value for name, value in _WHOLE_LOSS.items() if name != "DTYPE"}
     found = []
 
     def add(name: str, run: Launch, labels: int, targets: tuple[int, ...] = TARGETS, **constants: Any) -> None:
@@ -272,12 +270,11 @@ def variants() -> tuple[Variant, ...]:
         *losses,
         replace(
             _loss("loss, many samples", few, {}),
-            launch=launch.loss(launch.MANY_ROWS, few, coded=True, double=False),
+            launch=launch.loss(launch.MANY_ROWS, few, double=False),
         ),
         _loss("loss by sample", few, {"REDUCTION": "none"}, targets="*i64"),
         *_wide(),
         _loss("loss, L_B alone", few, {"JOINT": False, "MASKED": False, "POS_WEIGHTED": False}),
-        _loss("loss, weights in place of codes", few, {"CODED": False}, pairs="*fp32", second_pairs="*fp32"),
         _loss("loss, float64", few, {"DTYPE": tl.float64}, **_double(_LOSS)),
         Variant(
             "scale",

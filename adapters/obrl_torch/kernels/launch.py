@@ -180,13 +180,11 @@ def _columns(num_labels: int, tile: int) -> int:
     return 1 if columns <= 1 else 2 if columns == 2 else 8 if columns <= 8 else 32
 
 
-def loss(batch: int, num_labels: int, *, coded: bool, double: bool) -> Launch:
-    """The launch of `loss_kernel`, on codes or weights, in float32 or float64."""
+def loss(batch: int, num_labels: int, *, double: bool) -> Launch:
+    """The launch of `loss_kernel`, in float32 or float64."""
     num_warps, whole = 4, False
     if double:
         blocks = {"ROWS": 16, "TILE": 16, "STEP": 8}
-    elif not coded:
-        blocks = {"ROWS": 16, "TILE": 32, "STEP": 32}
     else:
         whole = num_labels <= 64
         tile = max(16, triton.next_power_of_2(num_labels)) if whole else 64
