@@ -18,7 +18,7 @@ MAX_LABELS = 2**14
 """The most labels: an int32 holds three times the number of their pairs."""
 
 MEASURES = {name: number for number, name in enumerate(measures.MEASURES)}
-"""`obrl_measure`: the list in `measures.h` has the same order. The native code refuses numbers that it does not list."""
+"""`obrl_measure`, in the order of `measures.h`. The native code refuses a number that is not in its list."""
 REDUCTIONS = {"mean": 0, "sum": 1, "none": 2}
 GRADIENTS = {"none": 0, "total": 1, "parts": 2}
 _UNKNOWN_NUMBER = 2

@@ -105,7 +105,7 @@ class FusedProblem(NamedTuple):
             return tuple(found[:count]), tuple(found[count:])
         from obrl_torch import operators
 
-        *terms, first, second = operators.loss_terms(*given, None, *self.codes.on_gpu, *chosen)
+        *terms, first, second = operators.loss_terms(*given, *self.codes.on_gpu, *chosen)
         return tuple(terms if self.targets is not None else terms[2:]), (first, second)
 
     def scaled(self, gradients: Sequence[Tensor], upstream: Sequence[Tensor | None], dtype: torch.dtype) -> Tensor:
