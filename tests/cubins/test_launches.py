@@ -252,7 +252,6 @@ def run_loss(expected: Torch, batch: int, num_labels: int, gradient: str, normal
         expected.tensor("sample_weight", batch),
         expected.tensor("pos_weight", num_labels),
         code,
-        None,
         active,
         counter,
         0.5,

@@ -60,8 +60,8 @@ def move(
         cpu.MEASURES[settings.measure],
         settings.estimator == "counts",
     )
-    given = None if targets is None else labels(targets, observed)
-    library.move(given, address(counts), relation, code.ctypes.data, threads)
+    batch = None if targets is None else labels(targets, observed)
+    library.move(batch, address(counts), relation, code.ctypes.data, threads)
     return code
 
 

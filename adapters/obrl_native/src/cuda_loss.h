@@ -12,6 +12,22 @@
 
 namespace obrl::cuda {
 
+// Launch the products of a loss on many labels, and add what the last kernel reads of them to `values`.
+inline void launch_products(Work& work, const Products& products, const LossScratch& places, const char* scratch,
+                            int64_t batch, int64_t num_labels, Values& values) {
+  values.set(Arg::halves, scratch + places.halves).set(Arg::degrees, scratch + places.degrees);
+  values.set(Arg::products, scratch + places.products).set(Arg::parts, products.parts);
+  values.set(Arg::length, products.length);
+  values.set(Arg::padded_batch, products.padded_batch).set(Arg::padded_labels, products.padded_labels);
+  const Target& target = work.target();
+  const Kernel& halves = target.find("halves", batch, num_labels);
+  work.launch(halves, values, blocks_of(products.padded_batch, halves.block("ROWS")),
+              blocks_of(products.padded_labels, halves.block("LABELS")));
+  const Kernel& degrees = target.find("degrees", batch, num_labels);
+  work.launch(degrees, values, blocks_of(num_labels, degrees.block("LABELS")));
+  work.launch(target.find("products", batch, num_labels), values, products.rows, products.tiles, products.parts);
+}
+
 inline void loss(State& state, const obrl_cuda_loss_arguments& arguments, obrl_cuda_call& call) {
   const int64_t batch = arguments.batch, num_labels = arguments.num_labels;
   check_sizes(state.table, batch, num_labels);
@@ -47,29 +63,19 @@ inline void loss(State& state, const obrl_cuda_loss_arguments& arguments, obrl_c
   values.set(Arg::total, term(arguments.total, "total"));
   values.set(Arg::cross_entropy, term(arguments.cross_entropy, "cross_entropy"));
   values.set(Arg::relation_loss, term(arguments.relation_loss, "relation_loss"));
+  // For L_B alone the kernel writes the gradient of L_E to the scratch, and that of L_B to the caller's `gradient`.
   const void* spare = scratch + places.gradient;
-    const bool has_gradient = arguments.gradients != OBRL_NO_GRADIENT;
-  const void* first = has_gradient ? checked(arguments.gradient, "gradient") : spare;
-  values.set(Arg::gradient, joint ? first : spare);
-  const bool second = joint && parts;
-  values.set(Arg::second_gradient, second ? checked(arguments.relation_gradient, "relation_gradient") : first);
+  const bool has_gradient = arguments.gradients != OBRL_NO_GRADIENT;
+  const void* gradient = has_gradient ? checked(arguments.gradient, "gradient") : spare;
+  values.set(Arg::gradient, joint ? gradient : spare);
+  const bool both = joint && parts;
+  values.set(Arg::second_gradient, both ? checked(arguments.relation_gradient, "relation_gradient") : gradient);
   values.set(Arg::partials, scratch + places.partials).set(Arg::counter, scratch + places.counter);
   values.set(Arg::batch, batch).set(Arg::num_labels, num_labels).set(Arg::code_row, code_row(num_labels));
   values.set(Arg::row, num_labels).set(Arg::target_row, num_labels).set(Arg::observed_row, int64_t{0});
 
   work.zero(scratch + places.counter, 1);
-  if (wide) {
-    values.set(Arg::halves, scratch + places.halves).set(Arg::degrees, scratch + places.degrees);
-    values.set(Arg::products, scratch + places.products).set(Arg::parts, products->parts);
-    values.set(Arg::length, products->length);
-    values.set(Arg::padded_batch, products->padded_batch).set(Arg::padded_labels, products->padded_labels);
-    const Kernel& split = target.find("halves", batch, num_labels);
-    work.launch(split, values, blocks_of(products->padded_batch, split.block("ROWS")),
-                blocks_of(products->padded_labels, split.block("LABELS")));
-    const Kernel& sums = target.find("degrees", batch, num_labels);
-    work.launch(sums, values, blocks_of(num_labels, sums.block("LABELS")));
-    work.launch(target.find("products", batch, num_labels), values, products->rows, products->tiles, products->parts);
-  }
+  if (wide) launch_products(work, *products, places, scratch, batch, num_labels, values);
   work.launch(last, values, blocks_of(batch, last.block("ROWS")), blocks_of(num_labels, last.block("TILE")));
   work.enqueue();
 }

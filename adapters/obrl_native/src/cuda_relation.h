@@ -25,7 +25,8 @@ inline void set_targets(Values& values, const float* targets, int64_t batch, int
   values.set(Arg::row, num_labels).set(Arg::observed_row, int64_t{0});
 }
 
-inline void count(State& state, const float* targets, int64_t batch, int64_t num_labels, float* counts, obrl_cuda_call& call) {
+inline void count(State& state, const float* targets, int64_t batch, int64_t num_labels, float* counts,
+                  obrl_cuda_call& call) {
   check_sizes(state.table, batch, num_labels);
   checked(counts, "counts");
   Values values;

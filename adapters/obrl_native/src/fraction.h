@@ -17,8 +17,8 @@ struct Counts {
   S n[kColumns], s[kColumns], r[kColumns], c[kColumns];
 };
 
-// Numerator and denominator of a measure from one fourfold table. With `exact`, n s - r c has no rounding error as it is
-// written; otherwise it is ad - bc, which does not cancel.
+// Numerator and denominator of a measure from one fourfold table. With `exact`, n s - r c has no rounding error as it
+// is written; otherwise it is ad - bc, which does not cancel.
 template <class S, int measure, bool exact>
 inline void fraction(S n, S both, S i, S j, S& numerator, S& denominator) {
   const S not_i = n - i, not_j = n - j;

@@ -1,8 +1,8 @@
 // The functions of obrl_cuda.h as custom calls of XLA, on XLA's stream and with its memory.
 //
-// XLA does not capture them into command buffers, because their scratch is allocated while they run. All is float32, and
-// NaN marks a missing target. The pairs are obrl_cuda_pairs_bytes(num_labels) bytes. With OBRL_JAX_CUDA_ON_CPU the calls
-// run on a CPU, which has no stream, for tests with another launcher.
+// XLA does not capture them into command buffers, because their scratch is allocated while they run. All is float32,
+// and NaN marks a missing target. The pairs are obrl_cuda_pairs_bytes(num_labels) bytes. With OBRL_JAX_CUDA_ON_CPU the
+// calls run on a CPU, which has no stream, for tests with another launcher.
 #include <cstdint>
 #include <utility>
 
@@ -169,7 +169,8 @@ Error loss(void* stream, Scratch scratch, AnyBuffer logits, AnyBuffer targets, A
   }
   LossResults addresses;
   const Shape term = {batch}, matrix = {batch, num_labels};
-  if (Error error = addresses.read(results, ffi::DataType::F32, term, matrix, joint, parts, gradients); error.failure()) {
+  const auto dtype = ffi::DataType::F32;
+  if (Error error = addresses.read(results, dtype, term, matrix, joint, parts, gradients); error.failure()) {
     return error;
   }
   obrl_cuda_call call{stream, nullptr, 0, {}};

@@ -1,7 +1,7 @@
 // The functions of `obrl_cuda.h`.
 //
-// A call first makes a list of steps, with all checks and every kernel loaded, and then enqueues them. Block sizes are those
-// of the table of kernels; grids follow from them. The rules are those of `obrl_torch.kernels.launch`, and
+// A call first makes a list of steps, with all checks and every kernel loaded, and then enqueues them. Block sizes are
+// those of the table of kernels; grids follow from them. The rules are those of `obrl_torch.kernels.launch`, and
 // `tests/cubins/test_launches.py` compares the two.
 
 #include <algorithm>

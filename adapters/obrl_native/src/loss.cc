@@ -89,8 +89,8 @@ class Loss {
     if (relation_gradient_) add_relation_gradient(first, rows, scratch);
   }
 
-  // p - 1/2 for `count` logits from `first` on; with targets also Eq. 4 and its slope, which is written to the gradient of
-  // L_E.
+  // p - 1/2 for `count` logits from `first` on; with targets also Eq. 4 and its slope, which is written to the gradient
+  // of L_E.
   template <class Y>
   void evaluate_entropy(int64_t first, int64_t count, const Scratch<T>& scratch) const {
     const T* logits = logits_ + first;

@@ -1,7 +1,7 @@
 // A block of samples: how the numbers of its labels are stored, and how they change from one layout to the other.
 //
-// Logits, targets and gradients lie row by row, one sample after the other. The pairs of Eq. 2 are computed label by label,
-// with the samples of a block side by side in vectors.
+// Logits, targets and gradients lie row by row, one sample after the other. The pairs of Eq. 2 are computed label by
+// label, with the samples of a block side by side in vectors.
 #pragma once
 
 #include <algorithm>

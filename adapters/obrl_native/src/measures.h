@@ -3,16 +3,16 @@
 
 #include <cstdint>
 
-// `each(NUMBER, name, symmetric)`, in the order of obrl.MEASURES: numbers count from 0. `symmetric` is whether (i, j) and
-// (j, i) always agree. fraction.h has their formulas.
-#define OBRL_MEASURES(each)            \
-  each(PEARSON, pearson, true)         \
+// `each(NUMBER, name, symmetric)`, in the order of obrl.MEASURES: numbers count from 0. `symmetric` is whether (i, j)
+// and (j, i) always agree. fraction.h has their formulas.
+#define OBRL_MEASURES(each)              \
+  each(PEARSON, pearson, true)           \
   each(UNIT_PEARSON, unit_pearson, true) \
-  each(MATCHING, matching, true)       \
-  each(COSINE, cosine, true)           \
-  each(JACCARD, jaccard, true)         \
-  each(CONDITIONAL, conditional, false) \
-  each(YULE_Q, yule_q, true)           \
+  each(MATCHING, matching, true)         \
+  each(COSINE, cosine, true)             \
+  each(JACCARD, jaccard, true)           \
+  each(CONDITIONAL, conditional, false)  \
+  each(YULE_Q, yule_q, true)             \
   each(PHI_RATIO, phi_ratio, true)
 
 extern "C" {

@@ -1,14 +1,14 @@
 // The relation and the loss on a CUDA device, for any framework: addresses on the device, sizes, the caller's stream.
 //
-// The kernels are those of obrl.torch, compiled ahead of time. A call enqueues its work on the stream and does not wait. It
-// allocates no memory of the device: it uses the caller's `scratch`, which may be reused as soon as the call has ended on
-// the stream. Calls may be captured into graphs. Any number of threads may call at once.
+// The kernels are those of obrl.torch, compiled ahead of time. A call enqueues its work on the stream and does not
+// wait. It allocates no memory of the device: it uses the caller's `scratch`, which may be reused as soon as the call
+// has ended on the stream. Calls may be captured into graphs. Any number of threads may call at once.
 //
-// Arrays are contiguous, row by row, and begin at multiples of 16 bytes. Numbers are float32; the caller casts other dtypes.
-// NaN marks a missing target. 1 <= num_labels <= 16384 and 0 <= batch <= 2^24. Const arrays are not written.
+// Arrays are contiguous, row by row, and begin at multiples of 16 bytes. Numbers are float32; the caller casts other
+// dtypes. NaN marks a missing target. 1 <= num_labels <= 16384 and 0 <= batch <= 2^24. Const arrays are not written.
 //
-// Sizes, addresses and the device are checked before anything is enqueued. Every function returns a status; if that is not
-// OBRL_CUDA_OK, the call's `error` says why.
+// Sizes, addresses and the device are checked before anything is enqueued. Every function returns a status; if that is
+// not OBRL_CUDA_OK, the call's `error` says why.
 #pragma once
 
 #include <cstdint>
@@ -74,11 +74,11 @@ struct obrl_cuda_loss_arguments {
 // `cubins` is the folder of the kernels, `driver` the driver's name, or null for libcuda.so.1.
 int32_t obrl_cuda_start(const char* cubins, const char* driver, char* error, int64_t error_bytes);
 
-// The bytes of the pairs of a relation: first the codes of obrl_move, in num_labels rows, each with zeros up to a multiple
-// of 16 bytes; then numbers of active pairs.
+// The bytes of the pairs of a relation: first the codes of obrl_move, in num_labels rows, each with zeros up to a
+// multiple of 16 bytes; then numbers of active pairs.
 //
-// This and the sizes below need obrl_cuda_start but no device; they hold for every device. They are -1 if it has not been
-// called or sizes are out of range.
+// This and the sizes below need obrl_cuda_start but no device; they hold for every device. They are -1 if it has not
+// been called or sizes are out of range.
 int64_t obrl_cuda_pairs_bytes(int64_t num_labels);
 
 // Bytes of scratch for obrl_cuda_move; `batch` is 0 without targets.
@@ -93,8 +93,8 @@ int32_t obrl_cuda_count(const float* targets, int64_t batch, int64_t num_labels,
 // Eq. 1 for a batch, from its targets or from its counts; if both are null, nothing moves. Then Eq. 3.
 int32_t obrl_cuda_move(const obrl_cuda_relation* relation, obrl_cuda_call* call);
 
-// Eq. 2 and Eq. 4 for each sample, with their gradients. The caller reduces: a mean is that of these terms, and its gradient
-// this gradient divided by `batch`.
+// Eq. 2 and Eq. 4 for each sample, with their gradients. The caller reduces: a mean is that of these terms, and its
+// gradient this gradient divided by `batch`.
 int32_t obrl_cuda_loss(const obrl_cuda_loss_arguments* arguments, obrl_cuda_call* call);
 
 }  // extern "C"

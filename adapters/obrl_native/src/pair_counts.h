@@ -12,8 +12,8 @@ namespace obrl {
 
 constexpr int64_t kWordsAtOnce = 31;  // a byte holds the sum of 31 counts of 8 bits
 
-// Word w of label j has the samples 32 w to 32 w + 31 and is number w * num_labels + j. A word is as wide as a float, so
-// vectors of words and of floats have the same number of lanes.
+// Word w of label j has the samples 32 w to 32 w + 31 and is number w * num_labels + j. A word is as wide as a float,
+// so vectors of words and of floats have the same number of lanes.
 struct Bits {
   std::vector<uint32_t> positive;  // observed, and at least 0.5
   std::vector<uint32_t> observed;

@@ -1,13 +1,13 @@
 // Eq. 2 for a block of samples, one active pair after the other.
 //
-// Only differences of probabilities occur in Eq. 2, so they are centred: q = p - 1/2. Let a and b be the parts of a pair's
-// code, twice its symmetric weights, and d = q_i - q_j. An unordered pair adds to one sample
+// Only differences of probabilities occur in Eq. 2, so they are centred: q = p - 1/2. Let a and b be the parts of a
+// pair's code, twice its symmetric weights, and d = q_i - q_j. An unordered pair adds to one sample
 //
 //     a d^2 + b (1 - d^2)^2,
 //
-// and its derivative with respect to q_i is 2 f with f = (a - 2 b (1 - d^2)) d, that with respect to q_j is -2 f. An active
-// pair costs some nine operations a sample, about as many as the four matrix products of obrl.algebra spend on a pair, and
-// a pair that is not active costs nothing.
+// and its derivative with respect to q_i is 2 f with f = (a - 2 b (1 - d^2)) d, that with respect to q_j is -2 f. An
+// active pair costs some nine operations a sample, about as many as the four matrix products of obrl.algebra spend on a
+// pair, and a pair that is not active costs nothing.
 #pragma once
 
 #include <algorithm>

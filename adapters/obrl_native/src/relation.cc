@@ -1,8 +1,8 @@
 // Eq. 1 and Eq. 3, row by row of the relation.
 //
 // pair_counts.h counts the pairs of a batch, fraction.h has the measures. The arithmetic is that of obrl.measures and
-// obrl.online, in the same order. This file is compiled without contraction to fused operations, so the accumulators equal
-// NumPy's to the bit.
+// obrl.online, in the same order. This file is compiled without contraction to fused operations, so the accumulators
+// equal NumPy's to the bit.
 
 #include <algorithm>
 #include <memory>
@@ -118,8 +118,8 @@ class Rows {
   Apply<S> of_batch_, of_average_;
 };
 
-// The code of a pair from f_p + 4 f_n of (i, j) and of (j, i). Averages of counts are rounded, so the two directions of a
-// symmetric measure may differ in the last digit: with `agree`, a pair is active where both are.
+// The code of a pair from f_p + 4 f_n of (i, j) and of (j, i). Averages of counts are rounded, so the two directions of
+// a symmetric measure may differ in the last digit: with `agree`, a pair is active where both are.
 void symmetrize(const uint8_t* pairs, uint8_t* code, int64_t num_labels, bool agree, int64_t tile) {
   const int64_t tiles = (num_labels + kTile - 1) / kTile;
   const int64_t i0 = tile / tiles * kTile, j0 = tile % tiles * kTile;

@@ -1,8 +1,8 @@
 // The functions of obrl_cuda.h as operations of TensorFlow, on TensorFlow's stream and with its memory.
 //
-// They differ from those of tensorflow_ops.cc in three ways: they compute in float32, NaN marks a missing target, and the
-// loss is that of each sample, so TensorFlow itself reduces it. With OBRL_TENSORFLOW_CUDA_ON_CPU they are operations of a
-// CPU, for tests with a driver that records its calls.
+// They differ from those of tensorflow_ops.cc in three ways: they compute in float32, NaN marks a missing target, and
+// the loss is that of each sample, so TensorFlow itself reduces it. With OBRL_TENSORFLOW_CUDA_ON_CPU they are
+// operations of a CPU, for tests with a driver that records its calls.
 #include "obrl_cuda.h"
 #include "tensorflow_ops.h"
 #ifndef OBRL_TENSORFLOW_CUDA_ON_CPU

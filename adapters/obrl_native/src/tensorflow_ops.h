@@ -1,4 +1,5 @@
-// What all operations of TensorFlow share: they read inputs and attributes, and report to the context what does not fit.
+// What all operations of TensorFlow share: they read inputs and attributes, and report to the context what does not
+// fit.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +28,8 @@ constexpr int64_t kMostLabels = int64_t{1} << 14;  // an int32 holds three times
 
 inline const void* address(const Tensor& tensor) { return tensor.data(); }
 
-// The tensor of an input that is a list of at most one; null where the list is empty or the operation has no such input.
+// The tensor of an input that is a list of at most one; null where the list is empty or the operation has no such
+// input.
 inline const Tensor* optional(OpKernelContext* context, const char* name) {
   OpInputList list;
   if (!context->input_list(name, &list).ok() || list.size() == 0) return nullptr;

@@ -131,7 +131,8 @@ class MoveVariables : public Mover {
     OP_REQUIRES(context, sum->is_initialized && weight->is_initialized,
                 tensorflow::errors::FailedPrecondition("relation_sum and relation_weight must be initialized"));
     const DataType type = weight->tensor()->dtype();
-    OP_REQUIRES(context, sum->tensor()->dtype() == type && (type == tensorflow::DT_FLOAT || type == tensorflow::DT_DOUBLE),
+    const bool is_real = type == tensorflow::DT_FLOAT || type == tensorflow::DT_DOUBLE;
+    OP_REQUIRES(context, sum->tensor()->dtype() == type && is_real,
                 tensorflow::errors::InvalidArgument("relation_sum and relation_weight must both be float or double"));
     if (!fits(context, *sum->tensor(), *weight->tensor())) return;
     if (moves(context)) {

@@ -43,7 +43,7 @@ _RELATION_TILE = 16
 """The side of a tile of `relation_kernel`."""
 
 MAX_REGISTERS = 255
-"""The most registers of a thread that the hardware allows. Without it the assembler chooses a lower limit, and spills."""
+"""The most registers of a thread that the hardware allows. Without it the assembler takes a lower limit, and spills."""
 
 
 @dataclass(frozen=True)
