@@ -169,14 +169,14 @@ def move(
 ) -> cuda.Relation:
     """`obrl_cuda_move` over arrays of their names in `memory`; without samples and counts nothing moves."""
     matrix = num_labels**2
-    given = take_all(memory, sum=(3 if average_counts else 1) * matrix, weight=matrix)
-    given |= {"new_sum": given["sum"], "new_weight": given["weight"]}
+    arrays = take_all(memory, sum=(3 if average_counts else 1) * matrix, weight=matrix)
+    arrays |= {"new_sum": arrays["sum"], "new_weight": arrays["weight"]}
     if not in_place:
-        given |= take_all(memory, new_sum=(3 if average_counts else 1) * matrix, new_weight=matrix)
+        arrays |= take_all(memory, new_sum=(3 if average_counts else 1) * matrix, new_weight=matrix)
     if batch is not None:
-        given |= take_all(memory, targets=batch * num_labels)
+        arrays |= take_all(memory, targets=batch * num_labels)
     if by_counts:
-        given |= take_all(memory, counts=3 * matrix)
+        arrays |= take_all(memory, counts=3 * matrix)
     size = library.move_scratch(batch or 0, num_labels)
     relation = cuda.Relation(
         pairs=memory.take("pairs", library.pairs_bytes(num_labels)),
@@ -187,7 +187,7 @@ def move(
         num_labels=num_labels,
         measure=cpu.MEASURES[measure],
         average_counts=average_counts,
-        **given,
+        **arrays,
     )
     library.move(relation, stream=stream, scratch=memory.take("scratch", size), scratch_bytes=size)
     return relation
@@ -206,13 +206,13 @@ def loss(
 ) -> cuda.LossArguments:
     """`obrl_cuda_loss` likewise."""
     matrix = batch * num_labels
-    given = take_all(memory, logits=matrix, sample_weight=batch, relation_loss=batch)
+    arrays = take_all(memory, logits=matrix, sample_weight=batch, relation_loss=batch)
     if joint:
-        given |= take_all(memory, targets=matrix, pos_weight=num_labels, total=batch, cross_entropy=batch)
+        arrays |= take_all(memory, targets=matrix, pos_weight=num_labels, total=batch, cross_entropy=batch)
     if gradients != "none":
-        given |= take_all(memory, gradient=matrix)
+        arrays |= take_all(memory, gradient=matrix)
     if gradients == "parts" and joint:
-        given |= take_all(memory, relation_gradient=matrix)
+        arrays |= take_all(memory, relation_gradient=matrix)
     size = library.loss_scratch(batch, num_labels, joint=joint, gradients=cpu.GRADIENTS[gradients])
     arguments = cuda.LossArguments(
         pairs=memory.take("pairs", library.pairs_bytes(num_labels)),
@@ -221,7 +221,7 @@ def loss(
         num_labels=num_labels,
         gradients=cpu.GRADIENTS[gradients],
         active_pairs=active_pairs,
-        **given,
+        **arrays,
     )
     library.loss(arguments, stream=stream, scratch=memory.take("scratch", size), scratch_bytes=size)
     return arguments
@@ -248,8 +248,8 @@ def library() -> cuda.Library:
 _copies = count()
 
 
-def fresh(folder: Path, **given: Any) -> cuda.Library:
+def fresh(folder: Path, **options: Any) -> cuda.Library:
     """A launcher that knows nothing of what others have started or loaded."""
     path = folder / f"launcher-{next(_copies)}.so"
     shutil.copy(built(), path)
-    return cuda.Library(str(path), **{"driver": driver().path, **given})
+    return cuda.Library(str(path), **{"driver": driver().path, **options})

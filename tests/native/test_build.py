@@ -43,9 +43,9 @@ def sources(tmp_path: Path) -> Path:
 @pytest.fixture
 def compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LoggedCompiler:
     """Puts a compiler in place that writes each command down, and optimizes nothing, which would take time."""
-    found = LoggedCompiler(tmp_path, flags="-O0")
-    monkeypatch.setenv("CXX", str(found.path))
-    return found
+    compiler = LoggedCompiler(tmp_path, flags="-O0")
+    monkeypatch.setenv("CXX", str(compiler.path))
+    return compiler
 
 
 def small(sources: Path, **options: Any) -> Path:

@@ -66,15 +66,15 @@ def state_arguments(launch: Launch) -> tuple[bytes, bytes]:
         if line.startswith(f"arguments {launch.symbol} ")
     )
     names = [word.split(":")[0] for word in arguments]
-    found = dict(zip(names, launch.arguments, strict=True))
-    return found["relation_sum"], found["relation_weight"]
+    arguments_by_name = dict(zip(names, launch.arguments, strict=True))
+    return arguments_by_name["relation_sum"], arguments_by_name["relation_weight"]
 
 
 def test_codes_alone_need_no_new_state(driver: recording.Driver, launcher: cuda.Library) -> None:
     memory = Memory()
-    given = recording.take_all(memory, sum=1600, weight=1600)
+    arrays = recording.take_all(memory, sum=1600, weight=1600)
     pairs, scratch = memory.take("pairs", launcher.pairs_bytes(40)), memory.take("scratch", 256)
-    relation = cuda.Relation(pairs=pairs, decay=0.9, num_labels=40, measure=1, **given)
+    relation = cuda.Relation(pairs=pairs, decay=0.9, num_labels=40, measure=1, **arrays)
     launcher.move(relation, stream=4096, scratch=scratch, scratch_bytes=launcher.move_scratch(0, 40))
     assert [one.symbol for one in driver.done() if isinstance(one, Launch)] == ["code_kernel"]
     assert not [one for one in driver.done() if isinstance(one, Copy)]
@@ -147,7 +147,7 @@ def test_addresses_are_checked(name: str, wrong: int | None, driver: recording.D
 
 
 def test_either_targets_or_counts(launcher: cuda.Library) -> None:
-    with pytest.raises(ValueError, match="both targets and counts are given"):
+    with pytest.raises(ValueError, match="expected targets or counts, got both"):
         launcher.move(
             cuda.Relation(*[4096] * 7, batch=8, num_labels=40), stream=4096, scratch=4096, scratch_bytes=2**30
         )
