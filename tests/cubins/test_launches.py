@@ -76,7 +76,7 @@ def check_move(
         average_counts=estimator == "counts",
         stream=stream(expected.target),
     )
-    calls = DRIVER.done()
+    calls = DRIVER.enqueued()
     matrix = (num_labels, num_labels)
     state = (
         expected.tensor("sum", *((3, *matrix) if estimator == "counts" else matrix)),
@@ -114,9 +114,9 @@ def test_counts(target: int, monkeypatch: pytest.MonkeyPatch) -> None:
         LIBRARY.count(arrays["targets"], batch, num_labels, arrays["counts"], stream=stream(target))
         if batch:
             relation_operators.count_pairs._init_fn(expected.tensor("targets", batch, num_labels), None)
-            compare(DRIVER.done(), expected, memory, {})
+            compare(DRIVER.enqueued(), expected, memory, {})
         else:
-            assert [one.grid[0] for one in DRIVER.done()] == [launch.count(num_labels).grid[0]]
+            assert [one.grid[0] for one in DRIVER.enqueued()] == [launch.count(num_labels).grid[0]]
 
 
 @pytest.mark.parametrize("normalization", ["all_pairs", "active_pairs"])
@@ -137,7 +137,7 @@ def test_losses(target: int, gradient: str, normalization: str, monkeypatch: pyt
             active_pairs=normalization == "active_pairs",
             stream=stream(target),
         )
-        calls = DRIVER.done()
+        calls = DRIVER.enqueued()
         run_loss(expected, batch, num_labels, gradient, normalization)
         renamed = {"second_gradient": ("gradient" if gradient == "total" else "relation_gradient", 0)}
         compare(calls, expected, memory, {**pairs_at(num_labels), **renamed})
@@ -176,7 +176,7 @@ def test_what_is_not_wanted_goes_to_scratch(size: tuple[int, int], gradients: st
         memory = Memory()
         DRIVER.reset()
         recording.loss(LIBRARY, memory, *size, joint=joint, gradients=gradients, stream=stream(launch.HOPPER))
-        last = DRIVER.done()[-1]
+        last = DRIVER.enqueued()[-1]
         variant = ENTRIES[last.image].variant
         assert variant.constants["GRADIENT"] == ("parts" if gradients == "parts" or not joint else "total")
         places = {
@@ -206,4 +206,4 @@ def test_scratch_is_enough_for_every_device(monkeypatch: pytest.MonkeyPatch) -> 
             DRIVER.reset()
             recording.loss(LIBRARY, memory, batch, labels, stream=stream(target))
             run_loss(expected, batch, labels, "total", "all_pairs")
-            compare(DRIVER.done(), expected, memory, {**pairs_at(labels), "second_gradient": ("gradient", 0)})
+            compare(DRIVER.enqueued(), expected, memory, {**pairs_at(labels), "second_gradient": ("gradient", 0)})

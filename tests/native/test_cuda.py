@@ -31,7 +31,7 @@ def test_without_a_context_of_its_own_a_stream_is_of_the_current_one(
         recording.move(launcher, Memory(), 40, 8, stream=stream)
     driver.current(6)
     recording.move(launcher, Memory(), 40, 8, stream=stream)
-    assert {(one.context, one.stream) for one in driver.done()} == {(6, stream)}
+    assert {(one.context, one.stream) for one in driver.enqueued()} == {(6, stream)}
     assert driver.left_behind() == (1, 0)
 
 
@@ -48,13 +48,13 @@ def test_a_new_state_is_a_copy_that_moves(moved_by: str | None, estimator: str, 
         average_counts=estimator == "counts",
         in_place=False,
     )
-    copies = [one for one in driver.done() if isinstance(one, Copy)]
-    assert driver.done()[: len(copies)] == copies
+    copies = [one for one in driver.enqueued() if isinstance(one, Copy)]
+    assert driver.enqueued()[: len(copies)] == copies
     assert [(memory.find(one.to)[0], memory.find(one.source)[0], one.size) for one in copies] == [
         ("new_sum", "sum", memory.size("sum")),
         ("new_weight", "weight", memory.size("weight")),
     ]
-    addresses = {memory.find(int.from_bytes(data, "little"))[0] for data in state_arguments(driver.done()[-1])}
+    addresses = {memory.find(int.from_bytes(data, "little"))[0] for data in state_arguments(driver.enqueued()[-1])}
     assert addresses == {"new_sum", "new_weight"}
 
 
@@ -76,13 +76,13 @@ def test_codes_alone_need_no_new_state(driver: recording.Driver, launcher: cuda.
     pairs, scratch = memory.take("pairs", launcher.pairs_bytes(40)), memory.take("scratch", 256)
     relation = cuda.Relation(pairs=pairs, decay=0.9, num_labels=40, measure=1, **arrays)
     launcher.move(relation, stream=4096, scratch=scratch, scratch_bytes=launcher.move_scratch(0, 40))
-    assert [one.symbol for one in driver.done() if isinstance(one, Launch)] == ["code_kernel"]
-    assert not [one for one in driver.done() if isinstance(one, Copy)]
+    assert [one.symbol for one in driver.enqueued() if isinstance(one, Launch)] == ["code_kernel"]
+    assert not [one for one in driver.enqueued() if isinstance(one, Copy)]
 
 
 def test_a_batch_without_samples_has_no_loss(driver: recording.Driver, launcher: cuda.Library) -> None:
     recording.loss(launcher, Memory(), 0, 40)
-    assert driver.said() == []
+    assert driver.calls() == []
 
 
 SIZES = [(-1, 40), (2**24 + 1, 40), (8, 0), (8, -1), (8, 2**14 + 1), (2**40, 2**40), (-(2**63), 2**63 - 1)]
@@ -104,7 +104,7 @@ def test_sizes_out_of_range_are_refused(
     for ask in (launcher.move_scratch, lambda *size: launcher.loss_scratch(*size, joint=True, gradients=1)):
         with pytest.raises(ValueError, match="labels"):
             ask(batch, labels)
-    assert driver.said() == []
+    assert driver.calls() == []
 
 
 def test_the_largest_sizes(driver: recording.Driver, launcher: cuda.Library) -> None:
@@ -113,7 +113,7 @@ def test_the_largest_sizes(driver: recording.Driver, launcher: cuda.Library) -> 
     recording.loss(launcher, memory, *LARGEST, gradients="parts")
     recording.move(launcher, memory, LARGEST[1], LARGEST[0])
     assert memory.size("scratch") > 2 * LARGEST[0] * LARGEST[1]
-    assert len([one for one in driver.done() if isinstance(one, Launch)]) == 6
+    assert len([one for one in driver.enqueued() if isinstance(one, Launch)]) == 6
 
 
 def arrays(kind: type[Any]) -> list[str]:
@@ -143,7 +143,7 @@ def test_addresses_are_checked(name: str, wrong: int | None, driver: recording.D
         driver.reset()
         with pytest.raises(ValueError, match=message):
             call(arguments, **room)
-        assert driver.done() == []
+        assert driver.enqueued() == []
 
 
 def test_either_targets_or_counts(launcher: cuda.Library) -> None:
@@ -178,4 +178,4 @@ def test_too_little_scratch(driver: recording.Driver, launcher: cuda.Library) ->
     driver.reset()
     with pytest.raises(ValueError, match="the scratch must have at least"):
         launcher.loss(arguments, stream=4096, scratch=4096, scratch_bytes=size - 1)
-    assert driver.done() == []
+    assert driver.enqueued() == []

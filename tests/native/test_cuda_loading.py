@@ -74,7 +74,7 @@ def test_a_table_of_another_launcher(driver: recording.Driver, tmp_path: Path) -
     edit(folder, "arguments count_kernel ", "arguments count_kernel halves:*fp16 ")
     with pytest.raises(RuntimeError, match="count_kernel takes halves"):
         recording.fresh(tmp_path, cubins=folder).count(4096, 8, 40, 8192, stream=4096)
-    assert driver.done() == []
+    assert driver.enqueued() == []
 
 
 @pytest.mark.parametrize(("capability", "target"), [(80, 80), (86, 80), (89, 80), (90, 90), (100, 100)])
@@ -84,7 +84,7 @@ def test_devices_with_kernels(capability: int, target: int, driver: recording.Dr
     data = (cuda.CUBINS / f"sm_{target}.bin").read_bytes()
     of_target = [line.split() for line in (cuda.CUBINS / "table.txt").read_text().splitlines()]
     (row,) = [line for line in of_target if line[:3] == ["kernel", str(target), "relation/unit_pearson/batch"]]
-    (load,) = [one for one in driver.said() if isinstance(one, Load)]
+    (load,) = [one for one in driver.calls() if isinstance(one, Load)]
     assert load.image == driver.hash(data[int(row[8]) :][: int(row[9])])
 
 
@@ -96,7 +96,7 @@ def test_devices_without(capability: int, driver: recording.Driver, tmp_path: Pa
     for _ in range(2):
         with pytest.raises(RuntimeError, match=message):
             recording.move(library, Memory(), 40, 8, stream=3 * 4096)
-    assert driver.said() == []
+    assert driver.calls() == []
     assert driver.left_behind() == (0, 0)
 
 
@@ -110,13 +110,13 @@ def test_what_the_driver_says(function: str, driver: recording.Driver, tmp_path:
     with pytest.raises(RuntimeError, match=rf"{function}.* failed: CUDA_ERROR_INVALID_VALUE, invalid argument"):
         recording.loss(library, Memory(), 128, 1000)
     assert driver.left_behind() == (0, 0)
-    assert function in ("cuLaunchKernel", "cuMemsetD32Async") or driver.done() == []
+    assert function in ("cuLaunchKernel", "cuMemsetD32Async") or driver.enqueued() == []
     loads = driver.text().count("load") - 2 * driver.text().count("unload")
     assert (function in ("cuModuleGetFunction", "cuFuncSetAttribute")) == ("unload" in driver.text())
     driver.reset()
     recording.loss(library, Memory(), 128, 1000)
-    assert len([one for one in driver.said() if isinstance(one, Load)]) + loads == 4
-    assert [one.symbol for one in driver.said() if isinstance(one, Launch)] == [
+    assert len([one for one in driver.calls() if isinstance(one, Load)]) + loads == 4
+    assert [one.symbol for one in driver.calls() if isinstance(one, Launch)] == [
         "halves_kernel",
         "degrees_kernel",
         "products_kernel",
@@ -128,8 +128,8 @@ def test_kernels_are_loaded_once_a_context(driver: recording.Driver, tmp_path: P
     library = recording.fresh(tmp_path)
     for context in (1, 2, 1, 2):
         recording.move(library, Memory(), 40, 8, stream=context * 4096)
-    assert [one.context for one in driver.said() if isinstance(one, Load)] == [1, 2]
-    launches = [one for one in driver.said() if isinstance(one, Launch)]
+    assert [one.context for one in driver.calls() if isinstance(one, Load)] == [1, 2]
+    launches = [one for one in driver.calls() if isinstance(one, Launch)]
     assert [(one.context, one.stream) for one in launches] == [(c, c * 4096) for c in (1, 2, 1, 2)]
 
 
@@ -139,7 +139,7 @@ def test_the_first_call_may_be_captured(driver: recording.Driver, tmp_path: Path
     driver.current(2)
     recording.move(recording.fresh(tmp_path), Memory(), 40, 8, stream=2 * 4096)
     relaxed = 2
-    assert [one.mode for one in driver.said() if isinstance(one, Load)] == [relaxed]
+    assert [one.mode for one in driver.calls() if isinstance(one, Load)] == [relaxed]
     assert driver.left_behind() == (1, 0)
 
 
@@ -157,7 +157,7 @@ def test_many_threads_at_once(driver: recording.Driver, tmp_path: Path) -> None:
 
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(work, range(threads)))
-    said = driver.said()
+    said = driver.calls()
     loads = [one for one in said if isinstance(one, Load)]
     assert len(loads) == len({(one.context, one.image) for one in loads}) == 5 * len(contexts)
     for context in contexts:
