@@ -68,7 +68,7 @@ def test_they_are_what_the_kernels_compile_to(number: int) -> None:
 
 
 def test_none_spills() -> None:
-    """Nor needs too many registers, whatever the measure, the estimator, the gradients and the blocks."""
+    """No cubin needs local memory or too many registers."""
     for cubin in {row.cubin for row in ROWS}:
         usage = resource_usage(cubin)
         assert usage["STACK"] + usage["LOCAL"] == 0
@@ -139,7 +139,7 @@ def test_nothing_of_a_machine_is_in_them() -> None:
 
 
 def test_drivers_of_cuda_12_load_those_for_ampere_and_hopper() -> None:
-    """The form of an ELF file that its header names; CUDA 13 has another."""
+    """The ELF version in their headers is that of CUDA 12; CUDA 13 has another."""
     assert {row.cubin[7:9] for row in ROWS if row.target in (80, 90)} == {bytes([0x33, 7])}
 
 

@@ -1,4 +1,4 @@
-"""The native launcher does what `obrl.torch` does: the same kernels, in the same order, with the same arguments."""
+"""The native launcher launches the same kernels as `obrl.torch`, in the same order, with the same arguments."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SIZES = (
     *((0, 129), (1, 129), (64, 256), (65, 257), (128, 312), (128, 1000), (512, 1024), (512, 1025), (512, 10_000)),
     *((3, 16_384), (4096, 4096), (4097, 4097), (20_000, 128), (100_000, 1000), (2**24, 3), (2**24, 500)),
 )
-"""Samples and labels, at and around everything that a choice of a launch depends on."""
+"""Samples and labels around the sizes at which launches change."""
 
 SMALL_AND_WIDE = ((96, 40), (96, 300))
 
@@ -53,7 +53,7 @@ def is_compared(measure: str, target: int, estimator: str) -> bool:
 @pytest.mark.parametrize("measure", MEASURES)
 @pytest.mark.parametrize("estimator", ["batch", "counts"])
 def test_moves_and_codes(measure: str, estimator: str, target: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By targets, by counts, and the codes alone; at all sizes for one measure, and for all at a few and a many."""
+    """For targets, counts, and codes alone; one measure at all sizes, and the others at two."""
     sizes = SIZES if (measure, estimator) == ("unit_pearson", "batch") else SMALL_AND_WIDE
     kinds = ("targets", "counts", "code") if is_compared(measure, target, estimator) else ("targets",)
     for (batch, num_labels), kind in product(sizes, kinds):
@@ -171,7 +171,7 @@ def run_loss(expected: OperatorLaunches, batch: int, num_labels: int, gradient: 
 @pytest.mark.parametrize("gradients", ["none", "total", "parts"])
 @pytest.mark.parametrize("size", SMALL_AND_WIDE, ids=str)
 def test_what_is_not_wanted_goes_to_scratch(size: tuple[int, int], gradients: str) -> None:
-    """L_B alone comes from the kernels that give both parts, and no gradient from those that give one."""
+    """Kernels write more than the caller wants for L_B alone and without a gradient; the rest goes to the scratch."""
     for joint in (True, False):
         memory = Memory()
         DRIVER.reset()
@@ -199,7 +199,7 @@ def test_what_is_not_wanted_goes_to_scratch(size: tuple[int, int], gradients: st
 
 
 def test_scratch_is_enough_for_every_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where sizes that no launch depends on alone are unlike: `compare` looks whether all of it lies inside."""
+    """`compare` checks that all arrays of a launch lie in it; here for many combinations of sizes."""
     for target, labels in product(TARGETS, (129, 200, 777, 2049, 5000, 16_383)):
         for batch in (1, 63, 333, 4095, 9999):
             memory, expected = Memory(), OperatorLaunches(monkeypatch, target)

@@ -84,7 +84,7 @@ WHOLES = [
 @pytest.mark.parametrize("estimator", ["batch", "counts"])
 @pytest.mark.parametrize(("measure", "rows", "labels"), WHOLES)
 def test_two_halves_are_the_whole(measure: str, estimator: str, rows: int, labels: int) -> None:
-    """What processes do, with the all-reduce between, is what one launch does, bit for bit."""
+    """Counting and moving in two launches, as several processes do, equals one launch to the bit."""
     _, targets, mask = batch(rows, labels)
     whole, halves = state(labels, estimator), state(labels, estimator)
     chosen = (0.9, 0.7, 0.3, measure, estimator)
@@ -203,7 +203,7 @@ def test_an_empty_batch() -> None:
 
 
 def test_opcheck() -> None:
-    """Schemas, fake tensors and mutation are as declared, in programs of symbolic shapes too."""
+    """Schemas, fake tensors and mutation are as declared, with symbolic shapes too."""
     logits, targets, mask = batch()
     codes = operators.move_relation(targets, mask, *state(), arrivals(), *CHOSEN)
     total, _, _, first, second = loss(codes, "parts")
@@ -231,7 +231,7 @@ def test_opcheck() -> None:
 
 
 def test_the_tests_reach_every_block_size() -> None:
-    """More labels than one tile of each kernel, so that tiles meet."""
+    """The sizes of these tests have several tiles of each kernel."""
     assert launch.relation(ROWS, 33).grid == (6, 1)
     assert launch.relation(150, 33).grid == (6, 4)
     assert launch.wide_relation(130, capability=launch.HOPPER, measure="pearson", estimator="batch").grid[0] > 1

@@ -1,4 +1,4 @@
-"""The relation and the loss in native code, beside NumPy's."""
+"""The relation and the loss in native code, compared with NumPy's."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.native.calls import KINDS, SIZES, Array, count, draw_targets, empty_s
 from tests.support import tolerances
 
 MANY_ROWS = (20_000, 4)
-"""Whose square float32 does not hold."""
+"""Float32 cannot hold the square of so many rows."""
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def test_counts_are_exact(library: cpu.Library, size: tuple[int, int], kind: str
 
 @pytest.mark.parametrize("words", [31, 32, 70])
 def test_counts_of_ones_alone(library: cpu.Library, words: int) -> None:
-    """Whose bytes are the first to overflow."""
+    """Bytes would overflow first where all labels are 1."""
     targets = np.ones((32 * words, 3), np.uint8)
     targets[:, 2] = 0
     expected = np.full((3, 3), len(targets)) * np.outer([1, 1, 0], [1, 1, 0])
@@ -89,7 +89,7 @@ def test_the_relation_is_that_of_numpy_to_the_bit(
 
 
 def test_averaged_counts_are_active_where_both_directions_are(library: cpu.Library) -> None:
-    """They are rounded, and may differ; here by much."""
+    """Rounding may make the directions differ by little; here they differ by much."""
     settings = Settings(estimator="counts", positive_threshold=0.6, negative_threshold=0.4)
     rng = np.random.default_rng(4)
     s = rng.random((20, 20))
@@ -140,7 +140,7 @@ def reference(logits: Array, targets: Array | None, code: Array, arguments: dict
 
 
 def draw_code(rng: np.random.Generator, num_labels: int, share: float) -> Array:
-    """Codes of pairs of any weight, that share of them active."""
+    """Codes of pairs with random weights, of which a share is active."""
     weights = rng.integers(1, 3, (num_labels, num_labels)) * rng.choice([1, 4], (num_labels, num_labels))
     upper = np.triu(weights * (rng.random((num_labels, num_labels)) < share), 1)
     return (upper + upper.T).astype(np.uint8)
@@ -156,7 +156,7 @@ CHOICES = [
 
 
 def sizes(logits: Array, code: Array, arguments: dict[str, Any]) -> tuple[Any, Array]:
-    """How large the terms are that L_B and the gradient add up, in float64; no pair costs more than its weights."""
+    """The sums of the absolute terms of L_B and of the gradient, at most; a pair adds at most its weights."""
     of_label = ((code & 3) + 2.0 * (code >> 2)).sum(axis=1)
     active = 0.5 * ((code & 3) + (code >> 2)).sum()
     divisor = 2 * (max(active, 1) if arguments["normalization"] == "active_pairs" else code.shape[0] ** 2)
@@ -177,7 +177,7 @@ def sizes(logits: Array, code: Array, arguments: dict[str, Any]) -> tuple[Any, A
 def test_the_loss_is_that_of_the_algebra(
     library: cpu.Library, reduction: str, gradient: str, normalization: str, dtype: str
 ) -> None:
-    """Within rounding, at sizes around the borders of vectors, blocks and tiles."""
+    """Within rounding."""
     rng = np.random.default_rng(3)
     for rows, num_labels in SIZES:
         for share, kind in product((0.0, 0.05, 1.0), (*KINDS, None)):
@@ -207,7 +207,7 @@ def test_the_loss_is_that_of_the_algebra(
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_threads_change_nothing(library: cpu.Library, dtype: str) -> None:
-    """Where there is enough to do for two."""
+    """At a size with enough work for several threads."""
     rng = np.random.default_rng(5)
     targets, _ = draw_targets(rng, 600, 300, "bytes")
     logits = rng.standard_normal(targets.shape).astype(dtype)
@@ -225,7 +225,7 @@ def test_threads_change_nothing(library: cpu.Library, dtype: str) -> None:
 
 
 def test_the_native_list_of_measures_is_that_of_obrl() -> None:
-    """In the same order, which numbers them, with the same symmetry."""
+    """It has the same order, which numbers the measures, and the same symmetry."""
     entries = re.findall(r"each\((\w+), (\w+), (true|false)\)", (SOURCES / "measures.h").read_text())
     assert entries == [(name.upper(), name, str(measure.symmetric).lower()) for name, measure in MEASURES.items()]
     assert list(cpu.MEASURES.items()) == [(name, number) for number, name in enumerate(MEASURES)]
@@ -271,7 +271,7 @@ def test_unknown_numbers_are_refused(
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_sigmoid_and_logarithm_are_accurate(library: cpu.Library, dtype: str) -> None:
-    """Cross-entropy and its gradient to some units in the last place, where they are small, too."""
+    """Cross-entropy and its gradient are within some units in the last place, even where they are small."""
     logits = np.concatenate([np.linspace(-80, 80, 4001), np.linspace(-1e-3, 1e-3, 41)]).astype(dtype)[:, None]
     x = logits.astype(np.longdouble)
     small = np.exp(-np.abs(x))

@@ -59,7 +59,7 @@ def test_a_new_state_is_a_copy_that_moves(moved_by: str | None, estimator: str, 
 
 
 def state_arguments(launch: Launch) -> tuple[bytes, bytes]:
-    """What a kernel takes for the accumulators."""
+    """The accumulators among the arguments of a launch."""
     arguments = next(
         line.split()[2:]
         for line in (cuda.CUBINS / "table.txt").read_text().splitlines()
@@ -123,7 +123,7 @@ def arrays(kind: type[Any]) -> list[str]:
 @pytest.mark.parametrize("wrong", [None, 8])
 @pytest.mark.parametrize("name", sorted({*arrays(cuda.Relation), *arrays(cuda.LossArguments), "scratch"}))
 def test_addresses_are_checked(name: str, wrong: int | None, driver: recording.Driver, launcher: cuda.Library) -> None:
-    """Each array that is needed is there and aligned; nothing is enqueued before all were looked at."""
+    """A null or misaligned array is an error, and nothing is enqueued."""
     optional = {"targets", "counts", "total", "cross_entropy", "relation_loss"}
     message = f"{name} is null" if wrong is None else f"{name} does not begin at a multiple of 16 bytes"
     room = {"stream": 4096, "scratch": 4096, "scratch_bytes": 2**40}
@@ -167,7 +167,7 @@ def test_an_unknown_choice_of_gradients(launcher: cuda.Library) -> None:
 
 
 def test_too_little_scratch(driver: recording.Driver, launcher: cuda.Library) -> None:
-    """The device is one of those that take most."""
+    """`move_scratch` and `loss_scratch` are exact for a device that needs the most."""
     size = launcher.move_scratch(8, 40)
     relation = cuda.Relation(4096, None, *[4096] * 5, batch=8, num_labels=40)
     with pytest.raises(ValueError, match=f"the scratch must have at least {size} bytes, got {size - 1}"):

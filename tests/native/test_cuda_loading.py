@@ -24,7 +24,7 @@ def test_without_a_driver(tmp_path: Path) -> None:
 
 
 def test_a_driver_that_is_too_old(tmp_path: Path) -> None:
-    """Any library stands for one that lacks a function."""
+    """Its library lacks functions; here any other library does."""
     with pytest.raises(BuildError, match="the driver of CUDA has no cuInit"):
         recording.fresh(tmp_path, driver=recording.built())
 
@@ -68,7 +68,7 @@ def edit(folder: Path, old: str, new: str) -> None:
 
 
 def test_a_table_of_another_launcher(driver: recording.Driver, tmp_path: Path) -> None:
-    """Where a kernel takes what this launcher does not give, nothing is launched."""
+    """A kernel with an argument that the launcher does not set is not launched."""
     folder = tmp_path / "cubins"
     shutil.copytree(cuda.CUBINS, folder)
     edit(folder, "arguments count_kernel ", "arguments count_kernel halves:*fp16 ")
@@ -134,7 +134,7 @@ def test_kernels_are_loaded_once_a_context(driver: recording.Driver, tmp_path: P
 
 
 def test_the_first_call_may_be_captured(driver: recording.Driver, tmp_path: Path) -> None:
-    """Kernels are loaded then, which a thread must have leave for, and the stream is not asked for its context."""
+    """The launcher then loads kernels in the relaxed capture mode, and does not ask the stream for its context."""
     driver.capture()
     driver.current(2)
     recording.move(recording.fresh(tmp_path), Memory(), 40, 8, stream=2 * 4096)
@@ -144,7 +144,7 @@ def test_the_first_call_may_be_captured(driver: recording.Driver, tmp_path: Path
 
 
 def test_many_threads_at_once(driver: recording.Driver, tmp_path: Path) -> None:
-    """Each kernel is loaded once a context, and every call does what it does alone."""
+    """Each kernel is loaded once a context, and every call enqueues the same as without other threads."""
     library = recording.fresh(tmp_path)
     threads, contexts = 8, (1, 2, 3)
     barrier = Barrier(threads)
