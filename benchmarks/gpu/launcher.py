@@ -238,7 +238,7 @@ def losses(native: Native, name: str, batches: list[Tensor], generator: torch.Ge
     names = ("total", "cross-entropy", "relation loss", "gradient", "relation gradient")
     for normalization in ("all_pairs", "active_pairs"):
         of = (normalization, "none")
-        given = (logits, targets, None, *weights, code, None, active, counter, ALPHA, *of)
+        given = (logits, targets, None, *weights, code, active, counter, ALPHA, *of)
         parts = operators.loss_terms(*given, "parts", torch.float32)
         for gradient in ("none", "total", "parts"):
             expected = operators.loss_terms(*given, gradient, torch.float32)
