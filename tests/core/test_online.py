@@ -141,7 +141,7 @@ def test_a_masked_row_is_a_removed_row(case: Case, data: st.DataObject) -> None:
     arguments = {**case.arguments, "reduction": "sum"}
     entropies = [
         OBRLoss(case.num_labels, **arguments)
-        .terms(part.logits, part.targets, part.observed, part.sample_weight)
+        .terms(part.logits, part.targets, observed=part.observed, sample_weight=part.sample_weight)
         .cross_entropy
         for part in (masked, removed)
     ]
@@ -157,7 +157,7 @@ def test_saving_and_loading_in_between_changes_nothing(
     straight = OBRLoss(case.num_labels, **case.arguments)
     resumed = OBRLoss(case.num_labels, **case.arguments)
     for batch in case.batches:
-        resumed.save(path)
+        resumed.save_relation(path)
         resumed = OBRLoss(case.num_labels, **case.arguments, relation=path)
         losses = [loss(batch.logits, batch.targets, observed=batch.observed) for loss in (straight, resumed)]
         assert_exact("loss", losses[1], losses[0])
