@@ -1,7 +1,9 @@
 """Every measure on every fourfold table of small n, and the counts it is made of."""
 
+import re
 from collections.abc import Iterator
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -44,8 +46,11 @@ def measured(name: str, pairs: counts.PairCounts, dtype: type[np.floating] = np.
     return np.where(defined, value, np.nan)
 
 
-def test_all_eight_are_there() -> None:
-    assert set(MEASURES) == set(strategies.MEASURES)
+def test_the_documentation_lists_every_measure_with_its_range() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "relation.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)`[^|]*\|[^|]*\| (-?\d) to (\d) \|", page, flags=re.MULTILINE)
+    ranges = {name: (float(low), float(high)) for name, low, high in rows}
+    assert ranges == {name: (measure.low, measure.high) for name, measure in MEASURES.items()}
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
@@ -105,7 +110,7 @@ def test_the_direct_formula_would_fail_that() -> None:
 def test_counts_are_exact(case: Case) -> None:
     note(case.snippet())
     for batch in case.batches:
-        got = count_pairs(laid_out(batch.targets, batch.layout), batch.observed)
+        got = count_pairs(laid_out(batch.targets, batch.layout), observed=batch.observed)
         wanted = spec.pair_counts(batch.targets, batch.observed)
         for name, have, want in zip("nsrc", got, (*wanted, wanted.r.T), strict=True):
             assert have.dtype == np.int64
@@ -117,8 +122,8 @@ def test_counting_in_blocks(case: Case, rows: int) -> None:
     (batch,) = case.batches
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(counts, "MAX_EXACT_COUNT", rows)
-        got = count_pairs(batch.targets, batch.observed)
-    for name, have, want in zip("nsrc", got, count_pairs(batch.targets, batch.observed), strict=True):
+        got = count_pairs(batch.targets, observed=batch.observed)
+    for name, have, want in zip("nsrc", got, count_pairs(batch.targets, observed=batch.observed), strict=True):
         assert_exact(name, have, want)
 
 
