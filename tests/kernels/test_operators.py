@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from obrl.algebra import PairLaplacians, joint_loss, pair_laplacians
+from obrl.algebra import PairLaplacians, coded_laplacians, joint_loss
 from obrl.measures import MEASURES
 from obrl.torch import OnlineBatchRelation
 from obrl_torch import fused, operators
@@ -107,7 +107,7 @@ def test_every_tile_moves(estimator: str, dtype: torch.dtype, rows: int, labels:
     plain = OnlineBatchRelation(labels, decay=0.9, estimator=estimator).to(dtype)
     for _ in range(2):
         operators.move_relation(targets, mask, *moved, arrived, 0.9, 0.7, 0.3, "unit_pearson", estimator)
-        plain.update(targets, mask)
+        plain.update(targets, observed=mask)
     torch.testing.assert_close(moved, (plain.relation_sum, plain.relation_weight))
     assert not arrived.any()
 
@@ -130,18 +130,11 @@ def test_the_active_pairs_are_counted(labels: int) -> None:
 
 
 def by_the_algebra(
-    logits: Tensor, targets: Tensor, observed: Tensor | None, positive: Tensor, negative: Tensor
+    logits: Tensor, targets: Tensor, observed: Tensor | None, code: Tensor
 ) -> tuple[list[Tensor], Tensor]:
-    """The terms and the gradient of L under symmetric pair weights, in float64."""
-    pairs: PairLaplacians = pair_laplacians(
-        TORCH,
-        positive.double(),
-        negative.double(),
-        num_labels=len(positive),
-        symmetric=True,
-        normalization="active_pairs",
-        like=torch.zeros((), dtype=torch.float64),
-    )
+    """The terms and the gradient of L in float64."""
+    like = torch.zeros((), dtype=torch.float64)
+    pairs: PairLaplacians = coded_laplacians(TORCH, code, normalization="active_pairs", like=like)
     terms, (slope,) = joint_loss(
         TORCH,
         logits.double(),
@@ -169,7 +162,7 @@ def test_a_loss_of_several_tiles_is_that_of_the_algebra(labels: int, dtype: torc
     codes = operators.move_relation(targets, mask, *state(labels), arrivals(), *CHOSEN)
     *terms, gradient, _ = loss(codes, dtype=dtype, logits=logits.to(dtype), targets=targets, observed=mask)
     code = codes[0][:, :labels]
-    expected, slope = by_the_algebra(logits.to(dtype), targets, mask, 0.5 * (code & 3), 0.5 * (code >> 2))
+    expected, slope = by_the_algebra(logits.to(dtype), targets, mask, code)
     assert code.any()
     torch.testing.assert_close(torch.stack(terms), torch.stack(expected).to(dtype))
     torch.testing.assert_close(gradient, slope.to(dtype))

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from obrl.algebra import joint_loss, pair_laplacians, relation_loss
-from obrl.counts import count_pairs, pair_counts, split_targets
+from obrl.algebra import coded_laplacians, joint_loss, relation_loss
+from obrl.counts import count_pairs, pair_counts
+from obrl.labels import read_labels
 from obrl.measures import MEASURES
 from obrl.namespace import NUMPY
 from obrl.online import RelationState, select_pairs, update_state
@@ -36,7 +37,7 @@ def mask_of(observed: Array | None) -> Array | None:
 
 def numpy_counts(targets: Array, observed: Array | None, dtype: Any) -> Any:
     values = targets.astype(bool) if targets.dtype == np.uint8 else targets
-    positive, known = split_targets(values, mask_of(observed))
+    _, positive, known = read_labels(values, mask_of(observed))
     return pair_counts(NUMPY, positive.astype(dtype), None if known is None else known.astype(dtype), len(targets))
 
 
@@ -44,7 +45,7 @@ def numpy_counts(targets: Array, observed: Array | None, dtype: Any) -> Any:
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_counts_are_exact(library: cpu.Library, size: tuple[int, int], kind: str) -> None:
     targets, observed = draw_targets(np.random.default_rng(1), *size, kind)
-    expected = count_pairs(targets, mask_of(observed))
+    expected = count_pairs(targets, observed=mask_of(observed))
     assert np.array_equal(count(library, targets, observed), np.stack(expected[:3]))
 
 
@@ -104,16 +105,7 @@ def test_averaged_counts_are_active_where_both_directions_are(library: cpu.Libra
 
 def reference(logits: Array, targets: Array | None, code: Array, arguments: dict[str, Any]) -> tuple[Any, Any]:
     """The algebra in float64."""
-    num_labels = code.shape[0]
-    pairs = pair_laplacians(
-        NUMPY,
-        0.5 * (code & 3),
-        0.5 * (code >> 2),
-        num_labels=num_labels,
-        symmetric=True,
-        normalization=arguments["normalization"],
-        like=np.empty(()),
-    )
+    pairs = coded_laplacians(NUMPY, code, normalization=arguments["normalization"], like=np.empty(()))
     x = logits.astype(np.float64)
     weight = arguments["sample_weight"]
     shared = {"reduction": arguments["reduction"], "rows": len(logits)}
