@@ -54,7 +54,7 @@ class TestWhatAutoChooses:
 
     @pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # torch's compiler and forward mode, of theirs
     @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
-    def test_nothing_else_where_they_were_not_measured_or_cannot_run(self, launches: list[str]) -> None:
+    def test_not_where_they_were_not_measured_or_cannot_run(self, launches: list[str]) -> None:
         logits, targets, observed = batch()
         plain, loss, double = OBRLoss(LABELS, impl="plain"), OBRLoss(LABELS), OBRLoss(LABELS).double()
         plain(logits, targets, observed=observed)
