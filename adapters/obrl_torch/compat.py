@@ -1,0 +1,44 @@
+"""Everything here touches private parts of torch, because torch has no public call for it yet.
+
+One function each, with the reason and the public call it waits for. No other file of this package uses a name of torch
+that starts with an underscore, except `Module._apply`, which torch's own modules override in the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+from torch.autograd import forward_ad
+from torch.utils._python_dispatch import is_in_torch_dispatch_mode
+
+Function = TypeVar("Function", bound=Callable[..., object])
+
+
+def constant_in_graphs(function: Function) -> Function:
+    """Let `torch.compile` call a function while it traces, and treat the result as a constant of the graph.
+
+    Waits for `torch.compiler.assume_constant_result` to set this mark without importing the compiler, which would make
+    `import obrl.torch` take a second longer.
+    """
+    function._dynamo_marked_constant = True  # type: ignore[attr-defined]
+    return function
+
+
+@constant_in_graphs
+def in_transform() -> bool:
+    """Whether a transform of `torch.func` (grad, vmap, jvp) or forward-mode differentiation is under way.
+
+    `OnePass` and the fused implementations have no rule for these. Waits for a public counterpart of
+    `torch.compiler.is_compiling` for `torch.func` and for `torch.autograd.forward_ad`.
+    """
+    return bool(torch._C._functorch.peek_interpreter_stack()) or forward_ad._current_level >= 0
+
+
+def in_dispatch_mode() -> bool:
+    """Whether a `TorchDispatchMode` (FakeTensorMode, a profiler, a tracer) wants to see every operator.
+
+    Waits for `torch.utils.is_in_torch_dispatch_mode`.
+    """
+    return is_in_torch_dispatch_mode()
