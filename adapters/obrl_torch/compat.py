@@ -7,9 +7,12 @@ that starts with an underscore, except `Module._apply`, which torch's own module
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from contextlib import AbstractContextManager
+from typing import Any, TypeVar
 
 import torch
+from torch import Tensor
+from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
 from torch.autograd import forward_ad
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
@@ -42,3 +45,26 @@ def in_dispatch_mode() -> bool:
     Waits for `torch.utils.is_in_torch_dispatch_mode`.
     """
     return is_in_torch_dispatch_mode()
+
+
+def outside_transforms() -> AbstractContextManager[Any]:
+    """Leave the transforms of `torch.func`, which forbid writing into a tensor that they did not make.
+
+    The state of a module is such a tensor. Waits for a public way to update it, as batch normalisation does in C++.
+    """
+    return temporarily_clear_interpreter_stack()
+
+
+def without_gradient(tensor: Tensor) -> Tensor:
+    """The values of a tensor that `torch.func.grad` or `jvp` has wrapped; any other tensor as it is.
+
+    Waits for a public `unwrap`, since `detach` gives a wrapped tensor again.
+    """
+    while torch._C._functorch.is_gradtrackingtensor(tensor):
+        tensor = torch._C._functorch.get_unwrapped(tensor)
+    return tensor
+
+
+def is_wrapped(tensor: Tensor) -> bool:
+    """Whether a transform of `torch.func` has wrapped a tensor; waits for a public counterpart."""
+    return bool(torch._C._functorch.is_functorch_wrapped_tensor(tensor))

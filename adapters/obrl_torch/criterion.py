@@ -43,9 +43,7 @@ class OnePass(torch.autograd.Function):
     """Terms whose gradients are computed with them."""
 
     @staticmethod
-    def forward(
-        ctx: Any, logits: Tensor, loss: PlainLoss | FusedLoss, dtype: torch.dtype, gradient: str
-    ) -> Tensors:
+    def forward(ctx: Any, logits: Tensor, loss: PlainLoss | FusedLoss, dtype: torch.dtype, gradient: str) -> Tensors:
         """The terms, with their gradients saved for backward; `gradient` is "total" or "parts"."""
         terms, gradients = loss.evaluate(logits, dtype, gradient)
         # Saved inputs make autograd raise where the batch is written into before backward, as for any other loss.
@@ -154,7 +152,7 @@ class Criterion(RelationModule):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Set every buffer as the constructor does: the relation it started from, pos_weight, and the kernels' counters.
+        """Set every buffer as the constructor does: the relation's start, pos_weight, and the kernels' counters.
 
         FSDP calls this on modules that were built on the meta device. Unlike `reset`, it keeps `relation=`.
         """

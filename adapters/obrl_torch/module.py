@@ -17,6 +17,7 @@ from obrl.online import RelationState, known_relation, state_shapes, update_stat
 from obrl.pairs import Pairs, active_pairs
 from obrl.relation import starting_relation
 from obrl.settings import Settings
+from obrl_torch.compat import in_transform, is_wrapped, outside_transforms, without_gradient
 from obrl_torch.distributed import count_batch
 from obrl_torch.inputs import to_host
 from obrl_torch.namespace import TORCH
@@ -28,8 +29,8 @@ WIDE = (torch.float32, torch.float64)
 class RelationModule(nn.Module):
     """A relation in two buffers, `relation_sum` and `relation_weight`.
 
-    The buffers are float32 or float64, whatever the dtype of the model, and are written in place: DistributedDataParallel
-    synchronises the tensors it found when it was built.
+    The buffers are float32 or float64, whatever the dtype of the model. They are written in place, because
+    DistributedDataParallel goes on synchronising the tensors of the time when it was built.
     """
 
     relation_sum: Tensor
@@ -110,11 +111,23 @@ class RelationModule(nn.Module):
         self.relation_weight.copy_(torch.from_numpy(state.relation_weight))
 
     def _update(self, labels: Labels) -> None:
-        """Eq. 1 for one batch, in place. The caller turns autograd and autocast off."""
+        """Eq. 1 for one batch, in place. The caller turns autograd and autocast off.
+
+        Raises:
+            ValueError: under `torch.func.vmap`, where each of several batches would move the one state there is.
+        """
+        if torch.compiler.is_compiling() or not in_transform() or any(map(is_wrapped, self._state())):
+            self._write_update(labels)
+            return
+        labels = Labels(*(None if part is None else without_gradient(part) for part in labels))
+        if is_wrapped(labels.positive):
+            raise ValueError("the relation cannot move under torch.func.vmap over targets: pass update=False")
+        with outside_transforms():
+            self._write_update(labels)
+
+    def _write_update(self, labels: Labels) -> None:
         state = self._state()
-        counts = count_batch(
-            labels, state.relation_weight.dtype, sync=self.sync, process_group=self.process_group
-        )
+        counts = count_batch(labels, state.relation_weight.dtype, sync=self.sync, process_group=self.process_group)
         for buffer, value in zip(state, update_state(TORCH, state, counts, self.settings), strict=True):
             buffer.copy_(value)
 
@@ -154,6 +167,6 @@ def check_wide(name: str, buffer: Tensor) -> None:
     """Raise TypeError unless a buffer is in float32 or float64."""
     if buffer.dtype not in WIDE:
         raise TypeError(
-            f"{name} must be float32 or float64, got {buffer.dtype}: widen the module with .float(); "
-            "load_state_dict(assign=True) takes the dtype of the file, and FSDP that of MixedPrecision(buffer_dtype=...)"
+            f"{name} must be float32 or float64, got {buffer.dtype}: widen the module with .float(), and keep "
+            "load_state_dict(assign=True) and FSDP's MixedPrecision(buffer_dtype=...) from narrowing it"
         )

@@ -132,7 +132,7 @@ def chain_rule(
 
 
 def _sum(a: Tensor | None, b: Tensor | None) -> Tensor | None:
-    """a + b, where None is 0."""
+    """Add two gradients, where None is 0."""
     if a is None or b is None:
         return b if a is None else a
     return a + b

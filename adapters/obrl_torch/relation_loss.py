@@ -154,9 +154,7 @@ def _relation_laplacians(
 ) -> PairLaplacians:
     """The pair weights of a given matrix, NaN where there is no evidence; each direction counts half."""
     values = relation.to(torch.promote_types(relation.dtype, torch.float32))
-    positive, negative = threshold_pairs(
-        TORCH, values, ~torch.isnan(values), positive_threshold, negative_threshold
-    )
+    positive, negative = threshold_pairs(TORCH, values, ~torch.isnan(values), positive_threshold, negative_threshold)
     return pair_laplacians(
         TORCH,
         positive,
