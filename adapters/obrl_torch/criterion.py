@@ -17,7 +17,7 @@ from torch import Tensor
 from obrl.errors import REDUCTIONS, check_batch, check_choice, check_impl, checked_pos_weight, resolve_update
 from obrl.online import state_laplacians
 from obrl.pairs import describe
-from obrl.relation import starting_relation
+from obrl.relation import loaded_relation
 from obrl.settings import Settings
 from obrl.storage import save_relation
 from obrl_torch import fused
@@ -142,9 +142,7 @@ class Criterion(RelationModule):
         self.reduction = reduction
         self.freeze = bool(freeze)
         self.impl = impl
-        self._weights: tuple[float, ...] | None = None
-        if pos_weight is not None:
-            self._weights = checked_pos_weight(to_host("pos_weight", pos_weight), num_labels=self.num_labels)
+        self._weights = checked_pos_weight(to_host("pos_weight", pos_weight), num_labels=self.num_labels)
         # Neither buffer is in state_dict: the constructor sets both.
         weights = None if self._weights is None else torch.empty(self.num_labels, dtype=torch.float32)
         self.register_buffer("pos_weight", weights, persistent=False)
@@ -184,7 +182,7 @@ class Criterion(RelationModule):
             ValueError: no relation of obrl, or one of another number of labels, other names, or another decay,
                 measure or estimator. The state is then as it was.
         """
-        start = starting_relation(os.fspath(path), self.settings, self.num_labels, self.label_names)
+        start = loaded_relation(path, self.settings, self.num_labels, self.label_names)
         self._write(start.state)
         self.label_names = start.label_names
 
