@@ -221,7 +221,7 @@ def _finish(run: RunFolder, config: RunConfig, source: Source, module: Attribute
     }
     report["relation"] = relation_report(module.criterion, config.relation, module.influence.summary())
     if isinstance(module.criterion, OBRLoss):
-        module.criterion.save(run.relation)
+        module.criterion.save_relation(run.relation)
         relation = module.criterion.relation.detach().cpu().numpy()
         plot_relation(run.path / "relation.png", relation, source.names, measure=config.relation.measure)
     plot_accuracy(run.path / "accuracy.png", report)
