@@ -105,9 +105,7 @@ class RelationConfiguration:
 
     def to_numpy(self, state: RelationState) -> obrl.OnlineBatchRelation:
         """The relation as an `obrl.OnlineBatchRelation`, copied to the host in float64."""
-        return obrl.OnlineBatchRelation.from_state(
-            state_on_host(self._checked(state)), self.settings, self.label_names
-        )
+        return obrl.OnlineBatchRelation.from_state(state_on_host(self._checked(state)), self.settings, self.label_names)
 
     def _shapes(self) -> RelationState:
         return state_shapes(self.num_labels, self.settings.estimator)
@@ -126,7 +124,13 @@ class RelationConfiguration:
                     f"state.{name} must have shape {shape} in float32 or float64, as init() gives it, "
                     f"got {came.shape} in {came.dtype}"
                 )
-        return RelationState(*state)
+        relation_sum, relation_weight = map(jnp.asarray, state)
+        if relation_sum.dtype != relation_weight.dtype:
+            raise ValueError(
+                "state must have both accumulators in float32, or both in float64, "
+                f"got {relation_sum.dtype} and {relation_weight.dtype}"
+            )
+        return RelationState(relation_sum, relation_weight)
 
 
 def check_state_dtype(dtype: Any) -> None:

@@ -15,7 +15,7 @@ from obrl.arrays import unmask_labels
 from obrl.errors import REDUCTIONS, check_batch, check_choice, check_impl, checked_pos_weight, resolve_update
 from obrl.online import RelationState, state_laplacians
 from obrl.pairs import describe
-from obrl.relation import starting_relation
+from obrl.relation import loaded_relation
 from obrl.settings import Settings
 from obrl.storage import save_relation
 from obrl_jax.configuration import AxisName, RelationConfiguration, check_state_dtype, state_on_host
@@ -75,7 +75,7 @@ class Criterion(RelationConfiguration):
             validate=validate,
             freeze=freeze,
         )
-        weights = None if pos_weight is None else checked_pos_weight(on_host(pos_weight), num_labels=self.num_labels)
+        weights = checked_pos_weight(on_host(pos_weight), num_labels=self.num_labels)
         self._set(reduction=reduction, freeze=bool(freeze), impl=impl, pos_weight=weights)
 
     def save_relation(self, path: str | os.PathLike[str], state: RelationState) -> None:
@@ -91,8 +91,8 @@ class Criterion(RelationConfiguration):
                 measure or estimator.
         """
         check_state_dtype(dtype)
-        start = starting_relation(os.fspath(path), self.settings, self.num_labels, self.label_names)
-        return RelationState(*(jnp.asarray(part, dtype) for part in start.state))
+        stored = loaded_relation(path, self.settings, self.num_labels, self.label_names)
+        return RelationState(*(jnp.asarray(part, dtype) for part in stored.state))
 
     def _evaluate(
         self, batch: Batch, state: RelationState, update: bool | None, *, joint: bool, parts: bool = False
@@ -179,7 +179,6 @@ class Criterion(RelationConfiguration):
 
     def __repr__(self) -> str:
         options = {
-            name: getattr(self, name)
-            for name in ("reduction", "freeze", "impl", "pos_weight", "axis_name", "validate")
+            name: getattr(self, name) for name in ("reduction", "freeze", "impl", "pos_weight", "axis_name", "validate")
         }
         return f"{type(self).__name__}({describe(self.num_labels, self.settings, **options)})"

@@ -118,7 +118,7 @@ def advance(
     Returns:
         The new state, and its coded pairs.
     """
-    state, positive = jax.lax.stop_gradient((_checked(state), labels.positive))
+    state, positive = jax.lax.stop_gradient((state, labels.positive))
     result: tuple[RelationState, Array]
     if axis_name is None:
         result = target.calls.move_relation(state, positive, labels.observed, settings)
@@ -130,7 +130,7 @@ def advance(
 
 def code_state(target: Target, state: RelationState, settings: Settings) -> Array:
     """The coded pairs of a state that stays as it is."""
-    code: Array = target.calls.code_pairs(jax.lax.stop_gradient(_checked(state)), settings)
+    code: Array = target.calls.code_pairs(jax.lax.stop_gradient(state), settings)
     return code
 
 
@@ -139,13 +139,3 @@ def code_relation(target: Target, positive: Array, negative: Array) -> Array:
     relation = 0.5 + 0.5 * (positive.astype(np.float32) - negative.astype(np.float32))  # 1, 0, or neither
     settings = Settings(positive_threshold=0.75, negative_threshold=0.25, measure="conditional")  # not symmetric
     return code_state(target, RelationState(relation, jnp.ones_like(relation)), settings)
-
-
-def _checked(state: RelationState) -> RelationState:
-    parts = [jnp.asarray(part) for part in state]
-    if parts[0].dtype != parts[1].dtype:
-        raise ValueError(
-            'impl="fused" needs both accumulators in float32, or both in float64, got '
-            f"{', '.join(str(part.dtype) for part in parts)}"
-        )
-    return RelationState(*parts)

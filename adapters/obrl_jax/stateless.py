@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from obrl.algebra import pair_laplacians
+from obrl.arrays import relation_matrix
 from obrl.errors import check_impl
 from obrl.online import threshold_pairs
 from obrl.settings import check_relation_loss
@@ -29,8 +31,8 @@ def relation_loss(
 
     Args:
         logits: x, (batch, num_labels), floating point.
-        relation: R, (num_labels, num_labels), any real scale; NaN is no evidence. Where it is not symmetric, each
-            direction counts half. It gets no gradient.
+        relation: R, (num_labels, num_labels), any real scale; NaN, or an entry that NumPy masks, is no evidence. Where
+            it is not symmetric, each direction counts half. It gets no gradient.
         positive_threshold: r_p of Eq. 3.
         negative_threshold: r_n of Eq. 3, below it.
         normalization: `"all_pairs"` (Eq. 2) or `"active_pairs"`.
@@ -49,6 +51,8 @@ def relation_loss(
         >>> relation_loss(jnp.zeros((1, 2)), jnp.eye(2))
         Array(0.25, dtype=float32)
     """
+    if isinstance(relation, np.ma.MaskedArray):
+        relation = relation_matrix(relation)
     matrix = metadata("relation", relation)
     r_p, r_n = check_relation_loss(
         metadata("logits", logits),

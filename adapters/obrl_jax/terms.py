@@ -74,9 +74,7 @@ class Problem(NamedTuple):
         weight = None if self.sample_weight is None else self.sample_weight[:, None]
         shared: dict[str, Any] = {"reduction": options.reduction, "rows": logits.shape[0]}
         if self.targets is None:
-            value, gradients = algebra.relation_loss(
-                JAX, x, weight, self.pairs, gradient=gradient != "none", **shared
-            )
+            value, gradients = algebra.relation_loss(JAX, x, weight, self.pairs, gradient=gradient != "none", **shared)
             return (value,), gradients
         pos_weight = None if self.pos_weight is None else self.pos_weight[None]
         arrays = (self.targets, self.observed, weight, pos_weight, self.pairs)
@@ -123,9 +121,7 @@ class FusedProblem(NamedTuple):
             observed=observed,
             sample_weight=self.sample_weight,
             pos_weight=self.pos_weight,
-            pairs=coded_laplacians(
-                JAX, codes, normalization=options.normalization, like=jnp.zeros((), dtype)
-            ),
+            pairs=coded_laplacians(JAX, codes, normalization=options.normalization, like=jnp.zeros((), dtype)),
         )
 
 
@@ -160,9 +156,7 @@ def _second_derivative(options: LossOptions, gradient: str, primals: Any, tangen
     return _evaluate_fused(options, gradient, *primals), jax.jvp(by_algebra, primals, tangents)[1]
 
 
-def differentiable_terms(
-    options: LossOptions, logits: Array, problem: Problem | FusedProblem, *, impl: str
-) -> Results:
+def differentiable_terms(options: LossOptions, logits: Array, problem: Problem | FusedProblem, *, impl: str) -> Results:
     """The terms as a function that JAX can differentiate, in both modes and to any order.
 
     Args:

@@ -116,9 +116,9 @@ def test_updates(bad: BadInput) -> None:
     arguments = bad_inputs.good_call(bad.change, lambda array: array)
     del arguments["logits"]
     with refused(bad):
-        online.update(online.init(), **arguments)
+        online.update(state=online.init(), **arguments)
     with pytest.raises(bad.error):
-        update_relation(online.init(), **arguments)
+        update_relation(state=online.init(), **arguments)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -31,30 +31,33 @@ def trained(estimator: str = "batch", **settings: Any) -> tuple[OBRLoss, Relatio
 def test_files_go_both_ways_and_training_goes_on(estimator: str, tmp_path: Path) -> None:
     criterion, state = trained(estimator)
     path = tmp_path / "relation.npz"
-    criterion.save(path, state)
+    criterion.save_relation(path, state)
     numpy = obrl.OBRLoss(LABELS, estimator=estimator, relation=path)
     assert numpy.label_names == tuple(NAMES)
     logits, targets = (np.asarray(array[0]) for array in batches(1, 8, seed=5))
     expected = numpy(logits, targets)
-    for start in (criterion.load(path), OBRLoss(LABELS, estimator=estimator, relation=path).init()):
+    for start in (criterion.load_relation(path), OBRLoss(LABELS, estimator=estimator, relation=path).init()):
         assert_exact("relation_sum", start.relation_sum, state.relation_sum)
         loss, after = criterion(logits, targets, start)
         assert_close("loss", loss, expected, band(40, 10.0, "float32"))
         assert_close("relation_sum", after.relation_sum, numpy.relation_sum, band(8, numpy.relation_sum, "float32"))
-    numpy.save(path)
+    numpy.save_relation(path)
     assert_close(
-        "relation_sum", criterion.load(path).relation_sum, numpy.relation_sum, band(1, numpy.relation_sum, "float32")
+        "relation_sum",
+        criterion.load_relation(path).relation_sum,
+        numpy.relation_sum,
+        band(1, numpy.relation_sum, "float32"),
     )
 
 
 def test_a_file_of_other_settings_is_refused(tmp_path: Path) -> None:
     criterion, state = trained()
-    criterion.save(tmp_path / "relation.npz", state)
+    criterion.save_relation(tmp_path / "relation.npz", state)
     for change in ({"decay": 0.5}, {"measure": "cosine"}, {"estimator": "counts"}):
         with pytest.raises(ValueError, match=next(iter(change))):
-            OBRLoss(LABELS, **change).load(tmp_path / "relation.npz")
+            OBRLoss(LABELS, **change).load_relation(tmp_path / "relation.npz")
     with pytest.raises(ValueError, match="label_names must agree"):
-        OBRLoss(LABELS, label_names=list("abcde")).load(tmp_path / "relation.npz")
+        OBRLoss(LABELS, label_names=list("abcde")).load_relation(tmp_path / "relation.npz")
 
 
 def test_orbax_keeps_the_state(tmp_path: Path) -> None:
