@@ -92,7 +92,8 @@ def native_labels(targets: Any, observed: Any, dtype: Any, *, complete: bool) ->
     """
     if len(targets) > MAX_EXACT_COUNT:
         raise ValueError(f'impl="fused" takes at most {MAX_EXACT_COUNT} rows, got {len(targets)}')
-    if targets.dtype in (np.bool_, np.uint8, dtype):
+    if targets.dtype in (np.bool_, np.uint8) or (targets.dtype == dtype and isinstance(targets, Array)):
+        # Read as they are, NaN included. Floats of NumPy are split below, since `jax_debug_nans` stops at their NaN.
         targets = jnp.asarray(targets)
         return NativeLabels(targets, targets, None if observed is None else jnp.asarray(observed))
     labels = split_labels(targets, observed, complete=complete)
