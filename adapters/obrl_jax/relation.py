@@ -156,7 +156,8 @@ class OnlineBatchRelation(RelationConfiguration):
 
     def merge(self, earlier: RelationState, later: RelationState) -> RelationState:
         """The state of one run, of which `earlier` is the first part and `later` the second, started from nothing."""
-        return merge_states(self._checked(earlier), self._checked(later), self.settings.decay)
+        with jax.numpy_rank_promotion("allow"):  # a matrix of weights times a stack of counts
+            return merge_states(self._checked(earlier), self._checked(later), self.settings.decay)
 
     def pairs(self, state: RelationState, *, positive_threshold: float = 0.8, negative_threshold: float = 0.2) -> Pairs:
         """The active pairs under these thresholds; printing them gives a table, or says that there is none."""

@@ -84,11 +84,41 @@ def test_what_people_see() -> None:
     assert criterion.pairs(state)[0].names == ("hat", "cap")
     assert_close("relation", criterion.relation(state), numpy.relation, band(4, 1.0, "float32"))
     assert_exact("under jit", jax.jit(criterion.relation)(state), criterion.relation(state))
-    assert "phi >= 0.60" in repr(criterion)
-    assert repr(RelationLoss(3)).startswith("RelationLoss(3, decay=0.99, measure='unit_pearson'")
-    assert repr(OnlineBatchRelation(3)).startswith("OnlineBatchRelation(3, ")
     online = OnlineBatchRelation(LABELS, relation=numpy)
     assert online.pairs(online.init(), positive_threshold=0.9) == numpy.pairs(positive_threshold=0.9)
+
+
+def test_repr_shows_what_differs_from_the_defaults() -> None:
+    words = "together: relation >= 0.8 (phi >= 0.6), apart: relation <= 0.2 (phi <= -0.6)"
+    assert repr(RelationLoss(3)) == f"RelationLoss(3, {words})"
+    changed: dict[str, Any] = {"decay": 0.995, "reduction": "sum", "impl": "fused", "axis_name": "data"}
+    text = repr(OBRLoss(2, **changed, pos_weight=[1.0, 2.0]))
+    for name, value in {**changed, "pos_weight": (1.0, 2.0)}.items():
+        assert f"{name}={value!r}" in text
+    assert repr(OnlineBatchRelation(3, measure="cosine")) == "OnlineBatchRelation(3, measure='cosine')"
+
+
+@pytest.mark.parametrize("estimator", ["batch", "counts"])
+def test_a_relation_from_a_file(estimator: str, tmp_path: Path) -> None:
+    """It has the file's settings, names and state, whichever framework wrote it."""
+    online = OnlineBatchRelation(LABELS, decay=0.5, measure="cosine", estimator=estimator, label_names=NAMES)
+    state = online.update(batches(1, 8)[1][0], online.init())
+    online.save(tmp_path / "ours.npz", state)
+    online.to_numpy(state).save(tmp_path / "theirs.npz")
+    for name in ("ours.npz", "theirs.npz"):
+        loaded = OnlineBatchRelation.load(tmp_path / name)
+        assert (loaded.settings, loaded.label_names) == (online.settings, online.label_names)
+        assert_exact("relation_sum", loaded.init().relation_sum, state.relation_sum)
+        assert_exact("relation_weight", loaded.init().relation_weight, state.relation_weight)
+    with pytest.raises(FileNotFoundError):
+        OnlineBatchRelation.load(tmp_path / "none.npz")
+
+
+def test_frozen_needs_a_relation() -> None:
+    for kind in (OBRLoss, RelationLoss):
+        with pytest.raises(ValueError, match="freeze=True"):
+            kind(3, freeze=True)
+        assert kind(3, freeze=True, relation=np.eye(3)).freeze
 
 
 def test_a_matrix_to_start_from() -> None:
