@@ -10,7 +10,9 @@ from keras import ops
 
 from obrl import algebra
 from obrl.algebra import LossTerms, PairLaplacians
-from obrl_keras.inputs import Labels, check_metadata, may_read_values, split_labels
+from obrl.arrays import unmask_labels
+from obrl.labels import Labels
+from obrl_keras.inputs import check_metadata, may_read_values, row_count, split_labels
 from obrl_keras.namespace import KERAS, Tensor, dtype_name
 
 
@@ -41,10 +43,11 @@ def loss_terms(
         reduction: `"mean"`, `"sum"` or `"none"`.
     """
     dtype = computation_dtype(logits)
-    rows = labels.rows if isinstance(labels.rows, int) else ops.cast(labels.rows, dtype)
+    x = ops.cast(logits, dtype)
+    rows = row_count(x, x)
     terms, _ = algebra.joint_loss(
         KERAS,
-        ops.cast(logits, dtype),
+        x,
         ops.cast(labels.targets, dtype),
         labels.observed,
         None if sample_weight is None else ops.expand_dims(ops.cast(sample_weight, dtype), 1),
@@ -57,7 +60,7 @@ def loss_terms(
     )
     if reduction != "mean":
         return terms
-    # The mean as a share of the sum: the batch may be of a size that is known only when it runs.
+    # A graph may not know the size of the batch before it runs, so the mean is a share of the sum.
     share = 1.0 / max(rows, 1) if isinstance(rows, int) else 1.0 / ops.maximum(rows, 1.0)
     return LossTerms(*(term * share for term in terms))
 
@@ -82,7 +85,7 @@ def frozen_terms(
         targets: y, the same shape.
         observed: bool, the same shape, or None.
         sample_weight: w, (batch,), or None.
-        pairs: gives the pair weights in NumPy, in the dtype of the scalar array that it takes.
+        pairs: gives the pair weights as NumPy arrays, in the dtype of its argument, a scalar array.
         pos_weight: (num_labels,) numbers, or None.
         alpha: weight of L_B.
         reduction: `"mean"`, `"sum"` or `"none"`.
@@ -92,6 +95,7 @@ def frozen_terms(
     Raises:
         TypeError, ValueError: what was expected and what came.
     """
+    targets, observed = unmask_labels(targets, observed)
     check_metadata(logits, targets, observed, sample_weight, num_labels=num_labels)
     logits, targets, observed, sample_weight = (
         None if part is None else ops.convert_to_tensor(part) for part in (logits, targets, observed, sample_weight)
