@@ -43,8 +43,8 @@ KERAS_NAMES = {"logits": "y_pred", "targets": "y_true"}
 
 
 def call_arguments(bad: BadInput, convert: Any) -> dict[str, Any]:
-    found = bad_inputs.good_call(bad.change, convert)
-    return {KERAS_NAMES.get(name, name): value for name, value in found.items()}
+    arguments = bad_inputs.good_call(bad.change, convert)
+    return {KERAS_NAMES.get(name, name): value for name, value in arguments.items()}
 
 
 @pytest.mark.parametrize("bad", ARGUMENTS, ids=str)

@@ -89,7 +89,7 @@ def test_an_evaluation_before_training_does_not_spoil_the_callback() -> None:
     x, y = data(SIZE * STEPS)
     criterion, network = OBRLoss(LABELS), model()
     network.compile("adam", loss=criterion)
-    network.evaluate(*data(2 * SIZE, seed=3), batch_size=SIZE, verbose=0)  # its graph is made with updates
+    network.evaluate(*data(2 * SIZE, seed=3), batch_size=SIZE, verbose=0)  # its graph is traced with updates
     criterion.reset()
     network.fit(
         x,
@@ -147,7 +147,10 @@ def test_sample_weights_of_fit() -> None:
     network.compile("sgd", loss=OBRLoss(LABELS))
     history = network.fit(x, y, sample_weight=weight, batch_size=SIZE, verbose=0)
     assert_close(
-        "loss", np.array(history.history["loss"][0]), criterion(logits, y, None, weight), band(80, 10.0, "float32")
+        "loss",
+        np.array(history.history["loss"][0]),
+        criterion(logits, y, sample_weight=weight),
+        band(80, 10.0, "float32"),
     )
 
 
@@ -163,9 +166,9 @@ def test_a_saved_model_holds_the_settings_and_an_exported_one_nothing(tmp_path: 
     network.export(tmp_path / "exported", verbose=False)
     served = tf.saved_model.load(str(tmp_path / "exported"))
     assert_close("logits", served.serve(x).numpy(), network(x).numpy(), band(8, 10.0, "float32"))
-    kept = tf.train.list_variables(str(tmp_path / "exported" / "variables" / "variables"))
-    assert [FEATURES, LABELS] in [shape for _, shape in kept]
-    assert [LABELS, LABELS] not in [shape for _, shape in kept]
+    variables = tf.train.list_variables(str(tmp_path / "exported" / "variables" / "variables"))
+    assert [FEATURES, LABELS] in [shape for _, shape in variables]
+    assert [LABELS, LABELS] not in [shape for _, shape in variables]
     graph = (tmp_path / "exported" / "saved_model.pb").read_bytes()
     assert b"relation" not in graph
 
