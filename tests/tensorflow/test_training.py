@@ -38,8 +38,7 @@ def seen_by_the_oracle(targets: Any) -> obrl.OnlineBatchRelation:
     return relation
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
-@pytest.mark.parametrize("impl", ["auto", "fused"])
+@pytest.mark.parametrize(("impl", "jit_compile"), [("auto", False), ("auto", True), ("fused", False)])
 def test_fit_with_validation(impl: str, jit_compile: bool) -> None:
     x, y = data(SIZE * STEPS - 5)  # the last batch is smaller
     validation = data(2 * SIZE, seed=3)
@@ -146,12 +145,8 @@ def test_sample_weights_of_fit() -> None:
     logits = network(x).numpy()
     network.compile("sgd", loss=OBRLoss(LABELS))
     history = network.fit(x, y, sample_weight=weight, batch_size=SIZE, verbose=0)
-    assert_close(
-        "loss",
-        np.array(history.history["loss"][0]),
-        criterion(logits, y, sample_weight=weight),
-        band(80, 10.0, "float32"),
-    )
+    loss = np.array(history.history["loss"][0])
+    assert_close("loss", loss, criterion(logits, y, sample_weight=weight), band(80, 10.0, "float32"))
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning")
