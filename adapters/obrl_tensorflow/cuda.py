@@ -29,10 +29,10 @@ from obrl_tensorflow.native import (
 
 @cache
 def operations() -> Any:
-    """The operations, as a module of functions, built where they have not been, with the driver loaded.
+    """The operations, as a module of functions; the first call builds them and starts the driver.
 
     Raises:
-        BuildError: an ImportError; they cannot be built, kept or loaded here, or there is no driver of CUDA.
+        BuildError: an ImportError; they cannot be built, stored or loaded here, or there is no driver of CUDA.
     """
     if not tf.test.is_built_with_cuda():
         raise BuildError('impl="fused" runs on GPUs with CUDA, which this TensorFlow was built without')

@@ -23,10 +23,10 @@ from obrl_tensorflow.namespace import Tensor
 
 @cache
 def operations() -> Any:
-    """The operations, as a module of functions; built where they have not been.
+    """The operations, as a module of functions; the first call builds them.
 
     Raises:
-        BuildError: an ImportError; they cannot be built, kept or loaded here.
+        BuildError: an ImportError; they cannot be built, stored or loaded here.
     """
     return load_operations(build(library_recipe("obrl_tensorflow", (*cpu.UNITS, source_unit("tensorflow_ops.cc")))))
 

@@ -28,7 +28,7 @@ def relation_loss(
     reduction: str = "mean",
     impl: str = "auto",
 ) -> Tensor:
-    """L_B (Eq. 2) under a given relation, without state.
+    """L_B (Eq. 2) under a relation that the caller hands in, without state.
 
     Args:
         logits: x, (batch, num_labels), floating point.

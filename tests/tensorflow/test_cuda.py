@@ -270,8 +270,9 @@ print(moved.code.shape)
 """
 
 
+@pytest.mark.slow  # compiles TensorFlow's headers once more, for about a minute
 def test_the_operations_of_a_gpu_are_built_and_loaded() -> None:
-    """As they are where TensorFlow has CUDA, over a driver that launches nothing."""
+    """As where TensorFlow has CUDA, but with a driver that launches nothing."""
     ended = run("-c", STARTED)
     assert ended.returncode == 0, ended.stderr
     message, name, shape = ended.stdout.splitlines()

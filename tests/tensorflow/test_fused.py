@@ -102,18 +102,6 @@ def test_fit_with_xla_is_refused() -> None:
         model.fit(logits, targets, verbose=0)
 
 
-def test_a_pause_holds_in_a_graph() -> None:
-    criterion = OBRLoss(LABELS, impl="fused")
-    step = tf.function(criterion.__call__)
-    step(*map(tf.constant, batch(6)))
-    before = criterion.relation_sum.numpy()
-    criterion.pause()
-    step(*map(tf.constant, batch(6, seed=1)))
-    assert (criterion.relation_sum.numpy() == before).all()
-    criterion(*batch(6, seed=1), update=True)
-    assert (criterion.relation_sum.numpy() != before).any()
-
-
 @pytest.mark.parametrize("in_graph", [False, True])
 def test_what_has_been_read_stays_as_it_was(in_graph: bool) -> None:
     """The variables move in place, in memory that a tensor read before may share."""
@@ -190,18 +178,6 @@ def test_settings_are_doubles() -> None:
     total, entropy, relation = (term.numpy() for term in criterion.terms(targets, tf.constant(logits, tf.float64)))
     assert relation > 0
     assert_close("L", total, entropy + 1000.1 * relation, band(2, total))
-
-
-def test_values_are_checked_before_the_relation_moves() -> None:
-    targets, logits = batch(6)
-    targets[2, 1] = 3.0
-    criterion = OBRLoss(LABELS, impl="fused")
-    with pytest.raises(ValueError, match=r"targets must lie in \[0, 1\]"):
-        criterion(targets, logits)
-    assert not criterion.relation_weight.numpy().any()
-    observed = np.ones(targets.shape, bool)
-    observed[2, 1] = False
-    criterion(targets, logits, observed=observed)
 
 
 @pytest.mark.parametrize(("rows", "labels"), [(2**24 + 1, 1), (1, 2**14 + 1)])

@@ -258,12 +258,3 @@ def test_stateless_functions() -> None:
     assert_exact("relation_sum", online.relation_sum.numpy(), criterion.relation_sum.numpy())
     value = tf.function(relation_loss)(tf.constant(x2), online.relation)
     assert_close("L_B", value.numpy(), expected.numpy(), band(40, 1.0, "float32"))
-
-
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-def test_half_precision_keeps_a_float32_state(dtype: str) -> None:
-    y, x = batch(8)
-    criterion = OBRLoss(LABELS)
-    value, gradient = value_and_gradient(criterion, tf.constant(y), tf.cast(x, dtype))
-    assert (value.dtype, gradient.dtype.name) == (tf.float32, dtype)
-    assert {variable.dtype for variable in criterion.online.variables} == {tf.float32}

@@ -128,8 +128,9 @@ def test_a_matrix_to_start_from() -> None:
         assert criterion.pos_weight == (1.0, 1.0)
 
 
-def test_a_pause_holds_in_graphs_traced_before() -> None:
-    criterion = trained()
+@pytest.mark.parametrize("impl", ["auto", "fused"])
+def test_a_pause_holds_in_graphs_traced_before(impl: str) -> None:
+    criterion = trained(impl=impl)
     graph = tf.function(criterion.__call__)
     targets, logits = batch(8)
 
