@@ -138,7 +138,7 @@ class StatefulLayer(keras.layers.Layer):
         }
 
     def __repr__(self) -> str:
-        options = {"reduction": self.reduction, "pos_weight": self.pos_weight, "freeze": self.freeze}
+        options: dict[str, Any] = {"reduction": self.reduction, "pos_weight": self.pos_weight, "freeze": self.freeze}
         return f"OBRLossLayer({describe(self.num_labels, self.settings, **options, validate=self.validate)})"
 
 

@@ -70,9 +70,8 @@ def check_batch(logits: Any, targets: Any, observed: Any, sample_weight: Any, *,
         None if sample_weight is None else _with_shape("sample_weight", sample_weight, (None,)),
     )
     rows = known_rows(*batch)
-    errors.check_batch(
-        *(None if tensor is None else metadata(tensor, rows=rows) for tensor in batch), num_labels=num_labels
-    )
+    metadata_of: list[Any] = [None if tensor is None else metadata(tensor, rows=rows) for tensor in batch]
+    errors.check_batch(*metadata_of, num_labels=num_labels)
     others = (None if tensor is None else with_rows_of(tf, tensor, batch.logits) for tensor in batch[1:])
     return Batch(batch.logits, *others)
 

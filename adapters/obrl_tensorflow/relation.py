@@ -149,7 +149,7 @@ class OnlineBatchRelation(tf.Module):
         return RelationState(self.relation_sum, self.relation_weight)
 
     def __repr__(self) -> str:
-        options = {"validate": self.validate, "dtype": self.relation_sum.dtype.name}
+        options: dict[str, Any] = {"validate": self.validate, "dtype": self.relation_sum.dtype.name}
         return f"OnlineBatchRelation({describe(self.num_labels, self.settings, thresholds=False, **options)})"
 
 

@@ -161,7 +161,7 @@ class StatefulLoss(keras.losses.Loss):
         return _copy_of, (type(self), self.get_config(), self.to_numpy(), bool(self._paused.numpy()))
 
     def __repr__(self) -> str:
-        options = {"reduction": self.reduction, "pos_weight": self.pos_weight, "freeze": self.freeze}
+        options: dict[str, Any] = {"reduction": self.reduction, "pos_weight": self.pos_weight, "freeze": self.freeze}
         words = describe(self.num_labels, self.settings, **options, impl=self.impl, validate=self.validate)
         return f"{type(self).__name__}({words})"
 

@@ -168,7 +168,7 @@ def test_a_saved_model_holds_the_settings_and_an_exported_one_nothing(tmp_path: 
     assert b"relation" not in graph
 
 
-@pytest.mark.parametrize("backend", ["jax", "torch"])
+@pytest.mark.parametrize("backend", ["jax", pytest.param("torch", marks=pytest.mark.slow)])
 def test_other_backends_of_keras(backend: str) -> None:
     """In a process of its own, since Keras chooses its backend once."""
     from tests.project.helpers import run_python
