@@ -33,7 +33,7 @@ def _reduced_precision(a: Tensor) -> bool:
 
 @cache
 def _log_sigmoid_of_jax() -> Callable[[Tensor], Tensor]:
-    """log_sigmoid with the derivative sigmoid(-x): JAX's is two roundings off near 1, which L_E's gradient would show."""
+    """log_sigmoid with derivative sigmoid(-x): JAX's is two roundings off near 1, which the gradient of L_E shows."""
     jax = sys.modules["jax"]
     function = jax.custom_jvp(jax.nn.log_sigmoid)
     function.defjvps(lambda tangent, _, a: jax.nn.sigmoid(-a) * tangent)
