@@ -79,7 +79,8 @@ def keep_added_losses(layer: Any) -> Iterator[None]:
     copies = [(losses, list(losses)) for losses in map(compat.added_losses, layers)]
     yield
     for losses, copy in copies:
-        losses[:] = copy
+        losses.clear()
+        losses.extend(copy)
 
 
 def next_state(

@@ -8,7 +8,6 @@ import keras
 import tensorflow as tf
 
 from obrl.errors import resolve_update
-from obrl.namespace import NUMPY
 from obrl.online import state_laplacians
 from obrl_keras.functions import frozen_terms
 from obrl_keras.graphs import after
@@ -161,17 +160,15 @@ class Criterion(StatefulLoss):
 
     def _frozen_terms(self, logits: Any, targets: Any, observed: Any, sample_weight: Any, reduction: str) -> Results:
         """The terms under another backend of Keras, with the relation as a constant."""
-        state = host_state(self.online.accumulators)
         terms = frozen_terms(
             logits,
             targets,
             observed,
             sample_weight,
-            pairs=lambda like: state_laplacians(NUMPY, state, self.settings, num_labels=self.num_labels, like=like),
+            host_state(self.online.accumulators),
+            self.settings,
             pos_weight=self.pos_weight,
-            alpha=self.settings.alpha,
             reduction=reduction,
-            num_labels=self.num_labels,
             validate=self.validate,
         )
         return tuple(terms) if self._joint else (terms.relation_loss,)
