@@ -138,15 +138,26 @@ def loss_terms(
         "parts": parts,
         "active_pairs": normalization == "active_pairs",
     }
-    if is_on_gpu(logits):
-        return _terms_on_gpu(targets, observed, weight, factors, reduction, shared)
+    terms = _terms_on_gpu if is_on_gpu(logits) else _terms_on_cpu
+    return terms(targets, observed, weight, factors, reduction, shared)
+
+
+def _terms_on_cpu(
+    targets: Tensor | None,
+    observed: Tensor | None,
+    sample_weight: Tensor | None,
+    pos_weight: Tensor | None,
+    reduction: str,
+    shared: dict[str, Any],
+) -> Results:
+    """The native code gives the reduced terms."""
     if targets is not None and targets.dtype not in (tf.bool, tf.uint8):
-        targets = tf.cast(targets, dtype)
+        targets = tf.cast(targets, shared["logits"].dtype)
     terms, _ = native.operations().obrl_loss_terms(
         targets=optional(targets),
         observed=optional(observed),
-        sample_weight=optional(weight),
-        pos_weight=optional(factors),
+        sample_weight=optional(sample_weight),
+        pos_weight=optional(pos_weight),
         reduction=REDUCTIONS[reduction],
         **shared,
     )
