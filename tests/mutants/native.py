@@ -1,0 +1,3 @@
+from tests.mutants.mutant import Mutant
+
+NATIVE_MUTANTS: tuple[Mutant, ...] = ()

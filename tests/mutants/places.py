@@ -1,0 +1,125 @@
+"""Find the definition of a function by its name, in whichever file it stands."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Place(NamedTuple):
+    """A definition: its file, and the characters where it starts and ends."""
+
+    path: Path
+    start: int
+    end: int
+
+
+class _Definition(NamedTuple):
+    name: str
+    start: int
+    end: int
+
+
+CPP = Path("adapters/obrl_native/src")
+"""The sources in C++."""
+
+
+def find_place(root: Path, name: str) -> Place:
+    """Find a definition.
+
+    Args:
+        root: of the repository, or of a copy.
+        name: `package:name` for Python, `C++:name` for C++. The name is that of a function or method, or in Python of
+            a variable of a module; as much of its qualified name (`OBRLoss.forward`, `Loss::run`) as makes it unique.
+
+    Raises:
+        LookupError: there is no such definition, or more than one.
+    """
+    package, _, function = name.partition(":")
+    in_cpp = package == "C++"
+    folders = [root / CPP] if in_cpp else [root / package, root / "adapters" / package]
+    separator, suffixes = ("::", (".cc", ".h")) if in_cpp else (".", (".py",))
+    places = [
+        Place(path, definition.start, definition.end)
+        for folder in folders
+        for path in sorted(folder.rglob("*"))
+        if path.suffix in suffixes
+        for definition in _definitions(path.read_text(encoding="utf-8"), in_cpp)
+        if f"{separator}{definition.name}".endswith(f"{separator}{function}")
+    ]
+    if not places:
+        raise LookupError(f"there is no {name}")
+    if len(places) > 1:
+        files = ", ".join(str(place.path.relative_to(root)) for place in places)
+        raise LookupError(f"{name} is ambiguous: {files}")
+    return places[0]
+
+
+@cache
+def _definitions(source: str, in_cpp: bool) -> tuple[_Definition, ...]:
+    return tuple(_of_cpp(source) if in_cpp else _of_python(source))
+
+
+def _of_python(source: str) -> Iterator[_Definition]:
+    lines = [0]
+    for line in source.splitlines(keepends=True):
+        lines.append(lines[-1] + len(line))
+
+    def visit(node: ast.AST, scope: str) -> Iterator[_Definition]:
+        for child in ast.iter_child_nodes(node):
+            inner = scope
+            if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                inner = f"{scope}{child.name}."
+            names = []
+            if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+                names = [child.name]
+            elif isinstance(node, ast.Module) and isinstance(child, ast.Assign | ast.AnnAssign):
+                targets = child.targets if isinstance(child, ast.Assign) else [child.target]
+                names = [target.id for target in targets if isinstance(target, ast.Name)]
+            for name in names:
+                yield _Definition(scope + name, lines[child.lineno - 1], lines[child.end_lineno])
+            yield from visit(child, inner)
+
+    yield from visit(ast.parse(source), "")
+
+
+_NO_CODE = re.compile(
+    r"//[^\n]*|/\*.*?\*/|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])'|^#(?:\\\n|[^\n])*", re.DOTALL | re.MULTILINE
+)
+_SCOPE = re.compile(r"\b(?:namespace|class|struct)\s+([\w:]+)")
+_FUNCTION = re.compile(r"(~?[\w:]+)\s*\(")
+_NO_FUNCTION = {"alignas", "catch", "decltype", "for", "if", "noexcept", "sizeof", "switch", "while", "__attribute__"}
+
+
+def _of_cpp(source: str) -> Iterator[_Definition]:
+    """The functions, by their braces: each brace opens a scope, a function, or a block of one."""
+    code = _NO_CODE.sub(lambda match: re.sub(r"[^\n]", " ", match.group()), source)
+    open_braces: list[tuple[str, str, int]] = []  # what each opens ("scope", "function", "block"), its name, its start
+    start = 0
+    for at, character in ((match.start(), match.group()) for match in re.finditer(r"[{};]", code)):
+        if character == "{":
+            kind, name = _opened(code[start:at])
+            if kind == "function" and any(outer != "scope" for outer, _, _ in open_braces):
+                kind = "block"
+            open_braces.append((kind, name, at - len(code[start:at].lstrip())))
+        elif character == "}" and open_braces:
+            kind, name, begin = open_braces.pop()
+            if kind == "function":
+                scopes = [scope for _, scope, _ in open_braces if scope]
+                yield _Definition("::".join([*scopes, name]), begin, at + 1)
+        start = at + 1
+
+
+def _opened(header: str) -> tuple[str, str]:
+    """What a brace opens after this text, and its name."""
+    names = [match for match in _FUNCTION.finditer(header) if match[1] not in _NO_FUNCTION]
+    if names and header.count("(") == header.count(")"):
+        return "function", names[0][1]
+    if re.search(r"\b(?:namespace|class|struct|extern)\b", header) and "(" not in header:
+        scopes = _SCOPE.findall(header)  # the last, for `template <class T> struct Name`
+        return "scope", scopes[-1] if scopes else ""
+    return "block", ""
