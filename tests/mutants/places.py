@@ -33,21 +33,19 @@ def find_place(root: Path, name: str) -> Place:
 
     Args:
         root: of the repository, or of a copy.
-        name: `package:name` for Python, `C++:name` for C++. The name is that of a function or method, or in Python of
-            a variable of a module; as much of its qualified name (`OBRLoss.forward`, `Loss::run`) as makes it unique.
+        name: `package:name` for Python (`package.module:name` where two modules have one), `C++:name` for C++. The
+            name is that of a function or method, or in Python of a variable of a module; as much of its qualified name
+            (`OBRLoss.forward`, `Loss::run`) as makes it unique.
 
     Raises:
         LookupError: there is no such definition, or more than one.
     """
     package, _, function = name.partition(":")
     in_cpp = package == "C++"
-    folders = [root / CPP] if in_cpp else [root / package, root / "adapters" / package]
-    separator, suffixes = ("::", (".cc", ".h")) if in_cpp else (".", (".py",))
+    separator = "::" if in_cpp else "."
     places = [
         Place(path, definition.start, definition.end)
-        for folder in folders
-        for path in sorted(folder.rglob("*"))
-        if path.suffix in suffixes
+        for path in _files(root, "" if in_cpp else package)
         for definition in _definitions(path.read_text(encoding="utf-8"), in_cpp)
         if f"{separator}{definition.name}".endswith(f"{separator}{function}")
     ]
@@ -57,6 +55,18 @@ def find_place(root: Path, name: str) -> Place:
         files = ", ".join(str(place.path.relative_to(root)) for place in places)
         raise LookupError(f"{name} is ambiguous: {files}")
     return places[0]
+
+
+def _files(root: Path, package: str) -> list[Path]:
+    """The files of a package or module of Python; of C++ where no package is named."""
+    if not package:
+        return sorted(path for path in (root / CPP).iterdir() if path.suffix in (".cc", ".h"))
+    paths = [root / folder / package.replace(".", "/") for folder in ("", "adapters")]
+    modules = [path.with_suffix(".py") for path in paths]
+    return [
+        *(path for path in modules if path.exists()),
+        *(file for path in paths for file in sorted(path.rglob("*.py"))),
+    ]
 
 
 @cache
