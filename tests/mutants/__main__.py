@@ -36,7 +36,7 @@ def _check_all(mutants: tuple[Mutant, ...], folder: Path) -> tuple[list[Outcome]
             outcome = tests(tree)
         finally:
             trees.put(tree)
-        print(f"{name:60} {outcome.verdict:9} {outcome.seconds:6.1f} s  {outcome.by}", flush=True)
+        print(f"{name:60} {outcome.verdict:9} {outcome.seconds:6.1f} s  {outcome.by}\n", end="", flush=True)
         return outcome
 
     def unchanged(tests: list[str]) -> Outcome:

@@ -76,19 +76,13 @@ def environment(tree: Path) -> dict[str, str]:
 
 
 def verify_imports(tree: Path) -> None:
-    """Raise RuntimeError unless Python imports the packages of the copy."""
-    program = f"import {', '.join(PACKAGES)}; print({', '.join(f'{name}.__file__' for name in PACKAGES)}, sep='\\n')"
-    finished = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=tree,
-        env=environment(tree),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    for line in finished.stdout.splitlines():
-        if not Path(line).is_relative_to(tree):
-            raise RuntimeError(f"expected packages under the copy {tree}, got {line}")
+    """Raise RuntimeError unless Python would import the packages of the copy."""
+    program = f"from importlib.util import find_spec\nfor name in {PACKAGES}:\n    print(find_spec(name).origin)"
+    command = [sys.executable, "-c", program]
+    finished = subprocess.run(command, cwd=tree, env=environment(tree), capture_output=True, text=True, check=True)
+    for path in finished.stdout.splitlines():
+        if not Path(path).is_relative_to(tree):
+            raise RuntimeError(f"expected packages under the copy {tree}, got {path}")
 
 
 def run_tests(tree: Path, tests: Sequence[str]) -> Outcome:

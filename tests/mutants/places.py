@@ -34,8 +34,8 @@ def find_place(root: Path, name: str) -> Place:
     Args:
         root: of the repository, or of a copy.
         name: `package:name` for Python (`package.module:name` where two modules have one), `C++:name` for C++. The
-            name is that of a function or method, or in Python of a variable of a module; as much of its qualified name
-            (`OBRLoss.forward`, `Loss::run`) as makes it unique.
+            name is that of a function, a method, a variable of a module or a constant outside of functions; as much of
+            its qualified name (`OBRLoss.forward`, `Loss::run`) as makes it unique.
 
     Raises:
         LookupError: there is no such definition, or more than one.
@@ -101,27 +101,37 @@ _NO_CODE = re.compile(
     r"//[^\n]*|/\*.*?\*/|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])'|^#(?:\\\n|[^\n])*", re.DOTALL | re.MULTILINE
 )
 _SCOPE = re.compile(r"\b(?:namespace|class|struct)\s+([\w:]+)")
+_CONSTANT = re.compile(r"\bconstexpr [^=]*?(\w+)\s*=")
 _FUNCTION = re.compile(r"(~?[\w:]+)\s*\(")
 _NO_FUNCTION = {"alignas", "catch", "decltype", "for", "if", "noexcept", "sizeof", "switch", "while", "__attribute__"}
 
 
+def without_comments(source: str) -> str:
+    """C++ with blanks in place of its comments, strings and directives; every other character stays at its place."""
+    return _NO_CODE.sub(lambda match: re.sub(r"[^\n]", " ", match.group()), source)
+
+
 def _of_cpp(source: str) -> Iterator[_Definition]:
-    """The functions, by their braces: each brace opens a scope, a function, or a block of one."""
-    code = _NO_CODE.sub(lambda match: re.sub(r"[^\n]", " ", match.group()), source)
+    """The functions and constants; each brace opens a scope, a function, or a block of one."""
+    code = without_comments(source)
     open_braces: list[tuple[str, str, int]] = []  # what each opens ("scope", "function", "block"), its name, its start
     start = 0
-    for at, character in ((match.start(), match.group()) for match in re.finditer(r"[{};]", code)):
-        if character == "{":
-            kind, name = _opened(code[start:at])
-            if kind == "function" and any(outer != "scope" for outer, _, _ in open_braces):
-                kind = "block"
-            open_braces.append((kind, name, at - len(code[start:at].lstrip())))
-        elif character == "}" and open_braces:
+    for mark in re.finditer(r"[{};]", code):
+        header = code[start : mark.start()]
+        begin = mark.start() - len(header.lstrip())
+        kind, name = "", ""
+        if mark.group() == "{":
+            opened, its_name = _opened(header)
+            nested = opened == "function" and any(outer != "scope" for outer, _, _ in open_braces)
+            open_braces.append(("block" if nested else opened, its_name, begin))
+        elif mark.group() == "}" and open_braces:
             kind, name, begin = open_braces.pop()
-            if kind == "function":
-                scopes = [scope for _, scope, _ in open_braces if scope]
-                yield _Definition("::".join([*scopes, name]), begin, at + 1)
-        start = at + 1
+        elif constant := _CONSTANT.search(header):
+            kind, name = "constant", constant[1]
+        if kind == "function" or (kind == "constant" and all(outer == "scope" for outer, _, _ in open_braces)):
+            scopes = [scope for _, scope, _ in open_braces if scope]
+            yield _Definition("::".join([*scopes, name]), begin, mark.end())
+        start = mark.end()
 
 
 def _opened(header: str) -> tuple[str, str]:

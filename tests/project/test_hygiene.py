@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.mutants.places import without_comments
 from tests.project.helpers import ROOT, tracked_files
 
 FORBIDDEN = {
@@ -62,6 +63,11 @@ def vague_names(source):
     return sorted((line, name) for line, name in names if name.strip("_").lower() in VAGUE)
 
 
+def vague_words(source):
+    """The vague names in a source in C++."""
+    return re.findall(rf"\b_?(?:{'|'.join(sorted(VAGUE))})_?\b", without_comments(source))
+
+
 def test_no_file_contains_anything_forbidden():
     wrong = {str(path.relative_to(ROOT)): matches for path, text in text_files() if (matches := forbidden_in(text))}
     assert wrong == {}
@@ -93,8 +99,9 @@ def test_no_file_of_code_is_long():
 
 
 def test_names_say_what_a_value_is():
-    sources = {str(path): text for path, text in code_files() if path.suffix == ".py"}
-    assert {name: names for name, text in sources.items() if (names := vague_names(text))} == {}
+    readers = {".py": vague_names, ".cc": vague_words, ".h": vague_words}
+    sources = [(str(path), text, readers[path.suffix]) for path, text in code_files() if path.suffix in readers]
+    assert {path: names for path, text, read in sources if (names := read(text))} == {}
 
 
 def test_every_kind_of_a_vague_name_is_reported():
@@ -104,6 +111,7 @@ def test_every_kind_of_a_vague_name_is_reported():
     )
     names = ["found", "given", "made", "Kept", "_own", "found", "kept", "own"]
     assert vague_names(source) == sorted(zip([1, 2, 2, 3, 4, 5, 6, 7], names, strict=True))
+    assert vague_words('int given_ = found; // kept\nmade_of(call("own"));') == ["given_", "found"]
 
 
 def test_files_are_small():
