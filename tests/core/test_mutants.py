@@ -67,7 +67,7 @@ def test_there_are_at_most_fifty_and_each_part_has_some() -> None:
     assert len(MUTANTS) <= 50
     assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS)
     packages = {re.split("[.:]", mutant.place)[0] for mutant in MUTANTS}
-    assert packages == {"obrl", "obrl_torch", "obrl_jax", "obrl_tensorflow", "obrl_keras", "obrl_native", "C++"}
+    assert packages == {"obrl", "obrl_torch", "obrl_jax", "obrl_tensorflow", "obrl_keras", "C++"}
 
 
 @pytest.mark.parametrize(
