@@ -141,4 +141,4 @@ def test_growth_alone_shows_its_own_sizes(tmp_path, monkeypatch, capsys):
     assert (exponent["batch", "time"], exponent["num_labels", "time"]) == (1.0, 2.0)
     with pytest.raises(SystemExit):
         everything.main(["--only-scaling", "--sizes", "64x40"])
-    assert "sizes of its own" in capsys.readouterr().err
+    assert "sets its sizes itself" in capsys.readouterr().err
