@@ -7,11 +7,12 @@ and JAX.
 from obrl._version import __version__
 from obrl.algebra import LossTerms
 from obrl.counts import PairCounts, count_pairs
-from obrl.loss import OBRLoss, RelationLoss, relation_loss
+from obrl.loss import OBRLoss
 from obrl.measures import MEASURES
 from obrl.namespace import Array  # noqa: F401 - what the annotations of LossTerms and PairCounts name
 from obrl.pairs import Pair, Pairs
 from obrl.relation import OnlineBatchRelation
+from obrl.relation_loss import RelationLoss, relation_loss
 from obrl.settings import Settings
 
 # What users see in a message or a pickle is the name they import; the losses say so in their own bodies, which a

@@ -8,98 +8,36 @@ products of vectors elementwise. For one sample
     sum_ij B_ij (1 - (q_i - q_j)^2)^2   =  1 . B 1 - 4 q . L_B q + 2 q . h
     h = L_B q^3 + 3 (q^2 (L_B q) - q (L_B q^2))
 
-(the last because the quartic form's gradient is 8 h, and a form of degree 4 is a quarter of q times its gradient). So
-with g = (L_A - 2 L_B) q
+(the last because 8 h is the gradient of the quartic form, and a form of degree 4 is a quarter of q times its gradient).
+With g = (L_A - 2 L_B) q,
 
-    value = 1 . B 1 + 2 q . (g + h),    d value / dp = 4 g + 8 h,    dp / dx = 1/4 - q^2,
+    value = 1 . B 1 + 2 q . (g + h),    d value / dp = 4 g + 8 h,    dp / dx = 1/4 - q^2.
 
-which takes four (batch, M) x (M, M) products and no temporary larger than that. A label without an active pair has a
-row and a column of zeros in both Laplacians and can be left out of the products. Where values can be read, it is, and
-nothing of L_B or its gradient then depends on its logit, not even on a NaN.
+That takes four (batch, M) x (M, M) products, and no temporary larger than those.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from obrl.namespace import Array, Namespace
 
 
-class Columns(Protocol):
-    """The labels that have an active pair."""
-
-    def take(self, a: Array, /) -> Array:
-        """These columns of a (batch, num_labels) array."""
-
-    def add(self, a: Array, part: Array, /) -> Array:
-        """`a`, (batch, num_labels), with `part` added to these columns; a new array, or in the memory of `a`.
-
-        Nothing but the caller may need `a`.
-        """
-
-    def place(self, part: Array, /, *, like: Array) -> Array:
-        """An array of the shape of `like`: `part` in these columns, 0 in the others."""
-
-
-class Products(NamedTuple):
-    """What Eq. 2 needs of the pairs and a batch; q, q^2 and q^3 are (batch, num_labels), and so are these products.
-
-    Attributes:
-        mixed: q (L_A - 2 L_B).
-        linear: q L_B.
-        square: q^2 L_B.
-        cube: q^3 L_B.
-        negative_total: 1 . B 1, a scalar: what a sample without any difference costs, before `scale`.
-        scale: 1 / (2 M^2), or 1 / (2 active pairs); a number or a scalar array.
-    """
-
-    mixed: Array
-    linear: Array
-    square: Array
-    cube: Array
-    negative_total: Array
-    scale: Array | float
-
-
-class PairWeights(Protocol):
-    """The pair weights A and B, in a form that a batch can be multiplied with."""
-
-    @property
-    def columns(self) -> Columns | None:
-        """The labels that the products are of; None for all."""
-
-    def products(self, ns: Namespace, q: Array, q2: Array) -> Products:
-        """The products with centred probabilities q, given their squares too."""
-
-
 class PairLaplacians(NamedTuple):
-    """The pair weights as matrices, ready to be multiplied with.
+    """The pair weights A and B of Eq. 2, as the matrices that a batch is multiplied with.
 
     Attributes:
-        mixed: L_A - 2 L_B, the Laplacian of A - 2 B, (num_labels, num_labels).
+        mixed: L_A - 2 L_B, (num_labels, num_labels).
         negative: L_B, (num_labels, num_labels).
-        negative_total: as in `Products`.
-        scale: as in `Products`.
-        columns: the labels that `mixed` and `negative` are of; None for all.
+        negative_total: 1 . B 1, a scalar array: the loss of a sample whose probabilities are all equal, before `scale`.
+        scale: 1 / (2 M^2), or 1 / (2 active pairs); a number or a scalar array.
     """
 
     mixed: Array
     negative: Array
     negative_total: Array
     scale: Array | float
-    columns: Columns | None = None
-
-    def products(self, ns: Namespace, q: Array, q2: Array) -> Products:
-        """The products with centred probabilities q, given their squares too."""
-        return Products(
-            mixed=ns.matmul(q, self.mixed),
-            linear=ns.matmul(q, self.negative),
-            square=ns.matmul(q2, self.negative),
-            cube=ns.matmul(q2 * q, self.negative),
-            negative_total=self.negative_total,
-            scale=self.scale,
-        )
 
 
 def pair_laplacians(
@@ -112,11 +50,11 @@ def pair_laplacians(
     normalization: str,
     like: Array,
 ) -> PairLaplacians:
-    """Prepare the pair weights.
+    """Build both Laplacians from the pairs that Eq. 3 selects.
 
     Args:
         ns: the framework's functions.
-        positive: f_p as bool, or any non-negative weights, (num_labels, num_labels), zero on the diagonal.
+        positive: f_p as bool, or any non-negative weights; (num_labels, num_labels), zero on the diagonal.
         negative: f_n, likewise.
         num_labels: M.
         symmetric: whether both are symmetric already.
@@ -132,14 +70,37 @@ def pair_laplacians(
     mixed_degrees, negative_degrees = (-ns.sum(part, axis=0, keepdims=True) for part in (mixed, negative))
     negative_total = ns.sum(negative_degrees)
     return PairLaplacians(
-        mixed=ns.set_diagonal(mixed, mixed_degrees),  # diag(W 1) - W
+        mixed=ns.set_diagonal(mixed, mixed_degrees),  # L_W = diag(W 1) - W
         negative=ns.set_diagonal(negative, negative_degrees),
         negative_total=negative_total,
-        scale=pair_scale(ns, mixed_degrees, negative_total, num_labels=num_labels, normalization=normalization),
+        scale=_pair_scale(ns, mixed_degrees, negative_total, num_labels=num_labels, normalization=normalization),
     )
 
 
-def pair_scale(
+def coded_laplacians(ns: Namespace, code: Array, *, normalization: str, like: Array) -> PairLaplacians:
+    """Build both Laplacians from coded pairs, as kernels and native code write them.
+
+    Args:
+        ns: the framework's functions.
+        code: a + 4 b for every pair, (num_labels, num_labels), integer, where a = f_p + f_p^T and b = f_n + f_n^T:
+            twice the symmetric weights A and B, each 0, 1 or 2.
+        normalization: as in `pair_laplacians`.
+        like: an array of the dtype to compute in.
+    """
+    negative = code // 4
+    positive = code - negative * 4
+    return pair_laplacians(
+        ns,
+        ns.cast(positive, like=like) * 0.5,
+        ns.cast(negative, like=like) * 0.5,
+        num_labels=code.shape[0],
+        symmetric=True,
+        normalization=normalization,
+        like=like,
+    )
+
+
+def _pair_scale(
     ns: Namespace, mixed_degrees: Array, negative_total: Array, *, num_labels: int, normalization: str
 ) -> Array | float:
     """What a sample's sum over all pairs is multiplied by; the degrees are the diagonal of L_A - 2 L_B."""
@@ -150,9 +111,9 @@ def pair_scale(
 
 
 class Terms(NamedTuple):
-    """One loss, not yet reduced: a sample's loss is `scale` times the sum of its row, plus `constant`.
+    """One loss before its reduction: a sample's loss is `scale` times the sum of its row, plus `constant`.
 
-    The scales stay apart until they meet a sum or another factor, which saves passes over the batch.
+    The scales are multiplied in after the sums, which spares a pass over the batch.
 
     Attributes:
         elementwise: (batch, num_labels).
@@ -161,15 +122,13 @@ class Terms(NamedTuple):
         gradient: `gradient_scale` times this is the gradient of every sample's loss with respect to its logits,
             (batch, num_labels); None where it was not asked for.
         gradient_scale: a number or a scalar array.
-        columns: the labels that `elementwise` and `gradient` are of, the others' being 0; None for all.
     """
 
     elementwise: Array
     scale: Array | float
     constant: Array | None
-    gradient: Array
+    gradient: Array | None
     gradient_scale: Array | float
-    columns: Columns | None = None
 
 
 class LossTerms(NamedTuple):
@@ -186,8 +145,8 @@ class LossTerms(NamedTuple):
     relation_loss: Array
 
 
-def relation_terms(ns: Namespace, p: Array, pairs: PairWeights, *, gradient: bool) -> Terms:
-    """Eq. 2 without its 1/K.
+def relation_terms(ns: Namespace, p: Array, pairs: PairLaplacians, *, gradient: bool) -> Terms:
+    """Eq. 2 without its 1/K, as derived at the top of this file.
 
     Args:
         ns: the framework's functions.
@@ -195,19 +154,17 @@ def relation_terms(ns: Namespace, p: Array, pairs: PairWeights, *, gradient: boo
         pairs: the pair weights.
         gradient: whether to compute the gradient.
     """
-    q = (p if pairs.columns is None else pairs.columns.take(p)) - 0.5
+    q = p - 0.5
     q2 = q * q
-    products = pairs.products(ns, q, q2)
-    spread = q2 * products.linear - q * products.square
-    h = products.cube + 3.0 * spread
-    both = products.mixed + h
+    g = ns.matmul(q, pairs.mixed)  # (L_A - 2 L_B) q
+    spread = q2 * ns.matmul(q, pairs.negative) - q * ns.matmul(q2, pairs.negative)
+    h = ns.matmul(q2 * q, pairs.negative) + 3.0 * spread
     return Terms(
-        elementwise=q * both,
-        scale=2.0 * products.scale,
-        constant=products.scale * products.negative_total,
-        gradient=(0.25 - q2) * (both + h) if gradient else None,
-        gradient_scale=4.0 * products.scale,
-        columns=pairs.columns,
+        elementwise=q * (g + h),  # value = 1 . B 1 + 2 q . (g + h)
+        scale=2.0 * pairs.scale,
+        constant=pairs.scale * pairs.negative_total,
+        gradient=(0.25 - q2) * (g + 2.0 * h) if gradient else None,  # dp/dx (4 g + 8 h)
+        gradient_scale=4.0 * pairs.scale,
     )
 
 
@@ -275,17 +232,12 @@ def reduce_terms(ns: Namespace, terms: Terms, sample_weight: Array | None, *, re
 
 
 def reduce_gradient(
-    terms: Sequence[tuple[float, Terms]], p: Array, sample_weight: Array | None, *, reduction: str, rows: int
+    terms: Sequence[tuple[float, Terms]], sample_weight: Array | None, *, reduction: str, rows: int
 ) -> Array:
     """The gradient of a sum of reduced losses, each with its factor; with `"none"`, row k is that of loss k."""
     share = _share(reduction, rows)
-    total = None
-    for factor, term in terms:
-        part = term.gradient * (factor * share * term.gradient_scale)
-        if term.columns is not None:
-            total = term.columns.place(part, like=p) if total is None else term.columns.add(total, part)
-        else:
-            total = part if total is None else total + part
+    parts = [term.gradient * (factor * share * term.gradient_scale) for factor, term in terms]
+    total = sum(parts[1:], start=parts[0])
     return total if sample_weight is None else total * sample_weight
 
 
@@ -300,7 +252,7 @@ def joint_loss(
     observed: Array | None,
     sample_weight: Array | None,
     pos_weight: Array | None,
-    pairs: PairWeights,
+    pairs: PairLaplacians,
     *,
     alpha: float,
     reduction: str,
@@ -313,7 +265,7 @@ def joint_loss(
     `"none"`, `"total"` (of L) or `"parts"` (of L_E and of L_B).
 
     Returns:
-        The reduced terms, and the gradients asked for.
+        The reduced terms, and the gradients.
     """
     p = ns.sigmoid(logits)
     slopes = gradient != "none"
@@ -322,19 +274,19 @@ def joint_loss(
     cross_entropy = reduce_terms(ns, entropy, sample_weight, reduction=reduction, rows=rows)
     relation_loss = reduce_terms(ns, relation, sample_weight, reduction=reduction, rows=rows)
     terms = LossTerms(cross_entropy + alpha * relation_loss, cross_entropy, relation_loss)
-    sums: list[list[tuple[float, Terms]]] = {
+    weighted_terms: list[list[tuple[float, Terms]]] = {
         "none": [],
         "total": [[(1.0, entropy), (alpha, relation)]],
         "parts": [[(1.0, entropy)], [(1.0, relation)]],
     }[gradient]
-    return terms, tuple(reduce_gradient(part, p, sample_weight, reduction=reduction, rows=rows) for part in sums)
+    return terms, tuple(reduce_gradient(part, sample_weight, reduction=reduction, rows=rows) for part in weighted_terms)
 
 
 def relation_loss(
     ns: Namespace,
     logits: Array,
     sample_weight: Array | None,
-    pairs: PairWeights,
+    pairs: PairLaplacians,
     *,
     reduction: str,
     rows: int,
@@ -344,6 +296,5 @@ def relation_loss(
     p = ns.sigmoid(logits)
     terms = relation_terms(ns, p, pairs, gradient=gradient)
     value = reduce_terms(ns, terms, sample_weight, reduction=reduction, rows=rows)
-    if not gradient:
-        return value, ()
-    return value, (reduce_gradient([(1.0, terms)], p, sample_weight, reduction=reduction, rows=rows),)
+    gradients = [reduce_gradient([(1.0, terms)], sample_weight, reduction=reduction, rows=rows)] if gradient else []
+    return value, tuple(gradients)

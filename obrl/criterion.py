@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from obrl.algebra import PairLaplacians
-from obrl.counts import split_targets
+from obrl.arrays import as_array, as_labels
 from obrl.errors import (
     REDUCTIONS,
     check_batch,
@@ -21,21 +20,28 @@ from obrl.errors import (
     metadata,
     resolve_update,
 )
+from obrl.labels import Labels, read_labels
 from obrl.namespace import NUMPY
 from obrl.online import RelationState, state_laplacians
-from obrl.pairs import Pairs, active_pairs, describe_criterion
-from obrl.relation import FloatArray, OnlineBatchRelation, starting_relation, updated_state
+from obrl.pairs import Pairs, active_pairs, describe
+from obrl.relation import FloatArray, OnlineBatchRelation, loaded_relation, starting_relation, updated_state
 from obrl.settings import Settings
 from obrl.storage import save_relation
+
+Reduced = float | FloatArray
+"""A loss: a float, or (batch,) with `reduction="none"`."""
+
+
+def as_number(value: Any) -> Any:
+    """A scalar array as a float; any other as it is."""
+    return float(value) if np.ndim(value) == 0 else value
 
 
 class Batch(NamedTuple):
     """A checked batch in float64."""
 
     logits: FloatArray
-    targets: FloatArray
-    positive: npt.NDArray[np.bool_]
-    observed: npt.NDArray[np.bool_] | None
+    labels: Labels
     sample_weight: FloatArray | None
 
 
@@ -58,9 +64,10 @@ class RelationCriterion:
         check_choice("reduction", reduction, REDUCTIONS)
         check_impl(impl, has_kernels=False)
         self.reduction = reduction
+        self.impl = impl
         self.freeze = bool(freeze)
         names = check_label_names(label_names, self.num_labels)
-        self._online = starting_relation(relation, settings, self.num_labels, names)
+        self._online = starting_relation(relation, settings, self.num_labels, names, freeze=self.freeze)
 
     @property
     def label_names(self) -> tuple[str, ...] | None:
@@ -90,11 +97,11 @@ class RelationCriterion:
         """The relation, copied."""
         return self._online.to_numpy()
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save_relation(self, path: str | os.PathLike[str]) -> None:
         """Write the relation as an .npz (no pickle) that every framework of obrl can start from."""
         save_relation(path, self._online.state, self.settings, self.label_names)
 
-    def load(self, path: str | os.PathLike[str]) -> None:
+    def load_relation(self, path: str | os.PathLike[str]) -> None:
         """Put the relation of a file in place of the present one.
 
         Raises:
@@ -102,7 +109,7 @@ class RelationCriterion:
             ValueError: no relation of obrl, or one of another number of labels, other names, or another decay,
                 measure or estimator. The state is then as it was.
         """
-        self._online = starting_relation(os.fspath(path), self.settings, self.num_labels, self.label_names)
+        self._online = loaded_relation(path, self.settings, self.num_labels, self.label_names)
 
     def reset(self) -> None:
         """Forget all evidence, also what the relation started from."""
@@ -110,9 +117,9 @@ class RelationCriterion:
 
     def check(self, logits: Any, targets: Any, observed: Any, sample_weight: Any) -> Batch:
         """Refuse a bad batch, or give it in float64."""
-        x, y = np.asarray(logits), np.asarray(targets)
-        mask = None if observed is None else np.asarray(observed)
-        weight = None if sample_weight is None else np.asarray(sample_weight)
+        y, mask = as_labels(targets, observed)
+        x = as_array("logits", logits)
+        weight = None if sample_weight is None else as_array("sample_weight", sample_weight)
         check_batch(
             metadata(x),
             metadata(y),
@@ -120,20 +127,17 @@ class RelationCriterion:
             None if weight is None else metadata(weight),
             num_labels=self.num_labels,
         )
-        positive, known = split_targets(y, mask)
-        y = y.astype(np.float64)
+        labels = read_labels(y, mask)
         return Batch(
             logits=x.astype(np.float64),
-            targets=y if known is None else np.where(known, y, 0.0),
-            positive=positive,
-            observed=known,
+            labels=labels._replace(targets=labels.targets.astype(np.float64)),
             sample_weight=None if weight is None else weight.astype(np.float64)[:, np.newaxis],
         )
 
     def next_state(self, batch: Batch, update: bool | None) -> RelationState:
         """The state after this batch."""
         if resolve_update(update, default=True, freeze=self.freeze):
-            return updated_state(self._online.state, self.settings, batch.positive, batch.observed)
+            return updated_state(self._online.state, self.settings, batch.labels)
         return self._online.state
 
     def laplacians(self, state: RelationState) -> PairLaplacians:
@@ -144,9 +148,7 @@ class RelationCriterion:
         """Take over a new state, once nothing can fail any more."""
         self._online = OnlineBatchRelation.from_state(state, self.settings, self.label_names)
 
-    def describe(self, *extra: str) -> str:
-        """The settings and what they mean, for `repr`."""
-        words = describe_criterion(
-            self._online.state, self.settings, *extra, reduction=self.reduction, freeze=self.freeze
-        )
-        return f"{type(self).__name__}({words})"
+    def describe(self, **options: Any) -> str:
+        """The settings that differ from their defaults, and what the thresholds mean, for `repr`."""
+        options |= {"reduction": self.reduction, "freeze": self.freeze, "impl": self.impl}
+        return f"{type(self).__name__}({describe(self.num_labels, self.settings, **options)})"

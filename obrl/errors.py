@@ -6,12 +6,15 @@ tracing. Checks of values (`check_target_range`) take plain numbers: whoever has
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from obrl.arrays import as_array
 
 REDUCTIONS = ("mean", "sum", "none")
 IMPLEMENTATIONS = ("auto", "plain", "fused")
@@ -180,21 +183,19 @@ def check_matrix(name: str, meta: Metadata, *, num_labels: int | None = None) ->
         raise ValueError(f"{name} must have shape ({size}), got {_shape(meta)}")
 
 
-def check_pos_weight(meta: Metadata, values: npt.NDArray[Any], *, num_labels: int) -> None:
-    """Check the weights of the positives; `values` is a NumPy array."""
+def checked_pos_weight(weights: npt.ArrayLike | None, *, num_labels: int) -> tuple[float, ...] | None:
+    """The weights of the positives as numbers, or None; raise unless they are finite and non-negative, one a label."""
+    if weights is None:
+        return None
+    values = as_array("pos_weight", weights)
+    meta = metadata(values)
     _check_kind("pos_weight", meta, ("int", "float"), "integer or floating point")
     _check_shape("pos_weight", meta, (num_labels,), "(num_labels,)")
-    if not (values >= 0).all() or not (values < float("inf")).all():
-        raise ValueError(
-            f"pos_weight must be finite and non-negative, got values from {values.min():g} to {values.max():g}"
-        )
-
-
-def checked_pos_weight(weights: npt.ArrayLike, *, num_labels: int) -> tuple[float, ...]:
-    """Return the weights of the positives as numbers; raise as `check_pos_weight` does."""
-    values = np.asarray(weights)
-    check_pos_weight(metadata(values), values, num_labels=num_labels)
-    return tuple(values.astype(np.float64).tolist())
+    numbers = tuple(values.astype(np.float64).tolist())
+    if not all(0 <= number < math.inf for number in numbers):
+        low, high = values.min(), values.max()
+        raise ValueError(f"pos_weight must be finite and non-negative, got values from {low:g} to {high:g}")
+    return numbers
 
 
 def resolve_update(update: bool | None, *, default: bool, freeze: bool) -> bool:

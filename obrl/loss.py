@@ -1,4 +1,4 @@
-"""The joint loss and the relation loss for NumPy, in float64."""
+"""The joint loss for NumPy, in float64."""
 
 from __future__ import annotations
 
@@ -9,15 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from obrl import algebra
-from obrl.algebra import LossTerms, pair_laplacians
-from obrl.criterion import Batch, RelationCriterion
-from obrl.errors import check_pos_weight, metadata
+from obrl.algebra import LossTerms
+from obrl.criterion import Batch, Reduced, RelationCriterion, as_number
+from obrl.errors import checked_pos_weight
 from obrl.namespace import NUMPY
-from obrl.online import threshold_pairs
 from obrl.relation import FloatArray
-from obrl.settings import Settings, check_relation_loss
-
-Reduced = float | FloatArray
+from obrl.settings import Settings
 
 
 class OBRLoss(RelationCriterion):
@@ -104,16 +101,13 @@ class OBRLoss(RelationCriterion):
             freeze=freeze,
             impl=impl,
         )
-        self.pos_weight: FloatArray | None = None
-        if pos_weight is not None:
-            weights = np.asarray(pos_weight)
-            check_pos_weight(metadata(weights), weights, num_labels=self.num_labels)
-            self.pos_weight = weights.astype(np.float64)
+        self.pos_weight = checked_pos_weight(pos_weight, num_labels=self.num_labels)
 
     def __call__(
         self,
         logits: npt.ArrayLike,
         targets: npt.ArrayLike,
+        *,
         observed: npt.ArrayLike | None = None,
         sample_weight: npt.ArrayLike | None = None,
         update: bool | None = None,
@@ -134,12 +128,13 @@ class OBRLoss(RelationCriterion):
         Raises:
             TypeError, ValueError: what was expected and what came; the relation is then as it was.
         """
-        return self.terms(logits, targets, observed, sample_weight, update).total
+        return self.terms(logits, targets, observed=observed, sample_weight=sample_weight, update=update).total
 
     def terms(
         self,
         logits: npt.ArrayLike,
         targets: npt.ArrayLike,
+        *,
         observed: npt.ArrayLike | None = None,
         sample_weight: npt.ArrayLike | None = None,
         update: bool | None = None,
@@ -152,6 +147,7 @@ class OBRLoss(RelationCriterion):
         self,
         logits: npt.ArrayLike,
         targets: npt.ArrayLike,
+        *,
         observed: npt.ArrayLike | None = None,
         sample_weight: npt.ArrayLike | None = None,
         update: bool | None = None,
@@ -173,10 +169,10 @@ class OBRLoss(RelationCriterion):
         terms, slope = algebra.joint_loss(
             NUMPY,
             batch.logits,
-            batch.targets,
-            batch.observed,
+            batch.labels.targets,
+            batch.labels.observed,
             batch.sample_weight,
-            None if self.pos_weight is None else self.pos_weight[np.newaxis],
+            None if self.pos_weight is None else np.array([self.pos_weight]),
             self.laplacians(state),
             alpha=self.settings.alpha,
             reduction=self.reduction,
@@ -184,155 +180,7 @@ class OBRLoss(RelationCriterion):
             gradient=gradient,
         )
         self.commit(state)
-        return LossTerms(*(_plain(term) for term in terms)), slope
+        return LossTerms(*(as_number(term) for term in terms)), slope
 
     def __repr__(self) -> str:
-        return self.describe(f"alpha={self.settings.alpha:g}")
-
-
-class RelationLoss(RelationCriterion):
-    """L_B alone (Eq. 2) with its own relation, to add to any other loss.
-
-    The arguments are those of `OBRLoss` without alpha and pos_weight.
-
-    Example:
-        >>> criterion = RelationLoss(2)
-        >>> round(criterion([[3.0, -3.0], [3.0, -3.0]], [[1, 1], [0, 0]]), 4)
-        0.2048
-    """
-
-    __module__ = "obrl"
-
-    def __init__(
-        self,
-        num_labels: int,
-        *,
-        decay: float = 0.99,
-        positive_threshold: float = 0.8,
-        negative_threshold: float = 0.2,
-        measure: str = "unit_pearson",
-        estimator: str = "batch",
-        normalization: str = "all_pairs",
-        reduction: str = "mean",
-        label_names: Sequence[str] | None = None,
-        relation: Any = None,
-        freeze: bool = False,
-        impl: str = "auto",
-    ) -> None:
-        settings = Settings(
-            decay=decay,
-            positive_threshold=positive_threshold,
-            negative_threshold=negative_threshold,
-            measure=measure,
-            estimator=estimator,
-            normalization=normalization,
-        )
-        super().__init__(
-            num_labels,
-            settings,
-            reduction=reduction,
-            label_names=label_names,
-            relation=relation,
-            freeze=freeze,
-            impl=impl,
-        )
-
-    def __call__(
-        self,
-        logits: npt.ArrayLike,
-        targets: npt.ArrayLike,
-        observed: npt.ArrayLike | None = None,
-        sample_weight: npt.ArrayLike | None = None,
-        update: bool | None = None,
-    ) -> Reduced:
-        """Update the relation, then give L_B; the arguments are those of `OBRLoss.__call__`."""
-        return self._evaluate(self.check(logits, targets, observed, sample_weight), update, gradient=False)[0]
-
-    def value_and_grad(
-        self,
-        logits: npt.ArrayLike,
-        targets: npt.ArrayLike,
-        observed: npt.ArrayLike | None = None,
-        sample_weight: npt.ArrayLike | None = None,
-        update: bool | None = None,
-    ) -> tuple[Reduced, npt.NDArray[Any]]:
-        """As a call, with the gradient of L_B with respect to the logits, in their shape and dtype."""
-        batch = self.check(logits, targets, observed, sample_weight)
-        value, (gradient,) = self._evaluate(batch, update, gradient=True)
-        return value, gradient.astype(np.asarray(logits).dtype)
-
-    def _evaluate(self, batch: Batch, update: bool | None, *, gradient: bool) -> tuple[Reduced, tuple[FloatArray, ...]]:
-        state = self.next_state(batch, update)
-        value, slope = algebra.relation_loss(
-            NUMPY,
-            batch.logits,
-            batch.sample_weight,
-            self.laplacians(state),
-            reduction=self.reduction,
-            rows=len(batch.logits),
-            gradient=gradient,
-        )
-        self.commit(state)
-        return _plain(value), slope
-
-    def __repr__(self) -> str:
-        return self.describe()
-
-
-def relation_loss(
-    logits: npt.ArrayLike,
-    relation: npt.ArrayLike,
-    *,
-    positive_threshold: float = 0.8,
-    negative_threshold: float = 0.2,
-    normalization: str = "all_pairs",
-    reduction: str = "mean",
-) -> Reduced:
-    """L_B (Eq. 2) under a given relation, without state.
-
-    Args:
-        logits: x, (batch, num_labels), floating point.
-        relation: R, (num_labels, num_labels), any real scale; NaN is no evidence. Where it is not symmetric, each
-            direction counts half.
-        positive_threshold: r_p of Eq. 3.
-        negative_threshold: r_n of Eq. 3, below it.
-        normalization: `"all_pairs"` (Eq. 2) or `"active_pairs"`.
-        reduction: `"mean"`, `"sum"` or `"none"`.
-
-    Returns:
-        A float, or (batch,) with `reduction="none"`.
-
-    Raises:
-        TypeError, ValueError: what was expected and what came.
-
-    Example:
-        >>> relation_loss([[0.0, 0.0]], [[1.0, 0.0], [0.0, 1.0]])
-        0.25
-    """
-    x, matrix = np.asarray(logits), np.asarray(relation)
-    r_p, r_n = check_relation_loss(
-        metadata(x),
-        metadata(matrix),
-        positive_threshold=positive_threshold,
-        negative_threshold=negative_threshold,
-        normalization=normalization,
-        reduction=reduction,
-    )
-    matrix = matrix.astype(np.float64)
-    positive, negative = threshold_pairs(NUMPY, matrix, ~np.isnan(matrix), r_p, r_n)
-    value, _ = algebra.relation_loss(
-        NUMPY,
-        x.astype(np.float64),
-        None,
-        pair_laplacians(
-            NUMPY, positive, negative, num_labels=len(matrix), symmetric=False, normalization=normalization, like=matrix
-        ),
-        reduction=reduction,
-        rows=len(x),
-        gradient=False,
-    )
-    return _plain(value)
-
-
-def _plain(value: Any) -> Any:
-    return float(value) if np.ndim(value) == 0 else value
+        return self.describe(pos_weight=self.pos_weight)

@@ -1,7 +1,7 @@
 """The few array functions that the algebra is written in, and NumPy's version of them.
 
 Eq. 1, the measures and the algebra take a `Namespace` as their first argument and use nothing else but the
-operators `+ - * /`, unary `-`, comparisons and `& | ~`, with other arrays or Python numbers. Whatever offers these
+operators `+ - * / //`, unary `-`, comparisons and `& | ~`, with other arrays or Python numbers. Whatever offers these
 functions can run them, so no framework holds a second copy of a formula.
 """
 

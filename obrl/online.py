@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
-from obrl.algebra import PairLaplacians, Products, pair_laplacians
+from obrl.algebra import PairLaplacians, pair_laplacians
 from obrl.counts import PairCounts
 from obrl.measures import MEASURES, apply_measure
 from obrl.namespace import Array, Namespace
-from obrl.row_products import RowProducts, all_products, code_pairs
 from obrl.settings import Settings
 
 
@@ -45,16 +43,26 @@ def update_state(ns: Namespace, state: RelationState, counts: PairCounts, settin
         The new accumulators.
     """
     if settings.estimator == "counts":
-        batch = ns.stack([counts.n, counts.s, counts.r], like=state.relation_weight)
-        defined = ns.cast(ns.unstack(batch)[0] > 0, like=batch)
+        weight = state.relation_weight
+        batch = ns.unstack(ns.stack([counts.n, counts.s, counts.r], like=weight))
+        defined = ns.cast(batch[0] > 0, like=weight)
+        remaining = _remaining(defined, settings)
+        sums_and_counts = zip(ns.unstack(state.relation_sum), batch, strict=True)
+        relation_sum = ns.stack([remaining * total + defined * count for total, count in sums_and_counts], like=weight)
     else:
         batch, defined = apply_measure(ns, settings.measure, counts)
-    # Eq. 1 where defined is 1, and no change where it is 0, in arithmetic: on a CPU a select costs twenty products.
-    kept = defined * (settings.decay - 1.0) + 1.0
-    return RelationState(
-        relation_sum=kept * state.relation_sum + defined * batch,  # Eq. 1: R_sb <- lambda R_sb + R_b
-        relation_weight=kept * state.relation_weight + defined,  # Eq. 1: S <- lambda S + 1
-    )
+        remaining = _remaining(defined, settings)
+        relation_sum = remaining * state.relation_sum + defined * batch  # Eq. 1: R_sb <- lambda R_sb + R_b
+    relation_weight = remaining * state.relation_weight + defined  # Eq. 1: S <- lambda S + 1
+    return RelationState(relation_sum, relation_weight)
+
+
+def _remaining(defined: Array, settings: Settings) -> Array:
+    """What an accumulator is multiplied by: lambda where a pair is defined (1), else 1.
+
+    In arithmetic, since on a CPU a `where` costs as much as twenty products.
+    """
+    return defined * (settings.decay - 1.0) + 1.0
 
 
 def known_relation(ns: Namespace, state: RelationState, settings: Settings) -> tuple[Array, Array]:
@@ -80,34 +88,29 @@ def select_pairs(ns: Namespace, state: RelationState, settings: Settings) -> tup
         `positive_pairs` f_p and `negative_pairs` f_n, bool, (num_labels, num_labels), False on the diagonal and where
         there is no evidence; not yet symmetrised.
     """
-    positive, negative = compare_rows(ns, state, settings)
-    if settings.estimator == "counts" and is_symmetric(settings):
-        # Averages of counts are rounded, so (i, j) and (j, i) may differ in their last digit.
-        positive, negative = positive & ns.transpose(positive), negative & ns.transpose(negative)
-    different = ~ns.eye(like=state.relation_weight)
-    return positive & different, negative & different
-
-
-def compare_rows(ns: Namespace, state: RelationState, settings: Settings) -> tuple[Array, Array]:
-    """Eq. 3 on all entries of a state, the diagonal too; for the estimator `"batch"`, on any rows of one."""
+    r_p, r_n = settings.positive_threshold, settings.negative_threshold
     if settings.estimator == "counts":
         value, known = known_relation(ns, state, settings)
-        return _compare(value, known, settings.positive_threshold, settings.negative_threshold)
-    # R_g >= r_p without dividing: R_sb >= r_p S where S > 0.
+        positive, negative = threshold_pairs(ns, value, known, r_p, r_n)
+        if is_symmetric(settings):
+            # Averages of counts are rounded, so (i, j) and (j, i) may differ in their last digit.
+            positive, negative = positive & ns.transpose(positive), negative & ns.transpose(negative)
+        return positive, negative
     weight = state.relation_weight
-    r_p, r_n = settings.positive_threshold * weight, settings.negative_threshold * weight
-    return _compare(state.relation_sum, weight > 0, r_p, r_n)
+    # R_g >= r_p without a division: R_sb >= r_p S where S > 0.
+    return threshold_pairs(ns, state.relation_sum, weight > 0, r_p * weight, r_n * weight)
 
 
 def threshold_pairs(
-    ns: Namespace, relation: Array, known: Array, positive_threshold: float, negative_threshold: float
+    ns: Namespace,
+    relation: Array,
+    known: Array,
+    positive_threshold: Array | float,
+    negative_threshold: Array | float,
 ) -> tuple[Array, Array]:
     """Eq. 3 on a relation, where `known` and off the diagonal."""
-    return _compare(relation, known & ~ns.eye(like=relation), positive_threshold, negative_threshold)
-
-
-def _compare(value: Array, candidate: Array, r_p: Array | float, r_n: Array | float) -> tuple[Array, Array]:
-    return (value >= r_p) & candidate, (value <= r_n) & candidate
+    candidate = known & ~ns.eye(like=relation)
+    return (relation >= positive_threshold) & candidate, (relation <= negative_threshold) & candidate
 
 
 def state_laplacians(
@@ -124,42 +127,6 @@ def state_laplacians(
         normalization=settings.normalization,
         like=like,
     )
-
-
-class StatePairs(NamedTuple):
-    """The pair weights of a state, not made yet; an adapter says how its rows are made and multiplied with.
-
-    Attributes:
-        state: the accumulators.
-        settings: thresholds, measure, estimator and normalization count.
-        columns: the labels that the products are of: all.
-    """
-
-    state: RelationState
-    settings: Settings
-    columns: None = None
-
-    def laplacians(self, ns: Namespace, *, like: Array) -> PairLaplacians:
-        """The same as matrices, in the dtype of `like`; their products can be differentiated."""
-        num_labels = self.state.relation_weight.shape[-1]
-        return state_laplacians(ns, self.state, self.settings, num_labels=num_labels, like=like)
-
-    def gathered(self, ns: Namespace, rows: RowProducts, thirds: Sequence[Array]) -> Products:
-        """The products of a batch from those of all rows, and from their `powers` taken apart."""
-        return all_products(
-            ns,
-            rows,
-            thirds,
-            num_labels=self.state.relation_weight.shape[-1],
-            symmetric=is_symmetric(self.settings),
-            normalization=self.settings.normalization,
-        )
-
-
-def state_code(ns: Namespace, state: RelationState, settings: Settings) -> Array:
-    """Eq. 3 on a state, in the form that products by rows take."""
-    positive, negative = select_pairs(ns, state, settings)
-    return code_pairs(ns, positive, negative, symmetric=is_symmetric(settings))
 
 
 def merge_states(earlier: RelationState, later: RelationState, decay: float) -> RelationState:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from obrl.measures import MEASURES
+from obrl.counts import PairCounts
+from obrl.measures import MEASURES, apply_measure
 from obrl.namespace import NUMPY
 from obrl.online import RelationState, is_symmetric, known_relation, select_pairs
-from obrl.settings import Settings
+from obrl.settings import OPTION_DEFAULTS, Settings
 
 
 class Pair(NamedTuple):
@@ -68,78 +69,67 @@ def active_pairs(state: RelationState, settings: Settings, label_names: Sequence
     Returns:
         The pairs with i < j, or ordered pairs for a measure that is not symmetric.
     """
-    positive, negative = select_pairs(NUMPY, state, settings)
-    relation, _ = known_relation(NUMPY, state, settings)
-    phi = _phi(state, settings, relation)
-    size = relation.shape[0]
-    names = [str(index) for index in range(size)] if label_names is None else list(label_names)
-    found = []
-    for sign, selected in ((1, positive), (-1, negative)):
-        if is_symmetric(settings):
-            selected = np.triu(selected, k=1)
-        rows = [
-            Pair(
-                i=int(i),
-                j=int(j),
-                names=(names[i], names[j]),
-                relation=float(relation[i, j]),
-                phi=float(phi[i, j]),
-                evidence=float(state.relation_weight[i, j]),
-                sign=sign,
-            )
-            for i, j in np.argwhere(selected)
-        ]
-        found += sorted(rows, key=lambda pair: -pair.sign * pair.relation)
-    return Pairs(found)
+    listed: list[Pair] = []
+    for sign, selected in zip((1, -1), select_pairs(NUMPY, state, settings), strict=True):
+        if selected.any():
+            i, j = np.nonzero(np.triu(selected) if is_symmetric(settings) else selected)
+            pairs = _describe_pairs(state, settings, label_names, i, j, sign)
+            listed += sorted(pairs, key=lambda pair: -pair.sign * pair.relation)
+    return Pairs(listed)
 
 
-def count_active(state: RelationState, settings: Settings) -> tuple[int, int, int]:
-    """How many pairs are positive, how many negative, and of how many (unordered for a symmetric measure)."""
-    positive, negative = select_pairs(NUMPY, state, settings)
-    size = positive.shape[0]
-    share = 2 if is_symmetric(settings) else 1
-    return int(positive.sum()) // share, int(negative.sum()) // share, size * (size - 1) // share
-
-
-def describe_active(state: RelationState, settings: Settings) -> str:
-    """The active pairs in a few words.
-
-    Example:
-        >>> zero = np.zeros((40, 40))
-        >>> describe_active(RelationState(zero, zero), Settings())
-        'active pairs: 0 together, 0 apart of 780'
-    """
-    positive, negative, total = count_active(state, settings)
-    return f"active pairs: {positive} together, {negative} apart of {total}"
-
-
-def describe_criterion(state: RelationState, settings: Settings, *extra: str, reduction: str, freeze: bool) -> str:
-    """The settings of a loss, what they mean and what they select, for `repr`; `state` holds NumPy arrays."""
-    words = describe_settings(len(state.relation_weight), settings, *extra, reduction=reduction, freeze=freeze)
-    return f"{words}, {describe_active(state, settings)}"
-
-
-def describe_settings(num_labels: int, settings: Settings, *extra: str, reduction: str, freeze: bool) -> str:
-    """The settings of a loss and what they mean."""
-    parts = [
-        str(num_labels),
-        f"decay={settings.decay:g}",
-        *extra,
-        f"measure={settings.measure!r}",
-        f"estimator={settings.estimator!r}",
-        f"normalization={settings.normalization!r}",
-        f"reduction={reduction!r}",
-        *(["freeze=True"] if freeze else []),
-        settings.describe_thresholds(),
+def _describe_pairs(
+    state: RelationState,
+    settings: Settings,
+    label_names: Sequence[str] | None,
+    i: npt.NDArray[np.intp],
+    j: npt.NDArray[np.intp],
+    sign: int,
+) -> list[Pair]:
+    """Name the pairs (i, j) of one sign and look up their numbers."""
+    relation = known_relation(NUMPY, state, settings)[0][i, j]
+    columns = zip(i.tolist(), j.tolist(), relation.tolist(), _phi(state, settings, relation, i, j), strict=True)
+    evidence = state.relation_weight[i, j].tolist()
+    names = [str(index) for index in range(len(state.relation_weight))] if label_names is None else label_names
+    return [
+        Pair(first, second, (names[first], names[second]), value, phi, weight, sign)
+        for (first, second, value, phi), weight in zip(columns, evidence, strict=True)
     ]
-    return ", ".join(parts)
 
 
-def _phi(state: RelationState, settings: Settings, relation: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _phi(
+    state: RelationState,
+    settings: Settings,
+    relation: npt.NDArray[Any],
+    i: npt.NDArray[np.intp],
+    j: npt.NDArray[np.intp],
+) -> list[float]:
+    """The phi coefficients of pairs with these relations; NaN where they do not follow from what the state holds."""
     to_phi = MEASURES[settings.measure].to_phi
     if to_phi is not None:
-        return np.vectorize(to_phi, otypes=[float])(relation)
-    if settings.estimator == "counts":
-        value, defined = known_relation(NUMPY, state, replace(settings, measure="pearson"))
-        return np.where(defined, value, np.nan)
-    return np.full(relation.shape, np.nan)
+        return [to_phi(value) for value in relation.tolist()]
+    if settings.estimator == "batch":
+        return [math.nan] * len(relation)
+    n, s, r = state.relation_sum
+    phi, defined = apply_measure(NUMPY, "pearson", PairCounts(n, s, r, r.T))
+    return np.where(defined > 0, phi, np.nan)[i, j].tolist()
+
+
+def describe(num_labels: int, settings: Settings, *, thresholds: bool = True, **options: Any) -> str:
+    """What a `repr` says between its parentheses: whatever differs from its default, and what the thresholds mean.
+
+    Args:
+        num_labels: M.
+        settings: those of the relation or its loss.
+        thresholds: whether to say what the thresholds mean; a relation by itself has none.
+        options: what the constructor takes beside the settings, by the names of `obrl.settings.OPTION_DEFAULTS`.
+
+    Example:
+        >>> describe(40, Settings(decay=0.995), impl="fused", reduction="mean")
+        "40, decay=0.995, impl='fused', together: relation >= 0.8 (phi >= 0.6), apart: relation <= 0.2 (phi <= -0.6)"
+    """
+    in_order = sorted(options.items(), key=lambda option: list(OPTION_DEFAULTS).index(option[0]))
+    changed = {name: value for name, value in in_order if value != OPTION_DEFAULTS[name]}
+    words = (f"{name}={reprlib.repr(value)}" for name, value in (settings.changed() | changed).items())
+    parts = [str(num_labels), *words]
+    return ", ".join([*parts, *([settings.describe_thresholds()] if thresholds else [])])

@@ -9,12 +9,14 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from obrl.counts import PairCounts, exact_counts, split_targets
+from obrl.arrays import as_labels
+from obrl.counts import PairCounts, exact_counts
 from obrl.errors import check_label_names, check_labels, check_num_labels, metadata
+from obrl.labels import Labels, read_labels
 from obrl.namespace import NUMPY
-from obrl.online import RelationState, is_symmetric, known_relation, merge_states, state_shapes, update_state
-from obrl.pairs import Pairs, active_pairs
-from obrl.settings import Settings
+from obrl.online import RelationState, known_relation, merge_states, state_shapes, update_state
+from obrl.pairs import Pairs, active_pairs, describe
+from obrl.settings import Settings, warn_unreachable_thresholds
 from obrl.storage import check_compatible, load_relation, save_relation, state_from_matrix
 
 FloatArray = npt.NDArray[np.float64]
@@ -85,25 +87,24 @@ class OnlineBatchRelation:
         """Both accumulators, copied."""
         return RelationState(self.relation_sum, self.relation_weight)
 
-    def update(self, targets: npt.ArrayLike, observed: npt.ArrayLike | None = None) -> Self:
+    def update(self, targets: npt.ArrayLike, *, observed: npt.ArrayLike | None = None) -> Self:
         """Eq. 1 for one batch.
 
         Args:
-            targets: (batch, num_labels), bool, integer or floating point in [0, 1]; at least 0.5 counts as 1, NaN is
-                missing.
+            targets: (batch, num_labels), bool, integer or floating point in [0, 1]; at least 0.5 counts as 1; NaN, and
+                what a NumPy masked array masks, is missing.
             observed: (batch, num_labels), bool; False marks a missing target, whatever it holds.
 
         Returns:
             The same object.
 
         Raises:
-            TypeError: complex targets, or `observed` that is not bool.
+            TypeError: complex or sparse targets, or `observed` that is not bool.
             ValueError: a wrong shape, or an observed target outside [0, 1]. The state is then as it was.
         """
-        values = np.asarray(targets)
-        mask = None if observed is None else np.asarray(observed)
-        check_labels(metadata(values), None if mask is None else metadata(mask), num_labels=self.num_labels)
-        self._state = updated_state(self._state, self.settings, *split_targets(values, mask))
+        y, mask = as_labels(targets, observed)
+        check_labels(metadata(y), None if mask is None else metadata(mask), num_labels=self.num_labels)
+        self._state = updated_state(self._state, self.settings, read_labels(y, mask))
         return self
 
     def merge(self, later: OnlineBatchRelation) -> OnlineBatchRelation:
@@ -171,25 +172,13 @@ class OnlineBatchRelation:
         return OnlineBatchRelation.from_state(self._state, self.settings, self.label_names)
 
     def __repr__(self) -> str:
-        known = known_relation(NUMPY, self._state, self.settings)[1]
-        size = self.num_labels
-        share = 2 if is_symmetric(self.settings) else 1  # pairs are ordered for a measure that is not
-        evidence = int((known & ~np.eye(size, dtype=bool)).sum()) // share
-        return (
-            f"OnlineBatchRelation({size}, decay={self.settings.decay:g}, measure={self.settings.measure!r}, "
-            f"estimator={self.settings.estimator!r}, evidence for {evidence} of {size * (size - 1) // share} pairs)"
-        )
+        return f"OnlineBatchRelation({describe(self.num_labels, self.settings, thresholds=False)})"
 
 
-def updated_state(
-    state: RelationState,
-    settings: Settings,
-    positive: npt.NDArray[np.bool_],
-    observed: npt.NDArray[np.bool_] | None,
-) -> RelationState:
-    """Eq. 1 for one batch of targets as `split_targets` gives them."""
-    counts = exact_counts(positive, observed)
-    return update_state(NUMPY, state, PairCounts(*(part.astype(np.float64) for part in counts)), settings)
+def updated_state(state: RelationState, settings: Settings, labels: Labels) -> RelationState:
+    """Eq. 1 for one batch of labels."""
+    counts = PairCounts(*(part.astype(np.float64) for part in exact_counts(labels)))
+    return update_state(NUMPY, state, counts, settings)
 
 
 def merged_names(first: tuple[str, ...] | None, second: tuple[str, ...] | None) -> tuple[str, ...] | None:
@@ -207,33 +196,63 @@ def starting_relation(
     settings: Settings,
     num_labels: int,
     label_names: tuple[str, ...] | None,
+    *,
+    freeze: bool = False,
 ) -> OnlineBatchRelation:
-    """What a loss starts from: an empty relation, a copy of another, its .npz, or a matrix.
+    """What a new loss starts from: an empty relation, a copy of another, its .npz, or a matrix.
 
     Args:
         relation: None, an OnlineBatchRelation of any framework, a path, or a (num_labels, num_labels) matrix.
         settings: of the loss.
         num_labels: of the loss.
         label_names: of the loss, or None to take those of the relation.
+        freeze: whether the loss never updates its relation; it then needs one to start from.
 
     Raises:
-        ValueError: another number of labels, other names, another decay, measure or estimator, or a matrix that
-            `state_from_matrix` refuses.
+        ValueError: another number of labels, other names, another decay, measure or estimator, a matrix that
+            `state_from_matrix` refuses, or nothing to start a frozen loss from.
+
+    Warns:
+        UserWarning: a threshold of the loss outside of the range of its measure.
     """
+    warn_unreachable_thresholds(settings)
     if relation is None:
+        if freeze:
+            raise ValueError(
+                "freeze=True needs relation= to start from, an OnlineBatchRelation, its .npz or a matrix, got None: "
+                "an empty relation that never learns has no pair (to load one later, set `freeze` after that)"
+            )
         return OnlineBatchRelation.from_state(_empty_state(num_labels, settings), settings, label_names)
     if hasattr(relation, "to_numpy") and hasattr(relation, "settings"):
-        start = relation.to_numpy()
-    elif isinstance(relation, str | os.PathLike):
-        start = OnlineBatchRelation.load(relation)
-    else:
-        state = state_from_matrix(relation, settings, num_labels)
-        return OnlineBatchRelation.from_state(state, settings, label_names)
-    if start.num_labels != num_labels:
-        raise ValueError(f"relation must have {num_labels} labels, got {start.num_labels}")
-    check_compatible(start.settings, settings)
-    start.label_names = merged_names(label_names, start.label_names)
-    return start
+        return _matching_relation(relation.to_numpy(), settings, num_labels, label_names)
+    if isinstance(relation, str | os.PathLike):
+        return loaded_relation(relation, settings, num_labels, label_names)
+    state = state_from_matrix(relation, settings, num_labels)
+    return OnlineBatchRelation.from_state(state, settings, label_names)
+
+
+def loaded_relation(
+    path: str | os.PathLike[str], settings: Settings, num_labels: int, label_names: tuple[str, ...] | None
+) -> OnlineBatchRelation:
+    """The relation of a file, for a loss with these settings, labels and names.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: no relation of obrl, or one of another number of labels, other names, or another decay, measure or
+            estimator.
+    """
+    return _matching_relation(OnlineBatchRelation.load(path), settings, num_labels, label_names)
+
+
+def _matching_relation(
+    relation: OnlineBatchRelation, settings: Settings, num_labels: int, label_names: tuple[str, ...] | None
+) -> OnlineBatchRelation:
+    """The relation, with the names that both know; raises ValueError where it does not fit the loss."""
+    if relation.num_labels != num_labels:
+        raise ValueError(f"relation must have {num_labels} labels, got {relation.num_labels}")
+    check_compatible(relation.settings, settings)
+    relation.label_names = merged_names(label_names, relation.label_names)
+    return relation
 
 
 def _empty_state(num_labels: int, settings: Settings) -> RelationState:

@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, fields
+from typing import Any
 
 from obrl.errors import REDUCTIONS, Metadata, check_choice, check_logits, check_matrix, check_number
 from obrl.measures import MEASURES
 
 ESTIMATORS = ("batch", "counts")
 NORMALIZATIONS = ("all_pairs", "active_pairs")
+
+OPTION_DEFAULTS = {
+    "reduction": "mean",
+    "pos_weight": None,
+    "freeze": False,
+    "impl": "auto",
+    "sync": True,
+    "process_group": None,
+    "axis_name": None,
+    "validate": None,
+    "dtype": "float32",
+}
+"""What a loss or a relation takes beside its `Settings`, with the defaults that a `repr` leaves out."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -21,7 +36,7 @@ class Settings:
         alpha: weight of the relation loss L_B in L = L_E + alpha L_B, at least 0.
         positive_threshold: r_p of Eq. 3; pairs related by at least this much are pulled together.
         negative_threshold: r_n of Eq. 3, below `positive_threshold`; pairs related by at most this much are
-            pushed apart. A threshold that no value of the measure reaches switches its sign off.
+            pushed apart. A threshold beyond the measure's range switches its sign off; a loss warns of it.
         measure: what relates two labels, a key of `obrl.MEASURES`. The thresholds are on its scale.
         estimator: `"batch"` averages the relation of each batch (Eq. 1); `"counts"` averages the pair counts
             and applies the measure to the average.
@@ -62,7 +77,7 @@ class Settings:
 
         Example:
             >>> Settings().describe_thresholds()
-            'together: relation >= 0.80 (phi >= 0.60), apart: relation <= 0.20 (phi <= -0.60)'
+            'together: relation >= 0.8 (phi >= 0.6), apart: relation <= 0.2 (phi <= -0.6)'
         """
         to_phi = MEASURES[self.measure].to_phi
         parts = []
@@ -70,9 +85,30 @@ class Settings:
             ("together", ">=", self.positive_threshold),
             ("apart", "<=", self.negative_threshold),
         ):
-            phi = "" if to_phi is None else f" (phi {sign} {to_phi(threshold):.2f})"
-            parts.append(f"{word}: relation {sign} {threshold:.2f}{phi}")
+            phi = "" if to_phi is None else f" (phi {sign} {to_phi(threshold):.12g})"
+            parts.append(f"{word}: relation {sign} {threshold!r}{phi}")
         return ", ".join(parts)
+
+    def changed(self) -> dict[str, Any]:
+        """The settings that differ from their defaults, by name."""
+        values = {field.name: (getattr(self, field.name), field.default) for field in fields(self)}
+        return {name: value for name, (value, default) in values.items() if value != default}
+
+
+def warn_unreachable_thresholds(settings: Settings) -> None:
+    """Warn where a threshold lies outside of the measure's range, so that no pair, or every pair, passes it."""
+    measure = MEASURES[settings.measure]
+    outside = [
+        f"{name}={getattr(settings, name)!r}"
+        for name in ("positive_threshold", "negative_threshold")
+        if not measure.low <= getattr(settings, name) <= measure.high
+    ]
+    if outside:
+        warnings.warn(
+            f"{' and '.join(outside)} outside of [{measure.low}, {measure.high}], the range of "
+            f"measure={settings.measure!r}: no pair, or every pair, passes",
+            stacklevel=5,  # the line that builds a loss
+        )
 
 
 def check_relation_loss(

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from obrl.arrays import relation_matrix
 from obrl.errors import check_label_names, check_matrix, metadata
 from obrl.measures import MEASURES
 from obrl.online import RelationState, state_shapes
@@ -135,7 +136,7 @@ def state_from_matrix(matrix: npt.ArrayLike, settings: Settings, num_labels: int
     moving average; with decay 1, where a history has no such limit, it counts as one batch.
 
     Args:
-        matrix: (num_labels, num_labels), on the scale of `settings.measure`; NaN where nothing is known.
+        matrix: (num_labels, num_labels), on the scale of `settings.measure`; NaN, or masked, where nothing is known.
         settings: decay, measure and estimator count.
         num_labels: the number of labels.
 
@@ -148,7 +149,7 @@ def state_from_matrix(matrix: npt.ArrayLike, settings: Settings, num_labels: int
             'a relation matrix cannot start estimator="counts", which averages pair counts: expected an '
             'OnlineBatchRelation or its .npz, or estimator="batch", got a matrix'
         )
-    values = np.asarray(matrix)
+    values = relation_matrix(matrix)
     check_matrix("relation", metadata(values), num_labels=num_labels)
     values = values.astype(np.float64)
     measure = MEASURES[settings.measure]

@@ -63,12 +63,12 @@ def test_a_frozen_relation_stays() -> None:
 def test_losses_start_from_any_form_of_a_relation(case: Case) -> None:
     first = OBRLoss(case.num_labels, **case.arguments)
     for batch in case.batches:
-        first(batch.logits, batch.targets, batch.observed)
+        first(batch.logits, batch.targets, observed=batch.observed)
     for start in (first.to_numpy(), first):
         second = OBRLoss(case.num_labels, **case.arguments, relation=start)
         assert_same_state(first, second)
         batch = case.batches[0]
-        second(batch.logits, batch.targets, batch.observed)
+        second(batch.logits, batch.targets, observed=batch.observed)
     if case.estimator == "batch":
         known = OBRLoss(case.num_labels, **case.arguments, relation=first.relation)
         assert_close("relation", known.relation, first.relation, band(case.num_labels, 1.0))
@@ -135,12 +135,12 @@ def test_perfect_predictions_of_related_labels_cost_nothing() -> None:
 def test_the_relation_loss_is_nearly_non_negative(case: Case) -> None:
     (batch,) = case.batches
     criterion = RelationLoss(case.num_labels, **{**case.relation_arguments, "reduction": "none"})
-    value = criterion(batch.logits, batch.targets, batch.observed)
+    value = criterion(batch.logits, batch.targets, observed=batch.observed)
     assert (value >= -band(case.num_labels, 1.0)).all()
 
 
 def test_lists_do() -> None:
-    terms = OBRLoss(2).terms([[0.0, 0.0]], [[1, 0]], [[True, False]], [2.0])
+    terms = OBRLoss(2).terms([[0.0, 0.0]], [[1, 0]], observed=[[True, False]], sample_weight=[2.0])
     assert_close("L_E", terms.cross_entropy, 2 * np.log(2), band(2, 2.0))
 
 

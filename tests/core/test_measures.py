@@ -105,7 +105,7 @@ def test_the_direct_formula_would_fail_that() -> None:
 def test_counts_are_exact(case: Case) -> None:
     note(case.snippet())
     for batch in case.batches:
-        got = count_pairs(laid_out(batch.targets, batch.layout), batch.observed)
+        got = count_pairs(laid_out(batch.targets, batch.layout), observed=batch.observed)
         wanted = spec.pair_counts(batch.targets, batch.observed)
         for name, have, want in zip("nsrc", got, (*wanted, wanted.r.T), strict=True):
             assert have.dtype == np.int64
@@ -117,8 +117,8 @@ def test_counting_in_blocks(case: Case, rows: int) -> None:
     (batch,) = case.batches
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(counts, "MAX_EXACT_COUNT", rows)
-        got = count_pairs(batch.targets, batch.observed)
-    for name, have, want in zip("nsrc", got, count_pairs(batch.targets, batch.observed), strict=True):
+        got = count_pairs(batch.targets, observed=batch.observed)
+    for name, have, want in zip("nsrc", got, count_pairs(batch.targets, observed=batch.observed), strict=True):
         assert_exact(name, have, want)
 
 

@@ -22,7 +22,7 @@ from tests.support.tolerances import assert_close, assert_exact, band
 def updated(case: Case, batches: tuple[Batch, ...] | None = None) -> OnlineBatchRelation:
     relation = OnlineBatchRelation(case.num_labels, **case.accumulation)
     for batch in case.batches if batches is None else batches:
-        relation.update(batch.targets, batch.observed)
+        relation.update(batch.targets, observed=batch.observed)
     return relation
 
 
@@ -30,7 +30,7 @@ def batch_relations(case: Case) -> NDArray[np.float64]:
     """R_b of every batch, NaN where it is undefined."""
     found = []
     for batch in case.batches:
-        counts = count_pairs(batch.targets, batch.observed)
+        counts = count_pairs(batch.targets, observed=batch.observed)
         value, defined = apply_measure(NUMPY, case.measure, type(counts)(*(part * 1.0 for part in counts)))
         found.append(np.where(defined, value, np.nan))
     return np.array(found)
@@ -141,7 +141,7 @@ def test_a_masked_row_is_a_removed_row(case: Case, data: st.DataObject) -> None:
     arguments = {**case.arguments, "reduction": "sum"}
     entropies = [
         OBRLoss(case.num_labels, **arguments)
-        .terms(part.logits, part.targets, part.observed, part.sample_weight)
+        .terms(part.logits, part.targets, observed=part.observed, sample_weight=part.sample_weight)
         .cross_entropy
         for part in (masked, removed)
     ]
@@ -157,9 +157,9 @@ def test_saving_and_loading_in_between_changes_nothing(
     straight = OBRLoss(case.num_labels, **case.arguments)
     resumed = OBRLoss(case.num_labels, **case.arguments)
     for batch in case.batches:
-        resumed.save(path)
+        resumed.save_relation(path)
         resumed = OBRLoss(case.num_labels, **case.arguments, relation=path)
-        losses = [loss(batch.logits, batch.targets, batch.observed) for loss in (straight, resumed)]
+        losses = [loss(batch.logits, batch.targets, observed=batch.observed) for loss in (straight, resumed)]
         assert_exact("loss", losses[1], losses[0])
         assert_same_state(straight, resumed)
 

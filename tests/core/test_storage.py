@@ -60,7 +60,7 @@ def test_other_settings_are_refused(saved: Path, settings: dict[str, Any], word:
             kind(3, **arguments, relation=saved)
         criterion = kind(3, **arguments)
         with pytest.raises(ValueError, match=f"{word}="):
-            criterion.load(saved)
+            criterion.load_relation(saved)
         assert_same_state(criterion, kind(3, **arguments))
 
 

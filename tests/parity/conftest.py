@@ -17,7 +17,6 @@ NEEDS = {
     "test_relation_losses_of_degenerate_cases": "stateless",
     "test_relation": "relation",
     "test_compiled": "compiled_joint",
-    "test_compiled_by_rows": "compiled_by_rows",
     "test_endpoint": "endpoint",
     "test_endpoint_of_degenerate_cases": "endpoint",
 }

@@ -32,8 +32,8 @@ class Relation:
         return State(self.holder.relation_sum, self.holder.relation_weight, self.holder.relation)
 
     def update(self, batch: Batch) -> None:
-        given = arguments(batch)
-        self.holder.update(given["targets"], given["observed"])
+        batch_arguments = arguments(batch)
+        self.holder.update(batch_arguments["targets"], observed=batch_arguments["observed"])
 
 
 class Criterion(Relation):
@@ -42,14 +42,14 @@ class Criterion(Relation):
 
     def terms(self, batch: Batch) -> Found:
         terms, gradient = self.holder.value_and_grad(**arguments(batch))
-        return found(terms, gradient, batch)
+        return outcome(terms, gradient, batch)
 
     def call(self, batch: Batch) -> Found:
         values, gradient = self.holder.value_and_grad(**arguments(batch))
-        return found(values[:1] if isinstance(values, obrl.LossTerms) else (values,), gradient, batch)
+        return outcome(values[:1] if isinstance(values, obrl.LossTerms) else (values,), gradient, batch)
 
 
-def found(values: Any, gradient: NDArray[Any], batch: Batch) -> Found:
+def outcome(values: Any, gradient: NDArray[Any], batch: Batch) -> Found:
     return Found(tuple(values), gradient, batch.logits, str(np.asarray(values[0]).dtype), str(gradient.dtype))
 
 
@@ -72,7 +72,7 @@ def stateless(case: Case, batch: Batch, relation: NDArray[np.float64], impl: str
     )
     settings = case.relation_arguments | {"estimator": "batch"}  # a matrix cannot start "counts"
     frozen = obrl.RelationLoss(case.num_labels, **settings, relation=relation, freeze=True)
-    return found((value,), frozen.value_and_grad(batch.logits, batch.targets, batch.observed)[1], batch)
+    return outcome((value,), frozen.value_and_grad(batch.logits, batch.targets, observed=batch.observed)[1], batch)
 
 
 def plain(case: Case, batch: Batch, codes: spec.PairCodes) -> Results:

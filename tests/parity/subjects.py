@@ -101,7 +101,6 @@ class Framework:
         plain: the loss in ordinary code of this framework in float32, for the lower precisions' bounds.
         joint: an `OBRLoss` for the settings of a case; takes the case, implementation and dtype.
         compiled_joint: the same through the compiler, which compiles once for the same settings, shapes and dtype.
-        compiled_by_rows: the same by blocks of few rows, as many labels are taken.
         relation_criterion: a `RelationLoss`, likewise.
         stateless: `relation_loss` under a given relation; takes case, batch, relation, implementation and dtype.
         relation: an `OnlineBatchRelation`; takes the case and the dtype of its state.
@@ -123,7 +122,6 @@ class Framework:
     plain: Callable[[Case, Batch, spec.PairCodes], Results]
     joint: Callable[[Case, str, str], Criterion] | None = None
     compiled_joint: Callable[[Case, str], Criterion] | None = None
-    compiled_by_rows: Callable[[Case, str], Criterion] | None = None
     relation_criterion: Callable[[Case, str, str], Criterion] | None = None
     stateless: Callable[[Case, Batch, NDArray[np.float64], str, str], Found] | None = None
     relation: Callable[[Case, str], Relation] | None = None

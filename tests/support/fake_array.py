@@ -72,7 +72,7 @@ def _unary(function: Callable[[Any], Any]) -> Callable[[FakeArray], FakeArray]:
     return apply
 
 
-for _name in ("add", "sub", "mul", "truediv"):
+for _name in ("add", "sub", "mul", "truediv", "floordiv"):
     setattr(FakeArray, f"__{_name}__", _binary(getattr(operator, _name)))
     setattr(FakeArray, f"__r{_name}__", _binary(getattr(operator, _name), swapped=True))
 for _name in ("lt", "le", "gt", "ge", "and_", "or_"):

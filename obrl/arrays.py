@@ -1,0 +1,63 @@
+"""Whatever a user hands in as an array: NumPy's masks become missing labels, and sparse arrays are refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+
+def check_dense(name: str, value: object) -> None:
+    """Raise TypeError for what would lose its meaning as a dense array.
+
+    That is a sparse matrix or array of SciPy, which NumPy takes for a single object, and a NumPy masked array with a
+    masked entry, whose mask NumPy drops.
+    """
+    kind = type(value)
+    if kind.__module__.split(".")[:2] == ["scipy", "sparse"]:
+        raise TypeError(f"{name} must be a dense array, got scipy.sparse.{kind.__name__}; use .toarray()")
+    rows = value if isinstance(value, list | tuple) else [value]
+    if masked := sum(np.ma.count_masked(row) for row in rows if isinstance(row, np.ma.MaskedArray)):
+        raise TypeError(f"{name} must be a dense array, got a masked array with {masked} masked entries")
+
+
+def as_array(name: str, value: npt.ArrayLike) -> npt.NDArray[Any]:
+    """A plain NumPy array; raises TypeError as `check_dense` does."""
+    check_dense(name, value)
+    return np.asarray(value)
+
+
+def relation_matrix(matrix: npt.ArrayLike) -> npt.NDArray[Any]:
+    """A relation that a user hands in, as a plain array; NaN where a NumPy masked array masks it."""
+    if isinstance(matrix, np.ma.MaskedArray) and matrix.dtype.kind in "biuf":
+        matrix = matrix.astype(np.promote_types(matrix.dtype, np.float32)).filled(np.nan)
+    return as_array("relation", matrix)
+
+
+def unmask_labels(targets: Any, observed: Any) -> tuple[Any, Any]:
+    """Turn NumPy's masked arrays into plain ones: what is masked is missing.
+
+    Args:
+        targets: a NumPy masked array, or anything else, which passes as it is.
+        observed: likewise; a masked entry of it counts as False.
+
+    Returns:
+        Targets, and `observed` with False where targets are masked.
+    """
+    if isinstance(observed, np.ma.MaskedArray):
+        observed = observed.filled(False) if observed.dtype == np.bool_ else np.asarray(observed)
+    if isinstance(targets, np.ma.MaskedArray):
+        known = ~np.ma.getmaskarray(targets)
+        targets = targets.filled(0)
+        if observed is None:
+            observed = known
+        elif np.shape(observed) == known.shape:  # another shape is an error that a later check names
+            observed = observed & known
+    return targets, observed
+
+
+def as_labels(targets: npt.ArrayLike, observed: npt.ArrayLike | None) -> tuple[npt.NDArray[Any], Any]:
+    """Targets and `observed`, or None, as plain NumPy arrays; raises TypeError as `check_dense` does."""
+    targets, observed = unmask_labels(targets, observed)
+    return as_array("targets", targets), None if observed is None else as_array("observed", observed)

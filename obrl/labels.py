@@ -1,0 +1,86 @@
+"""The one place where targets, `observed` and NaN become: known or missing, 1 or 0."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from obrl.errors import check_target_range, metadata
+from obrl.namespace import NUMPY, Array, Namespace
+
+
+class Labels(NamedTuple):
+    """A batch of targets, split into what each part of the loss needs; every field is (batch, num_labels).
+
+    Attributes:
+        targets: y in [0, 1] in the dtype it came in, for the cross-entropy; 0 where missing, so there is no NaN.
+        positive: bool, for the relation: observed, and at least 0.5 (for integers: above 0).
+        observed: bool, where a target is not missing; None where none is.
+    """
+
+    targets: Array
+    positive: Array
+    observed: Array | None
+
+
+def split_labels(ns: Namespace, targets: Array, observed: Array | None, *, kind: str, complete: bool = False) -> Labels:
+    """Say which targets are known and which are 1, without reading a value on the host.
+
+    Args:
+        ns: the framework's functions.
+        targets: (batch, num_labels), bool, integer or floating point; NaN is missing.
+        observed: the same shape, bool; False is missing, whatever the target holds. None where `targets` says all.
+        kind: of the dtype of targets, as in `Metadata`: "bool", "int" or "float".
+        complete: whether `check_values` has read the targets and none is missing; `observed` is then None in the
+            result, which spares counting the observed pairs.
+    """
+    positive = {"bool": lambda: targets, "int": lambda: targets > 0, "float": lambda: targets >= 0.5}[kind]()
+    if complete:
+        return Labels(targets, positive, None)
+    if kind == "float":
+        not_nan = targets == targets  # NaN alone differs from itself
+        observed = not_nan if observed is None else observed & not_nan
+    if observed is None:
+        return Labels(targets, positive, None)
+    positive = positive & observed
+    return Labels(positive if kind == "bool" else ns.where(observed, targets, 0), positive, observed)
+
+
+def check_values(targets: npt.NDArray[Any], observed: npt.NDArray[np.bool_] | None) -> bool:
+    """Read the targets of a batch on the host.
+
+    Args:
+        targets: (batch, num_labels), bool, integer or floating point; NaN is missing.
+        observed: the same shape, bool, or None.
+
+    Returns:
+        Whether no target is missing.
+
+    Raises:
+        ValueError: an observed target outside [0, 1].
+    """
+    if targets.dtype.kind == "b":
+        return observed is None or bool(observed.all())
+    known = targets if observed is None else targets[observed]
+    if not known.size:
+        return observed is None or bool(observed.all())
+    low, high = float(known.min()), float(known.max())
+    if low != low:  # the minimum of numbers with a NaN among them is NaN
+        known = known[~np.isnan(known)]
+        if known.size:
+            check_target_range(float(known.min()), float(known.max()))
+        return False
+    check_target_range(low, high)
+    return known.size == targets.size
+
+
+def read_labels(targets: npt.NDArray[Any], observed: npt.NDArray[np.bool_] | None) -> Labels:
+    """Check the values of NumPy targets, then split them.
+
+    Raises:
+        ValueError: an observed target outside [0, 1].
+    """
+    complete = check_values(targets, observed)
+    return split_labels(NUMPY, targets, observed, kind=metadata(targets).kind, complete=complete)
