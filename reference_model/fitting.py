@@ -1,4 +1,4 @@
-"""One run from its settings to its report: train, or go on training, then test and write everything down."""
+"""One run from its settings to its report: train or resume, then test and write the results."""
 
 from __future__ import annotations
 
@@ -221,7 +221,7 @@ def _finish(run: RunFolder, config: RunConfig, source: Source, module: Attribute
     }
     report["relation"] = relation_report(module.criterion, config.relation, module.influence.summary())
     if isinstance(module.criterion, OBRLoss):
-        module.criterion.save(run.relation)
+        module.criterion.save_relation(run.relation)
         relation = module.criterion.relation.detach().cpu().numpy()
         plot_relation(run.path / "relation.png", relation, source.names, measure=config.relation.measure)
     plot_accuracy(run.path / "accuracy.png", report)

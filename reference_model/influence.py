@@ -1,4 +1,4 @@
-"""How much the relation loss has to say: its share in the loss and in the gradient, measured while training."""
+"""The influence of the relation loss: its share in the loss and in the gradient, measured while training."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class InfluenceMeter:
 
 
 def measure_shares(terms: Terms, logits: Tensor, *, alpha: float) -> tuple[float, float]:
-    """Measure the relation loss's shares on one batch, leaving the graph for the training step's own backward pass.
+    """Measure the relation loss's shares on one batch, and leave the graph for the training step's backward pass.
 
     Args:
         terms: The loss of the batch and its parts.

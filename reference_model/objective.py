@@ -51,7 +51,7 @@ def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 class CrossEntropyLoss(nn.Module):
-    """Eq. 4 by torch's own binary cross-entropy, with the calling convention of ``obrl.torch.OBRLoss``."""
+    """Eq. 4 by torch's binary cross-entropy, with the calling convention of ``obrl.torch.OBRLoss``."""
 
     def terms(self, logits: Tensor, targets: Tensor) -> Terms:
         """Return the loss and its parts; see `cross_entropy`."""

@@ -116,8 +116,8 @@ def check_document(document):
 def test_the_json_holds_what_was_measured_on_every_kind_of_labels(run):
     _, document, _ = run
     check_document(document)
-    found = [(row["labels"], row["implementation"]) for row in document["rows"]]
-    assert found == [(kind, name) for kind in LABEL_KINDS for name in SHOWN]
+    rows = [(row["labels"], row["implementation"]) for row in document["rows"]]
+    assert rows == [(kind, name) for kind in LABEL_KINDS for name in SHOWN]
 
 
 def test_all_losses_saw_the_same_share_of_active_pairs(run):
