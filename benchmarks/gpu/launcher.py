@@ -237,7 +237,7 @@ def losses(native: Native, name: str, batches: list[Tensor], generator: torch.Ge
     )
     names = ("total", "cross-entropy", "relation loss", "gradient", "relation gradient")
     for normalization in ("all_pairs", "active_pairs"):
-        arguments = (logits, targets, None, *weights, code, None, active, counter, ALPHA, normalization, "none")
+        arguments = (logits, targets, None, *weights, code, active, counter, ALPHA, normalization, "none")
         parts = operators.loss_terms(*arguments, "parts", torch.float32)
         for gradient in ("none", "total", "parts"):
             expected = operators.loss_terms(*arguments, gradient, torch.float32)
