@@ -90,7 +90,7 @@ class AttributeModule(lightning.LightningModule):
         sys.stdout.flush()
 
     def on_validation_epoch_start(self) -> None:
-        """Forget the last validation."""
+        """Set the sums of the validation to 0."""
         self._valid_sums.zero_()
         self.valid_counts.reset()
 

@@ -1,4 +1,4 @@
-"""The three partitions of a run's data, with the paper's 40 attributes in one order whatever the files' order is."""
+"""The three partitions of a run's data, with the paper's 40 attributes in one order, whatever that of the files."""
 
 from __future__ import annotations
 

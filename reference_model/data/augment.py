@@ -1,4 +1,4 @@
-"""Varying training pictures as a pure function of (seed, epoch, index), so that a stopped run can go on exactly."""
+"""Varying training pictures as a pure function of (seed, epoch, index), so that a stopped run resumes exactly."""
 
 from __future__ import annotations
 

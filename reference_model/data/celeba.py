@@ -1,4 +1,4 @@
-"""CelebA, in every layout people hold it in."""
+"""A reader of CelebA, in every common layout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What reading data can report."""
+"""Errors and warnings of reading data."""
 
 from __future__ import annotations
 

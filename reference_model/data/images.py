@@ -133,7 +133,7 @@ class FaceImages(Dataset[Sample]):
             for place in range(len(rows)):
                 decode(place)
             return pictures
-        # Pillow lets go of the interpreter lock while it decodes and scales.
+        # Pillow releases the interpreter lock while it decodes and scales.
         with ThreadPoolExecutor(self.workers, thread_name_prefix="decode") as pool:
             for _ in pool.map(decode, range(len(rows))):
                 pass

@@ -16,7 +16,7 @@ SPLITS = ("train", "valid", "test")
 
 
 class PictureFiles(Sequence[Path]):
-    """Files of one folder, as paths that are made when asked for (200,000 paths take a second to make).
+    """Files of one folder, as paths that are created on access (creating 200,000 paths takes a second).
 
     Args:
         folder: The folder.
