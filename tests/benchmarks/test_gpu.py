@@ -18,7 +18,7 @@ from benchmarks.gpu.clocks import Timing
 from benchmarks.gpu.document import BARS, FUSED, HOW, bars, slug, table, with_ratios
 from benchmarks.gpu.floors import Rates, bytes_of, floor_of, operations_of
 from benchmarks.gpu.rows import JAX_TITLES, Row, times
-from benchmarks.gpu.run import ALL, CHEAP, HELD, QUICK, failures
+from benchmarks.gpu.run import ALL, CHEAP, FIRST, QUICK, failures
 from benchmarks.gpu.steps import ENTRIES, TorchStep, block_rows, in_blocks, whole
 from benchmarks.gpu.tasks import LEFT_OUT
 from benchmarks.labels import LABEL_KINDS
@@ -64,7 +64,7 @@ def test_a_short_run_holds_every_implementation(run):
     done, document = run
     check_document(document)
     size = QUICK.sizes[0]
-    names = [*HELD, *(name for name in ENTRIES if name not in HELD)]
+    names = [*FIRST, *(name for name in ENTRIES if name not in FIRST)]
     expected = [(name, kind) for name in names for kind in LABEL_KINDS]
     expected += [(name, "correlated") for name in JAX_TITLES]
     assert [(row["implementation"], row["labels"]) for row in document["rows"]] == expected
