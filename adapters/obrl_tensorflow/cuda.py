@@ -80,7 +80,7 @@ def _moved(targets: list[Tensor], counts: list[Tensor], state: RelationState, se
         relation_sum=state.relation_sum,
         relation_weight=state.relation_weight,
         decay=bits(settings.decay),
-        **{name: value for name, value in reading(settings).items() if name != "symmetric"},
+        **reading(settings),
     )
     return Moved(RelationState(new_sum, new_weight), code)
 
