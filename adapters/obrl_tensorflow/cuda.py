@@ -90,7 +90,7 @@ def _update(targets: list[Tensor], counts: list[Tensor], state: RelationState, s
         relation_sum=state.relation_sum,
         relation_weight=state.relation_weight,
         decay=attribute_bits(settings.decay),
-        **{name: value for name, value in pair_attributes(settings).items() if name != "symmetric"},
+        **pair_attributes(settings),
     )
     return RelationUpdate(RelationState(new_sum, new_weight), code)
 

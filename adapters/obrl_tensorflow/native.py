@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from obrl.online import RelationState, is_symmetric
+from obrl.online import RelationState
 from obrl.settings import Settings
 from obrl_native import cpu
 from obrl_native.build import BuildError, Recipe, Unit, build
@@ -85,7 +85,6 @@ def pair_attributes(settings: Settings) -> dict[str, Any]:
         "positive_threshold": attribute_bits(settings.positive_threshold),
         "negative_threshold": attribute_bits(settings.negative_threshold),
         "measure": cpu.MEASURES[settings.measure],
-        "symmetric": is_symmetric(settings),
         "counts_are_averaged": settings.estimator == "counts",
     }
 
