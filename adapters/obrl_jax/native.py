@@ -17,7 +17,7 @@ from jax import Array
 from jax.sharding import PartitionSpec
 from jaxlib.version import __version__ as jaxlib_version
 
-from obrl.online import RelationState, is_symmetric
+from obrl.online import RelationState
 from obrl.settings import Settings
 from obrl_jax.compat import explicit_axes, varying_type
 from obrl_native import cpu
@@ -103,7 +103,6 @@ def _move(name: str, batch: tuple[Array, ...], state: RelationState, settings: S
         (*batch, *state),
         {first: 0, first + 1: 1},
         decay=np.float64(settings.decay),
-        symmetric=is_symmetric(settings),
         **reading(settings),
     )
     return RelationState(*moved), code
@@ -111,7 +110,7 @@ def _move(name: str, batch: tuple[Array, ...], state: RelationState, settings: S
 
 def code_pairs(state: RelationState, settings: Settings) -> Array:
     """The codes that `move_relation` gives, of a relation that stays as it is."""
-    (code,) = _call("code", [_code_of(state)], state, symmetric=is_symmetric(settings), **reading(settings))
+    (code,) = _call("code", [_code_of(state)], state, **reading(settings))
     return code
 
 

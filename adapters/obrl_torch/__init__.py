@@ -1,9 +1,9 @@
-"""obrl for PyTorch; imported by its users as `obrl.torch`."""
+"""obrl for PyTorch; users import it as `obrl.torch`."""
 
 from obrl.algebra import LossTerms
-from obrl_torch.loss import OBRLoss, RelationLoss
+from obrl_torch.loss import OBRLoss
 from obrl_torch.relation import OnlineBatchRelation
-from obrl_torch.stateless import relation_loss
+from obrl_torch.relation_loss import RelationLoss, relation_loss
 
 relation_loss.__module__ = "obrl.torch"
 

@@ -6,16 +6,18 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn.functional import logsigmoid, softplus
+from torch.nn.functional import logsigmoid
 
 from obrl.namespace import Namespace
+from obrl_torch.compat import constant_in_graphs
 
 
+@constant_in_graphs
 def reduced_precision(device_type: str) -> bool:
     """Whether float32 products on this device may be rounded to TF32 or bfloat16.
 
-    A compiled step is compiled anew when `torch.set_float32_matmul_precision` or CUDA's setting changes; set oneDNN's
-    own setting before compiling.
+    `torch.compile` compiles a step anew when `torch.set_float32_matmul_precision` or CUDA's setting changes; set
+    oneDNN's own setting before compiling.
     """
     if device_type not in ("cpu", "cuda"):
         return False
@@ -26,28 +28,10 @@ def reduced_precision(device_type: str) -> bool:
     return precision not in ("ieee", "none")
 
 
-# What `torch.compiler.assume_constant_result` sets; calling it would import the compiler with this module.
-reduced_precision._dynamo_marked_constant = True  # type: ignore[attr-defined]
-
-
-def convert(a: Tensor, dtype: torch.dtype) -> Tensor:
-    """`a` in another dtype.
-
-    In eager mode on a CPU, converting bytes is ten times faster than converting bools, which hold the same bytes.
-    """
-    as_bytes = a.dtype == torch.bool and not torch.compiler.is_compiling()
-    return (a.view(torch.uint8) if as_bytes else a).to(dtype)
-
-
 class _Torch:
     sqrt = staticmethod(torch.sqrt)
     sigmoid = staticmethod(torch.sigmoid)
-
-    def log_sigmoid(self, a: Tensor, /) -> Tensor:
-        if not a.is_cpu or torch.compiler.is_compiling():
-            return logsigmoid(a)
-        # That wakes another thread for any batch; as accurate, for e^-40 is nothing beside 40, in float64 neither.
-        return -softplus(-a, threshold=40)
+    log_sigmoid = staticmethod(logsigmoid)
 
     def matmul(self, a: Tensor, b: Tensor, /) -> Tensor:
         if a.dtype == torch.float32 and reduced_precision(a.device.type):
@@ -64,21 +48,16 @@ class _Torch:
         return a.sum() if axis is None else a.sum(dim=axis, keepdim=keepdims)
 
     def cast(self, a: Tensor, /, *, like: Tensor) -> Tensor:
-        return convert(a, like.dtype)
+        return a.to(like.dtype)
 
     def eye(self, *, like: Tensor) -> Tensor:
         return torch.eye(like.shape[0], dtype=torch.bool, device=like.device)
 
     def small_integers(self, a: Tensor, /) -> Tensor:
-        if a.dtype != torch.bool:
-            return a
-        return a.to(torch.int8) if torch.compiler.is_compiling() else a.view(torch.int8)
+        return a.to(torch.int8) if a.dtype == torch.bool else a
 
     def set_diagonal(self, a: Tensor, row: Tensor, /) -> Tensor:
-        if torch.compiler.is_compiling():
-            return torch.where(self.eye(like=a), row, a)
-        a.diagonal().copy_(row[0])
-        return a
+        return torch.where(self.eye(like=a), row, a)
 
     def stack(self, arrays: Sequence[Tensor | float], /, *, like: Tensor) -> Tensor:
         return torch.stack([a.expand_as(like) if isinstance(a, Tensor) else torch.full_like(like, a) for a in arrays])

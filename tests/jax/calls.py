@@ -19,7 +19,6 @@ RELATION: dict[str, Any] = {
     "positive_threshold": 0.8,
     "negative_threshold": 0.2,
     "measure": 1,
-    "symmetric": True,
     "counts": False,
 }
 LOSS: dict[str, Any] = {
@@ -83,8 +82,8 @@ BAD: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("move", {"result 0": ((2, 2), "float32")}, "a new accumulator must be as the old one"),
     ("move", {"result 1": (MATRIX, "float16")}, "a new accumulator must be as the old one"),
     ("move", {"result 2": ((2, 2), "uint8")}, "code must be bytes"),
-    ("move", {"measure": 8}, "measure must be one of eight"),
-    ("move", {"measure": -1}, "measure must be one of eight"),
+    ("move", {"measure": 8}, "measure must be a number of obrl_measure"),
+    ("move", {"measure": -1}, "measure must be a number of obrl_measure"),
     (
         "move",
         {"counts": True},

@@ -12,10 +12,8 @@ from torch import Tensor
 
 from obrl import spec
 from obrl.torch import OBRLoss, OnlineBatchRelation, RelationLoss, relation_loss
-from obrl_torch import host
 from tests.parity.subjects import Found, Framework, NoDeviceError, State
 from tests.parity.templates import TEMPLATES
-from tests.support.blocks import TORCH_SIZES, few_rows
 from tests.support.cases import Batch, Case
 from tests.support.tolerances import Results
 from tests.torch.tensors import DTYPES, arguments, plain_results, values
@@ -30,8 +28,8 @@ class Relation:
         return State(*(values(getattr(self.holder, name)) for name in State.__dataclass_fields__))
 
     def update(self, batch: Batch) -> None:
-        given = arguments(batch, torch.float32, device=self.device)
-        self.holder.update(given["targets"], given.get("observed"))
+        call = arguments(batch, torch.float32, device=self.device)
+        self.holder.update(call["targets"], observed=call.get("observed"))
 
 
 class Criterion(Relation):
@@ -41,15 +39,15 @@ class Criterion(Relation):
         self.terms_of = terms or getattr(holder, "terms", None)
 
     def terms(self, batch: Batch) -> Found:
-        given = arguments(batch, self.dtype, device=self.device)
-        return found(tuple(self.terms_of(**given)), given["logits"])
+        call = arguments(batch, self.dtype, device=self.device)
+        return outcome(tuple(self.terms_of(**call)), call["logits"])
 
     def call(self, batch: Batch) -> Found:
-        given = arguments(batch, self.dtype, device=self.device)
-        return found((self.holder(**given),), given["logits"])
+        call = arguments(batch, self.dtype, device=self.device)
+        return outcome((self.holder(**call),), call["logits"])
 
 
-def found(terms: tuple[Tensor, ...], logits: Tensor) -> Found:
+def outcome(terms: tuple[Tensor, ...], logits: Tensor) -> Found:
     (gradient,) = torch.autograd.grad(terms[0].sum(), logits)
     names = [str(tensor.dtype).removeprefix("torch.") for tensor in (terms[0], gradient)]
     return Found(tuple(values(term) for term in terms), values(gradient), values(logits), *names)
@@ -69,31 +67,21 @@ class On:
         holder = OBRLoss(case.num_labels, **case.arguments, impl=impl).to(self.device)
         return Criterion(holder, dtype, self.device)
 
-    def compiled_joint(self, case: Case, dtype: str, way: str = "") -> Criterion:
-        key = f"{way} {self.device} {dtype} {case.num_labels} {case.arguments}"
+    def compiled_joint(self, case: Case, dtype: str) -> Criterion:
+        key = f"{self.device} {dtype} {case.num_labels} {case.arguments}"
         if key not in _COMPILED:
             holder = OBRLoss(case.num_labels, **case.arguments, impl=self.compiled_impl).to(self.device)
             compiled = torch.compile(holder.terms, fullgraph=True, dynamic=False)
 
-            def call(**given: Any) -> Any:
-                # Of one method: each template, whole and by rows.
-                with torch._dynamo.config.patch(recompile_limit=2 * len(TEMPLATES)):
-                    return compiled(**given)
+            def call(**tensors: Any) -> Any:
+                # Every template compiles the same method.
+                with torch._dynamo.config.patch(recompile_limit=len(TEMPLATES)):
+                    return compiled(**tensors)
 
             _COMPILED[key] = holder, call
         holder, terms = _COMPILED[key]
         holder.reset()
         return Criterion(holder, dtype, self.device, terms)
-
-    def compiled_by_rows(self, case: Case, dtype: str) -> Criterion:
-        with few_rows(host, **TORCH_SIZES):
-            made = self.compiled_joint(case, dtype, "by rows")
-
-        def terms(**given: Any) -> Any:
-            with few_rows(host, **TORCH_SIZES):
-                return made.terms_of(**given)
-
-        return Criterion(made.holder, dtype, self.device, terms)
 
     def relation_criterion(self, case: Case, impl: str, dtype: str) -> Criterion:
         holder = RelationLoss(case.num_labels, **case.relation_arguments, impl=impl).to(self.device)
@@ -113,7 +101,7 @@ class On:
             reduction=case.reduction,
             impl=impl,
         )
-        return found((value,), logits)
+        return outcome((value,), logits)
 
     def plain(self, case: Case, batch: Batch, codes: spec.PairCodes) -> Results:
         return plain_results(case, batch, codes, torch.float32, self.device)
@@ -124,13 +112,11 @@ def moved(framework: Framework, device: str) -> Framework:
     if device == "cuda" and not torch.cuda.is_available():
         raise NoDeviceError("--device cuda needs a CUDA device, and torch sees none")
     subjects = On(device)
-    if device != "cpu":
-        framework = replace(framework, compiled_by_rows=None)
-    had = {name: getattr(subjects, name) for name in SUBJECTS if getattr(framework, name) is not None}
-    return replace(framework, **had)
+    replaced = {name: getattr(subjects, name) for name in SUBJECTS if getattr(framework, name) is not None}
+    return replace(framework, **replaced)
 
 
-SUBJECTS = ("plain", "joint", "compiled_joint", "compiled_by_rows", "relation_criterion", "stateless", "relation")
+SUBJECTS = ("plain", "joint", "compiled_joint", "relation_criterion", "stateless", "relation")
 _CPU = On("cpu")
 plain = _CPU.plain
 """What Keras's PyTorch backend is compared with, too."""
@@ -143,7 +129,6 @@ TORCH = Framework(
     plain=plain,
     joint=_CPU.joint,
     compiled_joint=_CPU.compiled_joint,
-    compiled_by_rows=_CPU.compiled_by_rows,
     relation_criterion=_CPU.relation_criterion,
     stateless=_CPU.stateless,
     relation=_CPU.relation,
@@ -155,25 +140,23 @@ TORCH = Framework(
     ),
 )
 
-# The same on a CPU in native code, which has no relation of its own.
+# The native code of a CPU, which computes losses only.
 NATIVE = replace(
     TORCH,
     eager={"fused": tuple(DTYPES)},
     compiled_joint=On("cpu", compiled_impl="fused").compiled_joint,
-    compiled_by_rows=None,
     relation=None,
     on=None,
     scale=2.0,
 )
 
-# The kernels, which on a CPU `load` lets Triton interpret, slowly; they have no relation of their own, and compile
-# nothing here. With 17 labels a matrix takes several tiles.
+# Triton's kernels, which compute losses only; on a CPU `load` has Triton interpret them, which is slow. 17 labels take
+# several tiles of a matrix.
 FUSED = replace(
     TORCH,
     eager={"fused": tuple(DTYPES)},
     compiled=(),
     compiled_joint=None,
-    compiled_by_rows=None,
     relation=None,
     on=lambda device: moved(FUSED, device),
     label_counts=(1, 2, 5, 17),

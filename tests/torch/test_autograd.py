@@ -8,7 +8,6 @@ from hypothesis import given
 from torch import Tensor
 
 from obrl.torch import OBRLoss, RelationLoss, relation_loss
-from obrl_torch import host
 from tests.support import strategies
 from tests.support.cases import Case
 from tests.support.profiles import examples
@@ -42,7 +41,7 @@ def test_gradcheck(impl: str, reduction: str, normalization: str) -> None:
     observed[0, 0] = False
 
     def total(x: Tensor) -> Tensor:
-        return made(x, TARGETS, observed, WEIGHT)
+        return made(x, TARGETS, observed=observed, sample_weight=WEIGHT)
 
     assert torch.autograd.gradcheck(total, logits())
     assert torch.autograd.gradgradcheck(total, logits())
@@ -159,18 +158,12 @@ def test_no_gradient_where_none_is_wanted(impl: str) -> None:
 
 
 @IMPLS
-def test_both_implementations_give_the_same_value(impl: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(host, "SMALL_BATCH", -1)  # NumPy adds up in another order than torch
+def test_both_implementations_give_the_same_value(impl: str) -> None:
     made, x = criterion(impl), logits()
     with torch.no_grad():
         without = made(x, TARGETS)
     assert_exact("value", values(made(x, TARGETS)), values(without))
     assert_exact("value", values(criterion("plain")(x, TARGETS)), values(without))
-
-
-def test_a_value_is_to_the_bit_that_of_training() -> None:
-    made, x = criterion("auto"), logits()
-    assert_exact("value", values(made(x.detach(), TARGETS)), values(made(x, TARGETS)))
 
 
 @IMPLS

@@ -122,7 +122,7 @@ def test_updates(bad: BadInput) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_frozen_relation_is_not_updated(kind: Any) -> None:
-    criterion = kind(NUM_LABELS, freeze=True)
+    criterion = kind(NUM_LABELS, freeze=True, relation=torch.eye(NUM_LABELS))
     before = copy.deepcopy(criterion)
     with pytest.raises(ValueError, match="frozen"):
         criterion(LOGITS, TARGETS, update=True)

@@ -31,6 +31,11 @@ def batch(rows: int = ROWS, labels: int = LABELS) -> tuple[Tensor, Tensor, Tenso
     )
 
 
+def call(**changes: Any) -> dict[str, Any]:
+    """The arguments of a call of a loss."""
+    return dict(zip(("logits", "targets", "observed"), batch(), strict=True)) | changes
+
+
 def criterion(**settings: Any) -> OBRLoss:
     return OBRLoss(LABELS, positive_threshold=0.7, negative_threshold=0.3, impl="fused", **settings)
 
@@ -38,7 +43,7 @@ def criterion(**settings: Any) -> OBRLoss:
 def related() -> OBRLoss:
     """A criterion in float64 with active pairs, frozen."""
     moved = OBRLoss(LABELS, positive_threshold=0.7, negative_threshold=0.3)
-    moved(*batch())
+    moved(**call())
     return criterion(relation=moved.to_numpy(), freeze=True).double()
 
 
@@ -47,7 +52,7 @@ def test_second_derivatives() -> None:
     _, targets, observed = batch(rows=2)
 
     def loss(logits: Tensor) -> Tensor:
-        terms = frozen.terms(logits, targets, observed)
+        terms = frozen.terms(logits, targets, observed=observed)
         return terms.total + terms.cross_entropy * terms.relation_loss
 
     logits = batch(rows=2)[0].double().requires_grad_()
@@ -60,7 +65,7 @@ def test_each_sample_has_its_own_upstream() -> None:
     for impl in ("fused", "auto"):
         loss = OBRLoss(LABELS, positive_threshold=0.7, negative_threshold=0.3, reduction="none", impl=impl)
         x = batch()[0].requires_grad_()
-        terms = loss.terms(x, *batch()[1:])
+        terms = loss.terms(**call(logits=x))
         upstream = torch.linspace(-1.0, 2.0, len(x))
         (terms.total @ upstream + terms.relation_loss @ upstream.square()).backward()
         found.append(x.grad)
@@ -75,7 +80,7 @@ def test_in_a_compiled_step() -> None:
         loss = criterion()
 
         def step(x: Tensor, loss: OBRLoss = loss) -> Tensor:
-            return loss(x, targets, observed)
+            return loss(x, targets, observed=observed)
 
         run = torch.compile(step, fullgraph=True, backend="aot_eager") if compiled else step
         x = logits.clone().requires_grad_()
@@ -90,7 +95,7 @@ def test_the_loss_may_be_changed_in_place() -> None:
     found = []
     for scale in (1.0, 0.5):
         x = batch()[0].requires_grad_()
-        loss = criterion()(x, *batch()[1:])
+        loss = criterion()(**call(logits=x))
         loss *= scale
         loss += scale
         loss.backward()
@@ -101,27 +106,27 @@ def test_the_loss_may_be_changed_in_place() -> None:
 def test_under_autocast() -> None:
     logits, targets, observed = batch()
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        loss = criterion()(logits.bfloat16(), targets, observed)
-    assert torch.equal(loss, criterion()(logits.bfloat16(), targets, observed))
+        loss = criterion()(logits.bfloat16(), targets, observed=observed)
+    assert torch.equal(loss, criterion()(logits.bfloat16(), targets, observed=observed))
     assert loss.dtype == torch.float32
 
 
 def test_validation_leaves_the_relation_alone() -> None:
     loss = criterion()
-    loss(*batch())
+    loss(**call())
     before = loss.relation_sum.clone()
     with torch.no_grad():
-        value = loss(*batch())
+        value = loss(**call())
     assert torch.equal(loss.relation_sum, before)
     assert not value.requires_grad
 
 
 def test_the_logits_may_change_only_after_backward() -> None:
     x = batch()[0].requires_grad_()
-    loss = criterion()(x * 1.0, *batch()[1:])
+    loss = criterion()(**call(logits=x * 1.0))
     loss.backward()
     y = x * 1.0
-    loss = criterion()(y, *batch()[1:])
+    loss = criterion()(**call(logits=y))
     y.detach().add_(1.0)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         loss.backward()
@@ -132,7 +137,7 @@ def test_weights_get_no_gradient() -> None:
     loss = criterion()
     before = loss.relation_weight.clone()
     with pytest.raises(ValueError, match="gradient with respect to logits alone, got sample_weight with requires_grad"):
-        loss(logits, targets, observed, sample_weight=torch.ones(len(logits), requires_grad=True))
+        loss(logits, targets, observed=observed, sample_weight=torch.ones(len(logits), requires_grad=True))
     assert torch.equal(loss.relation_weight, before)
 
 
@@ -147,7 +152,7 @@ def test_values_are_checked_before_the_relation_moves() -> None:
 def test_another_device() -> None:
     loss = criterion().to("meta")
     with pytest.raises(ValueError, match="needs tensors on a CPU or a CUDA device, got meta"):
-        loss(*(part.to("meta") for part in batch()))
+        loss(**{name: tensor.to("meta") for name, tensor in call().items()})
 
 
 def test_too_many_labels() -> None:
@@ -164,6 +169,6 @@ def test_from_the_meta_device() -> None:
         built = criterion()
     built.to_empty(device="cpu")
     built.load_state_dict(expected.state_dict())
-    assert torch.equal(built(logits, targets, observed), expected(logits, targets, observed))
+    assert torch.equal(built(logits, targets, observed=observed), expected(logits, targets, observed=observed))
     assert torch.equal(built.relation_sum, expected.relation_sum)
     assert expected.relation_weight.any()

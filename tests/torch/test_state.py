@@ -139,16 +139,16 @@ def test_updates_are_in_place() -> None:
 def test_one_file_starts_every_framework(tmp_path: Path, estimator: str) -> None:
     path = tmp_path / "relation.npz"
     torch_loss = trained(estimator=estimator)
-    torch_loss.save(path)
+    torch_loss.save_relation(path)
     numpy_loss = obrl.OBRLoss(3, decay=0.9, estimator=estimator, relation=path)
     assert_exact("sum", numpy_loss.relation_sum, values(torch_loss.relation_sum))
     assert numpy_loss.label_names == ("a", "b", "c")
     numpy_loss(LOGITS.numpy(), TARGETS.numpy())
     torch_loss(LOGITS, TARGETS)
-    numpy_loss.save(path)
+    numpy_loss.save_relation(path)
     for kind in KINDS:
         loaded = kind(3, decay=0.9, estimator=estimator)
-        loaded.load(path)
+        loaded.load_relation(path)
         bound = band(3, abs(numpy_loss.relation_sum) + 1, "float32")
         assert_close("sum", values(loaded.relation_sum), numpy_loss.relation_sum, bound)
         assert_close("sum", values(loaded.relation_sum), values(torch_loss.relation_sum), bound)
@@ -176,13 +176,13 @@ def test_every_form_of_a_start(suffix: str) -> None:
 
 def test_a_file_of_other_settings_is_refused_and_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "relation.npz"
-    trained().save(path)
+    trained().save_relation(path)
     for settings, word in (({"decay": 0.5}, "decay"), ({"measure": "cosine"}, "measure")):
         criterion = OBRLoss(3, **{"decay": 0.9, **settings})
         criterion(LOGITS, TARGETS)
         before = copy.deepcopy(criterion)
         with pytest.raises(ValueError, match=f"{word}="):
-            criterion.load(path)
+            criterion.load_relation(path)
         assert_same(criterion, before)
 
 
@@ -193,7 +193,7 @@ def test_merge_is_the_whole(case: Case) -> None:
         relation = OnlineBatchRelation(case.num_labels, **case.accumulation).double()
         for batch in batches:
             given_arguments = arguments(batch, torch.float32)
-            relation.update(given_arguments["targets"], given_arguments.get("observed"))
+            relation.update(given_arguments["targets"], observed=given_arguments.get("observed"))
         return relation
 
     split = len(case.batches) // 2

@@ -28,7 +28,8 @@ def weight(criterion: Any) -> float:
     ("update", "freeze"), [(None, False), (True, False), (False, False), (None, True), (False, True)]
 )
 def test_when_it_moves(kind: Any, training: bool, grad: bool, update: bool | None, freeze: bool) -> None:
-    criterion = kind(3, freeze=freeze).train(training)
+    criterion = kind(3).train(training)
+    criterion.freeze = freeze
     with torch.set_grad_enabled(grad):
         criterion(LOGITS, TARGETS, update=update)
     moves = (training and grad and not freeze) if update is None else update

@@ -1,0 +1,70 @@
+"""Everything here touches private parts of torch, because torch has no public call for it yet.
+
+One function each, with the reason and the public call it waits for. No other file of this package uses a name of torch
+that starts with an underscore, except `Module._apply`, which torch's own modules override in the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
+from torch.autograd import forward_ad
+from torch.utils._python_dispatch import is_in_torch_dispatch_mode
+
+Function = TypeVar("Function", bound=Callable[..., object])
+
+
+def constant_in_graphs(function: Function) -> Function:
+    """Let `torch.compile` call a function while it traces, and treat the result as a constant of the graph.
+
+    Waits for `torch.compiler.assume_constant_result` to set this mark without importing the compiler, which would make
+    `import obrl.torch` take a second longer.
+    """
+    function._dynamo_marked_constant = True  # type: ignore[attr-defined]
+    return function
+
+
+@constant_in_graphs
+def in_transform() -> bool:
+    """Whether a transform of `torch.func` (grad, vmap, jvp) or forward-mode differentiation is under way.
+
+    `OnePass` and the fused implementations have no rule for these. Waits for a public counterpart of
+    `torch.compiler.is_compiling` for `torch.func` and for `torch.autograd.forward_ad`.
+    """
+    return bool(torch._C._functorch.peek_interpreter_stack()) or forward_ad._current_level >= 0
+
+
+def in_dispatch_mode() -> bool:
+    """Whether a `TorchDispatchMode` (FakeTensorMode, a profiler, a tracer) wants to see every operator.
+
+    Waits for `torch.utils.is_in_torch_dispatch_mode`.
+    """
+    return is_in_torch_dispatch_mode()
+
+
+def outside_transforms() -> AbstractContextManager[Any]:
+    """Leave the transforms of `torch.func`, which forbid writing into a tensor that they did not make.
+
+    The state of a module is such a tensor. Waits for a public way to update it, as batch normalisation does in C++.
+    """
+    return temporarily_clear_interpreter_stack()
+
+
+def without_gradient(tensor: Tensor) -> Tensor:
+    """The values of a tensor that `torch.func.grad` or `jvp` has wrapped; any other tensor as it is.
+
+    Waits for a public `unwrap`, since `detach` gives a wrapped tensor again.
+    """
+    while torch._C._functorch.is_gradtrackingtensor(tensor):
+        tensor = torch._C._functorch.get_unwrapped(tensor)
+    return tensor
+
+
+def is_wrapped(tensor: Tensor) -> bool:
+    """Whether a transform of `torch.func` has wrapped a tensor; waits for a public counterpart."""
+    return bool(torch._C._functorch.is_functorch_wrapped_tensor(tensor))

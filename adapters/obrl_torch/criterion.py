@@ -1,0 +1,297 @@
+"""What the losses share: they check a batch, move the relation, and compute value and gradient in one pass.
+
+`OnePass` keeps the gradient that was computed with the value, and backward scales it. Second derivatives, and gradients
+with respect to targets or weights, come from autograd's differentiating the plain loss.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Self
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from obrl.errors import REDUCTIONS, check_batch, check_choice, check_impl, checked_pos_weight, resolve_update
+from obrl.online import state_laplacians
+from obrl.pairs import describe
+from obrl.relation import loaded_relation
+from obrl.settings import Settings
+from obrl.storage import save_relation
+from obrl_torch import fused
+from obrl_torch.compat import in_transform
+from obrl_torch.distributed import is_shared
+from obrl_torch.fused_loss import FusedLoss, code_state, update_and_code
+from obrl_torch.inputs import (
+    check_target_values,
+    computation_dtype,
+    may_read_values,
+    metadata,
+    optional_metadata,
+    split_targets,
+    to_host,
+    without_autocast,
+)
+from obrl_torch.module import RelationModule, check_wide
+from obrl_torch.namespace import TORCH
+from obrl_torch.plain import PlainLoss, Tensors, plain_loss
+
+
+class OnePass(torch.autograd.Function):
+    """Terms whose gradients are computed with them."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, loss: PlainLoss | FusedLoss, dtype: torch.dtype, gradient: str) -> Tensors:
+        """The terms, with their gradients saved for backward; `gradient` is "total" or "parts"."""
+        terms, gradients = loss.evaluate(logits, dtype, gradient)
+        # Saved inputs make autograd raise where the batch is written into before backward, as for any other loss.
+        ctx.save_for_backward(logits, loss.targets, loss.observed, loss.sample_weight, *gradients)
+        ctx.loss, ctx.dtype, ctx.gradient = loss, dtype, gradient
+        ctx.set_materialize_grads(False)
+        return terms if gradient == "parts" else terms[:1]
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor | None) -> tuple[Tensor | None, None, None, None]:
+        """The gradient with respect to the logits, in their dtype."""
+        logits, _, _, _, *gradients = ctx.saved_tensors
+        loss = ctx.loss
+        if all(gradient is None for gradient in upstream):
+            return None, None, None, None
+        if torch.is_grad_enabled() and not torch.compiler.is_compiling():
+            # create_graph=True: compute the gradient again, in operations that can be differentiated.
+            loss = loss.plain(ctx.dtype)
+            gradients = loss.evaluate(logits, ctx.dtype, ctx.gradient)[1]
+        return loss.chain(gradients, upstream, logits.dtype), None, None, None
+
+
+def differentiable_terms(
+    logits: Tensor, loss: PlainLoss | FusedLoss, *, dtype: torch.dtype, impl: str, parts: bool
+) -> Tensors:
+    """The terms of a loss, ready for backward.
+
+    Args:
+        logits: x, (batch, num_labels), in any floating point dtype; its gradient comes in that dtype.
+        loss: to evaluate.
+        dtype: to compute in.
+        impl: `"plain"` leaves the gradient to autograd; the others compute it with the value, where there is one to
+            compute and it is that of the logits alone.
+        parts: whether L_E and L_B are needed too, ready to be differentiated on their own.
+
+    Returns:
+        L, and with `parts` L_E and L_B; or L_B alone where the loss has no targets. More than asked for where no
+        gradient is computed.
+    """
+    others = (loss.targets, loss.sample_weight, loss.pos_weight)
+    if (
+        impl == "plain"
+        or not torch.is_grad_enabled()
+        or not logits.requires_grad
+        or any(other is not None and other.requires_grad for other in others)
+        or in_transform()  # OnePass has no rule for torch.func and for forward mode; autograd has
+    ):
+        return loss.evaluate(logits, dtype, "none")[0]
+    gradient = "parts" if parts and loss.targets is not None else "total"
+    terms: Tensors = OnePass.apply(logits, loss, dtype, gradient)
+    return terms
+
+
+class Batch(NamedTuple):
+    """What a call of a loss takes, as it came."""
+
+    logits: Tensor
+    targets: Tensor
+    observed: Tensor | None
+    sample_weight: Tensor | None
+
+
+class Criterion(RelationModule):
+    """A loss with a relation."""
+
+    pos_weight: Tensor | None
+    _arrivals: Tensor
+
+    def __init__(
+        self,
+        num_labels: int,
+        settings: Settings,
+        *,
+        reduction: str,
+        pos_weight: Any,
+        label_names: Sequence[str] | None,
+        relation: Any,
+        freeze: bool,
+        impl: str,
+        sync: bool,
+        process_group: dist.ProcessGroup | None,
+        validate: bool | None,
+    ) -> None:
+        check_choice("reduction", reduction, REDUCTIONS)
+        check_impl(impl)
+        super().__init__(
+            num_labels,
+            settings,
+            label_names=label_names,
+            relation=relation,
+            freeze=freeze,
+            sync=sync,
+            process_group=process_group,
+            validate=validate,
+        )
+        self.reduction = reduction
+        self.freeze = bool(freeze)
+        self.impl = impl
+        self._weights = checked_pos_weight(to_host("pos_weight", pos_weight), num_labels=self.num_labels)
+        # Neither buffer is in state_dict: the constructor sets both.
+        weights = None if self._weights is None else torch.empty(self.num_labels, dtype=torch.float32)
+        self.register_buffer("pos_weight", weights, persistent=False)
+        self.register_buffer("_arrivals", fused.new_arrivals(None), persistent=False)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Set every buffer as the constructor does: the relation's start, pos_weight, and the kernels' counters.
+
+        FSDP calls this on modules that were built on the meta device. Unlike `reset`, it keeps `relation=`.
+        """
+        super().reset_parameters()
+        self._fill_pos_weight()
+        self._arrivals.zero_()
+
+    def _fill_pos_weight(self) -> None:
+        if self.pos_weight is not None:
+            self.pos_weight.copy_(torch.tensor(self._weights, dtype=self.pos_weight.dtype, device="cpu"))
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        had_values = not self.relation_weight.is_meta
+        super()._apply(fn, recurse)
+        if not had_values:  # `to_empty` leaves any values in buffers, and no state_dict holds these
+            self._fill_pos_weight()
+        self._arrivals = fused.new_arrivals(self.relation_weight.device)
+        return self
+
+    def save_relation(self, path: str | os.PathLike[str]) -> None:
+        """Write the relation as an .npz (no pickle) that every framework of obrl can start from."""
+        save_relation(path, self._host_state(), self.settings, self.label_names)
+
+    def load_relation(self, path: str | os.PathLike[str]) -> None:
+        """Replace the relation by that of a file.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: no relation of obrl, or one of another number of labels, other names, or another decay,
+                measure or estimator. The state is then as it was.
+        """
+        start = loaded_relation(path, self.settings, self.num_labels, self.label_names)
+        self._write(start.state)
+        self.label_names = start.label_names
+
+    def _terms(self, batch: Batch, update: bool | None, *, joint: bool, parts: bool) -> Tensors:
+        """The terms, after the relation has moved where it should; see `differentiable_terms`.
+
+        Args:
+            batch: not checked yet.
+            update: as in `OBRLoss.forward`.
+            joint: whether the loss is L, not L_B alone.
+            parts: whether L_E and L_B are needed too.
+        """
+        logits, targets, observed, sample_weight = batch
+        check_batch(
+            metadata("logits", logits),
+            metadata("targets", targets),
+            optional_metadata("observed", observed),
+            optional_metadata("sample_weight", sample_weight),
+            num_labels=self.num_labels,
+        )
+        self._check_device("logits", logits)
+        if self.pos_weight is not None:
+            check_wide("pos_weight", self.pos_weight)
+        moves = resolve_update(update, default=self.training and torch.is_grad_enabled(), freeze=self.freeze)
+        dtype = computation_dtype(logits)
+        loss: PlainLoss | FusedLoss
+        with without_autocast(logits.device.type):
+            if self._is_fused(batch, joint=joint):
+                loss = self._fused_loss(batch, moves=moves, joint=joint)
+            else:
+                loss = self._plain_loss(batch, dtype, moves=moves, joint=joint)
+            return differentiable_terms(logits, loss, dtype=dtype, impl=self.impl, parts=parts)
+
+    def _is_fused(self, batch: Batch, *, joint: bool) -> bool:
+        """Whether native code or kernels compute this loss; raises where `impl="fused"` cannot."""
+        if self.impl == "plain" or (self.impl == "auto" and not fused.may_be_chosen(batch.logits.device)):
+            return False
+        others = {
+            "targets": batch.targets if joint else None,
+            "sample_weight": batch.sample_weight,
+            "pos_weight": self.pos_weight,
+        }
+        if self.impl == "fused":
+            fused.check_fused(batch.logits, *self._state(), **others)
+            return True
+        if is_shared(sync=self.sync, process_group=self.process_group):
+            return False  # not measured over several processes
+        return fused.is_chosen(batch.logits, *self._state(), **others)
+
+    def _plain_loss(self, batch: Batch, dtype: torch.dtype, *, moves: bool, joint: bool) -> PlainLoss:
+        """The loss in torch's operations, after the relation has moved."""
+        read_values = may_read_values(self.validate, batch.targets)
+        labels = split_targets(batch.targets, batch.observed, read_values=read_values)
+        with torch.no_grad():
+            if moves:
+                self._update(labels)
+            state = self._state()
+            like = state.relation_weight.new_empty((), dtype=dtype)
+            pairs = state_laplacians(TORCH, state, self.settings, num_labels=self.num_labels, like=like)
+        return plain_loss(
+            labels.targets if joint else None,
+            labels.observed if joint else None,
+            batch.sample_weight,
+            self.pos_weight,
+            pairs,
+            alpha=self.settings.alpha,
+            reduction=self.reduction,
+            dtype=dtype,
+        )
+
+    def _fused_loss(self, batch: Batch, *, moves: bool, joint: bool) -> FusedLoss:
+        """The loss in native code or kernels, after the relation has moved."""
+        _, targets, observed, sample_weight = batch
+        if may_read_values(self.validate, targets):
+            check_target_values(targets, observed)
+        state, settings = self._state(), self.settings
+        with torch.no_grad():
+            if moves:
+                codes = update_and_code(
+                    state,
+                    self._arrivals,
+                    targets,
+                    observed,
+                    settings,
+                    sync=self.sync,
+                    process_group=self.process_group,
+                )
+            else:
+                codes = code_state(state, settings)
+        return FusedLoss(
+            targets=targets if joint else None,
+            observed=observed if joint else None,
+            sample_weight=sample_weight,
+            pos_weight=self.pos_weight,
+            codes=codes,
+            alpha=settings.alpha,
+            normalization=settings.normalization,
+            reduction=self.reduction,
+        )
+
+    def extra_repr(self) -> str:
+        """The settings that differ from the defaults, and what the thresholds mean."""
+        return describe(
+            self.num_labels,
+            self.settings,
+            reduction=self.reduction,
+            pos_weight=self._weights,
+            freeze=self.freeze,
+            impl=self.impl,
+            sync=self.sync,
+            validate=self.validate,
+        )

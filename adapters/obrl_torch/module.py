@@ -1,0 +1,172 @@
+"""What every module of obrl shares: the two buffers of Eq. 1, and how they move, are copied and are read."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any, Self
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+import obrl
+from obrl.errors import check_label_names, check_num_labels
+from obrl.labels import Labels
+from obrl.online import RelationState, known_relation, state_shapes, update_state
+from obrl.pairs import Pairs, active_pairs
+from obrl.relation import starting_relation
+from obrl.settings import Settings
+from obrl_torch.compat import in_transform, is_wrapped, outside_transforms, without_gradient
+from obrl_torch.distributed import count_batch
+from obrl_torch.inputs import to_host
+from obrl_torch.namespace import TORCH
+
+WIDE = (torch.float32, torch.float64)
+"""The dtypes that the state may have."""
+
+
+class RelationModule(nn.Module):
+    """A relation in two buffers, `relation_sum` and `relation_weight`.
+
+    The buffers are float32 or float64, whatever the dtype of the model. They are written in place, because
+    DistributedDataParallel goes on synchronising the tensors of the time when it was built.
+    """
+
+    relation_sum: Tensor
+    relation_weight: Tensor
+
+    def __init__(
+        self,
+        num_labels: int,
+        settings: Settings,
+        *,
+        label_names: Sequence[str] | None,
+        relation: Any,
+        freeze: bool = False,
+        sync: bool,
+        process_group: dist.ProcessGroup | None,
+        validate: bool | None,
+    ) -> None:
+        super().__init__()
+        self.num_labels = check_num_labels(num_labels)
+        self.settings = settings
+        self.sync = sync
+        self.process_group = process_group
+        self.validate = validate
+        names = check_label_names(label_names, self.num_labels)
+        start = starting_relation(to_host("relation", relation), settings, self.num_labels, names, freeze=freeze)
+        self.label_names = start.label_names
+        self._start = None if relation is None else start.state
+        shapes = state_shapes(self.num_labels, settings.estimator)
+        for name, shape in shapes._asdict().items():
+            self.register_buffer(name, torch.empty(shape, dtype=torch.float32))
+
+    def reset_parameters(self) -> None:
+        """Set every buffer as the constructor does: to the relation it started from, or to no evidence.
+
+        FSDP calls this on modules that were built on the meta device. Unlike `reset`, it keeps `relation=`.
+        """
+        if self._start is None:
+            self.reset()
+        else:
+            self._write(self._start)
+
+    def reset(self) -> None:
+        """Forget all evidence, also what the relation started from."""
+        for buffer in (self.relation_sum, self.relation_weight):
+            buffer.zero_()
+
+    @property
+    def relation(self) -> Tensor:
+        """R_g, (num_labels, num_labels) in the dtype of the state, NaN where there is no evidence; a new tensor."""
+        value, known = known_relation(TORCH, self._state(), self.settings)
+        return torch.where(known, value, torch.nan)
+
+    def pairs(self) -> Pairs:
+        """The active pairs; printing them gives a table, or says that there is none. Copies the state to the host."""
+        return active_pairs(self._host_state(), self.settings, self.label_names)
+
+    def to_numpy(self) -> obrl.OnlineBatchRelation:
+        """The relation as an `obrl.OnlineBatchRelation`, copied to the host in float64."""
+        return obrl.OnlineBatchRelation.from_state(self._host_state(), self.settings, self.label_names)
+
+    def _state(self) -> RelationState:
+        """The buffers, in float32 or float64.
+
+        Raises:
+            TypeError: another dtype, which only replacing a buffer brings about; the state would lose evidence in it.
+        """
+        for name in RelationState._fields:
+            check_wide(name, getattr(self, name))
+        return RelationState(self.relation_sum, self.relation_weight)
+
+    def _host_state(self) -> RelationState:
+        sums, weights = self._state()
+        return RelationState(to_host("relation_sum", sums), to_host("relation_weight", weights))
+
+    def _write(self, state: RelationState) -> None:
+        """Copy a state of NumPy arrays into the buffers."""
+        self.relation_sum.copy_(torch.from_numpy(state.relation_sum))
+        self.relation_weight.copy_(torch.from_numpy(state.relation_weight))
+
+    def _update(self, labels: Labels) -> None:
+        """Eq. 1 for one batch, in place. The caller turns autograd and autocast off.
+
+        Raises:
+            ValueError: under `torch.func.vmap`, where each of several batches would move the one state there is.
+        """
+        if torch.compiler.is_compiling() or not in_transform() or any(map(is_wrapped, self._state())):
+            self._write_update(labels)
+            return
+        labels = Labels(*(None if part is None else without_gradient(part) for part in labels))
+        if is_wrapped(labels.positive):
+            raise ValueError("the relation cannot move under torch.func.vmap over targets: pass update=False")
+        with outside_transforms():
+            self._write_update(labels)
+
+    def _write_update(self, labels: Labels) -> None:
+        state = self._state()
+        counts = count_batch(labels, state.relation_weight.dtype, sync=self.sync, process_group=self.process_group)
+        for buffer, value in zip(state, update_state(TORCH, state, counts, self.settings), strict=True):
+            buffer.copy_(value)
+
+    def _check_device(self, name: str, tensor: Tensor) -> None:
+        if tensor.device != self.relation_weight.device:
+            raise ValueError(
+                f"{name} must be on the device of the relation, {self.relation_weight.device}, got {tensor.device}; "
+                f"move the module with .to({str(tensor.device)!r})"
+            )
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """As torch's, which `.to`, `.half` and the like call; a buffer never becomes narrower than float32."""
+        before = dict(self.named_buffers(recurse=False))
+        super()._apply(fn, recurse)
+        for name, old in before.items():
+            new: Tensor = getattr(self, name)
+            if new.is_floating_point() and new.dtype not in WIDE:  # take the device, keep the values
+                empty = old.is_meta or new.is_meta
+                setattr(self, name, torch.empty_like(new, dtype=old.dtype) if empty else old.to(new.device))
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        # A process group cannot be copied; the copy belongs to the same one.
+        if self.process_group is not None:
+            memo[id(self.process_group)] = self.process_group
+        new = self.__class__.__new__(self.__class__)
+        memo[id(self)] = new
+        new.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return new
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A process group does not survive its process; an unpickled module uses the default group.
+        return {**self.__dict__, "process_group": None}
+
+
+def check_wide(name: str, buffer: Tensor) -> None:
+    """Raise TypeError unless a buffer is in float32 or float64."""
+    if buffer.dtype not in WIDE:
+        raise TypeError(
+            f"{name} must be float32 or float64, got {buffer.dtype}: widen the module with .float(), and keep "
+            "load_state_dict(assign=True) and FSDP's MixedPrecision(buffer_dtype=...) from narrowing it"
+        )

@@ -1,0 +1,166 @@
+"""The relation loss: as a module with a relation of its own, and as a function of a given relation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from obrl import errors
+from obrl.algebra import PairLaplacians, pair_laplacians
+from obrl.errors import check_impl
+from obrl.online import threshold_pairs
+from obrl.settings import Settings, check_relation_loss
+from obrl_torch import fused
+from obrl_torch.criterion import Batch, Criterion, differentiable_terms
+from obrl_torch.fused_loss import FusedLoss, code_relation
+from obrl_torch.inputs import computation_dtype, metadata, without_autocast
+from obrl_torch.namespace import TORCH
+from obrl_torch.plain import PlainLoss
+
+
+class RelationLoss(Criterion):
+    """L_B alone (Eq. 2) with its own relation, to add to any other loss: `focal(x, y) + 0.5 * relation_loss(x, y)`.
+
+    The arguments, the state and when it moves are those of `OBRLoss`, without alpha and pos_weight.
+
+    Example:
+        >>> import torch
+        >>> criterion = RelationLoss(2)
+        >>> logits = torch.tensor([[3.0, -3.0], [3.0, -3.0]], requires_grad=True)
+        >>> round(criterion(logits, torch.tensor([[1, 1], [0, 0]])).item(), 4)
+        0.2048
+    """
+
+    __module__ = "obrl.torch"
+
+    def __init__(
+        self,
+        num_labels: int,
+        *,
+        decay: float = 0.99,
+        positive_threshold: float = 0.8,
+        negative_threshold: float = 0.2,
+        measure: str = "unit_pearson",
+        estimator: str = "batch",
+        normalization: str = "all_pairs",
+        reduction: str = "mean",
+        label_names: Sequence[str] | None = None,
+        relation: Any = None,
+        freeze: bool = False,
+        impl: str = "auto",
+        sync: bool = True,
+        process_group: dist.ProcessGroup | None = None,
+        validate: bool | None = None,
+    ) -> None:
+        settings = Settings(
+            decay=decay,
+            positive_threshold=positive_threshold,
+            negative_threshold=negative_threshold,
+            measure=measure,
+            estimator=estimator,
+            normalization=normalization,
+        )
+        super().__init__(
+            num_labels,
+            settings,
+            reduction=reduction,
+            pos_weight=None,
+            label_names=label_names,
+            relation=relation,
+            freeze=freeze,
+            impl=impl,
+            sync=sync,
+            process_group=process_group,
+            validate=validate,
+        )
+
+    def forward(
+        self,
+        logits: Tensor,
+        targets: Tensor,
+        *,
+        observed: Tensor | None = None,
+        sample_weight: Tensor | None = None,
+        update: bool | None = None,
+    ) -> Tensor:
+        """Update the relation where it should move, then give L_B; the arguments are those of `OBRLoss.forward`."""
+        return self._terms(Batch(logits, targets, observed, sample_weight), update, joint=False, parts=False)[0]
+
+
+def relation_loss(
+    logits: Tensor,
+    relation: Tensor,
+    *,
+    positive_threshold: float = 0.8,
+    negative_threshold: float = 0.2,
+    normalization: str = "all_pairs",
+    reduction: str = "mean",
+    impl: str = "auto",
+) -> Tensor:
+    """L_B (Eq. 2) under a given relation, without state.
+
+    Args:
+        logits: x, (batch, num_labels), floating point.
+        relation: R, (num_labels, num_labels), any real scale; NaN is no evidence. Where it is not symmetric, each
+            direction counts half. It gets no gradient.
+        positive_threshold: r_p of Eq. 3.
+        negative_threshold: r_n of Eq. 3, below it.
+        normalization: `"all_pairs"` (Eq. 2) or `"active_pairs"`.
+        reduction: `"mean"`, `"sum"` or `"none"`.
+        impl: `"auto"` computes the gradient with the value; `"plain"` leaves it to autograd; `"fused"` runs in the
+            kernels of a GPU, or on a CPU in native code.
+
+    Returns:
+        A scalar, or (batch,) with `reduction="none"`; float64 for float64 logits, else float32.
+
+    Raises:
+        TypeError, ValueError: what was expected and what came.
+
+    Example:
+        >>> import torch
+        >>> relation_loss(torch.zeros(1, 2), torch.eye(2))
+        tensor(0.2500)
+    """
+    matrix, scores = metadata("relation", relation), metadata("logits", logits)
+    r_p, r_n = check_relation_loss(
+        scores,
+        matrix,
+        positive_threshold=positive_threshold,
+        negative_threshold=negative_threshold,
+        normalization=normalization,
+        reduction=reduction,
+    )
+    errors.check_device("relation", matrix, "logits", scores)
+    check_impl(impl)
+    dtype = computation_dtype(logits)
+    with without_autocast(logits.device.type):
+        if impl == "fused":
+            fused.check_fused(logits)
+            codes = code_relation(relation, r_p, r_n)
+            loss: FusedLoss | PlainLoss = FusedLoss(None, None, None, None, codes, 1.0, normalization, reduction)
+        else:
+            pairs = _relation_laplacians(relation, r_p, r_n, normalization=normalization, dtype=dtype)
+            loss = PlainLoss(None, None, None, None, pairs, 1.0, reduction)
+        return differentiable_terms(logits, loss, dtype=dtype, impl=impl, parts=False)[0]
+
+
+@torch.no_grad()
+def _relation_laplacians(
+    relation: Tensor, positive_threshold: float, negative_threshold: float, *, normalization: str, dtype: torch.dtype
+) -> PairLaplacians:
+    """The pair weights of a given matrix, NaN where there is no evidence; each direction counts half."""
+    values = relation.to(torch.promote_types(relation.dtype, torch.float32))
+    positive, negative = threshold_pairs(TORCH, values, ~torch.isnan(values), positive_threshold, negative_threshold)
+    return pair_laplacians(
+        TORCH,
+        positive,
+        negative,
+        num_labels=relation.shape[0],
+        symmetric=False,
+        normalization=normalization,
+        like=values.new_empty((), dtype=dtype),
+    )
