@@ -21,8 +21,8 @@ from obrl.storage import save_relation
 from obrl_jax.configuration import AxisName, RelationConfiguration, check_state_dtype, state_on_host
 from obrl_jax.inputs import (
     computation_dtype,
+    concrete,
     metadata,
-    on_host,
     optional_metadata,
     split_labels,
     values_are_complete,
@@ -75,7 +75,7 @@ class Criterion(RelationConfiguration):
             validate=validate,
             freeze=freeze,
         )
-        weights = checked_pos_weight(on_host(pos_weight), num_labels=self.num_labels)
+        weights = checked_pos_weight(concrete("pos_weight", pos_weight), num_labels=self.num_labels)
         self._set(reduction=reduction, freeze=bool(freeze), impl=impl, pos_weight=weights)
 
     def save_relation(self, path: str | os.PathLike[str], state: RelationState) -> None:
@@ -115,7 +115,7 @@ class Criterion(RelationConfiguration):
             optional_metadata("sample_weight", batch.sample_weight),
             num_labels=self.num_labels,
         )
-        state = self._checked(state)
+        state = jax.lax.stop_gradient(self._checked(state))
         moves = resolve_update(update, default=True, freeze=self.freeze)
         build = self._fused_problem if self.impl == "fused" else self._problem
         problem, state = build(batch, state, moves=moves, joint=joint)
@@ -132,14 +132,13 @@ class Criterion(RelationConfiguration):
             state = advance(state, labels, self.settings, self.axis_name)
         dtype = computation_dtype(batch.logits)
         like = jnp.zeros((), dtype)
-        fixed = jax.lax.stop_gradient(state)
         sample_weight, pos_weight = self._weights(batch, dtype)
         problem = Problem(
             targets=jnp.asarray(labels.targets).astype(dtype) if joint else None,
             observed=jnp.asarray(labels.observed) if joint and labels.observed is not None else None,
             sample_weight=sample_weight,
             pos_weight=pos_weight,
-            pairs=state_laplacians(JAX, fixed, self.settings, num_labels=self.num_labels, like=like),
+            pairs=state_laplacians(JAX, state, self.settings, num_labels=self.num_labels, like=like),
         )
         return problem, state
 
