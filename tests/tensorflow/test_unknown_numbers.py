@@ -13,8 +13,7 @@ from obrl.settings import Settings
 from obrl_native import cpu
 from obrl_tensorflow import native
 
-SETTINGS = Settings(measure="cosine", label_names=("a", "b"))
-"""Settings of no other test, for `native.reading` is cached."""
+SETTINGS = Settings(measure="cosine")
 TARGETS = tf.ones((3, 2))
 
 
@@ -35,7 +34,7 @@ CALLS: dict[str, Any] = {
 
 @pytest.mark.parametrize("number", [-1, len(MEASURES)])
 def test_an_unknown_measure(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    native.reading.cache_clear()
+    native.reading.cache_clear()  # it holds the numbers of the measures
     monkeypatch.setitem(cpu.MEASURES, "cosine", number)
     moved = variables()
     for call in (*CALLS.values(), lambda: native.move_variables(TARGETS, None, moved, False, SETTINGS)):
