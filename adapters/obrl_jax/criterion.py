@@ -43,7 +43,7 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True, init=False, repr=False)
 class Criterion(RelationConfiguration):
-    """A loss with a relation."""
+    """A loss with a relation; the arguments are those of `OBRLoss`."""
 
     reduction: str
     freeze: bool
@@ -53,17 +53,32 @@ class Criterion(RelationConfiguration):
     def __init__(
         self,
         num_labels: int,
-        settings: Settings,
         *,
-        reduction: str,
-        pos_weight: Any,
-        label_names: Sequence[str] | None,
-        relation: Any,
-        freeze: bool,
-        impl: str,
-        axis_name: AxisName | None,
-        validate: bool | None,
+        decay: float = 0.99,
+        alpha: float = 0.5,
+        positive_threshold: float = 0.8,
+        negative_threshold: float = 0.2,
+        measure: str = "unit_pearson",
+        estimator: str = "batch",
+        normalization: str = "all_pairs",
+        reduction: str = "mean",
+        pos_weight: Any = None,
+        label_names: Sequence[str] | None = None,
+        relation: Any = None,
+        freeze: bool = False,
+        impl: str = "auto",
+        axis_name: AxisName | None = None,
+        validate: bool | None = None,
     ) -> None:
+        settings = Settings(
+            decay=decay,
+            alpha=alpha,
+            positive_threshold=positive_threshold,
+            negative_threshold=negative_threshold,
+            measure=measure,
+            estimator=estimator,
+            normalization=normalization,
+        )
         check_choice("reduction", reduction, REDUCTIONS)
         check_impl(impl)
         super().__init__(
