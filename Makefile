@@ -1,9 +1,9 @@
-# Every target but `gpu` sets up what it needs: a virtual environment in .venv, with pinned versions.
+# Every target but `gpu` creates the virtual environment that it needs, .venv, with pinned versions.
 PYTHON ?= python3.11
 VENV := .venv
-# Packages are installed without bytecode, and a process writes what it imports; else each would compile all of it again.
+# pip installs no bytecode (--no-compile), so let the first process that imports a module write it for the others.
 export PYTHONDONTWRITEBYTECODE :=
-# What `make gpu` runs with, and what it says of these sources; it sets up nothing.
+# `make gpu` installs nothing: GPU_PYTHON has torch with CUDA and the rest. COMMIT is the version that its report names.
 GPU_PYTHON ?= python3
 COMMIT ?= $(shell git describe --always --dirty --abbrev=40)
 BIN := $(VENV)/bin
@@ -12,14 +12,16 @@ PIP := $(BIN)/python -m pip install --quiet --no-compile --constraint constraint
 SUITES := core native torch kernels cubins jax tensorflow reference_model benchmarks project
 BACKENDS := tensorflow jax torch
 FRAMEWORKS := numpy torch torch_native torch_fused torch_wide jax jax_fused tensorflow tensorflow_fused $(BACKENDS:%=keras_%)
-# Those that take longest first: the processors then end at about the same time. `ALSO` adds other targets.
+# The longest runs start first, so that all processors finish at about the same time. `ALSO` adds other targets.
 LONGEST := suite-jax suite-tensorflow suite-project suite-benchmarks parity-jax suite-reference_model
 RUNS := $(ALSO) $(LONGEST) $(filter-out $(LONGEST),$(SUITES:%=suite-%) $(FRAMEWORKS:%=parity-%) $(BACKENDS:%=keras-%))
-# JAX outside of jit compiles each operation by itself, the same ones in every suite of one run: what one has compiled
-# the others load. tests/jax, which reads what XLA makes of a step, compiles all of it itself.
+# Outside of jit JAX compiles each operation separately, and every suite uses the same ones: they share a cache. Not
+# tests/jax, which reads what XLA compiles.
 JAX_CACHE := build/jax
 SHARING := JAX_COMPILATION_CACHE_DIR=$(CURDIR)/$(JAX_CACHE) JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0
-# One run more at once than there are processors, for some wait; each with one thread.
+# Suites with tests that are marked slow, which `make test` leaves out (pyproject.toml).
+SLOW_SUITES := $(shell grep --recursive --files-with-matches --include='test_*.py' 'mark\.slow' tests | cut -d/ -f2 | sort -u)
+# One process more than there are processors, because some wait; each has one thread.
 AT_ONCE := OMP_NUM_THREADS=1 $(MAKE) --no-print-directory --keep-going --jobs=$(shell expr $$(nproc) + 1) --output-sync=target
 
 .PHONY: help demo test test-slow mutants check format docs wheel cubins benchmark gpu clean
@@ -42,12 +44,13 @@ $(VENV)/.dev: $(VENV)/.reference
 demo: $(VENV)/.reference  ## train the reference model on built-in synthetic faces
 	$(BIN)/python -m reference_model.train --out runs/demo --overwrite
 
-test: $(VENV)/.dev  ## run every test, one process a suite (frameworks do not share one well)
+test: $(VENV)/.dev  ## every test but the slow ones, one process a suite (TensorFlow and torch cannot share one)
 	@rm -rf $(JAX_CACHE)
 	@$(AT_ONCE) $(RUNS)
 
-test-slow: $(VENV)/.dev  ## the property tests with many more examples; every variant of the kernels for every target
+test-slow: $(VENV)/.dev  ## tests marked slow; property tests with many more examples; all kernels for all targets
 	@rm -rf $(JAX_CACHE)
+	@$(if $(SLOW_SUITES),PYTEST_ADDOPTS='-m slow' $(AT_ONCE) $(SLOW_SUITES:%=suite-%))
 	@HYPOTHESIS_PROFILE=slow PYTEST_ADDOPTS=--timeout=0 $(AT_ONCE) suite-core suite-torch suite-cubins $(FRAMEWORKS:%=parity-%)
 
 suite-%:
@@ -59,7 +62,7 @@ keras-%:
 parity-%:
 	$(SHARING) $(PYTEST) tests/parity --framework $*
 
-mutants: $(VENV)/.dev  ## seed faults one by one; each must make the suite fail
+mutants: $(VENV)/.dev  ## change the code by one fault at a time; the tests must catch each
 	$(BIN)/python -m tests.mutants
 
 check: $(VENV)/.dev  ## lint, format, types
@@ -83,8 +86,8 @@ cubins: $(VENV)/.dev  ## compile the kernels that TensorFlow and JAX launch on a
 benchmark: $(VENV)/.dev  ## time one step of the loss against its peers
 	$(BIN)/python -m benchmarks.loss_step
 
-gpu:  ## prove the kernels on a GPU: the parity suite on it, then times; GPU_PYTHON has all it needs
+gpu:  ## the parity suite on a GPU, then times; GPU_PYTHON names a Python with torch and CUDA
 	PYTHONPATH=.:adapters $(GPU_PYTHON) -m benchmarks.gpu --commit "$(COMMIT)"
 
-clean:  ## remove everything that was built
+clean:  ## remove everything that was built or installed
 	rm -rf $(VENV) build dist docs/_build *.egg-info runs .mypy_cache .pytest_cache .ruff_cache .hypothesis

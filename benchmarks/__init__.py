@@ -1,1 +1,1 @@
-"""Side-by-side measurements of obrl."""
+"""Measurements of obrl beside what else one could run."""

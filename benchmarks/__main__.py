@@ -1,6 +1,6 @@
-"""`python -m benchmarks`: every implementation at every size that fits in memory, and how time and memory grow.
+"""`python -m benchmarks`: measures every implementation at every size, and how time and memory grow.
 
-Writes one table, as JSON and as Markdown, and a plot. `python -m benchmarks.loss_step` measures fewer at once.
+Writes one table, as JSON and as Markdown, and a plot. `python -m benchmarks.loss_step` measures one framework.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ SCALED = (
     "tensorflow_obrl_fused_graph",
 )
 QUICK_ENOUGH = 10**10
-"""K M^2 up to which a step takes less than seconds, so that every kind of labels is measured, all at once."""
+"""Up to this K M^2 a step takes less than a second, so every kind of labels is measured, in all frameworks in turn."""
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -50,7 +50,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--threads", type=int, default=Plan().threads, help="threads of each framework")
     scaling = parser.add_mutually_exclusive_group()
     scaling.add_argument("--no-scaling", action="store_true", help="leave out how time and memory grow")
-    scaling.add_argument("--only-scaling", action="store_true", help="how they grow alone; the table has those sizes")
+    scaling.add_argument("--only-scaling", action="store_true", help="measure only how they grow; tabulate those sizes")
     add("--quick", action="store_true", help="one size, few steps and no scaling: only shows that it runs")
     add(
         "--out",
@@ -62,19 +62,19 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         if getattr(options, name) < 1:
             parser.error(f"--{name} must be at least 1, got {getattr(options, name)}")
     if options.quick and options.out is None:
-        parser.error("--quick needs --out: what it measures means little, and is not to stand among the results")
+        parser.error("--quick needs --out: its figures mean little and must not replace the published results")
     if options.only_scaling and (options.quick or options.sizes):
-        parser.error("--only-scaling has sizes of its own: leave out --quick and --sizes")
+        parser.error("--only-scaling sets its sizes itself: leave out --quick and --sizes")
     if not options.only_scaling:
         options.sizes = options.sizes or list(QUICK_SIZES if options.quick else ALL_SIZES)
     options.out = options.out or RESULTS
     if missing := [name for name in options.frameworks if find_spec(name) is None]:
-        parser.error(f"these frameworks are not installed: {', '.join(missing)}; --frameworks leaves them out")
+        parser.error(f"these frameworks are not installed: {', '.join(missing)}; name the others with --frameworks")
     return options
 
 
 def fitting(names: Sequence[str], size: tuple[int, int], memory: int) -> tuple[list[str], list[str]]:
-    """Which implementations fit into memory at a size, and what to say of those that do not.
+    """The implementations that fit into memory at a size, and a sentence on each that does not.
 
     Args:
         names: entries of `benchmarks.registry.IMPLEMENTATIONS`.
@@ -82,21 +82,21 @@ def fitting(names: Sequence[str], size: tuple[int, int], memory: int) -> tuple[l
         memory: of the machine, in bytes; a step may take half of it.
     """
     batch, num_labels = size
-    kept, dropped = [], []
+    fit, reasons = [], []
     for name in names:
         needed = IMPLEMENTATIONS[name].needs(batch, num_labels)
         if needed <= memory / 2:
-            kept.append(name)
+            fit.append(name)
         else:
-            dropped.append(
+            reasons.append(
                 f"({batch}, {num_labels}) {IMPLEMENTATIONS[name].title}: left out, for its arrays of size K M^2 would "
                 f"take about {needed / 1e9:.0f} GB, and half of memory is {memory / 2e9:.0f} GB"
             )
-    return kept, dropped
+    return fit, reasons
 
 
 def at_once(names: Sequence[str], size: tuple[int, int]) -> list[list[str]]:
-    """Which implementations take turns: all, or those of one framework where each holds gigabytes in between."""
+    """The groups of implementations that are timed in turn: all, or one framework where each holds gigabytes."""
     batch, num_labels = size
     if batch * num_labels**2 <= QUICK_ENOUGH:
         return [list(names)]
@@ -116,10 +116,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     def say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
-    def measured(size: tuple[int, int], chosen: Sequence[str], kinds: Sequence[str]) -> list[Row]:
-        rows, found = measure_size(*size, chosen, kinds, plan, say=say)
-        versions.update(found)
-        return rows
+    def measure(size: tuple[int, int], implementations: Sequence[str], kinds: Sequence[str]) -> list[Row]:
+        new_rows, new_versions = measure_size(*size, implementations, kinds, plan, say=say)
+        versions.update(new_versions)
+        return new_rows
 
     def write() -> dict[str, Any]:
         document = make_document(rows, plan, versions, about)
@@ -134,17 +134,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     left_out: list[str] = []
     growth: list[Exponent] = []
     for size in options.sizes or ():
-        kept, dropped = fitting(names, size, psutil.virtual_memory().total)
-        left_out += dropped
-        for together in at_once(kept, size):
-            rows += measured(size, together, kinds_up_to(QUICK_ENOUGH, *size))
-        write()  # so that nothing is lost where a later size fails
+        fit, reasons = fitting(names, size, psutil.virtual_memory().total)
+        left_out += reasons
+        for group in at_once(fit, size):
+            rows += measure(size, group, kinds_up_to(QUICK_ENOUGH, *size))
+        write()  # so that nothing is lost if a later size fails
     if not (options.no_scaling or options.quick):
         scaled = [name for name in names if name in SCALED]
         for variable, sizes in ALONG.items():
-            grown = [row for size in sizes for row in measured(size, scaled, ("correlated",))]
-            growth += exponents(grown, variable)
-            rows += grown if options.only_scaling else []
+            along = [row for size in sizes for row in measure(size, scaled, ("correlated",))]
+            growth += exponents(along, variable)
+            rows += along if options.only_scaling else []
             write()
     document = write()
     print(text_table(document))

@@ -8,16 +8,16 @@ from benchmarks.labels import LABEL_KINDS, draw_targets
 from benchmarks.registry import Batch
 
 BATCHES = 4
-"""How many different mini-batches the steps of a measurement cycle through."""
+"""Number of different mini-batches that the steps of a measurement cycle through."""
 
 
 def kinds_up_to(most: int, batch: int, num_labels: int) -> list[str]:
-    """The kinds of labels to measure at a size: all where K M^2 is at most so much, above it the first alone."""
+    """The kinds of labels to measure at a size: all where K M^2 is at most `most`, else only the first."""
     return list(LABEL_KINDS)[: None if batch * num_labels**2 <= most else 1]
 
 
 def draw_batches(batch: int, num_labels: int, labels: str, count: int) -> list[Batch]:
-    """Some batches of a kind of labels, the same in every process."""
+    """Draw `count` batches of a kind of labels, the same in every process."""
     rng = np.random.default_rng(1)
     shape = (batch, num_labels)
     return [

@@ -1,4 +1,4 @@
-"""What obrl.jax is compared with: the paper's formula, written the plain way, as in `benchmarks.peers` for torch."""
+"""The loss that obrl.jax is compared with: the paper's formula written plainly, as in `benchmarks.peers` for torch."""
 
 from __future__ import annotations
 

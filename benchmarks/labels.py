@@ -54,16 +54,16 @@ def plan_blocks(num_labels: int, share: float, *, counts: tuple[int, ...] = (1, 
         raise ValueError(f"num_labels must be at least 1, got {num_labels}")
     if not 0 <= share <= 0.25:
         raise ValueError(f"share must be in [0, 0.25], got {share}")
-    wanted = share * num_labels * (num_labels - 1) / 2
+    target = share * num_labels * (num_labels - 1) / 2
     least, best = np.inf, Blocks(counts[0], 0, 0)
     for count in counts:
         for follow in range(num_labels // count + 1):
             oppose = np.arange(min(follow, num_labels // count - follow) + 1)
             together = count * (comb(follow, 2) + oppose * (oppose - 1) // 2)
-            missed = abs(together - wanted) + abs(count * follow * oppose - wanted)
-            at = int(missed.argmin())
-            if missed[at] < least:
-                least, best = missed[at], Blocks(count, follow, at)
+            distance = abs(together - target) + abs(count * follow * oppose - target)
+            at = int(distance.argmin())
+            if distance[at] < least:
+                least, best = distance[at], Blocks(count, follow, at)
     return best
 
 

@@ -1,7 +1,7 @@
-"""`python -m benchmarks.loss_step`: time one step of obrl's loss beside what else one could run.
+"""`python -m benchmarks.loss_step`: times one step of obrl's loss beside what else one could run.
 
-Measured are the whole step (relation update, forward, backward to the logits) and its peak extra memory, for
-cross-entropy alone, obrl, and the paper's formula written plainly, each eager and compiled.
+Measures the whole step (relation update, forward, backward to the logits) and its peak extra memory, for cross-entropy
+alone, obrl, and the paper's formula written plainly, each eager and compiled.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows: list[Row] = []
     versions: dict[str, str] = {}
     for batch, num_labels in options.sizes or (QUICK_SIZES if options.quick else SIZES):
-        new, found = measure_size(
+        new_rows, new_versions = measure_size(
             batch,
             num_labels,
             options.implementations,
@@ -88,8 +88,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             plan,
             say=lambda line: print(line, file=sys.stderr, flush=True),
         )
-        rows += new
-        versions |= found
+        rows += new_rows
+        versions |= new_versions
     document = make_document(rows, plan, versions, about)
     print(text_table(document))
     for path, text in (

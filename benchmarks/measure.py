@@ -1,4 +1,4 @@
-"""Times implementations side by side: each in its own process, one short burst after the other, in turn."""
+"""Times implementations in turn: each in its own process, in short bursts, one process at a time."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Plan:
     """How much is measured.
 
     Args:
-        rounds: how many bursts each implementation gets.
+        rounds: number of bursts of each implementation.
         burst_s: seconds a burst lasts, at least one step.
-        max_steps: most steps in a burst.
-        memory_steps: steps whose peak memory is taken.
-        threads: threads of each framework.
+        max_steps: maximum number of steps in a burst.
+        memory_steps: number of steps whose peak memory is measured.
+        threads: number of threads of each framework.
     """
 
     rounds: int = 15
@@ -36,10 +36,9 @@ class Plan:
 class Row:
     """One implementation at one size on one kind of labels.
 
-    `over_bce` is its median over that of cross-entropy alone in the same mode (eager or compiled);
-    `plain_over` is the median of the plain formula in the same framework (eager, where it has an eager mode) over its
-    own: how many times faster it is.
-    `active_together` and `active_apart` are the shares of label pairs that it saw as related.
+    `over_bce` is the row's median over that of cross-entropy alone in the same mode (eager or compiled). `plain_over`
+    is the median of the plain formula in the same framework (eager, where it has an eager mode) over the row's median:
+    how many times faster the row is. `active_together` and `active_apart` are the shares of active label pairs.
     """
 
     implementation: str
@@ -65,7 +64,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Timed:
-    """What was measured of one implementation on one kind of labels."""
+    """The times of one implementation on one kind of labels, and the shares of active pairs."""
 
     seconds: tuple[float, ...]
     together: float | None
@@ -73,7 +72,7 @@ class Timed:
 
 
 def in_turn(workers: Sequence[WorkerProcess], plan: Plan) -> list[list[float]]:
-    """Time every worker in every round, each round starting one worker later; only one runs at a time."""
+    """Time every worker in every round. Each round starts one worker later; only one worker runs at a time."""
     seconds: list[list[float]] = [[] for _ in workers]
     for turn in range(plan.rounds):
         for offset in range(len(workers)):
@@ -120,7 +119,7 @@ def measure_memory(
     """The peak extra memory of each implementation on each kind of labels, in bytes."""
     peaks: dict[str, dict[str, int]] = {name: {} for name in names}
     with ExitStack() as stack:
-        # Only the process that is asked does anything, but all start up at once.
+        # All processes start at once; then only the one that is asked runs.
         workers = [
             stack.enter_context(
                 WorkerProcess(name, batch, num_labels, threads=plan.threads, environment=MALLOC_ENVIRONMENT)

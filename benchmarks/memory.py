@@ -10,7 +10,7 @@ MALLOC_ENVIRONMENT = {
     "MALLOC_TRIM_THRESHOLD_": "0",
     "MALLOC_TOP_PAD_": "0",
 }
-"""Environment in which glibc gives freed arrays back at once, so that each step's peak holds its own."""
+"""Environment in which glibc returns freed arrays to the system at once, so that a peak contains one step's arrays."""
 
 HOW = (
     "Peak memory is the process's peak resident memory during a step (VmHWM, cleared through "

@@ -1,8 +1,8 @@
-"""What obrl is compared with: the paper's formula, written the plain way.
+"""The losses that obrl is compared with: the paper's formula written plainly, and the asymmetric loss.
 
-Tests and benchmarks take their baseline from here. It is what a reader of the paper writes first: a
-(batch, num_labels, num_labels) tensor of differences, a Pearson correlation of the batch's targets and the
-scalar weight S of Eq. 1. It knows no missing labels.
+Tests and benchmarks import their baseline from here. The plain formula is what a reader of the paper writes first: a
+(batch, num_labels, num_labels) tensor of differences, a Pearson correlation of the batch's targets and the scalar
+weight S of Eq. 1. It does not handle missing labels.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch.nn import functional
 def batch_unit_pearson(targets: Tensor) -> Tensor:
     """R_b: (1 + phi) / 2 between the columns of `targets` (batch, num_labels), as (num_labels, num_labels).
 
-    Where a column is constant phi is undefined; it counts as 0 here, so the pair is unrelated in this batch.
+    Where a column is constant, phi is undefined; here it counts as 0, so the pair is unrelated in this batch.
     """
     centred = targets - targets.mean(0)
     covariance = centred.T @ centred
@@ -80,13 +80,13 @@ class PlainOBRLoss(nn.Module):
         return self.under(self.relation, logits, targets)
 
     def under(self, relation: Tensor, logits: Tensor, targets: Tensor) -> Tensor:
-        """The loss under a given relation, which stays as it is."""
+        """The loss under a relation that does not move."""
         cross_entropy = functional.binary_cross_entropy_with_logits(logits, targets, reduction="sum")
         return cross_entropy / logits.shape[0] + self.alpha * plain_relation_loss(logits, relation)
 
 
 class AsymmetricLoss(nn.Module):
-    """The asymmetric loss, which users of multi-label models would pick instead.
+    """The asymmetric loss, a common choice for multi-label models.
 
         L = -1/K sum_k sum_m [ y (1 - p)^gamma_+ log p + (1 - y) p_m^gamma_- log(1 - p_m) ],  p_m = max(p - m, 0)
 

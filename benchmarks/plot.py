@@ -19,10 +19,10 @@ def draw(document: dict[str, Any], path: Path) -> None:
     figure = Figure(figsize=(4.6 * len(frameworks), 4.2), layout="constrained")
     panels = figure.subplots(1, len(frameworks), sharey=True, squeeze=False)[0]
     for panel, framework in zip(panels, frameworks, strict=True):
-        own = [row for row in rows if row["implementation"].startswith(f"{framework}_")]
-        for title in dict.fromkeys(row["title"] for row in own):
+        panel_rows = [row for row in rows if row["implementation"].startswith(f"{framework}_")]
+        for title in dict.fromkeys(row["title"] for row in panel_rows):
             points = sorted(
-                (row["batch"] * row["num_labels"] ** 2, row["median_ms"]) for row in own if row["title"] == title
+                (row["batch"] * row["num_labels"] ** 2, row["median_ms"]) for row in panel_rows if row["title"] == title
             )
             panel.loglog(*zip(*points, strict=True), marker="o", markersize=3, linewidth=1, label=title)
         panel.set_title(framework)

@@ -15,7 +15,7 @@ from typing import Any, Self
 ROOT = Path(__file__).resolve().parent.parent
 
 
-# A compiler works in the worker itself: a pool of compiler processes would start up while others are being timed.
+# The compiler runs inside the worker: a pool of compiler processes would start while other workers are timed.
 ENVIRONMENT = {"TORCHINDUCTOR_COMPILE_THREADS": "1"}
 
 
@@ -24,14 +24,14 @@ class WorkerError(RuntimeError):
 
 
 class WorkerProcess:
-    """One implementation at one size in a process of its own, which sleeps unless it is asked for something.
+    """A process that holds one implementation at one size, and sleeps between requests.
 
     Args:
         name: an entry of `benchmarks.registry.IMPLEMENTATIONS`.
         batch: K.
         num_labels: M.
-        threads: how many threads the framework may use.
-        environment: variables to add to this process's own.
+        threads: number of threads that the framework may use.
+        environment: variables to add to those of this process.
     """
 
     def __init__(

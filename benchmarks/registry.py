@@ -1,4 +1,4 @@
-"""The implementations that are measured side by side, each a named entry."""
+"""The implementations that are compared, by name."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Step(Protocol):
         """Run one step on batch `index`, to its end."""
 
     def release(self) -> None:
-        """Let go of what the last step left behind (its gradient)."""
+        """Drop what the last step left behind (its gradient)."""
 
     def relation(self) -> NDArray[np.float64] | None:
         """The relation that the last step used, or None where there is none."""
@@ -49,7 +49,7 @@ class Implementation:
         baseline: the entry that its time is divided by, plain cross-entropy in the same mode.
         plain: the entry that "times faster than the plain formula" refers to, of the same framework.
         compiled: whether a compiler is used.
-        cubes: how many float32 arrays of size K M^2 a step holds at once.
+        cubes: number of float32 arrays of size K M^2 that a step holds at once.
     """
 
     title: str
@@ -65,7 +65,7 @@ class Implementation:
         return self.plain.partition("_")[0]
 
     def needs(self, batch: int, num_labels: int) -> int:
-        """About how many bytes its arrays of size K M^2 take."""
+        """The approximate size of its arrays of size K M^2, in bytes."""
         return round(4 * self.cubes * batch * num_labels**2)
 
     def build(self, num_labels: int, *, threads: int) -> Step:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -17,8 +18,8 @@ from benchmarks.memory import HOW as MEMORY_HOW
 FORMAT = 1
 BUSY_LOAD = 0.5
 TIME_HOW = (
-    "A step is relation update, forward and backward to the logits. Each implementation runs in a process of "
-    "its own; they are timed in turn, a short burst of steps each, one at a time, while the rest sleep. "
+    "A step is relation update, forward and backward to the logits. Each implementation runs in a separate process; "
+    "they are timed in turn, a short burst of steps each, one at a time, while the others sleep. "
     "'x BCE' is the median over that of cross-entropy alone in the same mode; 'plain / it' is how many times "
     "faster than the plain formula it is (in torch the eager one, in TensorFlow the graph without XLA)."
 )
@@ -26,7 +27,7 @@ HEADER = ("implementation", "median ms", "min", "max", "x BCE", "plain / it", "p
 
 
 def machine() -> dict[str, Any]:
-    """The processor, as the system names it, how much of it there is, and how busy it has been of late."""
+    """The processor's name, number of cores and architecture, and the system's load in the last minute."""
     cpu = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
@@ -43,22 +44,33 @@ def machine() -> dict[str, Any]:
     }
 
 
+def commit() -> str | None:
+    """The commit of these sources, with `-dirty` where they differ from it; None where git does not know."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        process = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return process.stdout.strip()
+
+
 def busy_warning(about: dict[str, Any]) -> str | None:
-    """What to say of a machine on which other programs run; None where it was nearly idle."""
+    """A warning about a machine on which other programs ran; None where it was nearly idle."""
     if about["load_before"] <= BUSY_LOAD:
         return None
     return (
-        f"The machine was busy before the run (load {about['load_before']}): others' work makes threads wait for each "
+        f"The machine was busy before the run (load {about['load_before']}): other programs make threads wait for each "
         "other, and these times mean little."
     )
 
 
 def make_document(rows: Sequence[Row], plan: Plan, versions: dict[str, str], about: dict[str, Any]) -> dict[str, Any]:
-    """Everything that one run measured, and on what, as plain types; `about` is what `machine` said before it."""
+    """The results of one run and what it ran on, as plain types; `about` is the result of `machine` before the run."""
     return {
         "benchmark": "loss_step",
         "format": FORMAT,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": commit(),
         "machine": about,
         "versions": versions,
         "settings": asdict(plan),
@@ -84,11 +96,11 @@ def _groups(document: dict[str, Any]) -> Iterable[tuple[str, list[dict[str, Any]
 
     for (batch, num_labels, labels), group in groupby(document["rows"], key=key):
         rows = list(group)
-        seen = [row for row in rows if row["active_together"] is not None]
+        with_relation = [row for row in rows if row["active_together"] is not None]
         share = ""
-        if seen:
-            together = _span([row["active_together"] for row in seen])
-            apart = _span([row["active_apart"] for row in seen])
+        if with_relation:
+            together = _span([row["active_together"] for row in with_relation])
+            apart = _span([row["active_apart"] for row in with_relation])
             share = f": {together} of the pairs related positively, {apart} negatively"
         yield f"(K, M) = ({batch}, {num_labels}), {labels} labels{share}", rows
 
@@ -116,10 +128,11 @@ def text_table(document: dict[str, Any]) -> str:
 
 
 def markdown(document: dict[str, Any]) -> str:
-    """The rows as Markdown tables, with what they were measured on."""
+    """The rows as Markdown tables, with the date, the commit and the machine."""
     about, versions = document["machine"], document["versions"]
     parts = [
-        f"Measured {document['date'][:10]} on {about['cores']} cores of {about['cpu']} "
+        f"Measured {document['date'][:10]} at commit {(document['commit'] or 'unknown')[:12]} "
+        f"on {about['cores']} cores of {about['cpu']} "
         f"({document['settings']['threads']} threads), "
         + ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
         + f". GPU: {about['gpu'] or 'not measured'}.",

@@ -14,12 +14,12 @@ ALONG = {
     "batch": tuple((batch, 312) for batch in (512, 1024, 2048, 4096)),
     "num_labels": tuple((64, labels) for labels in (1000, 1600, 2500, 4000)),
 }
-"""The sizes (K, M) along which each is varied; large enough that a step is more than the calling of functions."""
+"""The sizes (K, M) along which each variable is varied; so large that calling functions is a small part of a step."""
 
 
 @dataclass(frozen=True)
 class Exponent:
-    """How one figure of an implementation grows: as the variable to this power.
+    """How a measured quantity of an implementation grows: as the variable to this power.
 
     Attributes:
         implementation: an entry of `benchmarks.registry.IMPLEMENTATIONS`.
@@ -27,7 +27,7 @@ class Exponent:
         quantity: `"time"` or `"memory"`.
         variable: `"batch"` or `"num_labels"`.
         sizes: where it was measured, (K, M).
-        values: what was measured there, in ms or MB.
+        values: the measured values at these sizes, in ms or MB.
         exponent: the slope of the least-squares line through their logarithms.
     """
 
@@ -63,17 +63,17 @@ def fit(variable: Sequence[float], values: Sequence[float]) -> float:
 
 
 def exponents(rows: Sequence[Row], variable: str) -> list[Exponent]:
-    """The exponents of time (the fastest steps) and of peak memory in rows that differ in one variable alone."""
-    found = []
+    """The exponents of time (the fastest steps) and of peak memory in rows that differ in one variable only."""
+    result = []
     for name in dict.fromkeys(row.implementation for row in rows):
-        own = [row for row in rows if row.implementation == name]
-        sizes = tuple((row.batch, row.num_labels) for row in own)
-        along = [getattr(row, variable) for row in own]
+        points = [row for row in rows if row.implementation == name]
+        sizes = tuple((row.batch, row.num_labels) for row in points)
+        along = [getattr(row, variable) for row in points]
         for quantity, values in (
-            ("time", tuple(row.min_ms for row in own)),
-            ("memory", tuple(row.peak_memory_bytes / 1e6 for row in own)),
+            ("time", tuple(row.min_ms for row in points)),
+            ("memory", tuple(row.peak_memory_bytes / 1e6 for row in points)),
         ):
-            if len(own) > 1 and min(values) > 0:
+            if len(points) > 1 and min(values) > 0:
                 slope = fit(along, values)
-                found.append(Exponent(name, own[0].title, quantity, variable, sizes, values, slope))
-    return found
+                result.append(Exponent(name, points[0].title, quantity, variable, sizes, values, slope))
+    return result

@@ -1,7 +1,7 @@
 """The process that runs one implementation: `python -m benchmarks.worker NAME BATCH NUM_LABELS THREADS`.
 
-It reads one JSON object a line from standard input and answers each with one line, and otherwise waits,
-without using a processor, so that another worker can be timed meanwhile.
+It reads one JSON object a line from standard input and answers each with one line. Between requests it waits without
+using a processor, so that another worker can be timed.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from benchmarks.memory import peak_extra_bytes
 from benchmarks.registry import IMPLEMENTATIONS
 
 SLOW_S = 0.3
-"""A step that takes longer needs no warm-up in each burst."""
+"""A step that takes longer than this is not warmed up before each burst."""
 
 SETTLE_S = 0.05
-"""In this time XLA's threads give back what a step took; else it would count as memory before the next."""
+"""Time for XLA's threads to return a step's memory, which would otherwise count as memory before the next step."""
 
 
 class Worker:
@@ -37,7 +37,7 @@ class Worker:
         self._next = 0
 
     def versions(self) -> dict[str, str]:
-        """What the step runs on."""
+        """The versions of what the step runs on."""
         return self._step.versions()
 
     def load(self, labels: str) -> dict[str, Any]:
@@ -61,7 +61,7 @@ class Worker:
     def time(self, budget_s: float, max_steps: int) -> list[float]:
         """Run steps for about `budget_s`, at least one and at most `max_steps`; return the seconds of each.
 
-        A few steps come first that are not counted: another process has had the processor's caches.
+        A few steps that do not count come first, since another process has filled the processor's caches.
         """
         warm_up = time.perf_counter()
         while self._timed_step() < SLOW_S and time.perf_counter() - warm_up < budget_s / 5:
@@ -101,7 +101,7 @@ def serve(worker: Worker, requests: TextIO, answers: TextIO) -> None:
 
 
 def main() -> None:
-    """Serve until standard input ends. Whatever a framework prints goes to standard error."""
+    """Serve until standard input ends. What a framework prints goes to standard error."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     name, *numbers = sys.argv[1:]

@@ -64,6 +64,7 @@ class RelationCriterion:
         check_choice("reduction", reduction, REDUCTIONS)
         check_impl(impl, has_kernels=False)
         self.reduction = reduction
+        self.impl = impl
         self.freeze = bool(freeze)
         names = check_label_names(label_names, self.num_labels)
         self._online = starting_relation(relation, settings, self.num_labels, names, freeze=self.freeze)
@@ -149,5 +150,5 @@ class RelationCriterion:
 
     def describe(self, **options: Any) -> str:
         """The settings that differ from their defaults, and what the thresholds mean, for `repr`."""
-        options |= {"reduction": self.reduction, "freeze": self.freeze}
+        options |= {"reduction": self.reduction, "freeze": self.freeze, "impl": self.impl}
         return f"{type(self).__name__}({describe(self.num_labels, self.settings, **options)})"

@@ -193,9 +193,8 @@ def checked_pos_weight(weights: npt.ArrayLike | None, *, num_labels: int) -> tup
     _check_shape("pos_weight", meta, (num_labels,), "(num_labels,)")
     numbers = tuple(values.astype(np.float64).tolist())
     if not all(0 <= number < math.inf for number in numbers):
-        raise ValueError(
-            f"pos_weight must be finite and non-negative, got values from {min(numbers):g} to {max(numbers):g}"
-        )
+        low, high = values.min(), values.max()
+        raise ValueError(f"pos_weight must be finite and non-negative, got values from {low:g} to {high:g}")
     return numbers
 
 

@@ -4,7 +4,7 @@ try:
     import keras as _keras  # noqa: F401
 except ImportError as error:
     if error.name != "keras":
-        raise  # Keras is there, and says which backend is not
+        raise  # Keras is installed; the error names the backend that is missing
     raise ImportError('obrl.keras needs Keras, which is not installed: pip install "obrl[keras]"') from error
 
 from obrl_keras import OBRLossLayer

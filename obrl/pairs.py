@@ -128,7 +128,8 @@ def describe(num_labels: int, settings: Settings, *, thresholds: bool = True, **
         >>> describe(40, Settings(decay=0.995), impl="fused", reduction="mean")
         "40, decay=0.995, impl='fused', together: relation >= 0.8 (phi >= 0.6), apart: relation <= 0.2 (phi <= -0.6)"
     """
-    changed = {name: value for name, value in options.items() if value != OPTION_DEFAULTS[name]}
+    in_order = sorted(options.items(), key=lambda option: list(OPTION_DEFAULTS).index(option[0]))
+    changed = {name: value for name, value in in_order if value != OPTION_DEFAULTS[name]}
     words = (f"{name}={reprlib.repr(value)}" for name, value in (settings.changed() | changed).items())
     parts = [str(num_labels), *words]
     return ", ".join([*parts, *([settings.describe_thresholds()] if thresholds else [])])

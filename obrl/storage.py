@@ -121,10 +121,10 @@ def _interpret(arrays: dict[str, npt.NDArray[Any]]) -> StoredRelation:
     return StoredRelation(state, settings, check_label_names(None if names is None else names.tolist(), size))
 
 
-def check_compatible(stored: Settings, wanted: Settings) -> None:
+def check_compatible(stored: Settings, expected: Settings) -> None:
     """Raise ValueError unless both accumulate in the same way."""
     for name in ACCUMULATION_SETTINGS:
-        have, want = getattr(stored, name), getattr(wanted, name)
+        have, want = getattr(stored, name), getattr(expected, name)
         if have != want:
             raise ValueError(f"the relation must have been accumulated with {name}={want!r}, got {name}={have!r}")
 

@@ -5,7 +5,7 @@ try:
     import tensorflow as _tensorflow  # noqa: F401
 except ImportError as error:
     if error.name not in ("keras", "tensorflow"):
-        raise  # both are there, and say what is not
+        raise  # both are installed; the error names what is missing
     raise ImportError(
         'obrl.tensorflow needs TensorFlow and Keras 3, which are not installed: pip install "obrl[tensorflow]"'
     ) from error

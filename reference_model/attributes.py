@@ -98,7 +98,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """The nine groups of Table I, in its order: group name to the CelebA names of its attributes."""
 
-# The paper's own spellings, normalised, and CelebA's for the same attribute.
+# The paper's spellings, normalised, and CelebA's for the same attribute.
 _PAPER_SPELLINGS = {
     "recedinghair": "recedinghairline",
     "busheyebrows": "bushyeyebrows",
@@ -124,26 +124,26 @@ def normalise_name(name: str) -> str:
     return _PAPER_SPELLINGS.get(plain, plain)
 
 
-def match_attributes(names: Sequence[str], wanted: Iterable[str]) -> npt.NDArray[np.int64]:
+def match_attributes(names: Sequence[str], requested: Iterable[str]) -> npt.NDArray[np.int64]:
     """Find attributes by normalised name, never by position.
 
     Args:
         names: The names of a table's columns.
-        wanted: The attributes to find.
+        requested: The attributes to find.
 
     Returns:
-        (number wanted,) int64: the column in ``names`` of each wanted attribute, so that ``targets[:, result]`` has the
-        wanted attributes in the wanted order.
+        (number requested,) int64: the column in ``names`` of each requested attribute, so that ``targets[:, result]``
+        has the requested attributes in the requested order.
 
     Raises:
-        ValueError: If two of ``names``, or two of ``wanted``, are the same attribute, or a wanted one is absent.
+        ValueError: If two of ``names``, or two of ``requested``, are the same attribute, or a requested one is absent.
 
     Example:
         >>> match_attributes(["Young", "Bald", "Male"], ["male", "young"])
         array([2, 0])
     """
     columns = _positions(names, "the table's attributes")
-    places = _positions(tuple(wanted), "the wanted attributes")
+    places = _positions(tuple(requested), "the requested attributes")
     absent = [original for key, (_, original) in places.items() if key not in columns]
     if absent:
         raise ValueError(f"no attribute named {', '.join(absent)}; the table has {', '.join(names) or 'none at all'}")
@@ -151,10 +151,10 @@ def match_attributes(names: Sequence[str], wanted: Iterable[str]) -> npt.NDArray
 
 
 def _positions(names: Sequence[str], what: str) -> dict[str, tuple[int, str]]:
-    found: dict[str, tuple[int, str]] = {}
+    positions: dict[str, tuple[int, str]] = {}
     for position, name in enumerate(names):
         key = normalise_name(name)
-        if key in found:
-            raise ValueError(f"{what} name the same attribute twice: {found[key][1]!r} and {name!r}")
-        found[key] = (position, name)
-    return found
+        if key in positions:
+            raise ValueError(f"{what} name the same attribute twice: {positions[key][1]!r} and {name!r}")
+        positions[key] = (position, name)
+    return positions

@@ -1,4 +1,4 @@
-"""Checkpoints that a run can go on from exactly, wherever it was stopped."""
+"""Checkpoints from which a run resumes exactly, wherever it was stopped."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class TrainingInterrupted(Exception):  # noqa: N818 - not an error
 
 
 class AtomicCheckpointIO(CheckpointIO):
-    """Writes a checkpoint beside its place and moves it there, and never unpickles.
+    """Writes a checkpoint under another name, then renames it; never unpickles.
 
     A process killed while it writes leaves the previous checkpoint as it was.
     """
@@ -121,13 +121,13 @@ class ResumeCheckpoint(Checkpoint):
     def on_load_checkpoint(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Keep the random states until the first step, so that nothing in between can use them up."""
+        """Store the random states until the first step, so that nothing before it draws from them."""
         self.loader.load_state_dict({STEP_KEY: checkpoint[STEP_KEY]})
         self._restored = checkpoint[RANDOM_KEY]
         self.saved_step = int(checkpoint[STEP_KEY])
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Listen to Ctrl-C and SIGTERM."""
+        """Install handlers of Ctrl-C and SIGTERM."""
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._handlers[number] = signal.signal(number, self._on_signal)
@@ -175,13 +175,13 @@ class ResumeCheckpoint(Checkpoint):
         self.saved_step = trainer.global_step
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Hand the signals back."""
+        """Restore the previous signal handlers."""
         self._hand_back()
 
     def on_exception(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException
     ) -> None:
-        """Hand the signals back."""
+        """Restore the previous signal handlers."""
         self._hand_back()
 
     def _hand_back(self) -> None:
@@ -221,7 +221,7 @@ def restore_random_states(states: dict[str, Any]) -> None:
 
 
 def seed_everything(seed: int) -> Callable[[], None]:
-    """Seed every generator for a run, and return what puts them back as they were."""
+    """Seed every generator for a run, and return a function that restores their states."""
     before = random_states()
     random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002

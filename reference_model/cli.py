@@ -16,7 +16,7 @@ from reference_model.config import RunConfig
 from reference_model.runs import RunError, RunFolder
 
 PRESETS = ("demo", "small", "paper")
-# What a resumed run may say differently: where things are, and what the console shows.
+# The settings that may differ on resuming: where things are, and what the console shows.
 FREE_ON_RESUME = ("root", "out", "train.progress", "train.checkpoint_every")
 GROUPS_OF_SETTINGS = frozenset(name for name, kind in get_type_hints(RunConfig).items() if is_dataclass(kind))
 DESCRIPTION = """Train the paper's facial attribute model, with cross-entropy alone or with the joint loss of obrl.
@@ -78,12 +78,12 @@ def parse_command(arguments: Sequence[str]) -> Request:
         SettingsError: If a setting is unknown, ill-typed or out of range, or contradicts the run to resume.
     """
     parser = make_parser()
-    given = _given_keys(parser, arguments)
+    keys = _preset_keys(parser, arguments)
     try:
         resume = _resume_folder(parser, arguments)
         if resume is not None:
             return Request(_resumed_config(parser, arguments, resume), resume, overwrite=False)
-        preset = _choose_preset(given)
+        preset = _choose_preset(keys)
         parser.set_defaults(_flatten(_typed(parser, _read_yaml(_preset_path(preset)))) | {"preset": preset})
         parsed = parser.parse_args(list(arguments))
         return Request(build_config(parsed.as_dict()), None, overwrite=bool(parsed.overwrite))
@@ -137,15 +137,15 @@ def _typed(parser: ArgumentParser, content: Mapping[str, Any]) -> dict[str, Any]
 def _resume_folder(parser: ArgumentParser, arguments: Sequence[str]) -> Path | None:
     if not any(argument == "--resume" or argument.startswith("--resume=") for argument in arguments):
         return None
-    # The settings are parsed later, on top of the run's own; only these two matter here.
-    chosen = make_parser().parse_args([*_without_print(arguments)])
-    named = Path(chosen.resume) if chosen.resume else None
-    if named and chosen.out and named.resolve() != Path(chosen.out).resolve():
-        raise SettingsError(f"--resume {named} and --out {chosen.out} name different runs; give one of them")
-    folder = named or (Path(chosen.out) if chosen.out else None)
+    # The settings are parsed later, on top of those of the run; only these flags matter here.
+    flags = make_parser().parse_args([*_without_print(arguments)])
+    resume = Path(flags.resume) if flags.resume else None
+    if resume and flags.out and resume.resolve() != Path(flags.out).resolve():
+        raise SettingsError(f"--resume {resume} and --out {flags.out} name different runs; give one of them")
+    folder = resume or (Path(flags.out) if flags.out else None)
     if folder is None:
         raise SettingsError("--resume needs the run's folder: --resume RUN, or --out RUN --resume")
-    if chosen.overwrite:
+    if flags.overwrite:
         raise SettingsError("--resume goes on with a run and --overwrite deletes it; give one of them")
     if not RunFolder(folder).is_run():
         raise SettingsError(f"{folder} holds no run to resume")
@@ -159,25 +159,25 @@ def _without_print(arguments: Sequence[str]) -> list[str]:
 def _resumed_config(parser: ArgumentParser, arguments: Sequence[str], folder: Path) -> RunConfig:
     stored = load_config(RunFolder(folder).config)
     parser.set_defaults(_flatten(asdict(stored)))
-    wanted = build_config(parser.parse_args(list(arguments)).as_dict() | {"out": folder})
-    before, after = _flatten(_plain(asdict(stored))), _flatten(_plain(asdict(wanted)))
+    config = build_config(parser.parse_args(list(arguments)).as_dict() | {"out": folder})
+    before, after = _flatten(_plain(asdict(stored))), _flatten(_plain(asdict(config)))
     changed = [key for key in before if before[key] != after[key] and key not in FREE_ON_RESUME]
     if changed:
         listed = "; ".join(f"{key} is {before[key]!r} there and {after[key]!r} here" for key in changed)
         raise SettingsError(
             f"the run in {folder} was started with other settings: {listed}. Leave them out, or start a new run"
         )
-    return wanted
+    return config
 
 
-def _given_keys(parser: ArgumentParser, arguments: Sequence[str]) -> dict[str, Any]:
+def _preset_keys(parser: ArgumentParser, arguments: Sequence[str]) -> dict[str, Any]:
     """Check every key that flags and config files name; return those that choose the preset.
 
     Raises:
         SettingsError: If a key is unknown, or a file and a flag, or two files, name different presets.
     """
     known = _known_keys(parser)
-    given: dict[str, Any] = {}
+    from_flags: dict[str, Any] = {}
     from_files: dict[str, Any] = {}
     origins: dict[str, str] = {}
     for place, argument in enumerate(arguments):
@@ -191,9 +191,9 @@ def _given_keys(parser: ArgumentParser, arguments: Sequence[str]) -> dict[str, A
             content = _flatten(_read_settings(Path(value), known))
             _check_presets(origins, content.get("preset"), value)
             from_files |= content
-        given[key] = value
-    _check_presets(origins, given.get("preset"), "--preset")
-    return from_files | given
+        from_flags[key] = value
+    _check_presets(origins, from_flags.get("preset"), "--preset")
+    return from_files | from_flags
 
 
 def _check_presets(origins: dict[str, str], preset: Any, origin: str) -> None:
@@ -223,10 +223,10 @@ def _check_known(keys: Iterable[str], known: set[str], *, prefix: str, origin: s
         raise SettingsError(f"unknown setting {prefix}{key}{origin}{hint}")
 
 
-def _choose_preset(given: Mapping[str, Any]) -> str:
-    preset = given.get("preset")
+def _choose_preset(keys: Mapping[str, Any]) -> str:
+    preset = keys.get("preset")
     if preset is None:
-        return "small" if given.get("data") == "celeba" else "demo"
+        return "small" if keys.get("data") == "celeba" else "demo"
     if preset not in PRESETS:
         alike = difflib.get_close_matches(str(preset), PRESETS, n=1)
         hint = f"; did you mean {alike[0]}?" if alike else ""
@@ -243,7 +243,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         content = get_loader("yaml")(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingsError(f"cannot read the settings in {path}: {error.strerror}") from None
-    except Exception as error:  # the loader's own error types are not part of its interface
+    except Exception as error:  # the loader does not document its error types
         raise SettingsError(f"{path} is not valid YAML: {error}") from None
     if not isinstance(content, dict):
         raise SettingsError(f"{path} must hold settings as key: value; got {type(content).__name__}")

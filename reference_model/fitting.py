@@ -1,4 +1,4 @@
-"""One run from its settings to its report: train, or go on training, then test and write everything down."""
+"""One run from its settings to its report: train or resume, then test and write the results."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def fit(run: RunFolder, config: RunConfig, source: Source) -> dict[str, Any]:
 
 @contextmanager
 def _process_settings(config: RunConfig) -> Iterator[None]:
-    """Set what a run changes for the whole process, and put it back."""
+    """Set the process-wide settings of a run, and restore them at the end."""
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     torch.set_num_threads(config.train.threads or threads)
     put_back = seed_everything(config.seed)
@@ -143,7 +143,7 @@ def _train(run: RunFolder, config: RunConfig, source: Source) -> AttributeModule
     progress = settings.progress == "on" or (settings.progress == "auto" and sys.stderr.isatty())
     if progress:
         callbacks.append(TQDMProgressBar(leave=False))
-    # Its notes on hardware and on finished loops say nothing about this run.
+    # Lightning's messages on hardware and finished loops say nothing about this run.
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     trainer = lightning.Trainer(
         max_epochs=settings.epochs,
@@ -161,7 +161,7 @@ def _train(run: RunFolder, config: RunConfig, source: Source) -> AttributeModule
         use_distributed_sampler=False,
     )
     with warnings.catch_warnings():
-        # Lightning 2.6 uses what torch 2.13 deprecates; nothing that a run's owner could change.
+        # Lightning 2.6 calls functions that torch 2.13 deprecates; the user of a run cannot change that.
         warnings.filterwarnings("ignore", message=".*isinstance\\(treespec, LeafSpec\\)", category=FutureWarning)
         trainer.fit(module, train_loader, valid_loader, ckpt_path=checkpoint, weights_only=True)
     return module
@@ -184,7 +184,7 @@ def _train_loader(config: RunConfig, source: Source) -> TrainLoader:
 
 
 def _keep_tensorflow_out() -> None:
-    """Have TensorBoard write its files by itself, also where TensorFlow is installed.
+    """Make TensorBoard write its files without TensorFlow, also where that is installed.
 
     It would import TensorFlow in the middle of a run: that draws random numbers, so a resumed run would not be the
     uninterrupted one, and torch's compiler aborts a process that holds TensorFlow.

@@ -1,4 +1,4 @@
-"""How much the relation loss has to say: its share in the loss and in the gradient, measured while training."""
+"""The influence of the relation loss: its share in the loss and in the gradient, measured while training."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ class InfluenceMeter:
                 sums[place] += value
 
     def end_epoch(self) -> None:
-        """Close the current epoch; an epoch without a measurement leaves the last one as it was."""
+        """Start the next epoch; an epoch without a measurement does not replace the last one."""
         if self._epoch[2]:
             self._last_epoch = self._epoch
         self._epoch = [0.0, 0.0, 0.0]
 
     def summary(self) -> dict[str, Any]:
-        """Return the mean shares over the run and over the last epoch, None where nothing was measured."""
+        """Return the mean shares over the run and over the last epoch, None where there is no measurement."""
         return {
             name: {"run": _mean(self._run, place), "last_epoch": _mean(self._last_epoch, place)}
             for place, name in enumerate(DEFINITIONS)
@@ -54,13 +54,13 @@ class InfluenceMeter:
         return {"run": list(self._run), "epoch": list(self._epoch), "last_epoch": list(self._last_epoch)}
 
     def load_state_dict(self, state: dict[str, list[float]]) -> None:
-        """Take over the sums of `state_dict`."""
+        """Restore the sums of `state_dict`."""
         self._run, self._epoch = list(state["run"]), list(state["epoch"])
         self._last_epoch = list(state["last_epoch"])
 
 
 def measure_shares(terms: Terms, logits: Tensor, *, alpha: float) -> tuple[float, float]:
-    """Measure the relation loss's shares on one batch, leaving the graph for the training step's own backward pass.
+    """Measure the relation loss's shares on one batch, and leave the graph for the training step's backward pass.
 
     Args:
         terms: The loss of the batch and its parts.

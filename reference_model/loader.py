@@ -1,4 +1,4 @@
-"""Batches as a pure function of (seed, epoch, position), so that a run can stop anywhere and go on exactly."""
+"""Batches as a pure function of (seed, epoch, position), so that a run can stop anywhere and resume exactly."""
 
 from __future__ import annotations
 
@@ -84,11 +84,11 @@ class TrainLoader:
         return {"batches_done": self.batches_done}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on after ``state["batches_done"]`` batches."""
+        """Continue after ``state["batches_done"]`` batches."""
         self.batches_done = int(state["batches_done"])
 
     def __iter__(self) -> Iterator[Batch]:
-        """Yield the batches that are left of the current epoch."""
+        """Yield the remaining batches of the current epoch."""
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches") as pool:
             epoch, position = divmod(self.batches_done, len(self))
             order = epoch_order(len(self.pictures), seed=self.seed, epoch=epoch)
@@ -97,7 +97,7 @@ class TrainLoader:
                 batch = waiting.result()
                 if following < len(self):
                     waiting = pool.submit(self._prepare, order, epoch, following)
-                # Counted before it is handed out: whoever holds the batch may save the state.
+                # Count the batch before yielding it: its receiver may save the state.
                 self.batches_done += 1
                 yield batch
 
@@ -110,7 +110,7 @@ class TrainLoader:
 
 
 class EvalLoader:
-    """Every picture once, in order, the last batch as long as it comes.
+    """Every picture once, in order; the last batch may be shorter.
 
     Args:
         pictures: The pictures.

@@ -15,7 +15,7 @@ from reference_model.runs import write_atomically
 
 
 class MetricsFile(Logger):
-    """Writes ``metrics.csv``; a resumed run goes on with the rows up to its checkpoint.
+    """Writes ``metrics.csv``; a resumed run continues after the rows up to its checkpoint.
 
     Lightning's CSVLogger deletes the rows of the run that it continues, hence this one.
 
@@ -65,7 +65,7 @@ class MetricsFile(Logger):
 
 
 def epoch_line(values: Mapping[str, float], *, epoch: int, epochs: int, seconds: float) -> str:
-    """Return what the console says after an epoch.
+    """Return the console's line after an epoch.
 
     Args:
         values: The epoch's metrics, by their names in ``metrics.csv``.

@@ -25,11 +25,11 @@ class LabelCounts(nn.Module):
 
     def __init__(self, num_labels: int) -> None:
         super().__init__()
-        # Not part of the model's weights; a run's checkpoint stores it apart.
+        # Not one of the model's weights: a run's checkpoint stores the counts separately.
         self.register_buffer("counts", torch.zeros(4, num_labels, dtype=torch.int64), persistent=False)
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Set all counts to 0."""
         self.counts.zero_()
 
     @torch.no_grad()

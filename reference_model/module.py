@@ -1,4 +1,4 @@
-"""The training step, as Lightning wants it."""
+"""The training step as a LightningModule."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class AttributeModule(lightning.LightningModule):
         sys.stdout.flush()
 
     def on_validation_epoch_start(self) -> None:
-        """Forget the last validation."""
+        """Set the sums of the validation to 0."""
         self._valid_sums.zero_()
         self.valid_counts.reset()
 
@@ -107,15 +107,15 @@ class AttributeModule(lightning.LightningModule):
         self._write(values)
 
     def _write(self, values: dict[str, float]) -> None:
-        # Straight to the loggers and before the checkpoint of this step, so that a run killed at any time
-        # finds every row up to its checkpoint.
+        # Write to the loggers at once, before the checkpoint of this step: a run that is killed at any time has then
+        # every row up to its checkpoint.
         self._values.update(values)
         for logger in self.loggers:
             logger.log_metrics({"epoch": float(self.current_epoch), **values}, step=self.global_step)
             logger.save()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what the epoch has gathered so far; tensors and plain numbers only."""
+        """Add the epoch's sums so far; tensors and plain numbers only."""
         checkpoint[PROGRESS_KEY] = {
             "train_sums": self._train_sums.clone(),
             "train_counts": self.train_counts.counts.clone(),
@@ -123,7 +123,7 @@ class AttributeModule(lightning.LightningModule):
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take over what `on_save_checkpoint` added."""
+        """Restore what `on_save_checkpoint` added."""
         progress = checkpoint[PROGRESS_KEY]
         self._train_sums.copy_(progress["train_sums"])
         self.train_counts.counts.copy_(progress["train_counts"])

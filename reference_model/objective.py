@@ -1,4 +1,4 @@
-"""What is minimised: the cross-entropy of Eq. 4 alone, or obrl's joint loss."""
+"""The loss of a run: the cross-entropy of Eq. 4 alone, or obrl's joint loss."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     """
     observed = ~targets.isnan()
     known = torch.where(observed, targets, 0.0)
-    # Eq. 4; sums over the attributes, so that a learning rate fits this loss and the joint one alike.
+    # Eq. 4; a sum over the attributes, so that one learning rate serves this loss and the joint one.
     return functional.binary_cross_entropy_with_logits(
         logits, known, weight=observed.to(logits.dtype), reduction="sum"
     ) / len(logits)
 
 
 class CrossEntropyLoss(nn.Module):
-    """Eq. 4 by torch's own binary cross-entropy, with the calling convention of ``obrl.torch.OBRLoss``."""
+    """Eq. 4 by torch's binary cross-entropy, with the calling convention of ``obrl.torch.OBRLoss``."""
 
     def terms(self, logits: Tensor, targets: Tensor) -> Terms:
         """Return the loss and its parts; see `cross_entropy`."""

@@ -1,4 +1,4 @@
-"""Let torch's threads sleep soon while they wait for one another; imported before torch to have an effect.
+"""Let torch's threads sleep soon while they wait for one another; this must be imported before torch to have an effect.
 
 GNU's OpenMP, which torch uses on Linux, lets a waiting thread spin for a long time. On cores that other programs use
 as well, the threads then mostly wait for each other: a training step with two threads was measured to take 600 to 2700

@@ -1,4 +1,4 @@
-"""The report of a run: what the predictions are worth, and what the relation loss did."""
+"""The report of a run: the quality of the predictions, and the effect of the relation loss."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The run folder: what a run writes and where it finds it again."""
+"""The run folder: the files that a run writes and reads."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PACKAGES = (
 
 
 class RunError(ValueError):
-    """A run folder cannot be used as asked."""
+    """A run folder cannot be used for what was requested."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class RunFolder:
 
     @property
     def last_checkpoint(self) -> Path:
-        """The checkpoint to go on from."""
+        """The checkpoint to resume from."""
         return self.checkpoints / "last.ckpt"
 
     @property
@@ -93,7 +93,7 @@ class RunFolder:
 
 
 def check_run_folder(path: Path, *, overwrite: bool) -> RunFolder:
-    """Say whether a run may be written to ``path``, without touching anything.
+    """Check that a run may be written to ``path``, without changing anything.
 
     Args:
         path: Where.
@@ -163,7 +163,7 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write ``content`` as JSON; a NaN, which JSON has no word for, becomes null."""
+    """Write ``content`` as JSON; NaN, which JSON does not have, becomes null."""
     write_atomically(path, json.dumps(_without_nan(content), indent=2, allow_nan=False) + "\n")
 
 

@@ -1,4 +1,4 @@
-"""The three partitions of a run's data, with the paper's 40 attributes in one order whatever the files' order is."""
+"""The three partitions of a run's data, with the paper's 40 attributes in one order, whatever that of the files."""
 
 from __future__ import annotations
 
@@ -57,18 +57,18 @@ class Source:
 
 
 def open_source(config: RunConfig, names: Sequence[str] = CELEBA_ATTRIBUTES) -> Source:
-    """Read the data of a run, drawing synthetic faces first where they are wanted and not there yet.
+    """Read the data of a run; synthetic faces that are not on disk yet are drawn first.
 
     Args:
         config: The settings.
-        names: The attributes that are wanted, in the order of the columns.
+        names: The attributes to read, in the order of the columns.
 
     Raises:
         ValueError: If the data cannot be read, or its attributes are not ``names``; see `read_source`.
     """
     if config.data == "synthetic":
         root = config.root or synthetic_cache(config.synthetic)
-        # The cache holds nothing but such faces: a set left by another version may go.
+        # The cache holds nothing but such faces, so a set of another version may be replaced.
         write_synthetic_faces(root, **asdict(config.synthetic), overwrite=config.root is None)
         return read_source(root, config.images, names)
     assert config.root is not None  # RunConfig has checked it
@@ -84,14 +84,14 @@ def read_source(root: Path, images: ImagesConfig, names: Sequence[str] = CELEBA_
     Args:
         root: The folder.
         images: What to do about missing pictures.
-        names: The attributes that are wanted, in the order of the columns.
+        names: The attributes to read, in the order of the columns.
 
     Raises:
         ValueError: If the data's attributes are not ``names``.
     """
     table = read_celeba(root, missing=images.missing)
-    wanted = {normalise_name(name) for name in names}
-    extra = [name for name in table.names if normalise_name(name) not in wanted]
+    requested = {normalise_name(name) for name in names}
+    extra = [name for name in table.names if normalise_name(name) not in requested]
     if extra:
         raise ValueError(
             f"the data in {root} has other attributes than the model's {len(names)}: it also has {', '.join(extra)}"
@@ -111,7 +111,7 @@ def attribute_groups(names: Sequence[str] = CELEBA_ATTRIBUTES) -> dict[str, tupl
 
 
 def synthetic_cache(config: SyntheticConfig) -> Path:
-    """Return the folder in the user's cache where the faces of these settings are kept between runs."""
+    """Return the folder in the user's cache that stores the faces of these settings between runs."""
     if sys.platform == "darwin":
         default = Path.home() / "Library" / "Caches"
     elif os.name == "nt":

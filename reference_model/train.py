@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Args:
-        arguments: The arguments after the program's name; the process's own by default.
+        arguments: The arguments after the program's name; by default those of this process.
 
     Returns:
         The exit status: 0, 2 for settings or data that cannot be used, 130 or 143 after Ctrl-C or SIGTERM.
@@ -84,7 +84,7 @@ def _prepare(request: Request) -> tuple[RunFolder, RunConfig, Source]:
         run = RunFolder(request.resume)
         check_same_data(run, source)
         return run, config, source
-    # Mistakes show before faces are drawn or pictures are read, and nothing is deleted before the data is known.
+    # Check the settings before drawing faces or reading pictures, and delete nothing before the data is known.
     path = config.out or default_run_path(config.data)
     check_run_folder(path, overwrite=request.overwrite)
     try:

@@ -1,7 +1,7 @@
 """`impl="fused"` on a CUDA device: the kernels of obrl.torch as custom calls of XLA, by the launcher of `obrl_native`.
 
-The functions are those of `obrl_jax.native`. The kernels take float32 alone, with NaN where a target is missing, and
-give the loss of each sample; XLA makes of the arrays what they take, and of the losses what is asked for.
+The functions are those of `obrl_jax.native`. The kernels read float32 only, with NaN where a target is missing, and
+return the loss of each sample; XLA casts the arrays before them and reduces the losses after them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jaxlib.version import __version__ as jaxlib_version
+from jaxlib import __version__ as jaxlib_version
 
 from obrl.online import RelationState
 from obrl.settings import Settings
@@ -29,7 +29,7 @@ def prepare() -> cuda.Library:
     """Build, load and register the custom calls; once in a process.
 
     Raises:
-        obrl_native.build.BuildError: an ImportError; they cannot be built or kept here, or there is no driver.
+        obrl_native.build.BuildError: an ImportError; they cannot be built or stored here, or there is no driver.
     """
     with _ONE_AT_A_TIME:
         return _register()
@@ -52,9 +52,9 @@ def _register() -> cuda.Library:
 
 def register(path: str, platform: str) -> cuda.Library:
     """Register the custom calls of a library for a platform, as XLA names it."""
-    library, found = cuda.Library(path), cpu.load(path)
+    library, handles = cuda.Library(path), cpu.load(path)
     for name in CALLS:
-        handler = jax.ffi.pycapsule(found[f"obrl_jax_cuda_{name}"])
+        handler = jax.ffi.pycapsule(handles[f"obrl_jax_cuda_{name}"])
         jax.ffi.register_ffi_target(f"obrl_jax_cuda_{name}", handler, platform=platform)
     return library
 
@@ -75,15 +75,16 @@ def codes(code: Array, num_labels: int) -> Array:
 def count_pairs(targets: Array, observed: Array | None) -> Array:
     """The pair counts n, s and r of a batch, float32, (3, num_labels, num_labels)."""
     num_labels = targets.shape[1]
-    (counts,) = _call("count", [((3, num_labels, num_labels), np.float32)], (_countable(targets, observed),))
+    shape = (3, num_labels, num_labels)
+    (counts,) = _call("count", [(shape, np.float32)], (_nan_where_missing(targets, observed),))
     return counts
 
 
 def move_relation(
     state: RelationState, targets: Array, observed: Array | None, settings: Settings
 ) -> tuple[RelationState, Array]:
-    """Eq. 1 for a batch; the new state, and the pairs as bytes that the kernels read."""
-    return _move("move", _countable(targets, observed), state, settings)
+    """Eq. 1 for a batch; the new state, and the coded pairs as bytes that the kernels read."""
+    return _move("move", _nan_where_missing(targets, observed), state, settings)
 
 
 def move_by_counts(state: RelationState, counts: Array, settings: Settings) -> tuple[RelationState, Array]:
@@ -100,7 +101,7 @@ def _move(name: str, batch: Array, state: RelationState, settings: Settings) -> 
 
 
 def code_pairs(state: RelationState, settings: Settings) -> Array:
-    """The pairs of a relation that stays as it is."""
+    """The coded pairs of a relation that stays as it is."""
     _check_state(state)
     (pairs,) = _call("code", [_pairs_of(state)], state, **reading(settings))
     return pairs
@@ -133,7 +134,7 @@ def loss_terms(
     joint = targets is not None
     rows, num_labels = logits.shape
     terms = 3 if joint and parts else 1
-    found = _call(
+    results = _call(
         "loss",
         [((rows,), np.float32)] * terms + [(logits.shape, np.float32)] * cpu.GRADIENTS[gradient],
         (
@@ -150,16 +151,9 @@ def loss_terms(
         active_pairs=normalization == "active_pairs",
     )
     share = 1.0 / max(rows, 1) if reduction == "mean" else 1.0
-    values = found[:terms] if reduction == "none" else [term.sum() * share for term in found[:terms]]
-    gradients = [part * share for part in found[terms:]]
+    values = results[:terms] if reduction == "none" else [term.sum() * share for term in results[:terms]]
+    gradients = [gradient * share for gradient in results[terms:]]
     return spread(values, logits), spread(gradients, logits)
-
-
-def _countable(targets: Array, observed: Array | None) -> Array:
-    """Targets to count, as `_nan_where_missing`; whether one is at least a half is decided in the dtype that it has."""
-    if targets.dtype == np.float64:
-        targets = jnp.where(jnp.isnan(targets), np.float32(np.nan), (targets >= 0.5).astype(np.float32))
-    return _nan_where_missing(targets, observed)
 
 
 def _nan_where_missing(targets: Array, observed: Array | None) -> Array:
@@ -167,6 +161,6 @@ def _nan_where_missing(targets: Array, observed: Array | None) -> Array:
     return single if observed is None else jnp.where(observed, single, np.float32(np.nan))
 
 
-def _call(name: str, *given: Any, **attributes: Any) -> tuple[Array, ...]:
+def _call(name: str, *arguments: Any, **attributes: Any) -> tuple[Array, ...]:
     prepare()
-    return custom_call(f"obrl_jax_cuda_{name}", *given, **attributes)
+    return custom_call(f"obrl_jax_cuda_{name}", *arguments, **attributes)

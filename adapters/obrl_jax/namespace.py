@@ -11,14 +11,15 @@ from jax import Array
 from jax.sharding import PartitionSpec
 
 from obrl.namespace import Namespace
+from obrl_jax.compat import explicit_axes
 
 
 def _placement(b: Array) -> dict[str, Any]:
-    """Where a product goes: everywhere, if it sums over rows that a mesh of explicit axes has spread over devices.
+    """The sharding of a product with b: none, if it sums over rows that an explicit mesh axis shards over devices.
 
-    JAX wants to be told; within axes of other types it decides by itself.
+    JAX wants to be told; for axes of other types it decides by itself.
     """
-    rows = jax.typeof(b).sharding.spec[:1]
+    rows = explicit_axes(b)[:1]
     return {} if not rows or rows[0] is None else {"out_sharding": PartitionSpec(None, None)}
 
 

@@ -1,8 +1,7 @@
-"""`impl="fused"` on a CPU: its native code as custom calls of XLA, built and registered before the first of them.
+"""`impl="fused"` on a CPU: the native code as custom calls of XLA, built and registered before the first call.
 
-They check and differentiate nothing: `obrl_jax.loss` has checked, and `obrl_jax.fused` differentiates. `jax.vmap` makes
-a loop of them. Where plain `jax.jit` spreads an array over devices, XLA gathers it first, and every device makes the
-whole call.
+The calls neither check nor differentiate: `criterion.py` checks, `terms.py` differentiates. `jax.vmap` makes a loop of
+them. Where plain `jax.jit` shards an array over devices, XLA gathers it first, and every device makes the whole call.
 """
 
 from __future__ import annotations
@@ -15,11 +14,12 @@ from typing import Any
 import jax
 import numpy as np
 from jax import Array
-from jax.sharding import NamedSharding, PartitionSpec
-from jaxlib.version import __version__ as jaxlib_version
+from jax.sharding import PartitionSpec
+from jaxlib import __version__ as jaxlib_version
 
-from obrl.online import RelationState, is_symmetric
+from obrl.online import RelationState
 from obrl.settings import Settings
+from obrl_jax.compat import explicit_axes, varying_type
 from obrl_native import cpu
 from obrl_native.build import Recipe, Unit, build
 
@@ -33,7 +33,7 @@ def prepare() -> None:
     """Build, load and register the custom calls; once in a process.
 
     Raises:
-        obrl_native.build.BuildError: an ImportError; they cannot be built or kept here.
+        obrl_native.build.BuildError: an ImportError; they cannot be built or stored here.
     """
     with _ONE_AT_A_TIME:
         _register()
@@ -54,7 +54,7 @@ def _register() -> None:
 
 
 def check(dtype: Any, num_labels: int) -> None:
-    """Any dtype to compute in will do here, and any number of labels."""
+    """Accept any dtype to compute in, and any number of labels."""
 
 
 def codes(code: Array, num_labels: int) -> Array:
@@ -103,7 +103,6 @@ def _move(name: str, batch: tuple[Array, ...], state: RelationState, settings: S
         (*batch, *state),
         {first: 0, first + 1: 1},
         decay=np.float64(settings.decay),
-        symmetric=is_symmetric(settings),
         **reading(settings),
     )
     return RelationState(*moved), code
@@ -111,7 +110,7 @@ def _move(name: str, batch: tuple[Array, ...], state: RelationState, settings: S
 
 def code_pairs(state: RelationState, settings: Settings) -> Array:
     """The codes that `move_relation` gives, of a relation that stays as it is."""
-    (code,) = _call("code", [_code_of(state)], state, symmetric=is_symmetric(settings), **reading(settings))
+    (code,) = _call("code", [_code_of(state)], state, **reading(settings))
     return code
 
 
@@ -120,7 +119,7 @@ def _code_of(state: RelationState) -> tuple[tuple[int, ...], Any]:
 
 
 def reading(settings: Settings) -> dict[str, Any]:
-    """The attributes that a relation is read by, on every platform."""
+    """The attributes that say how a relation is read, on every platform."""
     return {
         "positive_threshold": np.float64(settings.positive_threshold),
         "negative_threshold": np.float64(settings.negative_threshold),
@@ -155,7 +154,7 @@ def loss_terms(
         alpha: weight of L_B.
         normalization: `"all_pairs"` or `"active_pairs"`.
         reduction: `"mean"`, `"sum"` or `"none"`.
-        parts: whether L_E and L_B are wanted beside L.
+        parts: whether L_E and L_B are returned beside L.
         gradient: `"none"`, `"total"` (of the first term) or, with `parts`, `"parts"` (of L_E and of L_B).
 
     Returns:
@@ -165,7 +164,7 @@ def loss_terms(
     absent = np.zeros((), dtype)
     terms = 3 if joint and parts else 1
     value = logits.shape[:1] if reduction == "none" else ()
-    found = _call(
+    results = _call(
         "loss",
         [(value, dtype)] * terms + [(logits.shape, dtype)] * cpu.GRADIENTS[gradient],
         (
@@ -183,16 +182,16 @@ def loss_terms(
         parts=parts,
         active_pairs=normalization == "active_pairs",
     )
-    return spread(found[:terms], logits), spread(found[terms:], logits)
+    return spread(results[:terms], logits), spread(results[terms:], logits)
 
 
 def _mask(observed: Array | None) -> Any:
     return np.zeros((), bool) if observed is None else observed
 
 
-def _call(name: str, *given: Any, **attributes: Any) -> tuple[Array, ...]:
+def _call(name: str, *arguments: Any, **attributes: Any) -> tuple[Array, ...]:
     prepare()
-    return custom_call(f"obrl_jax_{name}", *given, **attributes)
+    return custom_call(f"obrl_jax_{name}", *arguments, **attributes)
 
 
 def custom_call(
@@ -202,48 +201,32 @@ def custom_call(
     aliases: Mapping[int, int] | None = None,
     **attributes: Any,
 ) -> tuple[Array, ...]:
-    """A call of a target that is registered.
+    """Call a registered target.
 
     Args:
         target: its name.
         results: the shape and dtype of each.
-        arrays: what it takes.
-        aliases: which arrays may be written over by which results, where nobody needs them.
-        attributes: numbers, as NumPy has them, and bool.
+        arrays: its arguments.
+        aliases: by the index of an array, the index of the result that may reuse its memory.
+        attributes: NumPy numbers and bool.
     """
-    given = [_placed(array, [None] * array.ndim) for array in arrays]
-    varying = _varying(given)
+    whole = [_placed(array, [None] * array.ndim) for array in arrays]
+    varying = varying_type(whole)
     call = jax.ffi.ffi_call(
         target,
         [jax.ShapeDtypeStruct(shape, dtype, **varying) for shape, dtype in results],
         vmap_method="sequential",
         input_output_aliases=None if aliases is None else dict(aliases),
     )
-    return tuple(call(*given, **attributes))
-
-
-def _spec(array: Any) -> Sequence[Any]:
-    """Over which explicit axes of a mesh each dimension is spread; None is over none."""
-    return tuple(jax.typeof(array).sharding.spec)
+    return tuple(call(*whole, **attributes))
 
 
 def spread(arrays: Sequence[Array], logits: Array) -> tuple[Array, ...]:
-    """Results of a loss over the explicit axes of a mesh over which the logits are spread."""
-    spec = _spec(logits)
-    return tuple(_placed(array, spec[: array.ndim]) for array in arrays)
+    """Results of a loss, sharded over explicit axes as the logits are."""
+    axes = explicit_axes(logits)
+    return tuple(_placed(array, axes[: array.ndim]) for array in arrays)
 
 
-def _placed(array: Any, spec: Sequence[Any]) -> Any:
-    """The array spread over these explicit axes; JAX wants to be told, and a custom call takes arrays whole."""
-    return array if _spec(array) == tuple(spec) else jax.sharding.reshard(array, PartitionSpec(*spec))
-
-
-def _varying(arrays: Sequence[Any]) -> dict[str, Any]:
-    """What the type of a result says of the axes of `jax.shard_map` over which it varies: those of any array."""
-    types = [jax.typeof(array) for array in arrays]
-    named = hasattr(jax.sharding, "ManualAxisType")  # since JAX 0.10
-    axes = frozenset[Any]().union(*(kind.manual_axis_type.varying if named else kind.vma for kind in types))
-    if not axes:
-        return {}
-    varying = {"manual_axis_type": jax.sharding.ManualAxisType(varying=axes)} if named else {"vma": axes}
-    return {**varying, "sharding": NamedSharding(jax.sharding.get_abstract_mesh(), PartitionSpec())}
+def _placed(array: Any, axes: Sequence[Any]) -> Any:
+    """The array sharded over these explicit axes, which JAX wants to be told; a custom call takes arrays whole."""
+    return array if explicit_axes(array) == tuple(axes) else jax.sharding.reshard(array, PartitionSpec(*axes))

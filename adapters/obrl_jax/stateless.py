@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
-from obrl.algebra import PairWeights, pair_laplacians
+from obrl.algebra import pair_laplacians
+from obrl.arrays import relation_matrix
 from obrl.errors import check_impl
 from obrl.online import threshold_pairs
-from obrl.row_products import code_pairs
 from obrl.settings import check_relation_loss
-from obrl_jax import rows
-from obrl_jax.functions import Differentiable, Problem, Static, differentiable_terms
 from obrl_jax.inputs import computation_dtype, metadata
 from obrl_jax.namespace import JAX
+from obrl_jax.terms import FusedProblem, LossOptions, Problem, differentiable_terms
 
 
 def relation_loss(
@@ -31,8 +31,8 @@ def relation_loss(
 
     Args:
         logits: x, (batch, num_labels), floating point.
-        relation: R, (num_labels, num_labels), any real scale; NaN is no evidence. Where it is not symmetric, each
-            direction counts half. It gets no gradient.
+        relation: R, (num_labels, num_labels), any real scale; NaN, or an entry that NumPy masks, is no evidence. Where
+            it is not symmetric, each direction counts half. It gets no gradient.
         positive_threshold: r_p of Eq. 3.
         negative_threshold: r_n of Eq. 3, below it.
         normalization: `"all_pairs"` (Eq. 2) or `"active_pairs"`.
@@ -51,6 +51,8 @@ def relation_loss(
         >>> relation_loss(jnp.zeros((1, 2)), jnp.eye(2))
         Array(0.25, dtype=float32)
     """
+    if isinstance(relation, np.ma.MaskedArray):
+        relation = relation_matrix(relation)
     matrix = metadata("relation", relation)
     r_p, r_n = check_relation_loss(
         metadata("logits", logits),
@@ -61,34 +63,29 @@ def relation_loss(
         reduction=reduction,
     )
     check_impl(impl)
+    num_labels, dtype = matrix.shape[0], computation_dtype(logits)
     values = jax.lax.stop_gradient(jnp.asarray(relation))
     known = values == values  # NaN alone differs from itself
     values = jnp.where(known, values, jnp.zeros((), values.dtype))
     values = values.astype(jnp.promote_types(values.dtype, jnp.float32))
     positive, negative = threshold_pairs(JAX, values, known, r_p, r_n)
-    static = Static(1.0, reduction, normalization, parts=False)
-    problem: Differentiable
+    problem: Problem | FusedProblem
     if impl == "fused":
         from obrl_jax import fused
-        from obrl_jax.platforms import target_of
 
-        target = target_of(matrix.shape[0], computation_dtype(logits), relation=relation, logits=logits)
+        target = fused.target_of(num_labels, dtype, relation=relation, logits=logits)
         code = fused.code_relation(target, positive, negative)
-        problem = fused.FusedProblem(None, None, None, None, code, target)
+        problem = FusedProblem(None, None, None, None, code, target)
     else:
-        pairs: PairWeights
-        if impl != "plain" and rows.are_taken(matrix.shape[0], values, logits):
-            code = code_pairs(JAX, positive, negative, symmetric=False)
-            pairs = rows.RowPairs(rows.Coded(code), False, normalization)
-        else:
-            pairs = pair_laplacians(
-                JAX,
-                positive,
-                negative,
-                num_labels=matrix.shape[0],
-                symmetric=False,
-                normalization=normalization,
-                like=jnp.zeros((), computation_dtype(logits)),
-            )
+        pairs = pair_laplacians(
+            JAX,
+            positive,
+            negative,
+            num_labels=num_labels,
+            symmetric=False,
+            normalization=normalization,
+            like=jnp.zeros((), dtype),
+        )
         problem = Problem(None, None, None, None, pairs)
-    return differentiable_terms(static, jnp.asarray(logits), problem, impl=impl)[0]
+    options = LossOptions(1.0, reduction, normalization, parts=False)
+    return differentiable_terms(options, jnp.asarray(logits), problem, impl=impl)[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,12 @@ from keras import ops
 
 from obrl import algebra
 from obrl.algebra import LossTerms, PairLaplacians
-from obrl_keras.inputs import Labels, check_metadata, may_read_values, split_labels
+from obrl.arrays import unmask_labels
+from obrl.labels import Labels
+from obrl.namespace import NUMPY
+from obrl.online import RelationState, state_laplacians
+from obrl.settings import Settings
+from obrl_keras.inputs import check_metadata, may_read_values, row_count, split_labels
 from obrl_keras.namespace import KERAS, Tensor, dtype_name
 
 
@@ -23,7 +28,7 @@ def loss_terms(
     logits: Tensor,
     labels: Labels,
     sample_weight: Tensor | None,
-    pos_weight: Any,
+    pos_weight: Sequence[float] | None,
     pairs: PairLaplacians,
     *,
     alpha: float,
@@ -35,16 +40,17 @@ def loss_terms(
         logits: x, (batch, num_labels), in any floating point dtype.
         labels: the targets.
         sample_weight: w, (batch,), or None.
-        pos_weight: (num_labels,) numbers, or None.
+        pos_weight: num_labels numbers, or None.
         pairs: the pair weights, in the dtype to compute in.
         alpha: weight of L_B.
         reduction: `"mean"`, `"sum"` or `"none"`.
     """
     dtype = computation_dtype(logits)
-    rows = labels.rows if isinstance(labels.rows, int) else ops.cast(labels.rows, dtype)
+    x = ops.cast(logits, dtype)
+    rows = row_count(x, x)
     terms, _ = algebra.joint_loss(
         KERAS,
-        ops.cast(logits, dtype),
+        x,
         ops.cast(labels.targets, dtype),
         labels.observed,
         None if sample_weight is None else ops.expand_dims(ops.cast(sample_weight, dtype), 1),
@@ -57,52 +63,52 @@ def loss_terms(
     )
     if reduction != "mean":
         return terms
-    # The mean as a share of the sum: the batch may be of a size that is known only when it runs.
+    # A graph may not know the size of the batch before it runs, so the mean is a share of the sum.
     share = 1.0 / max(rows, 1) if isinstance(rows, int) else 1.0 / ops.maximum(rows, 1.0)
     return LossTerms(*(term * share for term in terms))
 
 
 def frozen_terms(
-    logits: Tensor,
-    targets: Tensor,
-    observed: Tensor | None,
-    sample_weight: Tensor | None,
+    logits: Any,
+    targets: Any,
+    observed: Any,
+    sample_weight: Any,
+    state: RelationState,
+    settings: Settings,
     *,
-    pairs: Callable[[np.ndarray[Any, Any]], PairLaplacians],
-    pos_weight: Any,
-    alpha: float,
+    pos_weight: Sequence[float] | None,
     reduction: str,
-    num_labels: int,
     validate: bool | None,
 ) -> LossTerms:
-    """L, L_E and L_B under a relation that does not move.
+    """L, L_E and L_B under a relation that does not move, on any backend.
 
     Args:
         logits: x, (batch, num_labels), floating point.
         targets: y, the same shape.
         observed: bool, the same shape, or None.
         sample_weight: w, (batch,), or None.
-        pairs: gives the pair weights in NumPy, in the dtype of the scalar array that it takes.
-        pos_weight: (num_labels,) numbers, or None.
-        alpha: weight of L_B.
+        state: the accumulators, as NumPy arrays.
+        settings: of the loss.
+        pos_weight: num_labels numbers, or None.
         reduction: `"mean"`, `"sum"` or `"none"`.
-        num_labels: M.
-        validate: as the losses have it.
+        validate: whether to check the values of targets, as the losses have it.
 
     Raises:
         TypeError, ValueError: what was expected and what came.
     """
+    num_labels = len(state.relation_weight)
+    targets, observed = unmask_labels(targets, observed)
     check_metadata(logits, targets, observed, sample_weight, num_labels=num_labels)
     logits, targets, observed, sample_weight = (
         None if part is None else ops.convert_to_tensor(part) for part in (logits, targets, observed, sample_weight)
     )
-    read_values = may_read_values(validate, targets, observed)
-    labels = split_labels(targets, observed, read_values=read_values)
-    weights = pairs(np.zeros((), computation_dtype(logits)))
-    weights = PairLaplacians(
-        mixed=ops.convert_to_tensor(weights.mixed),
-        negative=ops.convert_to_tensor(weights.negative),
-        negative_total=float(weights.negative_total),
-        scale=float(weights.scale),
+    labels = split_labels(targets, observed, read_values=may_read_values(validate, targets, observed))
+    like = np.zeros((), computation_dtype(logits))
+    pairs = state_laplacians(NUMPY, state, settings, num_labels=num_labels, like=like)
+    pairs = PairLaplacians(
+        mixed=ops.convert_to_tensor(pairs.mixed),
+        negative=ops.convert_to_tensor(pairs.negative),
+        negative_total=float(pairs.negative_total),
+        scale=float(pairs.scale),
     )
-    return loss_terms(logits, labels, sample_weight, pos_weight, weights, alpha=alpha, reduction=reduction)
+    return loss_terms(logits, labels, sample_weight, pos_weight, pairs, alpha=settings.alpha, reduction=reduction)

@@ -1,6 +1,6 @@
-"""Graphs and replicas of TensorFlow: which sizes they leave open, in what order they run, who sees which rows.
+"""Eq. 1 in a graph or on several replicas of TensorFlow: unknown sizes, the order of operations, sums over replicas.
 
-TensorFlow is handed in: `obrl.tensorflow` has imported it, and here it is there only if it is Keras's backend.
+The module `tensorflow` is an argument: `import obrl.keras` must not import it where it is not Keras's backend.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from typing import Any
 from keras import backend, ops
 
 from obrl.counts import PairCounts, pair_counts
+from obrl.labels import Labels
 from obrl.namespace import Namespace
 from obrl.online import RelationState, update_state
 from obrl.settings import Settings
-from obrl_keras.inputs import Labels
+from obrl_keras import compat
 from obrl_keras.namespace import Tensor
 
 
@@ -26,15 +27,14 @@ def tensorflow_backend() -> Any:
 
 
 def with_shape(tensorflow: Any, tensor: Tensor, shape: tuple[int | None, ...]) -> Tensor:
-    """A tensor whose shape is `shape` wherever a graph does not know it; that is checked when the graph runs."""
-    known = tensor.shape
-    if known.rank is None or (known.rank == len(shape) and None in tuple(known)[1:]):
-        return tensorflow.ensure_shape(tensor, shape)
-    return tensor
+    """The tensor, of this shape where a graph does not know it; that is checked when the graph runs."""
+    rank = tensor.shape.rank
+    is_open = rank is None or (rank == len(shape) and None in tuple(tensor.shape)[1:])
+    return tensorflow.ensure_shape(tensor, shape) if is_open else tensor
 
 
 def with_rows_of(tensorflow: Any, tensor: Tensor, other: Tensor) -> Tensor:
-    """A tensor with as many rows as another; where a graph does not know, that is checked when it runs."""
+    """The tensor, with as many rows as another; where a graph does not know, that is checked when it runs."""
     if None not in (tensor.shape[0], other.shape[0]):
         return tensor
     rows, expected = tensorflow.shape(tensor)[0], tensorflow.shape(other)[0]
@@ -45,74 +45,84 @@ def with_rows_of(tensorflow: Any, tensor: Tensor, other: Tensor) -> Tensor:
 
 
 def after(tensorflow: Any, *tensors: Tensor | None) -> Any:
-    """A context whose operations run once these are there, so that a batch that fails has moved nothing."""
+    """A context whose operations wait for these tensors and their checks, so that a bad batch moves nothing."""
     if tensorflow is None:
         return nullcontext()
     return tensorflow.control_dependencies([tensor for tensor in tensors if tensor is not None])
 
 
 def replica_context(tensorflow: Any) -> Any:
-    """TensorFlow's replica context, where more than one replica sees a part of the batch; else None.
+    """TensorFlow's replica context where several replicas share the batch; else None.
 
-    With JAX the batch is one global array, so its counts are those of the whole batch already.
+    JAX needs none: its batch is one global array, so its counts are those of the whole batch.
     """
     context = None if tensorflow is None else tensorflow.distribute.get_replica_context()
     return context if context is not None and context.num_replicas_in_sync > 1 else None
 
 
 def check_scope(context: Any, variable: Any) -> None:
-    """Raise ValueError unless the variable was made within the strategy's scope; each replica would move it again."""
+    """Raise ValueError unless the variable was created in the strategy's scope; else each replica would move it."""
     if not context.strategy.extended.variable_created_in_scope(variable):
         raise ValueError(
-            "the relation must be made within strategy.scope(), so that all replicas share it, got one made outside"
+            "the relation must be built within strategy.scope(), so that all replicas share it, got one built outside"
         )
 
 
 @contextmanager
-def own_losses(layer: Any) -> Iterator[None]:
-    """Keep the losses that this replica has added to a model, while the replicas meet, in a sum or an assignment.
+def keep_added_losses(layer: Any) -> Iterator[None]:
+    """Restore the losses that the running replica has added to its model, after an operation that waits for others.
 
-    Their threads take turns there, and all of them clear and fill the same lists of the same layers.
+    The threads of the replicas take turns at such an operation (a sum over replicas, an assignment). All of them clear
+    and fill the same lists of the same layers, so each would find those of another when its turn comes again.
     """
-    layers = layer._get_call_context().entry_layer._flatten_layers()
-    kept = [(each._losses, list(each._losses)) for each in layers]
+    layers = compat.nested_layers(compat.outermost_layer(layer))
+    copies = [(losses, list(losses)) for losses in map(compat.added_losses, layers)]
     yield
-    for losses, own in kept:
+    for losses, copy in copies:
         losses.clear()
-        losses.extend(own)
+        losses.extend(copy)
 
 
 def next_state(
-    ns: Namespace, state: RelationState, labels: Labels, settings: Settings, *, tensorflow: Any, context: Any
+    ns: Namespace,
+    state: RelationState,
+    labels: Labels,
+    rows: int | Tensor,
+    settings: Settings,
+    *,
+    tensorflow: Any,
+    context: Any,
 ) -> RelationState:
     """Eq. 1 for one batch.
 
-    A graph for a CPU finds out in the run whether a target is missing: where none is, one product takes the place of
-    four. On a GPU that is not worth it: the host would have to wait for the answer.
+    A graph for a CPU decides when it runs whether it must count the observed pairs: a batch without a missing target
+    needs one matrix product in place of four. On a GPU the host would have to wait for that answer.
 
     Args:
         ns: the framework's functions.
         state: the accumulators.
-        labels: the batch, or this replica's part of it.
+        labels: the batch, or this replica's part of it; `positive` in the dtype to count in.
+        rows: the size of the batch: an int, or a scalar tensor in that dtype.
         settings: decay, measure and estimator count.
         tensorflow: the module, or None where another backend runs.
         context: of `replica_context`, or None to count this part alone.
     """
 
-    def updated(observed: Tensor | None) -> RelationState:
-        counts = _count_batch(ns, labels._replace(observed=observed), context)
+    def updated_state(observed: Tensor | None) -> RelationState:
+        counts = _count_batch(ns, labels.positive, observed, rows, context)
         like = state.relation_weight
         parts = (part if isinstance(part, int) else ns.cast(part, like=like) for part in counts)
         return update_state(ns, state, PairCounts(*parts), settings)
 
     observed = labels.observed
-    if observed is None or context is not None or not _is_decided_in_the_run(tensorflow, observed):
-        return updated(observed)
+    if observed is None or context is not None or not _can_branch(tensorflow, observed):
+        return updated_state(observed)
     every, cond = (ops.all, ops.cond) if tensorflow is None else (tensorflow.reduce_all, tensorflow.cond)
-    return RelationState(*cond(every(observed), lambda: updated(None), lambda: updated(observed)))
+    return RelationState(*cond(every(observed), lambda: updated_state(None), lambda: updated_state(observed)))
 
 
-def _is_decided_in_the_run(tensorflow: Any, observed: Tensor) -> bool:
+def _can_branch(tensorflow: Any, observed: Tensor) -> bool:
+    """Whether a graph is traced that will run on a CPU."""
     if tensorflow is not None:
         return not tensorflow.executing_eagerly() and not tensorflow.config.get_visible_devices("GPU")
     if backend.backend() != "jax":
@@ -121,11 +131,11 @@ def _is_decided_in_the_run(tensorflow: Any, observed: Tensor) -> bool:
     return isinstance(observed, jax.core.Tracer) and jax.default_backend() == "cpu"
 
 
-def _count_batch(ns: Namespace, labels: Labels, context: Any) -> PairCounts:
+def _count_batch(
+    ns: Namespace, positive: Tensor, observed: Tensor | None, rows: int | Tensor, context: Any
+) -> PairCounts:
     """The pair counts of a batch, over all replicas: one SUM all-reduce of n, s and r."""
-    positive = labels.positive
-    mask = None if labels.observed is None else ns.cast(labels.observed, like=positive)
-    counts = pair_counts(ns, positive, mask, labels.rows)
+    counts = pair_counts(ns, positive, None if observed is None else ns.cast(observed, like=positive), rows)
     if context is None:
         return counts
     packed = ns.stack([counts.n, counts.s, counts.r], like=counts.s)

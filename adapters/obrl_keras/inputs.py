@@ -1,16 +1,19 @@
-"""What comes in: its metadata, the checks of its values, and the form that the algebra takes it in."""
+"""The arguments of a call: unmasked, checked, and split into known and missing labels."""
 
 from __future__ import annotations
 
 import sys
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from keras import KerasTensor, backend, ops
 
-from obrl.counts import MAX_EXACT_COUNT, split_targets
+from obrl import labels
+from obrl.arrays import check_dense
+from obrl.counts import MAX_EXACT_COUNT
 from obrl.errors import Metadata, check_batch
-from obrl_keras.namespace import Tensor, dtype_name
+from obrl.labels import Labels
+from obrl_keras.namespace import KERAS, Tensor, dtype_name
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 
@@ -26,6 +29,27 @@ def kind_of(dtype: str) -> str:
     return "complex" if dtype.startswith("complex") else "other"
 
 
+def check_tensor(name: str, value: Any) -> None:
+    """Raise TypeError for a sparse, ragged or masked array, before Keras would convert it to a dense one."""
+    check_dense(name, value)
+    framework = sys.modules[backend.backend()]
+    kind = type(value)
+    is_dense = True
+    if isinstance(value, KerasTensor):
+        is_dense = not (value.sparse or getattr(value, "ragged", False))
+    elif backend.backend() == "tensorflow":
+        is_dense = not isinstance(value, framework.SparseTensor | framework.RaggedTensor)
+    elif backend.backend() == "torch":
+        is_dense = not isinstance(value, framework.Tensor) or (
+            value.layout == framework.strided and not value.is_nested
+        )
+    elif backend.backend() == "jax":
+        is_dense = not kind.__module__.startswith("jax.experimental.sparse")
+    if not is_dense:
+        words = "a sparse or ragged KerasTensor" if isinstance(value, KerasTensor) else kind.__name__
+        raise TypeError(f"{name} must be a dense tensor, got {getattr(value, 'layout', words)}")
+
+
 def metadata(name: str, value: Any, known: tuple[int | None, ...]) -> Metadata:
     """The metadata of a tensor of Keras's backend, of a KerasTensor or of a NumPy array.
 
@@ -35,8 +59,9 @@ def metadata(name: str, value: Any, known: tuple[int | None, ...]) -> Metadata:
         known: what stands in for sizes that are not known yet.
 
     Raises:
-        TypeError: `value` is none of these.
+        TypeError: `value` is none of these, or is sparse, ragged or masked.
     """
+    check_tensor(name, value)
     if not (ops.is_tensor(value) or isinstance(value, KerasTensor | np.ndarray)):
         raise TypeError(f"{name} must be a tensor of Keras's {backend.backend()} backend, got {type(value).__name__}")
     shape = tuple(value.shape)
@@ -64,24 +89,8 @@ def check_metadata(logits: Any, targets: Any, observed: Any, sample_weight: Any,
     )
 
 
-class Labels(NamedTuple):
-    """Targets, split into what each part needs.
-
-    Attributes:
-        positive: (batch, num_labels) 0/1 in the dtype to count in: observed, and at least 0.5.
-        observed: (batch, num_labels) bool, or None where all are known to be.
-        targets: as they came, with 0 where they are missing.
-        rows: the size of the batch: an int, or a scalar tensor in the dtype to count in.
-    """
-
-    positive: Tensor
-    observed: Tensor | None
-    targets: Tensor
-    rows: int | Tensor
-
-
 def split_labels(targets: Tensor, observed: Tensor | None, *, read_values: bool) -> Labels:
-    """Say which targets are known and which are 1.
+    """Say which targets are known and which are 1; `positive` comes in the dtype to count in.
 
     Args:
         targets: (batch, num_labels), bool, integer or floating point; NaN is missing.
@@ -92,29 +101,16 @@ def split_labels(targets: Tensor, observed: Tensor | None, *, read_values: bool)
     Raises:
         ValueError: an observed target outside [0, 1], where values are read.
     """
+    complete = read_values and labels.check_values(on_host(targets), None if observed is None else on_host(observed))
     kind = kind_of(dtype_name(targets))
-    rows = ops.shape(targets)[0]
-    counting = _counting_dtype(rows)
-    known: Any
-    if read_values:
-        positive, known = split_targets(on_host(targets), None if observed is None else on_host(observed))
-        known = None if known is None else ops.convert_to_tensor(known)
-        positive = ops.convert_to_tensor(positive)
-    else:
-        known = observed
-        if kind == "float":
-            not_nan = targets == targets  # NaN alone differs from itself
-            known = not_nan if observed is None else ops.logical_and(observed, not_nan)
-        positive = targets if kind == "bool" else targets >= 0.5 if kind == "float" else targets > 0
-        positive = positive if known is None else ops.logical_and(positive, known)
-    if known is not None:
-        targets = ops.where(known, targets, ops.zeros_like(targets))
-    return Labels(
-        positive=ops.cast(positive, counting),
-        observed=known,
-        targets=targets,
-        rows=rows if isinstance(rows, int) else ops.cast(rows, counting),
-    )
+    split = labels.split_labels(KERAS, targets, observed, kind=kind, complete=complete)
+    return split._replace(positive=ops.cast(split.positive, _counting_dtype(ops.shape(targets)[0])))
+
+
+def row_count(tensor: Tensor, like: Tensor) -> int | Tensor:
+    """The size of a batch: an int, or a scalar tensor in the dtype of `like` where a graph does not know it."""
+    rows = ops.shape(tensor)[0]
+    return rows if isinstance(rows, int) else ops.cast(rows, dtype_name(like))
 
 
 def _counting_dtype(rows: Any) -> str:

@@ -2,43 +2,35 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import asdict
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
-import obrl
-from obrl.errors import check_choice, check_label_names, check_num_labels, checked_pos_weight
-from obrl.online import RelationState, known_relation, state_laplacians
-from obrl.pairs import Pairs, active_pairs, describe_criterion
-from obrl.relation import starting_relation
+from obrl.arrays import unmask_labels
+from obrl.labels import Labels
+from obrl.online import RelationState, state_laplacians
 from obrl.settings import Settings
-from obrl.storage import save_relation
 from obrl_keras.functions import computation_dtype, loss_terms
 from obrl_keras.graphs import (
     after,
     check_scope,
+    keep_added_losses,
     next_state,
-    own_losses,
     replica_context,
     tensorflow_backend,
     with_rows_of,
     with_shape,
 )
-from obrl_keras.inputs import Labels, check_metadata, may_read_values, on_host, split_labels
+from obrl_keras.inputs import check_metadata, check_tensor, may_read_values, row_count, split_labels
 from obrl_keras.namespace import KERAS, Tensor
-
-LAYER_REDUCTIONS = ("mean", "sum")
-"""`add_loss` takes a scalar."""
+from obrl_keras.stateful import StatefulLayer
 
 
 @keras.saving.register_keras_serializable(package="obrl")
-class OBRLossLayer(keras.layers.Layer):
+class OBRLossLayer(StatefulLayer):
     """L = L_E + alpha L_B as the endpoint of a model: it takes logits and targets, adds the loss, and gives the logits.
 
         L_E = -1/K sum_k sum_m [ y log p + (1 - y) log(1 - p) ]                                          (Eq. 4)
@@ -46,12 +38,13 @@ class OBRLossLayer(keras.layers.Layer):
 
     with p = sigmoid(logits), f_p(R) = 1 where R >= positive_threshold and f_n(R) = 1 where R <= negative_threshold
     (Eq. 3; the diagonal and pairs without evidence count for neither). The relation R comes from the targets alone: no
-    gradient flows through it. It is updated first, then used, in training, and stands still in validation. Missing
+    gradient flows through it. In training it is updated first, then used; in validation it stands still. Missing
     targets leave L_E and the relation; L_B acts on every prediction.
 
     Its state is two weights of the model, never trained and never narrower than float32, whatever the policy:
     `relation_sum` and `relation_weight`. They are saved in `.keras` and weight files. Without targets (`predict`, an
-    exported model) the layer gives the logits and nothing else.
+    exported model) the layer gives the logits and nothing else. Keras's `fit` drops the masks of NumPy masked arrays:
+    give it NaN.
 
     Under `tf.distribute` the counts of all replicas are summed; build the model within the scope of the strategy.
 
@@ -70,7 +63,7 @@ class OBRLossLayer(keras.layers.Layer):
         label_names: one distinct name a label, for `pairs`.
         relation: where to start: an OnlineBatchRelation, its .npz, or a (num_labels, num_labels) matrix. It is not
             part of the layer's configuration: a saved model holds the state itself.
-        freeze: never update the relation.
+        freeze: never update the relation, which `relation=` must then give.
         validate: whether to check the values of targets: None does for eager tensors on the CPU; True does on every
             device, where it makes the host wait; False never does. Shapes and dtypes are always checked.
         trainable: whether the relation may move; as that of every layer, it can be changed later.
@@ -78,7 +71,10 @@ class OBRLossLayer(keras.layers.Layer):
         dtype: the policy of the layer; the loss is computed in float32, or float64 for float64 logits.
 
     Raises:
-        TypeError, ValueError: an argument of another type, shape or range.
+        TypeError, ValueError: an argument of another type, shape or range, or `freeze=True` without a relation.
+
+    Warns:
+        UserWarning: a threshold outside of the range of the measure.
 
     Source: Wang, Su and Zhao, Eq. 1 to 4.
     """
@@ -115,38 +111,41 @@ class OBRLossLayer(keras.layers.Layer):
             estimator=estimator,
             normalization=normalization,
         )
-        check_choice("reduction", reduction, LAYER_REDUCTIONS)
-        count = check_num_labels(num_labels)
-        names = check_label_names(label_names, count)
-        start = starting_relation(_to_host(relation), settings, count, names)
-        weights = None if pos_weight is None else checked_pos_weight(_to_host(pos_weight), num_labels=count)
-        super().__init__(trainable=trainable, name=name, dtype=dtype, autocast=False)
-        self.num_labels = count
-        self.settings = settings
-        self.reduction = reduction
-        self.pos_weight = weights
-        self.label_names = start.label_names
-        self.freeze = bool(freeze)
-        self.validate = validate
-        self.relation_sum = self._add_state("relation_sum", start.relation_sum)
-        self.relation_weight = self._add_state("relation_weight", start.relation_weight)
-        self.built = True
-
-    def _add_state(self, name: str, start: np.ndarray[Any, Any]) -> Any:
-        return self.add_weight(
+        super().__init__(
+            num_labels,
+            settings,
+            reduction=reduction,
+            pos_weight=pos_weight,
+            label_names=label_names,
+            relation=relation,
+            freeze=freeze,
+            validate=validate,
+            trainable=trainable,
             name=name,
-            shape=start.shape,
-            initializer=lambda shape, dtype: ops.convert_to_tensor(start.astype(np.float32), dtype=dtype),
-            dtype="float32",
-            trainable=False,
-            autocast=False,
-            aggregation="only_first_replica",
+            dtype=dtype,
         )
+
+    def __call__(
+        self,
+        logits: Tensor,
+        targets: Tensor | None = None,
+        *,
+        observed: Tensor | None = None,
+        sample_weight: Tensor | None = None,
+        training: bool | None = None,
+    ) -> Tensor:
+        """As `call`; before Keras converts them, masks of NumPy arrays become missing targets."""
+        targets, observed = unmask_labels(targets, observed)
+        options = {"observed": observed, "sample_weight": sample_weight}
+        for name, value in {"logits": logits, "targets": targets, **options}.items():
+            check_tensor(name, value)
+        return super().__call__(logits, targets, **options, training=training)
 
     def call(
         self,
         logits: Tensor,
         targets: Tensor | None = None,
+        *,
         observed: Tensor | None = None,
         sample_weight: Tensor | None = None,
         training: bool | None = None,
@@ -155,8 +154,9 @@ class OBRLossLayer(keras.layers.Layer):
 
         Args:
             logits: x, (batch, num_labels), float16, bfloat16, float32 or float64.
-            targets: y, (batch, num_labels), bool, integer or floating point in [0, 1]; NaN is missing; the relation
-                counts at least 0.5 as 1. None, which is refused in training, adds no loss.
+            targets: y, (batch, num_labels), bool, integer or floating point in [0, 1]; the relation counts at least
+                0.5 as 1. NaN, and what a NumPy masked array masks, is missing. None, which is refused in training, adds
+                no loss.
             observed: (batch, num_labels), bool; False marks a missing target, whatever it holds.
             sample_weight: w, (batch,); multiplies each sample's loss and never touches the relation.
             training: whether the relation moves, unless the layer is frozen or not trainable; Keras sets it.
@@ -189,6 +189,7 @@ class OBRLossLayer(keras.layers.Layer):
         self,
         logits: Any,
         targets: Any = None,
+        *,
         observed: Any = None,
         sample_weight: Any = None,
         training: bool | None = None,
@@ -199,7 +200,7 @@ class OBRLossLayer(keras.layers.Layer):
         return keras.KerasTensor(logits.shape, dtype=logits.dtype)
 
     def _checked(self, *batch: Tensor | None) -> tuple[Any, ...]:
-        """The batch, if its shapes and dtypes are what they must be; else raise TypeError or ValueError."""
+        """The batch, with shapes that a graph did not know; raises TypeError or ValueError where one is wrong."""
         tensorflow, width = tensorflow_backend(), (None, self.num_labels)
         if tensorflow is not None:
             shapes = (width, width, width, (None,))
@@ -219,78 +220,8 @@ class OBRLossLayer(keras.layers.Layer):
         context = replica_context(tensorflow)
         if context is not None:
             check_scope(context, self.relation_sum.value)
-        with nullcontext() if context is None else own_losses(self):
-            state = next_state(KERAS, state, labels, self.settings, tensorflow=tensorflow, context=context)
+        rows = row_count(labels.positive, labels.positive)
+        with nullcontext() if context is None else keep_added_losses(self):
+            state = next_state(KERAS, state, labels, rows, self.settings, tensorflow=tensorflow, context=context)
             self._assign(state)
         return state
-
-    def _state(self) -> RelationState:
-        return RelationState(ops.convert_to_tensor(self.relation_sum), ops.convert_to_tensor(self.relation_weight))
-
-    def _host_state(self) -> RelationState:
-        return RelationState(*(on_host(part) for part in self._state()))
-
-    def _assign(self, state: RelationState) -> None:
-        self.relation_sum.assign(state.relation_sum)
-        self.relation_weight.assign(state.relation_weight)
-
-    @property
-    def relation(self) -> Tensor:
-        """R_g, (num_labels, num_labels) float32, NaN where there is no evidence."""
-        value, known = known_relation(KERAS, self._state(), self.settings)
-        return ops.where(known, value, float("nan"))
-
-    def pairs(self) -> Pairs:
-        """The active pairs; printing them gives a table, or says that there is none. Copies the state to the host."""
-        return active_pairs(self._host_state(), self.settings, self.label_names)
-
-    def to_numpy(self) -> obrl.OnlineBatchRelation:
-        """The relation as an `obrl.OnlineBatchRelation`, copied to the host in float64."""
-        return obrl.OnlineBatchRelation.from_state(self._host_state(), self.settings, self.label_names)
-
-    def save_relation(self, path: str | os.PathLike[str]) -> None:
-        """Write the relation as an .npz (no pickle) that every framework of obrl can start from."""
-        save_relation(path, self._host_state(), self.settings, self.label_names)
-
-    def load_relation(self, path: str | os.PathLike[str]) -> None:
-        """Put the relation of a file in place of the present one.
-
-        Raises:
-            FileNotFoundError: there is no such file.
-            ValueError: no relation of obrl, or one of another number of labels, other names, or another decay,
-                measure or estimator. The state is then as it was.
-        """
-        start = starting_relation(os.fspath(path), self.settings, self.num_labels, self.label_names)
-        self.label_names = start.label_names
-        self._assign(start.state)
-
-    def reset(self) -> None:
-        """Forget all evidence, also what the relation started from."""
-        self._assign(RelationState(*(np.zeros(part.shape, np.float32) for part in self._state())))
-
-    def get_config(self) -> dict[str, Any]:
-        """The settings; the state is in the weights."""
-        return {
-            **super().get_config(),
-            "num_labels": self.num_labels,
-            **asdict(self.settings),
-            "reduction": self.reduction,
-            "pos_weight": None if self.pos_weight is None else list(self.pos_weight),
-            "label_names": None if self.label_names is None else list(self.label_names),
-            "freeze": self.freeze,
-            "validate": self.validate,
-        }
-
-    def __repr__(self) -> str:
-        words = describe_criterion(
-            self._host_state(),
-            self.settings,
-            f"alpha={self.settings.alpha:g}",
-            reduction=self.reduction,
-            freeze=self.freeze,
-        )
-        return f"OBRLossLayer({words})"
-
-
-def _to_host(value: Any) -> Any:
-    return on_host(value) if ops.is_tensor(value) else value

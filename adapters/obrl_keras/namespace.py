@@ -33,7 +33,7 @@ def _reduced_precision(a: Tensor) -> bool:
 
 @cache
 def _log_sigmoid_of_jax() -> Callable[[Tensor], Tensor]:
-    """With a derivative of its own: JAX's is off by two roundings near 1, which 1 - y - derivative then shows."""
+    """log_sigmoid with derivative sigmoid(-x): JAX's is two roundings off near 1, which the gradient of L_E shows."""
     jax = sys.modules["jax"]
     function = jax.custom_jvp(jax.nn.log_sigmoid)
     function.defjvps(lambda tangent, _, a: jax.nn.sigmoid(-a) * tangent)

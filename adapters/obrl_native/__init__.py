@@ -1,1 +1,1 @@
-"""Native code of obrl: C++ that is built on first use, on the machine that runs it, and kept."""
+"""Native code of obrl: C++ that is compiled on first use, on the machine that runs it, and cached."""

@@ -1,8 +1,8 @@
-"""From C++ sources to a library that may be loaded: compiled once, kept in the user's cache, checked before each use.
+"""Compile C++ sources to a library, once: it stays in the user's cache, and is checked before each use.
 
-A library is named after a hash of what it depends on: its sources, the flags, and the processor that it is made for. It
-is written under another name and renamed, by one process at a time, with the hash of its own bytes beside it: what was
-cut short or changed is built again, never loaded. Linux and macOS.
+The name of a library holds a hash of everything that it depends on: its sources, the flags, and the processor. One
+process at a time writes it, under another name, and renames it. A file beside it holds the hash of its bytes; a library
+that is incomplete or was changed is compiled again and never loaded. Linux and macOS.
 """
 
 from __future__ import annotations
@@ -27,33 +27,34 @@ from pathlib import Path
 SOURCES = Path(__file__).parent / "src"
 
 FLAGS = ("-std=c++17", "-O3", "-fPIC", "-pthread", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi")
-"""For every source; signed zeros, infinities and NaN stay as they are."""
+"""For every source. They keep signed zeros, infinities and NaN."""
 
 _LOGGER = logging.getLogger("obrl")
 
 COMPILERS = ("g++", "c++", "clang++")
-"""What is looked for where the environment names no `CXX`."""
+"""The compilers to look for if the environment has no `CXX`."""
 
 
 class BuildError(ImportError):
-    """The library cannot be built or kept here; the message says what is missing."""
+    """The library cannot be compiled or written to the cache; the message says what is missing."""
 
-    # In a `tf.function`, AutoGraph raises an error anew with a longer message; to others it gives a type of its own.
+    # AutoGraph re-raises an error of a `tf.function` with a longer message. It keeps the type of the error only if the
+    # constructor is that of Exception.
     __init__ = Exception.__init__
 
 
 @dataclass(frozen=True)
 class Unit:
-    """A source file and the flags that it has for itself."""
+    """A source file, and flags for this file alone."""
 
     name: str
     flags: tuple[str, ...] = ()
 
 
 def cache_directory() -> Path:
-    """Where libraries are kept: `OBRL_CACHE`, or else `obrl` in the user's cache directory."""
-    if chosen := os.environ.get("OBRL_CACHE"):
-        return Path(chosen).expanduser()
+    """The folder of all libraries: `OBRL_CACHE`, or else `obrl` in the user's cache directory."""
+    if folder := os.environ.get("OBRL_CACHE"):
+        return Path(folder).expanduser()
     base = os.environ.get("XDG_CACHE_HOME")
     if base and Path(base).is_absolute():
         return Path(base) / "obrl"
@@ -62,14 +63,14 @@ def cache_directory() -> Path:
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a library is made of.
+    """The sources and flags of a library.
 
     Attributes:
         name: of the library.
         units: its sources.
-        flags: further ones, for every source.
-        links: what the linker is told, beside `flags`.
-        versions: of what it is compiled against, a framework say: with other ones it is another library.
+        flags: further flags for every source.
+        links: arguments of the linker, besides `flags`.
+        versions: of what it is compiled against, such as a framework. They are part of the library's name.
     """
 
     name: str
@@ -80,11 +81,11 @@ class Recipe:
 
 
 def build(recipe: Recipe, *, sources: Path = SOURCES) -> Path:
-    """The path of a library that may be loaded now; compiles it where there is none.
+    """The path of a library, which is compiled if it is not in the cache.
 
     Args:
-        recipe: what it is made of.
-        sources: the folder of its units; all its files count as what the library depends on.
+        recipe: its sources and flags.
+        sources: the folder of its units. The library depends on all files in it.
 
     Raises:
         BuildError: no compiler, one that fails, or a cache that cannot be used or that somebody else could write to.
@@ -115,44 +116,44 @@ def _build(recipe: Recipe, sources: Path) -> Path:
 
 
 def find_compiler() -> list[str]:
-    """A C++ compiler, as the beginning of a command."""
-    wanted = [shlex.split(os.environ["CXX"])] if os.environ.get("CXX") else [[name] for name in COMPILERS]
-    for program, *arguments in wanted:
-        if found := shutil.which(program):
-            return [found, *arguments]
+    """The command of a C++ compiler, without files."""
+    commands = [shlex.split(os.environ["CXX"])] if os.environ.get("CXX") else [[name] for name in COMPILERS]
+    for program, *arguments in commands:
+        if path := shutil.which(program):
+            return [path, *arguments]
     raise BuildError(
-        f"the native code of obrl needs a C++ compiler, and found none of: {', '.join(map(shlex.join, wanted))}; "
+        f"the native code of obrl needs a C++ compiler, and found none of: {', '.join(map(shlex.join, commands))}; "
         "install g++ (Debian and Ubuntu: apt install g++) or name another in the environment's CXX"
     )
 
 
 def _compile(library: Path, recipe: Recipe, sources: Path, *, for_this_processor: bool) -> None:
     compiler = [*find_compiler(), *FLAGS]
-    # Of half a minute without a word one would think that the program hangs.
+    # Compiling may take half a minute; without a message the program seems to hang.
     _LOGGER.warning("compiling the native code of obrl for later runs too: %s", library)
     prefix = f".build-{library.stem}-"
-    for left in library.parent.glob(f"{prefix}*"):
-        shutil.rmtree(left)  # of a process that was killed: this one has the lock
+    for leftover in library.parent.glob(f"{prefix}*"):
+        shutil.rmtree(leftover)  # of a process that was killed, for only this process has the lock
     with tempfile.TemporaryDirectory(dir=library.parent, prefix=prefix) as work:
         compiler += _native_flag(compiler) if for_this_processor else []
         objects = [Path(work) / f"{unit.name}.o" for unit in recipe.units]
         commands = [
-            [*compiler, *unit.flags, *recipe.flags, "-c", str(sources / unit.name), "-o", str(made)]
-            for unit, made in zip(recipe.units, objects, strict=True)
+            [*compiler, *unit.flags, *recipe.flags, "-c", str(sources / unit.name), "-o", str(target)]
+            for unit, target in zip(recipe.units, objects, strict=True)
         ]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             list(pool.map(_run, commands))
         built, digest = Path(work) / library.name, Path(work) / "digest"
         _run([*compiler, *recipe.flags, "-shared", *map(str, objects), *recipe.links, "-o", str(built)])
         digest.write_text(_hash(built.read_bytes()))
-        # The digest goes first: without its library it means nothing. Others may write to neither, whatever the umask.
-        for made, place in ((digest, _digest(library)), (built, library)):
-            made.chmod(0o700)
-            made.replace(place)
+        # The digest first: without a library it does no harm. No other user may write to them, whatever the umask.
+        for source, target in ((digest, _digest(library)), (built, library)):
+            source.chmod(0o700)
+            source.replace(target)
 
 
 def _native_flag(compiler: Sequence[str]) -> list[str]:
-    """What makes a compiler use all instructions of this processor; compilers differ in how they are told."""
+    """The flag that lets the compiler use all instructions of this processor; compilers differ in its name."""
     for flag in ("-march=native", "-mcpu=native"):
         command = [*compiler, flag, "-x", "c++", "-fsyntax-only", "-"]
         if subprocess.run(command, input=b"", capture_output=True, check=False).returncode == 0:
@@ -171,7 +172,7 @@ def _run(command: Sequence[str]) -> None:
 
 @cache
 def _processor() -> str | None:
-    """The instructions that this processor has; None where the system does not say, and code must run on any."""
+    """What the system says of this processor's instructions; None if nothing, and code must run on any processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -180,7 +181,7 @@ def _processor() -> str | None:
 
 
 def _is_whole(library: Path) -> bool:
-    """Whether a library is there and is, to the byte, what the compiler wrote."""
+    """Whether a library exists and has exactly the bytes that the compiler wrote."""
     try:
         _check_private(library)
         return _digest(library).read_bytes() == _hash(library.read_bytes()).encode()
@@ -193,14 +194,14 @@ def _digest(library: Path) -> Path:
 
 
 def _private(folder: Path) -> Path:
-    """A folder of this user alone, made where it is not there."""
+    """A folder to which only this user may write; created if it does not exist."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     _check_private(folder)
     return folder
 
 
 def _check_private(path: Path) -> None:
-    """Raise where another user could have put or changed what is there."""
+    """Raise if another user could have written this file or folder."""
     status = path.stat()
     if status.st_uid != os.geteuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise BuildError(

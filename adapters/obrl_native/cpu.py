@@ -7,23 +7,22 @@ from ctypes import POINTER, Structure, c_double, c_int32, c_int64, c_void_p
 from functools import cache
 from typing import Any
 
+from obrl import measures
 from obrl_native.build import BuildError, Recipe, Unit, build
 
 UNITS = (Unit("relation.cc", ("-ffp-contract=off",)), Unit("loss.cc", ("-ffp-contract=fast",)))
+"""The sources of the functions on a CPU, for libraries that add others to them, too."""
 
 UINT8, FLOAT32, FLOAT64 = range(3)
 MAX_LABELS = 2**14
-"""Up to this many labels an int32 numbers the pairs, three times over."""
+"""The most labels: an int32 holds three times the number of their pairs."""
 
-MEASURES = {
-    name: number
-    for number, name in enumerate(
-        ("pearson", "unit_pearson", "matching", "cosine", "jaccard", "conditional", "yule_q", "phi_ratio")
-    )
-}
-"""`obrl_measure`."""
+MEASURES = {name: number for number, name in enumerate(measures.MEASURES)}
+"""`obrl_measure`, in the order of `measures.h`. The native code refuses a number that is not in its list."""
 REDUCTIONS = {"mean": 0, "sum": 1, "none": 2}
 GRADIENTS = {"none": 0, "total": 1, "parts": 2}
+_UNKNOWN_NUMBER = 2
+"""`OBRL_UNKNOWN_NUMBER`."""
 
 
 class Labels(Structure):
@@ -50,7 +49,6 @@ class Relation(Structure):
         ("num_labels", c_int64),
         ("dtype", c_int32),
         ("measure", c_int32),
-        ("symmetric", c_int32),
         ("counts", c_int32),
     )
 
@@ -69,7 +67,12 @@ class LossArguments(Structure):
 
 
 class Library:
-    """The library, loaded. Every function raises MemoryError where there is too little of it."""
+    """The functions of a library that holds the native code.
+
+    Raises:
+        MemoryError: there is too little memory; as every function here.
+        ValueError: a dtype, measure, reduction or choice of gradients that the native code does not know; likewise.
+    """
 
     def __init__(self, path: str) -> None:
         library = load(path)
@@ -91,7 +94,7 @@ class Library:
 
 
 def load(path: str) -> ctypes.CDLL:
-    """A library, loaded; raises BuildError where it cannot be."""
+    """Load a library; raises BuildError where that fails."""
     try:
         return ctypes.CDLL(path)
     except OSError as error:
@@ -103,19 +106,21 @@ def load(path: str) -> ctypes.CDLL:
 
 @cache
 def library() -> Library:
-    """The library, built where it has not been.
+    """The library, compiled if it is not in the cache.
 
     Raises:
-        BuildError: an ImportError; it cannot be built or kept here.
+        BuildError: an ImportError; it cannot be compiled or written to the cache.
     """
     return Library(str(build(Recipe("obrl_cpu", UNITS))))
 
 
-def _function(found: Any, *types: Any) -> Any:
-    found.argtypes, found.restype = types, c_int32
-    return found
+def _function(function: Any, *types: Any) -> Any:
+    function.argtypes, function.restype = types, c_int32
+    return function
 
 
 def _check(status: int) -> None:
+    if status == _UNKNOWN_NUMBER:
+        raise ValueError("obrl's native code does not know this dtype, measure, reduction or choice of gradients")
     if status:
         raise MemoryError("obrl's native code ran out of memory")

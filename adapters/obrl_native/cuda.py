@@ -12,7 +12,7 @@ from obrl_native.build import BuildError, Recipe, Unit, build
 from obrl_native.cpu import MAX_LABELS
 
 UNITS = (Unit("launcher.cc", ("-ffp-contract=off",)),)
-"""What the launcher is made of, for libraries that hold more than it, too."""
+"""The sources of the launcher, for libraries that add others to them, too."""
 LINKS = ("-ldl",)
 
 CUBINS = Path(__file__).parent / "cubins"
@@ -63,12 +63,12 @@ class LossArguments(Structure):
 
 
 class Library:
-    """A library that holds the launcher, loaded; the driver and the table of kernels are loaded with it.
+    """The functions of a library that holds the launcher. Loading it also loads the driver and the table of kernels.
 
     Args:
-        path: the library.
+        path: of the library.
         cubins: the folder of the kernels.
-        driver: its name, or None for `libcuda.so.1`.
+        driver: name of the driver's library, or None for `libcuda.so.1`.
 
     Raises:
         BuildError: an ImportError; the library or the driver cannot be loaded.
@@ -88,26 +88,26 @@ class Library:
         self._loss = _function(library.obrl_cuda_loss, c_int32, POINTER(LossArguments), POINTER(Call))
 
     def pairs_bytes(self, num_labels: int) -> int:
-        """The bytes that the pairs of a relation take.
+        """The bytes of the pairs of a relation.
 
         Raises:
-            ValueError: too many labels, or none; as all functions here where sizes or addresses are refused.
+            ValueError: sizes out of range; all functions here raise it for wrong sizes, addresses and numbers.
         """
         return _size(self._pairs(num_labels), num_labels)
 
     def move_scratch(self, batch: int, num_labels: int) -> int:
-        """The bytes of scratch that `move` takes; `batch` is 0 without targets."""
+        """The bytes of scratch that `move` needs; `batch` is 0 without targets."""
         return _size(self._move_scratch(batch, num_labels), batch, num_labels)
 
     def loss_scratch(self, batch: int, num_labels: int, *, joint: bool, gradients: int) -> int:
-        """The bytes of scratch that `loss` takes; `gradients` is a value of `cpu.GRADIENTS`."""
+        """The bytes of scratch that `loss` needs; `gradients` is a value of `cpu.GRADIENTS`."""
         return _size(self._loss_scratch(batch, num_labels, joint, gradients), batch, num_labels)
 
     def count(self, targets: int | None, batch: int, num_labels: int, counts: int, *, stream: int | None) -> None:
         """The pair counts of a batch; the arguments are those of `obrl_cuda_count`.
 
         Raises:
-            RuntimeError: the driver failed, or there is no kernel for the device; as all functions that launch.
+            RuntimeError: the driver failed, or there is no kernel for the device; as all functions that launch kernels.
         """
         call = Call(stream)
         _check(self._count(targets, batch, num_labels, counts, byref(call)), call.error)
@@ -138,17 +138,17 @@ def start(library: ctypes.CDLL, *, cubins: Path = CUBINS, driver: str | None = N
 
 @cache
 def library() -> Library:
-    """The library, built where it has not been.
+    """The library, compiled if it is not in the cache.
 
     Raises:
-        BuildError: an ImportError; it cannot be built or kept here, or there is no driver.
+        BuildError: an ImportError; it cannot be compiled or written to the cache, or there is no driver.
     """
     return Library(str(build(Recipe("obrl_cuda", UNITS, links=LINKS))))
 
 
-def _function(found: Any, result: Any, *types: Any) -> Any:
-    found.argtypes, found.restype = types, result
-    return found
+def _function(function: Any, result: Any, *types: Any) -> Any:
+    function.argtypes, function.restype = types, result
+    return function
 
 
 def _size(size: int, *sizes: int) -> int:

@@ -1,4 +1,4 @@
-"""Keras's callback that keeps a loss from learning in validation."""
+"""A callback of Keras that holds the relation of a loss still during validation."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from obrl_tensorflow.criterion import Criterion
 
 
 class OBRLossCallback(keras.callbacks.Callback):
-    """Stops the updates of the relation in validation.
+    """Stops the updates of the relation during validation.
 
-    A compiled loss gets no word of whether it is in training, and Keras calls it in validation too; without this
-    callback the relation would learn from the validation targets. Pass it to `fit` and `evaluate`.
+    Keras calls a compiled loss in validation too, and does not tell it so; without this callback the relation would
+    learn from the validation targets. Pass it to `fit` and `evaluate`.
 
     Args:
-        *criteria: the losses to watch; none stands for those that the model was compiled with.
+        *criteria: the losses to hold; by default those that the model was compiled with.
 
     Raises:
-        TypeError: something that is no loss of obrl.tensorflow.
+        TypeError: an argument that is no loss of obrl.tensorflow.
         ValueError: the model has no such loss, when `fit` or `evaluate` starts.
     """
 
@@ -33,17 +33,17 @@ class OBRLossCallback(keras.callbacks.Callback):
                 raise TypeError(f"criteria must be losses of obrl.tensorflow, got {type(criterion).__name__}")
         self._criteria = criteria
 
-    def _all(self) -> tuple[Criterion, ...]:
+    def _watched_criteria(self) -> tuple[Criterion, ...]:
         if self._criteria:
             return self._criteria
         compiled = tf.nest.flatten(getattr(self.model, "loss", None))
-        found = tuple(loss for loss in compiled if isinstance(loss, Criterion))
-        if not found:
+        criteria = tuple(loss for loss in compiled if isinstance(loss, Criterion))
+        if not criteria:
             raise ValueError(f"the model must be compiled with a loss of obrl.tensorflow, got {self.model.loss!r}")
-        return found
+        return criteria
 
     def _set(self, validating: bool) -> None:
-        for criterion in self._all():
+        for criterion in self._watched_criteria():
             criterion.set_validating(validating)
 
     def on_train_begin(self, logs: Any = None) -> None:
@@ -55,7 +55,7 @@ class OBRLossCallback(keras.callbacks.Callback):
         self._set(False)
 
     def on_test_begin(self, logs: Any = None) -> None:
-        """Hold the relation."""
+        """Hold the relation still."""
         self._set(True)
 
     def on_test_end(self, logs: Any = None) -> None:

@@ -1,6 +1,6 @@
-"""The operations of `obrl_native/src/tensorflow_cuda.cc`: as those of `obrl_tensorflow.native`, on a CUDA device.
+"""The operations of `obrl_native/src/tensorflow_cuda.cc`: those of `obrl_tensorflow.native` for a CUDA device.
 
-They compute in float32, and each sample's terms; a reduction, with its gradient, is TensorFlow's.
+They compute in float32.
 """
 
 from __future__ import annotations
@@ -16,36 +16,45 @@ from obrl.settings import Settings
 from obrl_native import cuda
 from obrl_native.build import BuildError, build
 from obrl_tensorflow.namespace import Tensor
-from obrl_tensorflow.native import Moved, bits, listed, loaded, reading, recipe, unit
+from obrl_tensorflow.native import (
+    RelationUpdate,
+    attribute_bits,
+    library_recipe,
+    load_operations,
+    optional,
+    pair_attributes,
+    source_unit,
+)
 
 
 @cache
 def operations() -> Any:
-    """The operations, as a module of functions, built where they have not been, with the driver loaded.
+    """The operations, as a module of functions; the first call builds them and starts the driver.
 
     Raises:
-        BuildError: an ImportError; they cannot be built, kept or loaded here, or there is no driver of CUDA.
+        BuildError: an ImportError; they cannot be built, stored or loaded here, or there is no driver of CUDA.
     """
     if not tf.test.is_built_with_cuda():
         raise BuildError('impl="fused" runs on GPUs with CUDA, which this TensorFlow was built without')
-    library = build(recipe("obrl_tensorflow_cuda", (unit("tensorflow_cuda.cc"), *cuda.UNITS), *cuda.LINKS))
-    found = loaded(library)
+    units = (source_unit("tensorflow_cuda.cc"), *cuda.UNITS)
+    library = build(library_recipe("obrl_tensorflow_cuda", units, *cuda.LINKS))
+    module = load_operations(library)
     cuda.start(ctypes.CDLL(str(library)))
-    return found
+    return module
 
 
-def _with_nan(values: Tensor, observed: Tensor | None) -> Tensor:
+def mark_missing(values: Tensor, observed: Tensor | None) -> Tensor:
     """Targets in float32, NaN where they are missing."""
     values = tf.cast(values, tf.float32)
     return values if observed is None else tf.where(observed, values, tf.constant(float("nan")))
 
 
 def _countable(targets: Tensor, observed: Tensor | None) -> Tensor:
-    """Targets to count, as `_with_nan`; whether one is at least a half is decided in the dtype that it has."""
+    """As `mark_missing`, for counting: float64 targets are compared with 0.5 first, before a cast could round them."""
     if targets.dtype == tf.float64:
         positive = tf.cast(targets >= 0.5, tf.float32)
         targets = tf.where(tf.math.is_nan(targets), tf.constant(float("nan")), positive)
-    return _with_nan(targets, observed)
+    return mark_missing(targets, observed)
 
 
 def count_pairs(targets: Tensor, observed: Tensor | None) -> Tensor:
@@ -58,66 +67,40 @@ def move_relation(
     observed: Tensor | None,
     counts: Tensor | None,
     state: RelationState,
-    still: Tensor | bool,
+    hold: Tensor | bool,
     settings: Settings,
-) -> Moved:
-    """As `native.move_relation`; the codes are bytes, those of `obrl_cuda_pairs_bytes`.
+) -> RelationUpdate:
+    """As `native.move_relation`; the codes are padded bytes, of which `unpadded_code` makes a matrix.
 
-    `still` stays on the device, for the host would have to wait for it: the state is chosen there, and coded then.
+    `hold` is a tensor on the device, and reading it would make the host wait. So the device selects the old or the new
+    state, and codes that one again.
     """
-    moved = _moved([] if targets is None else [_countable(targets, observed)], listed(counts), state, settings)
-    if still is False:
-        return moved
-    chosen = RelationState(*(tf.where(still, old, new) for old, new in zip(state, moved.state, strict=True)))
-    return Moved(chosen, code_pairs(chosen, settings))
+    update = _update([] if targets is None else [_countable(targets, observed)], optional(counts), state, settings)
+    if hold is False:
+        return update
+    new_state = RelationState(*(tf.where(hold, old, new) for old, new in zip(state, update.state, strict=True)))
+    return RelationUpdate(new_state, code_pairs(new_state, settings))
 
 
-def _moved(targets: list[Tensor], counts: list[Tensor], state: RelationState, settings: Settings) -> Moved:
-    """Eq. 1 for targets or counts, or for neither, which moves nothing; and the codes of the pairs then."""
+def _update(targets: list[Tensor], counts: list[Tensor], state: RelationState, settings: Settings) -> RelationUpdate:
+    """Eq. 1 for targets or for counts, or the same state for neither; and the codes of the pairs."""
     new_sum, new_weight, code = operations().obrl_cuda_move_relation(
         targets=targets,
         counts=counts,
         relation_sum=state.relation_sum,
         relation_weight=state.relation_weight,
-        decay=bits(settings.decay),
-        **{name: value for name, value in reading(settings).items() if name != "symmetric"},
+        decay=attribute_bits(settings.decay),
+        **pair_attributes(settings),
     )
-    return Moved(RelationState(new_sum, new_weight), code)
+    return RelationUpdate(RelationState(new_sum, new_weight), code)
 
 
 def code_pairs(state: RelationState, settings: Settings) -> Tensor:
-    """The codes of the pairs of a relation that stays as it is."""
-    return _moved([], [], state, settings).code
+    """The codes of the pairs of a relation that does not move."""
+    return _update([], [], state, settings).code
 
 
-def loss_terms(
-    x: Tensor,
-    targets: Tensor | None,
-    observed: Tensor | None,
-    sample_weight: Tensor | None,
-    pos_weight: Tensor | None,
-    code: Tensor,
-    *,
-    alpha: float,
-    normalization: str,
-    reduction: str,
-    parts: bool,
-) -> tuple[Tensor, ...]:
-    """As `native.loss_terms`, for logits in float32."""
-    rows = tf.shape(x)[0]
-    terms, _ = operations().obrl_cuda_loss_terms(
-        logits=x,
-        targets=[] if targets is None else [_with_nan(targets, observed)],
-        sample_weight=tf.ones((rows,)) if sample_weight is None else sample_weight,
-        pos_weight=tf.ones((x.shape[1],)) if pos_weight is None else pos_weight,
-        code=code,
-        num_terms=3 if parts else 1,
-        num_gradients=2 if parts else 1,
-        alpha=bits(alpha),
-        parts=parts,
-        active_pairs=normalization == "active_pairs",
-    )
-    if reduction == "none":
-        return tuple(terms)
-    share = 1.0 if reduction == "sum" else 1.0 / tf.cast(tf.maximum(rows, 1), tf.float32)
-    return tuple(tf.reduce_sum(term) * share for term in terms)
+def unpadded_code(code: Tensor, num_labels: int) -> Tensor:
+    """The codes as a (num_labels, num_labels) matrix; the kernels pad each row to a multiple of 16 bytes."""
+    padded = -(-num_labels // 16) * 16
+    return tf.reshape(tf.reshape(code, (-1,))[: num_labels * padded], (num_labels, padded))[:, :num_labels]

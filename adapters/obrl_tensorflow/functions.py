@@ -8,13 +8,12 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from obrl import algebra
-from obrl.algebra import PairWeights
+from obrl.algebra import PairLaplacians
 from obrl_tensorflow.namespace import TENSORFLOW, Tensor
-from obrl_tensorflow.rows import RowPairs
 
 
 class Problem(NamedTuple):
-    """A loss to evaluate at some logits, in the dtype to compute in.
+    """A loss as a function of the logits; its arrays are in the dtype to compute in.
 
     Attributes:
         targets: (batch, num_labels), finite; None for L_B alone.
@@ -31,20 +30,14 @@ class Problem(NamedTuple):
     observed: Tensor | None
     sample_weight: Tensor | None
     pos_weight: Tensor | None
-    pairs: PairWeights
+    pairs: PairLaplacians
     alpha: float
     reduction: str
     rows: int | Tensor
 
-    def plain(self, dtype: tf.DType) -> Problem:
-        """The same in matrices, which TensorFlow can differentiate."""
-        if not isinstance(self.pairs, RowPairs):
-            return self
-        return self._replace(pairs=self.pairs.laplacians(TENSORFLOW, like=tf.zeros((), dtype)))
-
     @property
     def share(self) -> float | Tensor:
-        """What a sum over the batch is multiplied by; the batch may be of a size that is known only when it runs."""
+        """The factor from a sum over the batch to the reduction: 1/K for a mean, where a graph may not know K yet."""
         if self.reduction != "mean":
             return 1.0
         return 1.0 / max(self.rows, 1) if isinstance(self.rows, int) else 1.0 / tf.maximum(self.rows, 1.0)
@@ -88,21 +81,24 @@ def _one_pass(x: Tensor, problem: Problem, gradient: str, count: int) -> Results
             def scaled(*upstream: Tensor) -> Tensor:
                 return _scale(gradients, upstream, problem)
 
-            return slope(x, upstream, scaled, lambda: problem.plain(x.dtype))
+            return logits_gradient(x, upstream, scaled, lambda: problem)
 
         return values[:count], backward
 
     return tuple(terms(x))
 
 
-def slope(x: Tensor, upstream: Results, scaled: Callable[..., Tensor], make_problem: Callable[[], Problem]) -> Tensor:
-    """The gradient with respect to the logits; its own, if asked for, comes from differentiating its formula.
+def logits_gradient(
+    x: Tensor, upstream: Results, scaled: Callable[..., Tensor], make_problem: Callable[[], Problem]
+) -> Tensor:
+    """The gradient with respect to the logits; a second derivative differentiates the algebra's formula for it.
 
     Args:
         x: logits, (batch, num_labels).
-        upstream: what arrives for each term.
-        scaled: gives the gradient from what arrives.
-        make_problem: gives the loss, of which L alone is differentiated, or where three terms are, L_E and L_B.
+        upstream: the gradient that arrives for each term.
+        scaled: gives the gradient with respect to the logits from those that arrive.
+        make_problem: gives the loss, for a second derivative only; of its terms L is differentiated, or L_E and L_B
+            where three gradients arrive.
     """
 
     @tf.custom_gradient
@@ -129,7 +125,15 @@ def _scale(gradients: Results, upstream: Results, problem: Problem) -> Tensor:
 def chain_rule(
     gradients: Results, upstream: Results, *, alpha: float, reduction: str, share: float | Tensor = 1.0
 ) -> Tensor:
-    """One or two gradients, each times what arrives for its term, and for a mean times the `share` of a sample."""
+    """The gradient with respect to the logits, from those of L (or of L_E and L_B) and from those that arrive.
+
+    Args:
+        gradients: of L with respect to the logits; or two, of L_E and of L_B.
+        upstream: the gradient that arrives for each term.
+        alpha: weight of L_B in L.
+        reduction: with `"none"` a gradient arrives for each sample, (batch,), else one scalar.
+        share: as `Problem.share`.
+    """
 
     def by_row(factor: Tensor) -> Tensor:
         return factor[:, None] if reduction == "none" else factor * share
@@ -149,7 +153,7 @@ def differentiable_terms(logits: Tensor, problem: Problem, *, dtype: tf.DType, i
         dtype: to compute in.
         impl: `"plain"` leaves the gradient to TensorFlow, with respect to targets and weights too; others compute it
             with the value, with respect to the logits alone.
-        parts: whether L_E and L_B are wanted too, ready to be differentiated on their own.
+        parts: whether to return L_E and L_B too, ready to be differentiated on their own.
     """
     x = tf.cast(logits, dtype)
     count = 3 if parts and problem.targets is not None else 1

@@ -24,11 +24,11 @@ class OBRLoss(Criterion):
     no gradient flows through it. It is updated first, then used. Missing targets leave L_E and the relation; L_B acts
     on every prediction.
 
-    A loss of Keras gets no word of whether it is in training, and Keras calls it in validation too: `OBRLossCallback`
-    holds the relation there. Its state is two variables, in `online`, a tf.Module that `tf.train.Checkpoint` keeps;
-    Keras saves no state of a loss, so a saved model lacks it: use `save` and `load`, or `obrl.keras.OBRLossLayer`,
-    whose state is part of the model. Under `tf.distribute` make the loss within the scope of the strategy, and not
-    with jit_compile.
+    Keras calls a loss in validation too, and does not tell it so: `OBRLossCallback` holds the relation still there. The
+    state is two variables, in `online`, a tf.Module that `tf.train.Checkpoint` saves. Keras saves no state of a loss,
+    so a saved model lacks it: use `save_relation` and `load_relation`, or `obrl.keras.OBRLossLayer`, whose state is
+    part of the model. Copies and pickles hold it. Keras's `fit` drops the masks of NumPy masked arrays: give it NaN.
+    Under `tf.distribute` build the loss within the scope of the strategy, and train without jit_compile.
 
     Args:
         num_labels: M.
@@ -45,18 +45,22 @@ class OBRLoss(Criterion):
         pos_weight: (num_labels,), finite and non-negative; multiplies the positives' part of L_E.
         label_names: one distinct name a label, for `pairs`.
         relation: where to start: an OnlineBatchRelation, its .npz, or a (num_labels, num_labels) matrix.
-        freeze: never update the relation; then every backend of Keras will do.
+        freeze: never update the relation, which `relation=` must then give; every backend of Keras will do.
         impl: `"auto"` computes the gradient with the value, with respect to y_pred alone; `"plain"` leaves it to
             TensorFlow, with respect to y_true and sample_weight too; `"fused"` does as `"auto"` in native code, which
-            a C++ compiler builds at the first call, on a CPU or a CUDA device. Inside of `jit_compile=True` it is
-            `"auto"`.
+            a C++ compiler builds at the first call, on a CPU or a CUDA device. XLA cannot compile native code, so
+            `"fused"` raises under `jit_compile=True`. In `model.compile` that is the default (`"auto"`) on machines
+            with a GPU, unless a `tf.distribute` strategy is used: pass `jit_compile=False` there.
         validate: whether to check the values of targets: None does for eager tensors on the CPU; True does on every
             device, where it makes the host wait; False never does. Shapes and dtypes are always checked.
         name: of the loss.
 
     Raises:
-        TypeError, ValueError: an argument of another type, shape or range.
+        TypeError, ValueError: an argument of another type, shape or range, or `freeze=True` without a relation.
         RuntimeError: a loss that is not frozen, with another backend of Keras than TensorFlow.
+
+    Warns:
+        UserWarning: a threshold outside of the range of the measure.
 
     Example:
         >>> import tensorflow as tf
@@ -112,35 +116,6 @@ class OBRLoss(Criterion):
             name=name,
         )
 
-    def __call__(
-        self,
-        y_true: Any,
-        y_pred: Any,
-        sample_weight: Any = None,
-        *,
-        observed: Any = None,
-        update: bool | None = None,
-    ) -> Any:
-        """Update the relation where it should move, then give L.
-
-        Args:
-            y_true: targets y, (batch, num_labels), bool, integer or floating point in [0, 1]; NaN is missing; the
-                relation counts at least 0.5 as 1.
-            y_pred: logits x, (batch, num_labels), float16, bfloat16, float32 or float64.
-            sample_weight: w, (batch,); multiplies each sample's loss and never touches the relation.
-            observed: (batch, num_labels), bool; False marks a missing target, whatever it holds.
-            update: whether to update the relation; None: yes, unless paused or frozen.
-
-        Returns:
-            A scalar, or (batch,) with `reduction="none"`; float64 for float64 logits, else float32. The gradient
-            comes in the dtype of the logits.
-
-        Raises:
-            TypeError, ValueError: what was expected and what came; the relation is then as it was.
-            ImportError: with `impl="fused"`, native code cannot be built here; likewise.
-        """
-        return self._value(y_true, y_pred, sample_weight, observed, update)
-
     def terms(
         self,
         y_true: Any,
@@ -152,16 +127,9 @@ class OBRLoss(Criterion):
     ) -> LossTerms:
         """As a call, with L_E and L_B (before alpha) beside the total; each can be differentiated.
 
-        Under `tf.distribute` these are each replica's own, not divided by the number of replicas.
+        Under `tf.distribute` a replica's terms are not divided by the number of replicas.
         """
         return LossTerms(*self._terms(y_pred, y_true, observed, sample_weight, update, parts=True))
-
-    def get_config(self) -> dict[str, Any]:
-        """The settings. The relation is not among them: `save` and `load` keep it."""
-        return {**super().get_config(), "pos_weight": None if self.pos_weight is None else list(self.pos_weight)}
-
-    def __repr__(self) -> str:
-        return self._describe(f"alpha={self.settings.alpha:g}")
 
 
 @keras.saving.register_keras_serializable(package="obrl")
@@ -220,23 +188,8 @@ class RelationLoss(Criterion):
             name=name,
         )
 
-    def __call__(
-        self,
-        y_true: Any,
-        y_pred: Any,
-        sample_weight: Any = None,
-        *,
-        observed: Any = None,
-        update: bool | None = None,
-    ) -> Any:
-        """Update the relation where it should move, then give L_B; the arguments are those of `OBRLoss`."""
-        return self._value(y_true, y_pred, sample_weight, observed, update)
-
     def get_config(self) -> dict[str, Any]:
-        """The settings. The relation is not among them: `save` and `load` keep it."""
+        """The settings. The relation is not among them: `save_relation` and `load_relation` keep it."""
         config = super().get_config()
-        del config["alpha"]
+        del config["alpha"], config["pos_weight"]
         return config
-
-    def __repr__(self) -> str:
-        return self._describe()

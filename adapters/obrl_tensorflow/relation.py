@@ -12,24 +12,23 @@ import tensorflow as tf
 
 import obrl
 from obrl.errors import check_label_names, check_num_labels
+from obrl.labels import Labels
 from obrl.online import RelationState, known_relation
-from obrl.pairs import Pairs, active_pairs
+from obrl.pairs import Pairs, active_pairs, describe
 from obrl.relation import starting_relation
 from obrl.settings import Settings
 from obrl.storage import save_relation
 from obrl_keras.graphs import after, check_scope, next_state, replica_context
-from obrl_keras.inputs import Labels
-from obrl_tensorflow import rows
-from obrl_tensorflow.inputs import check_labels, may_read_values, on_host, split_labels
+from obrl_tensorflow.inputs import check_labels, may_read_values, on_host, row_count, split_labels
 from obrl_tensorflow.namespace import TENSORFLOW, Tensor
 
 
 class OnlineBatchRelation(tf.Module):
     """The moving average of how labels relate within each mini-batch (Eq. 1), as a tf.Module.
 
-    Its state is two variables, `relation_sum` and `relation_weight`, never trained, which `tf.train.Checkpoint` keeps.
-    Under `tf.distribute` it is made within the scope of the strategy, and an update sums the pair counts of all
-    replicas first, so that they share the relation of the whole batch.
+    Its state is two variables, `relation_sum` and `relation_weight`, never trained, which `tf.train.Checkpoint` saves.
+    Under `tf.distribute` build it within the scope of the strategy: an update then sums the pair counts of all replicas
+    first, so that they share the relation of the whole batch.
 
     Args:
         num_labels: M.
@@ -79,12 +78,12 @@ class OnlineBatchRelation(tf.Module):
         self.label_names = start.label_names
         self.relation_sum, self.relation_weight = state_variables(start.state, dtype)
 
-    def update(self, targets: Any, observed: Any = None) -> Self:
+    def update(self, targets: Any, *, observed: Any = None) -> Self:
         """Eq. 1 for one batch.
 
         Args:
-            targets: (batch, num_labels), bool, integer or floating point in [0, 1]; at least 0.5 counts as 1, NaN is
-                missing.
+            targets: (batch, num_labels), bool, integer or floating point in [0, 1]; at least 0.5 counts as 1; NaN, and
+                what a NumPy masked array masks, is missing.
             observed: (batch, num_labels), bool; False marks a missing target, whatever it holds.
 
         Returns:
@@ -96,7 +95,7 @@ class OnlineBatchRelation(tf.Module):
         y, mask = check_labels(targets, observed, num_labels=self.num_labels)
         labels = split_labels(y, mask, read_values=may_read_values(self.validate, y, mask))
         with after(tf, y, mask):
-            advance(self.accumulators, labels, self.settings)
+            advance(self.accumulators, labels, self.settings, hold=None)
         return self
 
     @property
@@ -119,7 +118,7 @@ class OnlineBatchRelation(tf.Module):
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read what any framework's `save` wrote, with the settings it was made under."""
+        """The relation of a file that any framework wrote, with its settings and label names."""
         return cls._like(obrl.OnlineBatchRelation.load(path))
 
     def merge(self, later: Self) -> Self:
@@ -150,19 +149,20 @@ class OnlineBatchRelation(tf.Module):
         return RelationState(self.relation_sum, self.relation_weight)
 
     def __repr__(self) -> str:
-        return repr(self.to_numpy())
+        options: dict[str, Any] = {"validate": self.validate, "dtype": self.relation_sum.dtype.name}
+        return f"OnlineBatchRelation({describe(self.num_labels, self.settings, thresholds=False, **options)})"
 
 
 def state_variables(start: RelationState, dtype: Any = "float32") -> RelationState:
     """Variables that hold a state; raises ValueError for a dtype other than float32 and float64."""
-    wanted = tf.as_dtype(dtype)
-    if wanted not in (tf.float32, tf.float64):
-        raise ValueError(f"dtype of the state must be float32 or float64, got {wanted.name}")
+    state_dtype = tf.as_dtype(dtype)
+    if state_dtype not in (tf.float32, tf.float64):
+        raise ValueError(f"dtype of the state must be float32 or float64, got {state_dtype.name}")
     return RelationState(
         *(
             tf.Variable(
                 part,
-                dtype=wanted,
+                dtype=state_dtype,
                 trainable=False,
                 name=name,
                 aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
@@ -172,21 +172,16 @@ def state_variables(start: RelationState, dtype: Any = "float32") -> RelationSta
     )
 
 
-def advance(
-    variables: RelationState, labels: Labels, settings: Settings, *, still: Tensor | None = None
-) -> RelationState:
-    """Eq. 1 for one batch: moves the variables, unless `still` holds True, and gives their values."""
+def advance(variables: RelationState, labels: Labels, settings: Settings, *, hold: Tensor | None) -> RelationState:
+    """Eq. 1 for one batch: moves the variables, unless `hold` is a tensor of True, and gives their values."""
     context = replica_context(tf)
     if context is not None:
         check_scope(context, variables.relation_weight)
     old = values_of(variables)
-    if rows.are_taken(variables.relation_weight.shape[0]):
-        new = rows.move(old, labels, settings, still=still)
-        assign(variables, new)
-        return new
-    new = next_state(TENSORFLOW, old, labels, settings, tensorflow=tf, context=context)
-    if still is not None:
-        new = RelationState(*(tf.where(still, before, after) for before, after in zip(old, new, strict=True)))
+    rows = row_count(labels.positive, labels.positive.dtype)
+    new = next_state(TENSORFLOW, old, labels, rows, settings, tensorflow=tf, context=context)
+    if hold is not None:
+        new = RelationState(*(tf.where(hold, before, after) for before, after in zip(old, new, strict=True)))
     assign(variables, new)
     return new
 

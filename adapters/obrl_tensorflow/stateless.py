@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from obrl.algebra import pair_laplacians
+from obrl.arrays import relation_matrix
 from obrl.errors import check_impl
 from obrl.online import threshold_pairs
 from obrl.settings import check_relation_loss
 from obrl_tensorflow import fused
 from obrl_tensorflow.functions import Problem, differentiable_terms
-from obrl_tensorflow.inputs import as_tensor, computation_dtype, metadata
+from obrl_tensorflow.inputs import as_tensor, computation_dtype, metadata, row_count
 from obrl_tensorflow.namespace import TENSORFLOW, Tensor
 
 
@@ -26,18 +28,18 @@ def relation_loss(
     reduction: str = "mean",
     impl: str = "auto",
 ) -> Tensor:
-    """L_B (Eq. 2) under a given relation, without state.
+    """L_B (Eq. 2) under a relation that the caller hands in, without state.
 
     Args:
         logits: x, (batch, num_labels), floating point.
-        relation: R, (num_labels, num_labels), any real scale; NaN is no evidence. Where it is not symmetric, each
-            direction counts half. It gets no gradient.
+        relation: R, (num_labels, num_labels), any real scale; NaN, or masked, is no evidence. Where it is not
+            symmetric, each direction counts half. It gets no gradient.
         positive_threshold: r_p of Eq. 3.
         negative_threshold: r_n of Eq. 3, below it.
         normalization: `"all_pairs"` (Eq. 2) or `"active_pairs"`.
         reduction: `"mean"`, `"sum"` or `"none"`.
         impl: `"auto"` computes the gradient with the value; `"plain"` leaves it to TensorFlow; `"fused"` does as
-            `"auto"` in native code, but inside of `jit_compile=True`.
+            `"auto"` in native code, and raises under `jit_compile=True`.
 
     Returns:
         A scalar, or (batch,) with `reduction="none"`; float64 for float64 logits, else float32.
@@ -51,10 +53,11 @@ def relation_loss(
         >>> float(relation_loss(tf.zeros((1, 2)), tf.eye(2)))
         0.25
     """
-    x, matrix = as_tensor("logits", logits), as_tensor("relation", relation)
+    x = as_tensor("logits", logits)
+    matrix = as_tensor("relation", relation_matrix(relation) if isinstance(relation, np.ndarray) else relation)
     r_p, r_n = check_relation_loss(
-        metadata("logits", x),
-        metadata("relation", matrix),
+        metadata(x),
+        metadata(matrix),
         positive_threshold=positive_threshold,
         negative_threshold=negative_threshold,
         normalization=normalization,
@@ -64,11 +67,11 @@ def relation_loss(
     dtype = computation_dtype(x)
     values = tf.cast(tf.stop_gradient(matrix), tf.float64 if matrix.dtype == tf.float64 else tf.float32)
     positive, negative = threshold_pairs(TENSORFLOW, values, ~tf.math.is_nan(values), r_p, r_n)
-    if fused.is_taken(impl):
+    if impl == "fused":
         fused.check(x, matrix.shape[0])
         code = fused.code_relation(x, positive, negative)
-        problem = fused.FusedProblem(None, None, None, None, code, 1.0, normalization, reduction)
-        return problem.terms(x, dtype=dtype, parts=False)[0]
+        how: dict[str, Any] = {"normalization": normalization, "reduction": reduction, "dtype": dtype}
+        return fused.loss_terms(x, None, None, None, None, code, alpha=1.0, **how, parts=False)[0]
     pairs = pair_laplacians(
         TENSORFLOW,
         positive,
@@ -78,6 +81,5 @@ def relation_loss(
         normalization=normalization,
         like=tf.zeros((), dtype),
     )
-    rows = tf.cast(tf.shape(x)[0], dtype) if x.shape[0] is None else x.shape[0]
-    loss = Problem(None, None, None, None, pairs, 1.0, reduction, rows)
+    loss = Problem(None, None, None, None, pairs, 1.0, reduction, row_count(x, dtype))
     return differentiable_terms(x, loss, dtype=dtype, impl=impl, parts=False)[0]

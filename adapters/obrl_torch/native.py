@@ -16,7 +16,6 @@ from torch import Tensor
 from torch.autograd.graph import increment_version
 from torch.nn import Parameter
 
-from obrl.measures import MEASURES
 from obrl_native import cpu
 from obrl_torch.compat import in_dispatch_mode, in_transform
 
@@ -120,7 +119,6 @@ def _move_relation(
         relation_weight.shape[0],
         _DTYPES[relation_weight.dtype],
         cpu.MEASURES[measure],
-        MEASURES[measure].symmetric,
         estimator == "counts",
     )
     cpu.library().move(labels, _address(counts), relation, code.data_ptr(), torch.get_num_threads())

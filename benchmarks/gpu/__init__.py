@@ -1,1 +1,1 @@
-"""`make gpu`: the parity suite on a CUDA device, then the device times of a step beside its peers and its floors."""
+"""`make gpu`: runs the parity suite on a CUDA device, then times a step there beside its peers and its floors."""

@@ -1,24 +1,23 @@
 """`python -m benchmarks.gpu --commit HASH`: what `make gpu` runs, to prove the kernels on a CUDA device.
 
-First the parity suite on the device, then the device times, peak memory and errors of a step, beside cross-entropy, the
-asymmetric loss, the plain formula and the floors of the device itself, measured too. Needs this source tree on
-PYTHONPATH (`.` and `adapters`), torch with CUDA and Triton, pytest and hypothesis; JAX's rows need a JAX that sees the
-GPU. Nothing is installed or downloaded.
+First it runs the parity suite on the device. Then it measures the device time, peak memory and error of a step, beside
+cross-entropy, the asymmetric loss, the plain formula and the floors of the device, which it measures too. It needs this
+source tree on PYTHONPATH (`.` and `adapters`), torch with CUDA and Triton, pytest and hypothesis; JAX's rows need a JAX
+that sees the GPU. It installs and downloads nothing.
 
-Writes one JSON file, named after the GPU, and again after every row, so that nothing measured is lost:
+It writes one JSON file, named after the GPU, again after every row, so that a failure loses nothing:
 
 - `commit`, `date`, `gpu` (name, driver, compute capability, memory), `machine`, `versions`, `settings`;
-- `how`: how each kind of number was found, in words;
-- `parity`: for each framework how many tests passed, failed and were skipped, and the examples that were drawn;
+- `how`: how each kind of number was measured, in words;
+- `parity`: for each framework, the numbers of tests that passed, failed and were skipped, and of examples;
 - `rates` of the device and the `floors` of a step at each size; `bars`: what the kernels are held to;
 - `accuracy` of the kernels at each size, beside torch's operators in float64;
-- `launcher`: for each part what was compared of the native launcher with Triton's launches, and what was different;
+- `launcher`: for each part, how many results of the native launcher were compared with Triton's, and which differ;
 - `rows`: `benchmarks.gpu.rows.Row` and its ratios, with the error's text where something failed;
-- `errors` of what is none of these.
+- `errors` of everything else.
 
-Ends with status 1 where parity, the kernels or the launcher failed, or errors are beyond rounding, after all the rest
-has run.
-A bar that is not met is no failure.
+It runs everything, then ends with status 1 if parity, the kernels or the launcher failed, or if an error is beyond
+rounding. A bar that is not met is no failure.
 """
 
 from __future__ import annotations
@@ -44,12 +43,12 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--quick", action="store_true", help="one small size and few steps: only shows that it runs; needs --out")
     add("--no-parity", action="store_true", help="leave the parity suite out")
     add("--budget", type=float, default=460.0, metavar="S", help="seconds to end in (default: %(default)s)")
-    add("--device", choices=("cuda", "cpu"), default="cuda", help="cpu: a try without a GPU; times mean nothing")
+    add("--device", choices=("cuda", "cpu"), default="cuda", help="cpu: runs without a GPU; times mean nothing")
     options = parser.parse_args(arguments)
     if not options.commit:
         parser.error("--commit is empty: say which sources these are, with make's COMMIT=HASH where git does not know")
     if options.out is None and (options.quick or options.device == "cpu"):
-        parser.error("--quick and --device cpu need --out: what they measure is not to stand among the results")
+        parser.error("--quick and --device cpu need --out: their figures must not replace the published results")
     if options.device == "cuda" and not torch.cuda.is_available():
         parser.exit(2, f"{parser.prog} needs a CUDA device, and torch {torch.__version__} sees none\n")
     return options

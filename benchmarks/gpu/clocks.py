@@ -1,4 +1,4 @@
-"""How long a step takes and how much memory: on a CUDA device by graph replay or events, on a CPU by the clock."""
+"""Measures the time and memory of a step: by graph replay or events on a CUDA device, by the host's clock on a CPU."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import torch
 from benchmarks.batches import BATCHES
 
 PASSES = 4
-"""How often a graph goes through the batches, so that its launch is small beside its work."""
+"""Number of times that a graph goes through the batches, so that its launch is short beside its work."""
 
 FAST_S, SLOW_S = 0.005, 0.05
-"""What the host takes for a step: up to the first it is repeated so, beyond the second it is run on one batch alone."""
+"""Seconds of host time a step: up to FAST_S the step is repeated PASSES times; beyond SLOW_S it runs on one batch."""
 
 HOW = (
     "A step is relation update, forward and backward to the logits, in float32. timed_by 'graph': after warm-up on a "
@@ -35,10 +35,10 @@ MEMORY_HOW = (
 )
 
 LONG_S = 0.5
-"""What takes longer is timed three times."""
+"""A replay that takes longer is timed in three rounds at most."""
 
 Step = Callable[[int], object]
-"""Runs one step on the batch of that number; what it returns is dropped."""
+"""Runs one step on the batch with that index; its result is dropped."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,9 @@ class Plan:
     """How much is measured.
 
     Args:
-        rounds: how many times are taken; their median counts.
+        rounds: number of rounds; the result is their median.
         round_s: seconds a round lasts, at least one replay.
-        most: most replays in a round.
+        most: maximum number of replays in a round.
     """
 
     rounds: int = 7
@@ -56,21 +56,21 @@ class Plan:
     most: int = 500
 
     def replays(self, estimate_s: float) -> int:
-        """How many replays of so many seconds a round takes."""
+        """The number of replays in a round, where one takes `estimate_s` seconds."""
         return max(1, min(self.most, round(self.round_s / max(estimate_s, 1e-9))))
 
     def rounds_of(self, estimate_s: float) -> int:
-        """How many rounds there are where one replay takes so many seconds: fewer where it is long."""
+        """The number of rounds, where one replay takes `estimate_s` seconds: fewer where that is long."""
         return self.rounds if estimate_s < LONG_S else min(self.rounds, 3)
 
 
 @dataclass(frozen=True)
 class Timing:
-    """What a clock found.
+    """The result of a clock.
 
     Attributes:
         timed_by: `"graph"`, `"events"` or `"wall"`.
-        steps: how many were timed.
+        steps: number of steps that were timed.
         seconds: of a step, one number a round.
         capture_error: why there is no graph, or None.
     """
@@ -95,11 +95,11 @@ class Clock(HasElapsed, Protocol):
         """Warm a step up and time it."""
 
     def peak_extra_bytes(self, run: Callable[[], object]) -> int | None:
-        """By how much allocated memory rises during a run; None where nobody counts."""
+        """By how much allocated memory rises during a run; None where it is not measured."""
 
 
 def timed_rounds(clock: HasElapsed, run: Callable[[], object], steps: int, plan: Plan) -> tuple[int, tuple[float, ...]]:
-    """Repeat a run of so many steps: how many steps were timed, and the seconds of one, a number a round."""
+    """Repeat a run of `steps` steps; return the number of timed steps, and the seconds a step in each round."""
     estimate_s = clock.elapsed(run)
     replays, rounds = plan.replays(estimate_s), plan.rounds_of(estimate_s)
 
@@ -112,7 +112,7 @@ def timed_rounds(clock: HasElapsed, run: Callable[[], object], steps: int, plan:
 
 
 def batches_to_run(clock: Clock, step: Step) -> tuple[int, ...]:
-    """Compile a step by running it, and say which batches to time it on."""
+    """Compile a step by running it, and return the indices of the batches to time it on."""
     step(0)
     seconds = clock.elapsed(lambda: step(1))
     if seconds > SLOW_S:
@@ -123,7 +123,7 @@ def batches_to_run(clock: Clock, step: Step) -> tuple[int, ...]:
 
 
 class CpuClock:
-    """The clock on the wall, for tests and tries without a GPU."""
+    """The host's clock, for tests and runs without a GPU."""
 
     def measure(self, step: Step, plan: Plan) -> Timing:
         """Warm a step up and time it."""
@@ -137,7 +137,7 @@ class CpuClock:
         return time.perf_counter() - start
 
     def peak_extra_bytes(self, run: Callable[[], object]) -> int | None:
-        """Nobody counts: `benchmarks.memory` does, in a process of its own."""
+        """Measures nothing: `benchmarks.memory` measures a CPU's memory, in a separate process."""
         run()
         return None
 
@@ -146,7 +146,7 @@ class CudaClock:
     """Events of the CUDA device, around replays of a graph where a step can be captured."""
 
     def measure(self, step: Step, plan: Plan) -> Timing:
-        """Warm a step up, capture it, and time replays; or time it as it is, where it cannot be captured."""
+        """Warm a step up, capture it, and time replays; or time it without a graph, where it cannot be captured."""
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
@@ -160,7 +160,7 @@ class CudaClock:
 
         graph, error = torch.cuda.CUDAGraph(), None
         stream = torch.cuda.current_stream()
-        gc.collect()  # nothing that a captured step does not need is to be freed within it
+        gc.collect()  # so that no older tensor is freed during the capture
         try:
             with torch.cuda.graph(graph):
                 run()
@@ -168,8 +168,8 @@ class CudaClock:
             torch.cuda.synchronize()
         except Exception as reason:
             error = f"{type(reason).__name__}: {reason}"
-            torch.cuda.set_stream(stream)  # a capture that fails at its end leaves its own stream behind
-            torch.cuda.synchronize()  # raises where the device itself has failed
+            torch.cuda.set_stream(stream)  # a capture that fails at its end leaves its stream current
+            torch.cuda.synchronize()  # raises where the device has failed
         if error is not None:
             return Timing("events", *timed_rounds(self, run, len(indices), plan), error)
         timing = Timing("graph", *timed_rounds(self, graph.replay, len(indices), plan))

@@ -1,4 +1,4 @@
-"""The file of results: what was measured on what, the ratios of its rows, and the bars they are held to."""
+"""The file of results: the machine, the rows with their ratios, and the bars that they are held to."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PLAIN_HOW = (
 )
 RATIOS_HOW = (
     "over_bce: median over that of cross-entropy alone in the same framework (torch_bce, jax_bce) at the same size "
-    "and labels. plain_compiled_over: median of torch_plain_compiled over its own, how many times faster it is. Both "
+    "and labels. plain_compiled_over: median of torch_plain_compiled over the row's, how many times faster it is. Both "
     "are null where the two were timed in different ways. over_floor: median over floor_us."
 )
 HOW = {
@@ -37,10 +37,10 @@ BARS = (
     ("plain_compiled_over", (512, 10_000), "at least", 5.0),
     ("over_floor", (512, 10_000), "at most", 2.0),
 )
-"""What the fused step is held to: a ratio of its row, the size, and the bar."""
+"""The bars of the fused step: a ratio of its row, the size, and its bound."""
 FUSED = "torch_obrl_fused"
 COLUMNS = (("median_us", 10), ("over_bce", 9), ("over_floor", 9))
-"""What the table shows of a row, and how wide."""
+"""The columns of the table, and their widths."""
 
 
 def slug(name: str) -> str:
@@ -63,41 +63,41 @@ def with_ratios(rows: Sequence[dict[str, Any]], rates: Rates | None) -> list[dic
         (row["implementation"], row["batch"], row["num_labels"], row["labels"], row["timed_by"]): row["median_us"]
         for row in rows
     }
-    found = []
+    result = []
     for row in rows:
         at = (row["batch"], row["num_labels"], row["labels"], row["timed_by"])
         floor = None if rates is None else floor_of(*at[:2], rates).floor_us
-        own, framework = row["median_us"], row["implementation"].partition("_")[0]
+        median_us, framework = row["median_us"], row["implementation"].partition("_")[0]
         ratios = {
-            "over_bce": _quotient(own, medians.get((f"{framework}_bce", *at))),
-            "plain_compiled_over": _quotient(medians.get(("torch_plain_compiled", *at)), own),
-            "over_floor": _quotient(own, floor) if "obrl" in row["implementation"] else None,
+            "over_bce": _quotient(median_us, medians.get((f"{framework}_bce", *at))),
+            "plain_compiled_over": _quotient(medians.get(("torch_plain_compiled", *at)), median_us),
+            "over_floor": _quotient(median_us, floor) if "obrl" in row["implementation"] else None,
         }
-        found.append({**row, **ratios})
-    return found
+        result.append({**row, **ratios})
+    return result
 
 
 def bars(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The bars, with what was measured; `met` is None where it was not."""
-    found = []
+    """The bars and the measured ratios; `met` is None where there is no measurement."""
+    result = []
     for ratio, (batch, num_labels), direction, bar in BARS:
         for row in rows:
             if (row["implementation"], row["batch"], row["num_labels"]) != (FUSED, batch, num_labels):
                 continue
             value = row[ratio]
             met = None if value is None else value <= bar if direction == "at most" else value >= bar
-            shown = {"implementation": FUSED, "batch": batch, "num_labels": num_labels, "labels": row["labels"]}
-            found.append({**shown, "ratio": ratio, direction.replace(" ", "_"): bar, "measured": value, "met": met})
-    return found
+            entry = {"implementation": FUSED, "batch": batch, "num_labels": num_labels, "labels": row["labels"]}
+            result.append({**entry, "ratio": ratio, direction.replace(" ", "_"): bar, "measured": value, "met": met})
+    return result
 
 
 class Results:
-    """Everything that one run finds, as it grows.
+    """The results of one run, which are added one by one.
 
     Args:
         commit: of the sources.
         about: the machine.
-        settings: how much is measured.
+        settings: the extent of the run.
     """
 
     def __init__(self, commit: str, about: dict[str, Any], settings: dict[str, Any]) -> None:
@@ -153,8 +153,8 @@ def table(document: dict[str, Any]) -> str:
         how = row["timed_by"] or (row["error"] or "").strip().splitlines()[-1]
         lines.append(f"{size:>13}  {row['labels']:10}  {row['title']:30}{cells}  {how}")
     for bar in document["bars"]:
-        wanted = f"at most {bar['at_most']}" if "at_most" in bar else f"at least {bar['at_least']}"
+        bound = f"at most {bar['at_most']}" if "at_most" in bar else f"at least {bar['at_least']}"
         met = {None: "not measured", True: "met", False: "NOT MET"}[bar["met"]]
         size = f"({bar['batch']}, {bar['num_labels']})"
-        lines.append(f"{size}, {bar['labels']} labels: {bar['ratio']} {_cell(bar['measured'])}, {wanted}: {met}")
+        lines.append(f"{size}, {bar['labels']} labels: {bar['ratio']} {_cell(bar['measured'])}, {bound}: {met}")
     return "\n".join(lines)

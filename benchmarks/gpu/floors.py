@@ -1,4 +1,4 @@
-"""What no step can be faster than: the bytes it must move and the products it is made of, at the device's own rates."""
+"""The floors of a step: the time that a device needs at least for its bytes and for its matrix products."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ import torch
 from benchmarks.gpu.clocks import Clock
 
 HOW = (
-    "bytes: each array that a step is given or gives, read or written once: logits, targets and gradient, 4 K M each; "
-    "R_sb and S, read and written, 16 M^2. What passes between kernels is not counted. operations: 2 K M^2 for each "
-    "product of matrices that the kernels run: 2 for the pair counts (n, s, r and c on one half of the pairs, which "
-    "the other mirrors) and 8 for the loss (A q, B u with u = 2 q^3 - 2 q, B q and B q^2, each of a high and a low "
-    "half, since float32 factors are split in two). All are counted at the rate of half precision, though above 128 "
-    "labels the counts are products of bytes, at up to twice that rate: 9 products in place of 10, and a floor lower "
-    "by a tenth. operations_unsplit counts the four of the loss once, 6 products in all: the strictest count, at which "
-    "half precision alone would not reach float32's accuracy. Rates "
-    "are measured on the device: bandwidth by copying an array (read and written), operations by torch.mm in float16, "
-    "best of several. floor_us is the larger of bytes over bandwidth and operations over rate."
+    "bytes: each argument and result of a step, read or written once: logits, targets and gradient, 4 K M each; R_sb "
+    "and S, read and written, 16 M^2. What passes between kernels is not counted. operations: 2 K M^2 for each matrix "
+    "product that the kernels run: 2 for the pair counts (n, s, r and c on one half of the pairs, which the other "
+    "mirrors) and 8 for the loss (A q, B u with u = 2 q^3 - 2 q, B q and B q^2, each of a high and a low half, since "
+    "float32 factors are split in two). All are counted at the rate of half precision, though above 128 labels the "
+    "counts are products of bytes, at up to twice that rate: 9 products in place of 10, and a floor lower by a tenth. "
+    "operations_unsplit counts the four of the loss once, 6 products in all: the strictest count, at which half "
+    "precision alone would not reach float32's accuracy. Rates are measured on the device: bandwidth by copying an "
+    "array (read and written), operations by torch.mm in float16, best of several. floor_us is the larger of bytes "
+    "over bandwidth and operations over rate."
 )
 COUNT_PRODUCTS, LOSS_PRODUCTS, HALVES = 2, 4, 2
 
 
 @dataclass(frozen=True)
 class Rates:
-    """What the device does at its best, measured.
+    """The highest rates that were measured on the device.
 
     Attributes:
-        bytes_per_s: moved by a copy, reading and writing counted.
+        bytes_per_s: bytes read and written by a copy.
         half_per_s: operations of a product of float16 matrices, float32 sums.
-        single_per_s: of float32 matrices, without TF32; for comparison alone.
+        single_per_s: operations of a product of float32 matrices, without TF32; for comparison only.
     """
 
     bytes_per_s: float
@@ -69,7 +69,7 @@ def bytes_of(batch: int, num_labels: int) -> int:
 
 
 def operations_of(batch: int, num_labels: int, *, split: bool) -> int:
-    """The operations of a step's products of matrices; see `HOW`."""
+    """The operations of a step's matrix products; see `HOW`."""
     products = COUNT_PRODUCTS + LOSS_PRODUCTS * (HALVES if split else 1)
     return products * 2 * batch * num_labels**2
 
@@ -110,9 +110,9 @@ def measure_rates(clock: Clock, device: str, *, elements: int = 2**28, side: int
     Args:
         clock: of the device.
         device: `"cuda"` or `"cpu"`.
-        elements: of the float32 array that is copied, far more than a cache holds.
-        side: of the square matrices that are multiplied.
-        repeats: the best of so many counts.
+        elements: number of elements of the float32 array that is copied, far more than a cache holds.
+        side: size of the square matrices that are multiplied.
+        repeats: number of measurements, of which the best counts.
     """
     bytes_per_s = 2 * 4 * elements / _best(clock, _copy(elements, device), repeats)
     operations = 2 * side**3

@@ -30,7 +30,7 @@ def cross_entropy(logits: Array, targets: Array, state: Any) -> tuple[Array, Any
 
 
 def make(name: str, num_labels: int) -> tuple[Loss, Any]:
-    """The loss of a key of `JAX_TITLES`, and its state at first."""
+    """The loss of a key of `JAX_TITLES`, and its initial state."""
     if name == "jax_bce":
         return cross_entropy, ()
     criterion = OBRLoss(num_labels)
@@ -38,12 +38,12 @@ def make(name: str, num_labels: int) -> tuple[Loss, Any]:
 
 
 class Dispatched:
-    """Many steps that are dispatched without waiting, and one wait at their end."""
+    """A clock for many steps that are dispatched without waiting, with one wait at their end."""
 
     def __init__(self, name: str, size: tuple[int, int], labels: str) -> None:
         loss, self._state = make(name, size[1])
-        drawn = draw_batches(*size, labels, BATCHES)
-        self._batches = [(jnp.asarray(batch.logits), jnp.asarray(batch.targets)) for batch in drawn]
+        batches = draw_batches(*size, labels, BATCHES)
+        self._batches = [(jnp.asarray(batch.logits), jnp.asarray(batch.targets)) for batch in batches]
         jitted = jax.jit(jax.value_and_grad(loss, has_aux=True), donate_argnums=2)
         self._step = jitted.lower(*self._batches[0], self._state).compile()
         self._last: Any = None
@@ -63,10 +63,10 @@ class Dispatched:
         return time.perf_counter() - start
 
     def peak_bytes(self) -> int | None:
-        """What a step needs beside its arguments, by XLA's analysis."""
+        """The memory that a step needs beside its arguments, by XLA's analysis."""
         try:
-            found: Any = self._step.memory_analysis()
-            return int(found.temp_size_in_bytes + found.output_size_in_bytes - found.alias_size_in_bytes)
+            memory: Any = self._step.memory_analysis()
+            return int(memory.temp_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes)
         except (AttributeError, NotImplementedError):  # a backend without such an analysis
             return None
 

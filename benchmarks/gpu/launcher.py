@@ -1,4 +1,4 @@
-"""Whether the native launcher and its cubins give, to the bit, what Triton's own launches of the same kernels give."""
+"""Compares, bit by bit, the results of the native launcher and its cubins with those of Triton's launches."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from obrl.measures import MEASURES
 from obrl_native import cpu, cuda
 
 HOW = (
-    "The launcher of the cubins, through ctypes with torch's memory and stream, beside torch's operators of the same "
-    "kernels: three batches move the relation in place and into other memory, by targets and by their counts, with "
-    "every measure and estimator; then the loss of each sample and its gradients, at several sizes. The first call is "
-    "captured into a graph. different names whatever is not equal to the bit. Triton compiles a launch anew where 16 "
-    "divides a size, and may then add up a loss in another order, so that losses are compared at other sizes."
+    "The launcher of the cubins, called through ctypes with torch's memory and stream, beside torch's operators of the "
+    "same kernels: three batches move the relation in place and into other memory, from targets and from their counts, "
+    "with every measure and estimator; then the loss of each sample and its gradients, at several sizes. The first "
+    "call is captured into a graph. different names each result that is not equal to the bit. Triton compiles a launch "
+    "anew where 16 divides a size, and may then add up a loss in another order, so losses are compared at other sizes."
 )
 EVERY = tuple((measure, estimator) for measure in MEASURES for estimator in ("batch", "counts"))
 SOME = (("unit_pearson", "batch"), ("conditional", "counts"))
@@ -25,23 +25,23 @@ PARTS: dict[str, tuple[tuple[tuple[int, int], ...], tuple[tuple[str, str], ...]]
     "many": (((131, 300), (70, 1001), (515, 4099)), SOME),
     "measures": (((1021, 41),), EVERY),
 }
-"""What is compared in one process: samples and labels, of which 16 divides none; measures and estimators."""
+"""The parts, each for one process: sizes (K, M), none divisible by 16; measures and estimators."""
 DECAY, POSITIVE, NEGATIVE, ALPHA = 0.9, 0.7, 0.3, 0.5
 
 
 class Native:
-    """The launcher with torch's memory and current stream."""
+    """The native launcher, called with torch's memory and current stream."""
 
     def __init__(self, library: cuda.Library, device: str) -> None:
         self.library = library
         self.device = device
 
     def bytes(self, size: int) -> Tensor:
-        """Memory of this many bytes, none of them 0."""
+        """Memory of `size` bytes, none of them 0."""
         return torch.full((size,), 0xA5, dtype=torch.uint8, device=self.device)
 
     def pairs(self, num_labels: int) -> Tensor:
-        """Room for the pairs of a relation."""
+        """Memory for the pairs of a relation."""
         return self.bytes(self.library.pairs_bytes(num_labels))
 
     def count(self, targets: Tensor) -> Tensor:
@@ -63,7 +63,7 @@ class Native:
         counts: Tensor | None = None,
         scratch: Tensor | None = None,
     ) -> Tensor:
-        """Move a state into another, which may be the same, and write its pairs, which are returned."""
+        """Move a state into another one, which may be the same; write its pairs into `pairs` and return them."""
         num_labels = state[1].shape[0]
         batch = 0 if targets is None else targets.shape[0]
         if scratch is None:
@@ -91,7 +91,7 @@ class Native:
         gradient: str,
         normalization: str,
     ) -> list[Tensor]:
-        """L, L_E, L_B and up to two gradients, or L_B and its own."""
+        """L, L_E, L_B and up to two gradients; without targets, L_B and its gradient."""
         joint = targets is not None
         terms = [torch.full(logits.shape[:1], torch.nan, device=self.device) for _ in range(3)]
         gradients = [torch.full(logits.shape, torch.nan, device=self.device) for _ in range(2)]
@@ -116,9 +116,9 @@ class Native:
 def compare(part: str, native: Native) -> dict[str, Any]:
     """Compare everything in a part; see `HOW`."""
     different, compared = [], 0
-    for name, found, expected in comparisons(part, native):
+    for name, result, expected in comparisons(part, native):
         compared += 1
-        if not torch.equal(found.nan_to_num(nan=7.0), expected.nan_to_num(nan=7.0)):
+        if not torch.equal(result.nan_to_num(nan=7.0), expected.nan_to_num(nan=7.0)):
             different.append(name)
     return {"part": part, "compared": compared, "different": different}
 
@@ -127,21 +127,21 @@ Comparison = tuple[str, Tensor, Tensor]
 
 
 def comparisons(part: str, native: Native) -> Iterator[Comparison]:
-    """Everything that is compared: its name, what the launcher gave, and what torch's operators gave."""
-    sizes, chosen = PARTS[part]
+    """The comparisons of a part: a name, the launcher's result, and that of torch's operators."""
+    sizes, settings = PARTS[part]
     if part == "few":
         yield from captured(native)
     for size in sizes:
         generator = torch.Generator(native.device).manual_seed(sum(size))
         batches = [draw_targets(*size, generator) for _ in range(3)]
-        for measure, estimator in chosen:
+        for measure, estimator in settings:
             yield from relations(native, f"{size}, {measure}, {estimator}", batches, measure, estimator)
-        if chosen is SOME:
+        if settings is SOME:
             yield from losses(native, f"{size}", batches, generator)
 
 
 def draw_targets(batch: int, num_labels: int, generator: torch.Generator) -> Tensor:
-    """Related labels, of which some are missing."""
+    """Draw related labels, some of them missing."""
     device = generator.device
     source = torch.rand((batch, 3), generator=generator, device=device)[:, torch.arange(num_labels, device=device) % 3]
     values = source + 0.3 * torch.rand((batch, num_labels), generator=generator, device=device)
@@ -158,51 +158,51 @@ def empty_state(num_labels: int, estimator: str, device: str) -> tuple[Tensor, T
 
 
 def _code(pairs: Tensor, like: Tensor) -> Tensor:
-    """The codes at the beginning of pairs, as the operators have them."""
+    """The codes at the start of the launcher's pairs, in the shape and dtype of the operators' codes."""
     return pairs[: like.numel()].view(torch.int8).view(like.shape)
 
 
 def _active(pairs: Tensor, code: Tensor) -> Tensor:
-    """Twice the number of active pairs, from the numbers behind the codes."""
+    """Twice the number of active pairs, from the counts that follow the codes."""
     return pairs[code.numel() :].view(torch.int32).sum()
 
 
 def captured(native: Native) -> Iterator[Comparison]:
-    """A move as the first call of all, inside of a graph that is replayed."""
+    """The first call of the process, captured into a graph that is then replayed."""
     from obrl_torch import operators
 
     generator = torch.Generator(native.device).manual_seed(1)
     targets = draw_targets(*PARTS["few"][0][0], generator)
     num_labels = targets.shape[1]
-    chosen = ("unit_pearson", "batch")
+    settings = ("unit_pearson", "batch")
     state, expected = (empty_state(num_labels, "batch", native.device) for _ in range(2))
     pairs = native.pairs(num_labels)
     scratch = native.bytes(native.library.move_scratch(*targets.shape))
     torch.cuda.synchronize()
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
-        native.move(state, state, pairs, *chosen, targets=targets, scratch=scratch)
+        native.move(state, state, pairs, *settings, targets=targets, scratch=scratch)
     for _ in range(2):
         graph.replay()
         arrivals = torch.zeros(64, dtype=torch.int32, device=native.device)
-        code, _, _ = operators.move_relation(targets, None, *expected, arrivals, DECAY, POSITIVE, NEGATIVE, *chosen)
+        code, _, _ = operators.move_relation(targets, None, *expected, arrivals, DECAY, POSITIVE, NEGATIVE, *settings)
     yield from zip(("captured sum", "captured weight"), state, expected, strict=True)
     yield "captured codes", _code(pairs, code), code
 
 
 def relations(native: Native, name: str, batches: list[Tensor], measure: str, estimator: str) -> Iterator[Comparison]:
-    """The state, its codes and its active pairs after each batch, however it came about."""
+    """The state, its codes and its active pairs after each batch, for each way to move the state."""
     from obrl_torch import operators
 
     device, num_labels = native.device, batches[0].shape[1]
     expected, state, by_counts = (empty_state(num_labels, estimator, device) for _ in range(3))
-    chosen = (POSITIVE, NEGATIVE, measure, estimator)
+    settings = (POSITIVE, NEGATIVE, measure, estimator)
     for step, targets in enumerate(batches):
         arrivals = torch.zeros(64, dtype=torch.int32, device=device)
-        code, active, _ = operators.move_relation(targets, None, *expected, arrivals, DECAY, *chosen)
+        code, active, _ = operators.move_relation(targets, None, *expected, arrivals, DECAY, *settings)
         new = tuple(torch.full_like(part, torch.nan) for part in state)
         counts = native.count(targets)
-        every = {
+        pairs_of = {
             "into other memory": native.move(
                 state, (new[0], new[1]), native.pairs(num_labels), measure, estimator, targets=targets
             ),
@@ -210,11 +210,11 @@ def relations(native: Native, name: str, batches: list[Tensor], measure: str, es
             "by counts": native.move(by_counts, by_counts, native.pairs(num_labels), measure, estimator, counts=counts),
             "codes alone": native.move(state, state, native.pairs(num_labels), measure, estimator),
         }
-        for how, pairs in every.items():
+        for how, pairs in pairs_of.items():
             yield f"codes: {name}, {step}, {how}", _code(pairs, code), code
             yield f"active: {name}, {step}, {how}", _active(pairs, code), active.sum()
-        for how, found in (("in place", state), ("into other memory", new), ("by counts", by_counts)):
-            for part, one, other in zip(("sum", "weight"), found, expected, strict=True):
+        for how, moved in (("in place", state), ("into other memory", new), ("by counts", by_counts)):
+            for part, one, other in zip(("sum", "weight"), moved, expected, strict=True):
                 yield f"{part}: {name}, {step}, {how}", one, other
         yield f"counts: {name}, {step}", counts, operators.count_pairs(targets, None)
 
@@ -225,11 +225,11 @@ def losses(native: Native, name: str, batches: list[Tensor], generator: torch.Ge
 
     targets = batches[0]
     batch, num_labels = targets.shape
-    chosen = ("unit_pearson", "batch")
+    settings = ("unit_pearson", "batch")
     state = empty_state(num_labels, "batch", native.device)
-    native.move(state, state, native.pairs(num_labels), *chosen, targets=targets)
-    pairs = native.move(state, state, native.pairs(num_labels), *chosen)
-    code, active, counter = operators.code_pairs(*state, POSITIVE, NEGATIVE, *chosen)
+    native.move(state, state, native.pairs(num_labels), *settings, targets=targets)
+    pairs = native.move(state, state, native.pairs(num_labels), *settings)
+    code, active, counter = operators.code_pairs(*state, POSITIVE, NEGATIVE, *settings)
     logits = 4 * torch.randn(targets.shape, generator=generator, device=native.device)
     weights = (
         torch.rand(batch, generator=generator, device=native.device),
@@ -237,21 +237,20 @@ def losses(native: Native, name: str, batches: list[Tensor], generator: torch.Ge
     )
     names = ("total", "cross-entropy", "relation loss", "gradient", "relation gradient")
     for normalization in ("all_pairs", "active_pairs"):
-        of = (normalization, "none")
-        given = (logits, targets, None, *weights, code, None, active, counter, ALPHA, *of)
-        parts = operators.loss_terms(*given, "parts", torch.float32)
+        arguments = (logits, targets, None, *weights, code, active, counter, ALPHA, normalization, "none")
+        parts = operators.loss_terms(*arguments, "parts", torch.float32)
         for gradient in ("none", "total", "parts"):
-            expected = operators.loss_terms(*given, gradient, torch.float32)
-            found = native.loss(logits, targets, weights, pairs, gradient, normalization)
+            expected = operators.loss_terms(*arguments, gradient, torch.float32)
+            joint = native.loss(logits, targets, weights, pairs, gradient, normalization)
             alone = native.loss(logits, None, weights, pairs, gradient, normalization)
             for what, one, other in (
-                *_beside(names, found, expected),
-                *_beside(("alone", "gradient alone"), alone, (parts[2], parts[4])),
+                *_pairs_of(names, joint, expected),
+                *_pairs_of(("alone", "gradient alone"), alone, (parts[2], parts[4])),
             ):
                 yield f"{what}: {name}, {normalization}, {gradient}", one, other
 
 
-def _beside(names: Sequence[str], found: Sequence[Tensor], expected: Sequence[Tensor]) -> Iterator[Comparison]:
-    """As many as were found, which comes without the gradients that nobody wanted."""
-    count = len(found)
-    return zip(names[:count], found, expected[:count], strict=True)
+def _pairs_of(names: Sequence[str], results: Sequence[Tensor], expected: Sequence[Tensor]) -> Iterator[Comparison]:
+    """Each result of the launcher, which leaves out gradients that were not asked for, beside the expected one."""
+    count = len(results)
+    return zip(names[:count], results, expected[:count], strict=True)

@@ -1,4 +1,4 @@
-"""A file of results as Markdown, for the documentation: one table of times, one of memory, and how both grow."""
+"""The results as Markdown for the documentation: a table of times, one of memory, and one of how both grow."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from benchmarks.scaling import fit
 
 MOST_FLOORS = 100
-"""A step that takes more of its floors than this is bound by launches, and the number means nothing."""
+"""Above this ratio a step's time is that of its launches, and the ratio to its floor means nothing."""
 
 Size = tuple[int, int]
 Row = dict[str, Any]
@@ -19,13 +19,13 @@ def markdown(document: dict[str, Any]) -> str:
     rows = [row for row in document["rows"] if row["labels"] == document["rows"][0]["labels"]]
     sizes = sorted({_size(row) for row in rows}, key=lambda size: (size[1], size[0]))
     titles = dict.fromkeys(row["title"] for row in rows)
-    found = {(row["title"], _size(row)): row for row in rows}
+    row_at = {(row["title"], _size(row)): row for row in rows}
     parts = [
         _about(document),
         "Microseconds a step (median); for the kernels, how many floors that is, where they are less than 100:",
-        _table(titles, sizes, lambda title, size: _time(found.get((title, size)))),
+        _table(titles, sizes, lambda title, size: _time(row_at.get((title, size)))),
         "Peak memory of a step beside its arguments, in MB:",
-        _table(titles, sizes, lambda title, size: _memory(found.get((title, size)))),
+        _table(titles, sizes, lambda title, size: _memory(row_at.get((title, size)))),
     ]
     if growth := _growth(rows, titles, sizes):
         parts += ["How time and memory grow, as a power of K or M between the sizes named:", growth]
@@ -62,7 +62,7 @@ def _memory(row: Row | None) -> str:
 
 
 def _figure(value: float) -> str:
-    """Three digits, or all before the point."""
+    """Three digits, or all digits before the point."""
     return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
@@ -76,18 +76,18 @@ def _table(titles: dict[str, None], sizes: list[Size], cell: Callable[[str, Size
 
 
 def _growth(rows: list[Row], titles: dict[str, None], sizes: list[Size]) -> str:
-    """Exponents between the least and the largest size that differ in one of K and M alone."""
+    """Exponents between the smallest and the largest size that differ in one of K and M only."""
     spans = []
     for axis in (0, 1):
         for other in sorted({size[1 - axis] for size in sizes}):
             along = sorted(size for size in sizes if size[1 - axis] == other)
             if len(along) > 1:
                 spans.append((axis, along[0], along[-1]))
-    found = {(row["title"], _size(row)): row for row in rows}
+    row_at = {(row["title"], _size(row)): row for row in rows}
     lines = []
     for title in titles:
         cells = [
-            _exponent(axis, *(found.get((title, size)) for size in (low, high)), key=key)
+            _exponent(axis, *(row_at.get((title, size)) for size in (low, high)), key=key)
             for axis, low, high in spans
             for key in ("median_us", "peak_memory_bytes")
         ]

@@ -1,4 +1,4 @@
-"""Runs `tests/parity` on a device, several parts at once, and counts what passed."""
+"""Runs `tests/parity` on a device, several parts at once, and counts the tests that passed."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from benchmarks.gpu.tasks import ROOT, Limits, trimmed
 
 HOW = (
     "tests/parity compares value, gradient and state with the specification in float64 over examples that hypothesis "
-    "draws. Profiles are those of tests/support/profiles.py: every example of the kernels compiles some anew, and so "
-    "they get a quarter of the examples. HYPOTHESIS_PROFILE in the environment goes before. The suite is dealt out to "
-    "several processes, of which each must end well."
+    "draws. Profiles are those of tests/support/profiles.py: the kernels get a quarter of the examples, since each "
+    "example compiles some kernels anew. HYPOTHESIS_PROFILE in the environment takes precedence. The suite is split "
+    "over several processes, each of which must succeed."
 )
 PROFILES = {"torch": "device", "torch_fused": "quick", "torch_wide": "quick"}
 MOST_SHARDS = 12
 NO_TESTS = 5
-"""What pytest ends with where a part is empty."""
+"""pytest's exit status where a part is empty."""
 
 ALONE = {
     "TORCHINDUCTOR_COMPILE_THREADS": "1",
@@ -34,22 +34,22 @@ ALONE = {
     "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
     "TRITON_INTERPRET": "0",
 }
-"""One process, one thread; no plugin that happens to be installed; no interpreter but where the suite asks for it."""
+"""One thread a process, no installed plugins, and Triton's interpreter only where the suite asks for it."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the suite said of one framework.
+    """The result of the suite for one framework.
 
     Attributes:
         framework: a key of `tests.parity.subjects.FRAMEWORKS`.
         profile: of hypothesis.
-        passed: how many tests did.
-        failed: how many did not, and processes that ended otherwise.
-        skipped: how many were, which counts as failed too.
-        examples: that hypothesis drew.
+        passed: number of tests that passed.
+        failed: number of tests that failed, and of processes that ended without a report.
+        skipped: number of skipped tests, which make the suite fail too.
+        examples: number of examples that hypothesis drew.
         seconds: until its last part had ended.
-        errors: the last lines of what failed.
+        errors: the last lines of each failed part.
     """
 
     framework: str
@@ -72,40 +72,35 @@ class Outcome:
 
 
 def command(framework: str, device: str, shard: str, report: Path) -> list[str]:
-    """What runs a part of the suite, with nothing but pytest and hypothesis and no file of settings."""
+    """The command that runs a part of the suite, with pytest and hypothesis only and no configuration file."""
     pytest = [sys.executable, "-m", "pytest", "-c", os.devnull, "--rootdir", str(ROOT), "-p", "no:cacheprovider"]
-    told = ["-q", "-rfEs", "--tb=short", f"--junitxml={report}"]
-    chosen = ["--framework", framework, "--device", device, "--shard", shard]
-    return [*pytest, *told, "--import-mode=importlib", "tests/parity", *chosen]
+    reporting = ["-q", "-rfEs", "--tb=short", f"--junitxml={report}"]
+    part = ["--framework", framework, "--device", device, "--shard", shard]
+    return [*pytest, *reporting, "--import-mode=importlib", "tests/parity", *part]
 
 
 def read_report(text: str) -> tuple[int, int, int]:
     """How many tests passed, failed and were skipped, from a report in JUnit's form."""
-    counts = [0, 0, 0]
-    for suite in ET.fromstring(text).iter("testsuite"):
-        tests, failures, errors, skipped = (
-            int(suite.get(name, 0)) for name in ("tests", "failures", "errors", "skipped")
-        )
-        counts = [
-            had + more
-            for had, more in zip(counts, (tests - failures - errors - skipped, failures + errors, skipped), strict=True)
-        ]
-    return counts[0], counts[1], counts[2]
+    suites = list(ET.fromstring(text).iter("testsuite"))
+    tests, failures, errors, skipped = (
+        sum(int(suite.get(name, 0)) for suite in suites) for name in ("tests", "failures", "errors", "skipped")
+    )
+    return tests - failures - errors - skipped, failures + errors, skipped
 
 
 def count_examples(output: str) -> int:
-    """The examples that the suite says hypothesis drew."""
+    """The number of examples that hypothesis drew, as the suite prints it."""
     return sum(int(count) for count in re.findall(r"(\d+) (?:eager|compiled)\b", output))
 
 
 def run_shard(before: Outcome, device: str, shard: str, limits: Limits) -> Outcome:
-    """Run a part of the suite and add what it said to an outcome without counts."""
+    """Run a part of the suite; `before` names the framework and the profile, and the result adds the counts."""
     start = time.monotonic()
     environment = {**os.environ, **ALONE, "HYPOTHESIS_PROFILE": before.profile}
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         try:
-            done = subprocess.run(
+            process = subprocess.run(
                 command(before.framework, device, shard, report),
                 cwd=ROOT,
                 env=environment,
@@ -114,7 +109,7 @@ def run_shard(before: Outcome, device: str, shard: str, limits: Limits) -> Outco
                 text=True,
                 timeout=max(1.0, limits.left()),
             )
-            output, code = done.stdout, done.returncode
+            output, code = process.stdout, process.returncode
         except subprocess.TimeoutExpired:
             output, code = f"shard {shard}: out of time", -1
         passed, failed, skipped = read_report(report.read_text()) if report.exists() else (0, 0, 0)
@@ -138,18 +133,18 @@ def run_parity(frameworks: Sequence[str], device: str, limits: Limits, *, shards
     Args:
         frameworks: keys of `tests.parity.subjects.FRAMEWORKS`.
         device: `"cuda"` or `"cpu"`.
-        limits: when it must have ended; its tests have no limits of their own.
-        shards: into how many parts to deal each; as many as there are processors, up to 12.
+        limits: when all must have ended; single tests have no time limit.
+        shards: number of parts of each suite; by default as many as there are processors, up to 12.
     """
     at_once = min(len(os.sched_getaffinity(0)), MOST_SHARDS)
     count = shards or at_once
     with ThreadPoolExecutor(at_once) as pool:
-        begun = []
+        runs = []
         for name in frameworks:
             profile = os.environ.get("HYPOTHESIS_PROFILE", PROFILES.get(name, "quick"))
             parts = [(Outcome(name, profile), device, f"{part}/{count}", limits) for part in range(1, count + 1)]
-            begun.append([pool.submit(run_shard, *part) for part in parts])
-        return [together([future.result() for future in futures]) for futures in begun]
+            runs.append([pool.submit(run_shard, *part) for part in parts])
+        return [together([future.result() for future in futures]) for futures in runs]
 
 
 def together(parts: Sequence[Outcome]) -> Outcome:

@@ -1,4 +1,4 @@
-"""One implementation at one size on one kind of labels, as it stands in the file of results."""
+"""A row of the results: one implementation at one size on one kind of labels."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from typing import Any
 from benchmarks.gpu.clocks import Timing
 
 JAX_TITLES = {"jax_bce": "BCE alone in jax.numpy, jit", "jax_obrl": "obrl.jax, jit"}
-"""The implementations in JAX, here so that whoever asks for them need not import it."""
+"""The implementations in JAX, defined here so that their names do not need an import of JAX."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """What was measured, or why it was not.
+    """A measurement, or why there is none.
 
     Attributes:
         implementation: its name.
-        title: for people.
+        title: the name in tables.
         batch: K.
         num_labels: M.
         labels: a key of `benchmarks.labels.LABEL_KINDS`.
         timed_by: see `benchmarks.gpu.clocks.HOW`; None where there is no time.
-        steps: how many were timed.
+        steps: number of steps that were timed.
         median_us: of the rounds, microseconds a step.
-        min_us: the least.
-        max_us: the most.
-        peak_memory_bytes: what a step needs beside its arguments, or None.
-        block_rows: rows that the plain formula takes at once, K where it takes all; None for the others.
+        min_us: the smallest of the rounds.
+        max_us: the largest of the rounds.
+        peak_memory_bytes: memory that a step needs beside its arguments, or None.
+        block_rows: samples that the plain formula takes at once, K where it takes all; None for the others.
         capture_error: why no CUDA graph could be captured, or None.
         error: why there is no time, or None.
     """

@@ -1,4 +1,4 @@
-"""The parts of a run, each of which adds to the results and writes them down."""
+"""The parts of a run; each adds to the results and writes the file again."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from benchmarks.labels import LABEL_KINDS
 
 RESULTS = ROOT / "benchmarks" / "results"
 PARITY_SHARE = 0.4
-"""The part of the time that the parity suite may take."""
+"""The fraction of the time that the parity suite may take."""
 
-HELD = ("torch_bce", FUSED)
-"""What is measured first at each size."""
+FIRST = ("torch_bce", FUSED)
+"""The implementations that are measured first at each size."""
 
 CHEAP = 2 * 10**8
-"""Up to this K M^2 every kind of labels is measured; above, the first alone."""
+"""Up to this K M^2 every kind of labels is measured; above, only the first."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Extent:
 
     Attributes:
         sizes: (K, M), those of the bars first.
-        quick: whether few steps are.
+        quick: whether to take few steps.
     """
 
     sizes: tuple[tuple[int, int], ...]
@@ -53,9 +53,9 @@ QUICK = Extent(((8, 5),), quick=True)
 
 
 def driver_version() -> str | None:
-    """The version of NVIDIA's driver, or None where nobody says."""
+    """The version of NVIDIA's driver, or None where nvidia-smi does not tell."""
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"],
             capture_output=True,
             text=True,
@@ -64,11 +64,11 @@ def driver_version() -> str | None:
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.split("\n")[0].strip() or None
+    return process.stdout.split("\n")[0].strip() or None
 
 
 def failures(document: dict[str, Any]) -> list[str]:
-    """What makes a run fail: parity, the launcher, whatever the kernels raised, errors beyond rounding; a line each."""
+    """The reasons why a run fails, a line each: parity, the launcher, what kernels raised, errors beyond rounding."""
     return [
         *(f"parity of {outcome['framework']} failed" for outcome in document["parity"] if not outcome["ok"]),
         *(
@@ -77,25 +77,25 @@ def failures(document: dict[str, Any]) -> list[str]:
             if row["implementation"] == FUSED and row["error"] not in (None, LEFT_OUT)
         ),
         *(
-            f"at ({found['batch']}, {found['num_labels']}) the kernels' {name} is {found[name]:.2g}"
-            for found in document["accuracy"]
+            f"at ({entry['batch']}, {entry['num_labels']}) the kernels' {name} is {entry[name]:.2g}"
+            for entry in document["accuracy"]
             for name in ("relation_error", "loss_error", "gradient_error")
-            if found.get(name, 0.0) > MOST and (name == "relation_error" or not found["pairs_near_thresholds"])
+            if entry.get(name, 0.0) > MOST and (name == "relation_error" or not entry["pairs_near_thresholds"])
         ),
         *(
-            f"the launcher, {found['part']}: {found.get('error') or found['different'][:3] or 'nothing was compared'}"
-            for found in document["launcher"]
-            if found.get("error", LEFT_OUT) != LEFT_OUT or found.get("different") or found.get("compared") == 0
+            f"the launcher, {entry['part']}: {entry.get('error') or entry['different'][:3] or 'nothing was compared'}"
+            for entry in document["launcher"]
+            if entry.get("error", LEFT_OUT) != LEFT_OUT or entry.get("different") or entry.get("compared") == 0
         ),
         *(f"failed: {error.strip().splitlines()[-1]}" for error in document["errors"]),
     ]
 
 
 def _replace(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    beside = path.with_suffix(f"{path.suffix}.part")
-    beside.write_text(text)
-    beside.replace(path)
+    """Write a file completely or not at all."""
+    part = path.with_suffix(f"{path.suffix}.part")
+    part.write_text(text)
+    part.replace(path)
 
 
 class Run:
@@ -137,23 +137,23 @@ class Run:
         """The parity suite of the kernels and of torch's operators."""
         limits = replace(self.limits, deadline=time.monotonic() + PARITY_SHARE * self.budget_s)
         self.results.parity = run_parity(["torch_fused", "torch_wide", "torch"], self.device, limits)
-        said = [f"{one.framework}: {one.passed} passed, {one.failed} failed" for one in self.results.parity]
-        self._save(f"parity: {'; '.join(said)}")
+        counts = [f"{one.framework}: {one.passed} passed, {one.failed} failed" for one in self.results.parity]
+        self._save(f"parity: {'; '.join(counts)}")
 
     def launcher(self) -> None:
-        """The native launcher beside Triton's own launches, a process for all parts while none fails."""
+        """The native launcher beside Triton's launches; one process runs all parts unless a part fails."""
         for task, answer in self._ask_torch((2, 2), [f"launcher/{part}" for part in PARTS]):
             self.results.launcher.append(answer.get("result", {"part": task, **answer}))
             self._save(task)
 
     def torch(self) -> None:
-        """Rates of the device, rows and errors in torch, a process a size."""
+        """Rates of the device, rows and errors in torch, one process for each size."""
         for size in self.extent.sizes:
             kinds = kinds_up_to(CHEAP, *size)
-            first = ["rates"] if size == self.extent.sizes[0] else []
-            held = [f"{name}/{kind}" for name in HELD for kind in kinds]
-            peers = [f"{name}/{kind}" for name in ENTRIES if name not in HELD for kind in kinds]
-            for task, answer in self._ask_torch(size, [*first, *held, "accuracy", *peers]):
+            rates = ["rates"] if size == self.extent.sizes[0] else []
+            first = [f"{name}/{kind}" for name in FIRST for kind in kinds]
+            peers = [f"{name}/{kind}" for name in ENTRIES if name not in FIRST for kind in kinds]
+            for task, answer in self._ask_torch(size, [*rates, *first, "accuracy", *peers]):
                 if task == "rates":
                     self._add_rates(answer)
                 elif task == "accuracy":
@@ -163,18 +163,18 @@ class Run:
                     self._add_row(Row(name, ENTRIES[name].title, *size, kind), answer)
 
     def jax(self) -> None:
-        """Rows in JAX, in a process of its own."""
+        """Rows in JAX, in a separate process."""
         kind = next(iter(LABEL_KINDS))
         rows = [Row(name, title, *size, kind) for size in self.extent.sizes for name, title in JAX_TITLES.items()]
         tasks = [f"{row.implementation}/{kind}/{row.batch}/{row.num_labels}" for row in rows]
-        # Preallocated, JAX would take most of the memory; and it must not look for a GPU where none is wanted.
+        # JAX must not preallocate most of the memory, nor look for a GPU on `--device cpu`.
         environment = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
         environment |= {"JAX_PLATFORMS": "cpu"} if self.device == "cpu" else {}
-        arguments, asked = [self.device, *self._quick()], ["versions", *tasks]
-        answers = ask("benchmarks.gpu.jax_tasks", arguments, asked, self.limits, environment=environment)
+        arguments, all_tasks = [self.device, *self._quick()], ["versions", *tasks]
+        answers = ask("benchmarks.gpu.jax_tasks", arguments, all_tasks, self.limits, environment=environment)
         _, first = next(answers)
         self.results.versions |= first.get("result", {})
-        # Where there is no JAX that sees the GPU, no row needs a process to find that out again.
+        # Where no JAX sees the GPU, the first answer says so, and stands for all rows without another process.
         for row, (_, answer) in zip(rows, repeat((None, first)) if "error" in first else answers, strict=False):
             self._add_row(row, answer)
         answers.close()
@@ -189,11 +189,11 @@ class Run:
 
     def _add_row(self, row: Row, answer: Answer) -> None:
         error = answer.get("error")
-        found = answer["result"] if error is None else replace(row, error=error).as_dict()
-        self.results.rows.append(found)
-        time_us = found["median_us"]
-        said = "failed" if time_us is None else f"{time_us:.1f} us by {found['timed_by']}"
-        self._save(f"({row.batch}, {row.num_labels}) {row.labels}: {row.title}: {said}")
+        result = answer["result"] if error is None else replace(row, error=error).as_dict()
+        self.results.rows.append(result)
+        time_us = result["median_us"]
+        outcome = "failed" if time_us is None else f"{time_us:.1f} us by {result['timed_by']}"
+        self._save(f"({row.batch}, {row.num_labels}) {row.labels}: {row.title}: {outcome}")
 
     def _add_rates(self, answer: Answer) -> None:
         if "error" in answer:
@@ -211,7 +211,7 @@ class Run:
         self._save(f"{size}: accuracy")
 
     def _save(self, line: str) -> None:
-        """Write everything found so far, and say what was added."""
+        """Write all results so far, and print a line on what was added."""
         document = self.results.document()
         _replace(self.path, json.dumps(document, indent=2, allow_nan=False) + "\n")
         if document["rows"]:

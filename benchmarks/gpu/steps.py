@@ -14,13 +14,13 @@ from benchmarks.registry import IMPLEMENTATIONS, Batch
 from obrl.torch import OBRLoss
 
 PLAIN_SHARE = 0.25
-"""The part of the device's memory that the plain formula's arrays of size rows M^2 may take; else it goes in blocks."""
+"""The fraction of the device's memory that the plain formula's arrays may take; else it splits the batch."""
 
 MOST_ELEMENTS = 2**31 - 1
-"""Nor may one of them have more elements: kernels then still count in 32 bits, at their fastest."""
+"""The plain formula's arrays have at most so many elements: kernels then index them with 32 bits, which is faster."""
 
 Gradient = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-"""A step: logits and targets to the loss and its gradient with respect to the logits."""
+"""A step: takes logits and targets, returns the loss and its gradient with respect to the logits."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,9 @@ class Entry:
 
     Attributes:
         title: the name in tables.
-        make: takes num_labels and gives the criterion.
+        make: takes num_labels and returns the criterion.
         compiled: whether torch compiles it.
-        plain: the entry of `benchmarks.registry.IMPLEMENTATIONS` that says what its arrays of size K M^2 take, or None.
+        plain: the entry of `benchmarks.registry.IMPLEMENTATIONS` that knows the size of its arrays, or None.
     """
 
     title: str
@@ -41,9 +41,9 @@ class Entry:
 
 
 class OperatorsLoss(OBRLoss):
-    """The loss in torch's own operators, as `impl="auto"` computes it where it does not take the kernels."""
+    """The loss in torch's own operators, as `impl="auto"` computes it where it does not choose the kernels."""
 
-    def _in_kernels(self, logits: Tensor, targets: Tensor | None, sample_weight: Tensor | None) -> bool:
+    def _is_fused(self, batch: Any, *, joint: bool) -> bool:
         return False
 
 
@@ -65,7 +65,7 @@ ENTRIES = {
 
 
 def block_rows(plain: str, batch: int, num_labels: int, memory: int) -> int:
-    """How many rows the plain formula takes at once: all, or the half, a quarter, ... that fits.
+    """How many samples the plain formula takes at once: all, or the half, a quarter, ... that fits.
 
     Args:
         plain: an entry of `benchmarks.registry.IMPLEMENTATIONS` with arrays of size K M^2.
@@ -85,7 +85,7 @@ def block_rows(plain: str, batch: int, num_labels: int, memory: int) -> int:
 
 
 def whole(call: Callable[[Tensor, Tensor], Tensor]) -> Gradient:
-    """A step of a loss that takes the whole batch at once."""
+    """A step of a loss on the whole batch at once."""
 
     def step(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         loss = call(logits, targets)
@@ -98,10 +98,9 @@ def whole(call: Callable[[Tensor, Tensor], Tensor]) -> Gradient:
 def in_blocks(
     criterion: PlainOBRLoss, rows: int, compiler: Callable[[Callable[..., Any]], Callable[..., Any]]
 ) -> Gradient:
-    """A step of the plain formula, a few rows at a time, each block backward before the next is begun.
+    """A step of the plain formula that takes `rows` samples at a time, forward and backward, before the next ones.
 
-    The loss is a mean over samples, so that it is the mean of the blocks' losses, weighted by their rows; the relation
-    moves once, from the whole batch.
+    The loss is the mean of the parts' losses, weighted by their samples. The relation moves once, from the whole batch.
     """
     update, under = compiler(criterion.update), compiler(criterion.under)
 

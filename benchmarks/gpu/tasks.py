@@ -1,7 +1,7 @@
-"""What runs in a process of its own: tasks named on its command line, each answered by a line of JSON.
+"""Runs tasks in child processes: each task is named on the command line and answered by a line of JSON.
 
-A kernel that fails takes its process's CUDA context with it, and one that hangs never ends. So whoever asks starts a
-process for some tasks, reads answers as they come, and after a failure starts another for the tasks that are left.
+A kernel that fails makes its process's CUDA context unusable, and one that hangs never ends. So the parent starts a
+process for several tasks, reads the answers as they come, and after a failure starts another process for the others.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from typing import Any, TextIO
 
 ROOT = Path(__file__).resolve().parents[2]
 LAST = 2000
-"""How many characters of an error's text are kept, the last ones."""
+"""An error's text is cut to this many characters, the last ones."""
 
 LEFT_OUT = "left out: the time was up"
-"""The error of what was not begun."""
+"""The error of a task that was not started."""
 
 Answer = dict[str, Any]
 
 
 def trimmed(text: str) -> str:
-    """The end of an error's text, without the places that this machine keeps things in."""
+    """The end of an error's text, without the paths of this machine."""
     text = text.replace(f"{ROOT}{os.sep}", "")
     for folder, name in ((sys.prefix, "PREFIX"), (sys.base_prefix, "PREFIX"), (str(Path.home()), "~")):
         text = text.replace(folder, name) if folder != os.sep else text
@@ -38,22 +38,22 @@ def trimmed(text: str) -> str:
 
 
 def answers_to_parent() -> TextIO:
-    """Standard output for answers alone; whatever else writes to it then goes to standard error."""
+    """A stream to the parent; from now on, other output to standard output goes to standard error."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     return answers
 
 
 def serve(tasks: Sequence[str], run: Callable[[str], Any], healthy: Callable[[], object], answers: TextIO) -> None:
-    """Run the tasks in their order and answer each with `{"result": ...}` or `{"error": text}`.
+    """Run the tasks in order and answer each with `{"result": ...}` or `{"error": text}`.
 
-    The last answer has `"last": true` where a task leaves nothing that can run on.
+    An answer has `"last": true` where no further task can run in this process; then this returns.
 
     Args:
         tasks: their names.
-        run: does one and gives what JSON can hold.
-        healthy: called after each; raises where nothing more can be run in this process.
-        answers: where the lines go.
+        run: runs one task; its result must fit into JSON.
+        healthy: is called after each task; raises where no further task can run in this process.
+        answers: the stream that the lines are written to.
     """
     for task in tasks:
         answer: Answer
@@ -76,8 +76,8 @@ class Limits:
     """How long tasks may take.
 
     Attributes:
-        deadline: when all must have ended, by `time.monotonic`.
-        task_s: seconds that one may take; then its process is ended.
+        deadline: when all must have ended, on the clock `time.monotonic`.
+        task_s: seconds that a task may take; then its process is killed.
     """
 
     deadline: float
@@ -96,14 +96,14 @@ def ask(
     *,
     environment: dict[str, str] | None = None,
 ) -> Generator[tuple[str, Answer]]:
-    """Have tasks done by `python -m MODULE ARGUMENTS TASKS`, in as many processes as it takes.
+    """Run tasks by `python -m MODULE ARGUMENTS TASKS`, in as many processes as needed.
 
     Args:
-        module: its main calls `serve`.
-        arguments: what comes before the tasks.
+        module: a module whose main calls `serve`.
+        arguments: the command line before the tasks.
         tasks: their names; every one is answered, in order.
         limits: how long they may take.
-        environment: variables to add to this process's own.
+        environment: variables to add to those of this process.
 
     Yields:
         The name of each task and its answer, as it comes.
@@ -119,7 +119,7 @@ def ask(
 def _one_process(
     module: str, arguments: Sequence[str], count: int, limits: Limits, environment: dict[str, str]
 ) -> Generator[Answer]:
-    """The answers of one process, and an error in place of the one that it does not live to give."""
+    """The answers of one process; if it dies, an error in place of the answer that is due."""
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
@@ -142,7 +142,7 @@ def _one_process(
                 watch.start()
                 line = process.stdout.readline()
                 watch.cancel()
-                if not line.endswith("\n"):  # nothing, or what it was writing when it ended
+                if not line.endswith("\n"):  # nothing, or a part of a line
                     process.wait()
                     errors.seek(0)
                     how = "out of time" if late.is_set() else f"exit status {process.returncode}"

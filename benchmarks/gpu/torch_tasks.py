@@ -26,7 +26,7 @@ from benchmarks.gpu.tasks import answers_to_parent, serve
 from obrl_native import cuda
 
 HOST_MEMORY = 2**33
-"""What the plain formula's blocks are reckoned by on a CPU."""
+"""Memory in bytes that decides the plain formula's block size on a CPU."""
 
 
 def about(device: str) -> dict[str, Any]:
@@ -45,13 +45,13 @@ def about(device: str) -> dict[str, Any]:
     }
     if device != "cuda":
         return {"versions": versions, "gpu": None}
-    found = torch.cuda.get_device_properties(0)
+    device_properties = torch.cuda.get_device_properties(0)
     gpu = {
-        "name": found.name,
-        "capability": f"{found.major}.{found.minor}",
-        "memory_bytes": found.total_memory,
+        "name": device_properties.name,
+        "capability": f"{device_properties.major}.{device_properties.minor}",
+        "memory_bytes": device_properties.total_memory,
         "float32_matmul_precision": torch.get_float32_matmul_precision(),
-        "multiprocessors": found.multi_processor_count,
+        "multiprocessors": device_properties.multi_processor_count,
     }
     return {"versions": versions, "gpu": gpu}
 
@@ -63,7 +63,7 @@ class Tasks:
         batch: K.
         num_labels: M.
         device: `"cuda"` or `"cpu"`.
-        quick: whether to measure little.
+        quick: whether to take few steps.
     """
 
     def __init__(self, batch: int, num_labels: int, device: str, *, quick: bool) -> None:
@@ -75,7 +75,7 @@ class Tasks:
         self._spent = False
 
     def run(self, task: str) -> Any:
-        """Do one task; what a task that fails holds is let go."""
+        """Run one task; release the step it holds if it fails."""
         try:
             return self._run(task)
         except Exception:
@@ -109,7 +109,7 @@ class Tasks:
         return Row(name, entry.title, *self.size, labels, **times(timing), peak_memory_bytes=peak, block_rows=rows)
 
     def _step(self, name: str) -> TorchStep:
-        """The implementation, compiled no more than once for all kinds of labels; one is held at a time."""
+        """The implementation, compiled once for all kinds of labels; only the last one stays in memory."""
         if self._held is None or self._held[0] != name:
             self._release()
             memory = torch.cuda.get_device_properties(0).total_memory if self.device == "cuda" else HOST_MEMORY
@@ -123,7 +123,7 @@ class Tasks:
         torch.cuda.empty_cache()
 
     def healthy(self) -> None:
-        """Raise where no task can follow: the device is lost, or a failed capture has left the allocator in one."""
+        """Raise where no task can follow: the device failed, or a failed capture left the allocator in capture mode."""
         if self._spent:
             raise RuntimeError("a capture has failed in this process")
         if self.device == "cuda":

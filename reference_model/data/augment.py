@@ -1,4 +1,4 @@
-"""Varying training pictures as a pure function of (seed, epoch, index), so that a stopped run can go on exactly."""
+"""Varying training pictures as a pure function of (seed, epoch, index), so that a stopped run resumes exactly."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MASK = 0xFFFFFFFFFFFFFFFF
 def uniform_draws(indices: npt.NDArray[np.integer], *, seed: int, epoch: int, stream: int) -> npt.NDArray[np.float64]:
     """Draw one number a sample from nothing but (seed, epoch, stream, index).
 
-    A counter-based generator (the finaliser of SplitMix64 applied to a hash of the four numbers): no state is kept, so
+    A counter-based generator (the finaliser of SplitMix64 applied to a hash of the four numbers): it has no state, so
     neither the order of the samples nor the batches they come in matter.
 
     Args:

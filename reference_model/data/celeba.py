@@ -1,4 +1,4 @@
-"""CelebA, in every layout people hold it in."""
+"""A reader of CelebA, in every common layout."""
 
 from __future__ import annotations
 
@@ -69,10 +69,10 @@ def _without_missing(table: AttributeTable, images: Path, files: list[str], miss
     if not absent.any():
         return table
     names = [name for name, gone in zip(files, absent.tolist(), strict=True) if gone]
-    found = f"{len(names)} of {len(files)} pictures with labels are not in {images}: {first_few(names)}"
+    message = f"{len(names)} of {len(files)} pictures with labels are not in {images}: {first_few(names)}"
     if missing == "error" or absent.all():
-        raise DataError(found)
-    warnings.warn(f"{found}; their rows are left out", DataWarning, stacklevel=3)
+        raise DataError(message)
+    warnings.warn(f"{message}; their rows are left out", DataWarning, stacklevel=3)
     return table.rows(~absent)
 
 
@@ -103,12 +103,12 @@ def _match_identities(path: Path, files: npt.NDArray[np.str_]) -> npt.NDArray[np
     return np.where(where < 0, -1, identity[where])
 
 
-def _lookup(listed: npt.NDArray[np.str_], wanted: npt.NDArray[np.str_]) -> npt.NDArray[np.int64]:
-    """Return the row of ``listed`` that holds each of ``wanted``, -1 where none does."""
-    if len(listed) == len(wanted) and np.array_equal(listed, wanted):
-        return np.arange(len(wanted))
+def _lookup(listed: npt.NDArray[np.str_], names: npt.NDArray[np.str_]) -> npt.NDArray[np.int64]:
+    """Return the row of ``listed`` that holds each of ``names``, -1 where none does."""
+    if len(listed) == len(names) and np.array_equal(listed, names):
+        return np.arange(len(names))
     rows = {name: row for row, name in enumerate(listed.tolist())}
-    return np.array([rows.get(name, -1) for name in wanted.tolist()], dtype=np.int64)
+    return np.array([rows.get(name, -1) for name in names.tolist()], dtype=np.int64)
 
 
 def _warn_of_extra(path: Path, listed: npt.NDArray[np.str_], files: npt.NDArray[np.str_]) -> None:

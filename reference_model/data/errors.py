@@ -1,4 +1,4 @@
-"""What reading data can report."""
+"""Errors and warnings of reading data."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 
 class DataError(ValueError):
-    """Data on disk is not what it should be; the message names the file, what was expected and what was found."""
+    """Data on disk is not what it should be; the message names the file, what was expected and what is there."""
 
 
 class DataWarning(UserWarning):

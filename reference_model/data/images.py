@@ -39,9 +39,9 @@ class Sample(TypedDict):
 def decode_image(path: Path, size: int) -> npt.NDArray[np.uint8]:
     """Read a picture file and scale it to a square, whatever its shape was.
 
-    The whole picture is kept (necklaces and hats lie at the borders), so a 178 x 218 picture is squeezed in height. Any
+    The whole picture is used (necklaces and hats lie at the borders), so a 178 x 218 picture is squeezed in height. Any
     mode Pillow knows becomes RGB, and a rotation noted in the file's EXIF data is carried out. JPEG files much larger
-    than wanted are decoded at a half, a quarter or an eighth of their size, which is faster.
+    than needed are decoded at a half, a quarter or an eighth of their size, which is faster.
 
     Args:
         path: The file.
@@ -71,7 +71,7 @@ class FaceImages(Dataset[Sample]):
     """The pictures and targets of a table.
 
     Where the decoded pictures need no more than ``memory_mb``, they are all decoded at once, by several threads, and
-    kept as uint8; otherwise each is decoded whenever it is asked for. The values are the same either way.
+    stored as uint8; otherwise each is decoded whenever it is requested. The values are the same either way.
 
     Args:
         table: The pictures; usually one partition, ``table.subset("train")``.
@@ -97,7 +97,7 @@ class FaceImages(Dataset[Sample]):
 
     @property
     def in_memory(self) -> bool:
-        """Whether the decoded pictures are kept."""
+        """Whether the decoded pictures are stored in memory."""
         return self._kept is not None
 
     def __len__(self) -> int:
@@ -133,7 +133,7 @@ class FaceImages(Dataset[Sample]):
             for place in range(len(rows)):
                 decode(place)
             return pictures
-        # Pillow lets go of the interpreter lock while it decodes and scales.
+        # Pillow releases the interpreter lock while it decodes and scales.
         with ThreadPoolExecutor(self.workers, thread_name_prefix="decode") as pool:
             for _ in pool.map(decode, range(len(rows))):
                 pass

@@ -144,16 +144,16 @@ def _read(path: Path) -> bytes:
 
 def _head(content: bytes) -> list[tuple[int, str]]:
     """Return position and text of the first two lines that are not empty."""
-    found: list[tuple[int, str]] = []
+    lines: list[tuple[int, str]] = []
     position = 0
-    while position < len(content) and len(found) < 2:
+    while position < len(content) and len(lines) < 2:
         end = content.find(b"\n", position)
         end = len(content) if end < 0 else end
         line = content[position:end].decode("utf-8", errors="replace")
         if line.strip():
-            found.append((position, line.strip("\r")))
+            lines.append((position, line.strip("\r")))
         position = end + 1
-    return found
+    return lines
 
 
 def _decode(path: Path, values: npt.NDArray[np.float32], encoding: Encoding) -> npt.NDArray[np.float32]:

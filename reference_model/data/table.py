@@ -16,7 +16,7 @@ SPLITS = ("train", "valid", "test")
 
 
 class PictureFiles(Sequence[Path]):
-    """Files of one folder, as paths that are made when asked for (200,000 paths take a second to make).
+    """Files of one folder, as paths that are created on access (creating 200,000 paths takes a second).
 
     Args:
         folder: The folder.
@@ -114,19 +114,19 @@ class AttributeTable:
         Args:
             selection: (N,) bool, True for the rows to keep; or an array of row numbers.
         """
-        chosen = np.arange(len(self))[selection]
+        rows = np.arange(len(self))[selection]
         return AttributeTable(
             names=self.names,
-            files=self._files(chosen),
-            targets=self.targets[chosen],
-            split=self.split[chosen],
-            identity=None if self.identity is None else self.identity[chosen],
+            files=self._files(rows),
+            targets=self.targets[rows],
+            split=self.split[rows],
+            identity=None if self.identity is None else self.identity[rows],
         )
 
-    def _files(self, chosen: npt.NDArray[np.int64]) -> Sequence[Path]:
+    def _files(self, rows: npt.NDArray[np.int64]) -> Sequence[Path]:
         if isinstance(self.files, PictureFiles):
-            return self.files[chosen]
-        return tuple(self.files[row] for row in chosen.tolist())
+            return self.files[rows]
+        return tuple(self.files[row] for row in rows.tolist())
 
     def select(self, names: tuple[str, ...]) -> AttributeTable:
         """Return the table with the attributes ``names``, found by normalised name, in that order.

@@ -87,7 +87,7 @@ class AttributeNet(nn.Module):
         # (batch, groups * channels, h, w) -> (groups, batch, channels * h * w): a branch's channels are adjacent.
         branches = maps.contiguous().view(len(maps), -1, self.hidden_weight.shape[1]).transpose(0, 1)
         hidden = self.dropout(torch.relu(torch.baddbmm(self.hidden_bias, branches, self.hidden_weight)))
-        # Every label reads its own group's hidden layer.
+        # Every label reads the hidden layer of its group.
         of_label = hidden[self.group_of_label]
         return (of_label * self.output_weight.unsqueeze(1)).sum(dim=-1).transpose(0, 1) + self.output_bias
 

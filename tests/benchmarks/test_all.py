@@ -37,8 +37,8 @@ def test_the_asymmetric_loss_is_its_papers(focus):
     logits = torch.randn(5, 4, generator=generator, dtype=torch.float64)
     targets = (torch.rand(5, 4, generator=generator) > 0.5).double()
     names = ("positive_focus", "negative_focus", "margin")
-    found = AsymmetricLoss(**dict(zip(names, focus, strict=True)))(logits, targets)
-    assert found.item() == pytest.approx(asymmetric_by_loops(logits, targets, *focus), rel=1e-12)
+    loss = AsymmetricLoss(**dict(zip(names, focus, strict=True)))(logits, targets)
+    assert loss.item() == pytest.approx(asymmetric_by_loops(logits, targets, *focus), rel=1e-12)
 
 
 def test_the_asymmetric_loss_without_focus_and_margin_is_cross_entropy():
@@ -51,9 +51,9 @@ def test_the_asymmetric_loss_without_focus_and_margin_is_cross_entropy():
 def test_what_does_not_fit_is_left_out_with_the_reason():
     names = ["torch_bce", "torch_obrl", "torch_plain"]
     assert fitting(names, (64, 40), 10**10) == (names, [])
-    kept, dropped = fitting(names, (512, 10_000), 32 * 10**9)
-    assert kept == ["torch_bce", "torch_obrl"]
-    assert dropped == [
+    fit_names, reasons = fitting(names, (512, 10_000), 32 * 10**9)
+    assert fit_names == ["torch_bce", "torch_obrl"]
+    assert reasons == [
         "(512, 10000) plain formula: left out, for its arrays of size K M^2 would take about 1229 GB, and half of "
         "memory is 16 GB"
     ]
@@ -128,11 +128,11 @@ def test_a_short_run(tmp_path):
 
 
 def test_growth_alone_shows_its_own_sizes(tmp_path, monkeypatch, capsys):
-    def measured(batch, num_labels, names, kinds, plan, *, say):
-        found = row(batch, batch * num_labels**2 / 1e6, 1_000_000)
-        return [replace(found, implementation=name, num_labels=num_labels) for name in names], {}
+    def measure_rows(batch, num_labels, names, kinds, plan, *, say):
+        scaled = row(batch, batch * num_labels**2 / 1e6, 1_000_000)
+        return [replace(scaled, implementation=name, num_labels=num_labels) for name in names], {}
 
-    monkeypatch.setattr(everything, "measure_size", measured)
+    monkeypatch.setattr(everything, "measure_size", measure_rows)
     everything.main(["--only-scaling", "--frameworks", "torch", "--out", str(tmp_path)])
     document = json.loads((tmp_path / "all.json").read_text())
     along = [size for sizes in ALONG.values() for size in sizes]
@@ -141,4 +141,4 @@ def test_growth_alone_shows_its_own_sizes(tmp_path, monkeypatch, capsys):
     assert (exponent["batch", "time"], exponent["num_labels", "time"]) == (1.0, 2.0)
     with pytest.raises(SystemExit):
         everything.main(["--only-scaling", "--sizes", "64x40"])
-    assert "sizes of its own" in capsys.readouterr().err
+    assert "sets its sizes itself" in capsys.readouterr().err

@@ -18,7 +18,7 @@ from benchmarks.gpu.clocks import Timing
 from benchmarks.gpu.document import BARS, FUSED, HOW, bars, slug, table, with_ratios
 from benchmarks.gpu.floors import Rates, bytes_of, floor_of, operations_of
 from benchmarks.gpu.rows import JAX_TITLES, Row, times
-from benchmarks.gpu.run import ALL, CHEAP, HELD, QUICK, failures
+from benchmarks.gpu.run import ALL, CHEAP, FIRST, QUICK, failures
 from benchmarks.gpu.steps import ENTRIES, TorchStep, block_rows, in_blocks, whole
 from benchmarks.gpu.tasks import LEFT_OUT
 from benchmarks.labels import LABEL_KINDS
@@ -64,7 +64,7 @@ def test_a_short_run_holds_every_implementation(run):
     done, document = run
     check_document(document)
     size = QUICK.sizes[0]
-    names = [*HELD, *(name for name in ENTRIES if name not in HELD)]
+    names = [*FIRST, *(name for name in ENTRIES if name not in FIRST)]
     expected = [(name, kind) for name in names for kind in LABEL_KINDS]
     expected += [(name, "correlated") for name in JAX_TITLES]
     assert [(row["implementation"], row["labels"]) for row in document["rows"]] == expected
@@ -76,14 +76,14 @@ def test_a_short_run_holds_every_implementation(run):
 
 
 def test_a_short_run_compares_the_kernels_with_float64(run):
-    (found,) = run[1]["accuracy"]
-    assert (found.pop("batch"), found.pop("num_labels")) == QUICK.sizes[0]
-    assert found.pop("pairs_near_thresholds") == 0
-    assert set(found) == {
+    (errors,) = run[1]["accuracy"]
+    assert (errors.pop("batch"), errors.pop("num_labels")) == QUICK.sizes[0]
+    assert errors.pop("pairs_near_thresholds") == 0
+    assert set(errors) == {
         "relation_error",
         *(f"{whose}{what}_error" for whose in ("", "auto_") for what in ("loss", "gradient")),
     }
-    assert all(0 <= error < 16 * SINGLE_PRECISION for error in found.values())
+    assert all(0 <= error < 16 * SINGLE_PRECISION for error in errors.values())
 
 
 def test_without_a_cuda_device_it_says_so(monkeypatch, capsys):
@@ -173,14 +173,14 @@ def test_ratios_are_over_the_same_size_and_framework():
         measured(FUSED, large, 3_000.0),
         Row("torch_bce", "BCE", *large, "correlated", error="RuntimeError: no\n").as_dict(),
     ]
-    found = {(row["implementation"], row["batch"]): row for row in with_ratios(rows, RATES)}
-    assert found[FUSED, 1024]["over_bce"] == pytest.approx(1.5)
-    assert found["jax_obrl", 1024]["over_bce"] == pytest.approx(1.5)
-    assert found[FUSED, 512]["plain_compiled_over"] == pytest.approx(10)
-    assert found[FUSED, 512]["over_floor"] == pytest.approx(3_000 / floor_of(*large, RATES).floor_us)
-    assert found["torch_bce", 1024]["over_floor"] is None
-    assert found[FUSED, 512]["over_bce"] is None
-    held = {bar["ratio"]: bar["met"] for bar in bars(list(found.values()))}
+    ratios = {(row["implementation"], row["batch"]): row for row in with_ratios(rows, RATES)}
+    assert ratios[FUSED, 1024]["over_bce"] == pytest.approx(1.5)
+    assert ratios["jax_obrl", 1024]["over_bce"] == pytest.approx(1.5)
+    assert ratios[FUSED, 512]["plain_compiled_over"] == pytest.approx(10)
+    assert ratios[FUSED, 512]["over_floor"] == pytest.approx(3_000 / floor_of(*large, RATES).floor_us)
+    assert ratios["torch_bce", 1024]["over_floor"] is None
+    assert ratios[FUSED, 512]["over_bce"] is None
+    held = {bar["ratio"]: bar["met"] for bar in bars(list(ratios.values()))}
     assert held == {"over_bce": True, "plain_compiled_over": True, "over_floor": True}
     assert {bar["met"] for bar in bars(with_ratios(rows[1:2], None))} == {None}
     slow = with_ratios([rows[0], measured(FUSED, small, 16.0)], RATES)
@@ -198,14 +198,14 @@ def test_what_fails_a_run():
     other = Row("torch_plain", "plain", 8, 5, "sparse", error="out of memory\n").as_dict()
     wrong = parity.Outcome("torch", "quick", passed=3, failed=1).as_dict()
     size = {"batch": 8, "num_labels": 5}
-    found = {"relation_error": 0.0, "loss_error": 1e-7, "gradient_error": 0.5, "pairs_near_thresholds": 0}
-    near = {**found, "pairs_near_thresholds": 1}
+    errors = {"relation_error": 0.0, "loss_error": 1e-7, "gradient_error": 0.5, "pairs_near_thresholds": 0}
+    near = {**errors, "pairs_near_thresholds": 1}
     apart = {**near, "relation_error": 0.3}
     late = Row(FUSED, "fused", 8, 5, "correlated", error=LEFT_OUT).as_dict()
     document = {
         "parity": [wrong],
         "rows": [row, other, late],
-        "accuracy": [size, {**size, **found}, {**size, **near}, {**size, **apart}],
+        "accuracy": [size, {**size, **errors}, {**size, **near}, {**size, **apart}],
         "launcher": [
             {"part": "few", "compared": 2, "different": []},
             {"part": "many", "compared": 2, "different": ["codes", "sum"]},
@@ -231,26 +231,26 @@ def test_what_fails_a_run():
 
 @pytest.mark.parametrize("rows", [1, 4, 5, 16])
 def test_the_plain_formula_in_blocks_is_the_whole(rows):
-    found = []
+    results_of = []
     for make in (whole, lambda criterion: in_blocks(criterion, rows, lambda call: call)):
         criterion = PlainOBRLoss(6).double()
         step = make(criterion)
         for batch in draw_batches(16, 6, "correlated", 2):
             logits = torch.from_numpy(batch.logits).double().requires_grad_()
             results = step(logits, torch.from_numpy(batch.targets).double())
-        found.append((*results, criterion.relation_sum, criterion.relation_weight))
-    torch.testing.assert_close(*found)
+        results_of.append((*results, criterion.relation_sum, criterion.relation_weight))
+    torch.testing.assert_close(*results_of)
 
 
 def test_a_step_goes_in_blocks_where_memory_is_small():
-    found = []
+    results_of = []
     for memory in (2**40, 100_000):
         step = TorchStep("torch_plain_compiled", 16, 20, device="cpu", memory=memory)
         step.load(draw_batches(16, 20, "correlated", 2))
         step(0)
-        found.append((step.rows, step(1)))
-    assert [rows for rows, _ in found] == [16, 8]
-    torch.testing.assert_close(found[0][1], found[1][1])
+        results_of.append((step.rows, step(1)))
+    assert [rows for rows, _ in results_of] == [16, 8]
+    torch.testing.assert_close(results_of[0][1], results_of[1][1])
 
 
 def test_blocks_fit():

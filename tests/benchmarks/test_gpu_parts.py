@@ -1,4 +1,4 @@
-"""The clocks of `make gpu` on a fake device, its tasks in processes of their own, and how it runs the parity suite."""
+"""The clocks of `make gpu` on a fake device, its tasks in child processes, and how it runs the parity suite."""
 
 import json
 import os
@@ -114,7 +114,7 @@ def test_slow_steps_are_repeated_less(seconds, runs):
     assert len(batches_to_run(clock, lambda index: clock.spend(seconds))) == runs
 
 
-# Tasks in processes of their own.
+# Tasks in child processes.
 
 CHILD = """
 import os, sys, time
@@ -150,9 +150,9 @@ def child(tmp_path):
 def test_one_failure_does_not_lose_the_rest(child):
     tasks = ["a", "raise", "b", "die", "c", "poison", "d", "hang", "e"]
     limits = Limits(time.monotonic() + 60, task_s=3)
-    found = list(ask("child_of_the_test", [], tasks, limits, environment=child))
-    assert [task for task, _ in found] == tasks
-    answers = dict(found)
+    answered = list(ask("child_of_the_test", [], tasks, limits, environment=child))
+    assert [task for task, _ in answered] == tasks
+    answers = dict(answered)
     pids = [answers[name].get("result") for name in "abcde"]
     assert pids[0] == pids[1], "an error that leaves the device well ends no process"
     assert len({*pids}) == 4
@@ -163,8 +163,8 @@ def test_one_failure_does_not_lose_the_rest(child):
 
 
 def test_what_there_is_no_time_for_is_left_out(child):
-    found = list(ask("child_of_the_test", [], ["a", "b"], Limits(time.monotonic() - 1), environment=child))
-    assert found == [(name, {"error": "left out: the time was up"}) for name in "ab"]
+    answered = list(ask("child_of_the_test", [], ["a", "b"], Limits(time.monotonic() - 1), environment=child))
+    assert answered == [(name, {"error": "left out: the time was up"}) for name in "ab"]
 
 
 # The parity suite.

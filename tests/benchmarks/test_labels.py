@@ -77,8 +77,8 @@ def test_active_share_counts_thresholds_inclusively_and_nan_as_neither():
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.25])
 def test_no_other_blocks_are_nearer_to_the_share(num_labels, share):
     def missed(blocks):
-        wanted = share * num_labels * (num_labels - 1) / 2
-        return abs(blocks.together - wanted) + abs(blocks.apart - wanted)
+        target = share * num_labels * (num_labels - 1) / 2
+        return abs(blocks.together - target) + abs(blocks.apart - target)
 
     others = [
         Blocks(count, follow, oppose)

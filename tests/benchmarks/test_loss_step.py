@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import subprocess
 import sys
 from datetime import datetime
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import report
 from benchmarks.labels import LABEL_KINDS
 from benchmarks.loss_step import QUICK, SIZES, make_plan, parse
 from benchmarks.registry import FRAMEWORKS, IMPLEMENTATIONS, of_framework
@@ -85,6 +87,7 @@ def check_document(document):
     assert document["benchmark"] in ("loss_step", "all")
     assert document["format"] == 1
     datetime.fromisoformat(document["date"])
+    assert document["commit"] is None or re.fullmatch(r"[0-9a-f]{40}(-dirty)?", document["commit"])
     assert set(document["machine"]) == {"cpu", "cores", "architecture", "gpu", "load_before"}
     frameworks = {IMPLEMENTATIONS[row["implementation"]].framework for row in document["rows"]}
     assert set(document["versions"]) - {"keras"} == {"python", "numpy", "obrl"} | frameworks
@@ -113,8 +116,8 @@ def check_document(document):
 def test_the_json_holds_what_was_measured_on_every_kind_of_labels(run):
     _, document, _ = run
     check_document(document)
-    found = [(row["labels"], row["implementation"]) for row in document["rows"]]
-    assert found == [(kind, name) for kind in LABEL_KINDS for name in SHOWN]
+    rows = [(row["labels"], row["implementation"]) for row in document["rows"]]
+    assert rows == [(kind, name) for kind in LABEL_KINDS for name in SHOWN]
 
 
 def test_all_losses_saw_the_same_share_of_active_pairs(run):
@@ -150,7 +153,16 @@ def test_published_tables_are_those_of_the_published_figures(folder):
     path = RESULTS / folder / "all.json"
     document = json.loads(path.read_text())
     check_document(document)
+    assert len(document["commit"]) == 40, "published figures belong to a commit"
     assert path.with_suffix(".md").read_text() == markdown(document)
+
+
+def test_a_document_names_its_commit(run, monkeypatch):
+    _, document, text = run
+    assert f"at commit {(document['commit'] or 'unknown')[:12]} on " in text
+    monkeypatch.setenv("PATH", "")  # no git
+    assert report.commit() is None
+    assert "at commit unknown on " in markdown({**document, "commit": None})
 
 
 def test_a_busy_machine_is_told(run):

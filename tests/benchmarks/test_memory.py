@@ -19,8 +19,8 @@ def test_a_temporary_array_counts_and_nothing_counts_as_little():
 
 
 def test_what_exists_before_does_not_count():
-    kept = np.ones(100 * MEGABYTE, np.uint8)
-    assert peak_extra_bytes(lambda: kept.sum()) < 5 * MEGABYTE
+    array = np.ones(100 * MEGABYTE, np.uint8)
+    assert peak_extra_bytes(lambda: array.sum()) < 5 * MEGABYTE
 
 
 def test_medium_arrays_are_seen_each_time_in_the_environment_of_the_workers():

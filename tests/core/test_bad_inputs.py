@@ -72,7 +72,7 @@ def test_updates(bad: BadInput) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_frozen_relation_is_not_updated(kind: Any) -> None:
-    criterion = kind(NUM_LABELS, freeze=True)
+    criterion = kind(NUM_LABELS, freeze=True, relation=np.eye(NUM_LABELS))
     before = criterion.to_numpy()
     with pytest.raises(ValueError, match="frozen"):
         criterion(GOOD_LOGITS, GOOD_TARGETS, update=True)

@@ -18,12 +18,12 @@ def test_pairs_are_those_of_the_specification(case: Case) -> None:
     for batch, expected in zip(case.batches, oracle.run(case), strict=True):
         criterion(**arguments(batch))
         codes = expected.codes
-        found = {(pair.i, pair.j, pair.sign) for pair in criterion.pairs()}
-        wanted = {(int(i), int(j), 1) for i, j in np.argwhere(codes.positive)}
-        wanted |= {(int(i), int(j), -1) for i, j in np.argwhere(codes.negative)}
+        pairs = {(pair.i, pair.j, pair.sign) for pair in criterion.pairs()}
+        expected_pairs = {(int(i), int(j), 1) for i, j in np.argwhere(codes.positive)}
+        expected_pairs |= {(int(i), int(j), -1) for i, j in np.argwhere(codes.negative)}
         if case.measure != "conditional":
-            wanted = {(i, j, sign) for i, j, sign in wanted if i < j}
-        assert found == wanted
+            expected_pairs = {(i, j, sign) for i, j, sign in expected_pairs if i < j}
+        assert pairs == expected_pairs
 
 
 @given(strategies.cases(max_batches=2))

@@ -140,7 +140,7 @@ def test_the_relation_loss_is_nearly_non_negative(case: Case) -> None:
 
 
 def test_lists_do() -> None:
-    terms = OBRLoss(2).terms([[0.0, 0.0]], [[1, 0]], [[True, False]], [2.0])
+    terms = OBRLoss(2).terms([[0.0, 0.0]], [[1, 0]], observed=[[True, False]], sample_weight=[2.0])
     assert_close("L_E", terms.cross_entropy, 2 * np.log(2), band(2, 2.0))
 
 

@@ -1,7 +1,9 @@
 """Every measure on every fourfold table of small n, and the counts it is made of."""
 
+import re
 from collections.abc import Iterator
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -44,8 +46,11 @@ def measured(name: str, pairs: counts.PairCounts, dtype: type[np.floating] = np.
     return np.where(defined, value, np.nan)
 
 
-def test_all_eight_are_there() -> None:
-    assert set(MEASURES) == set(strategies.MEASURES)
+def test_the_documentation_lists_every_measure_with_its_range() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "relation.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)`[^|]*\|[^|]*\| (-?\d) to (\d) \|", page, flags=re.MULTILINE)
+    ranges = {name: (float(low), float(high)) for name, low, high in rows}
+    assert ranges == {name: (measure.low, measure.high) for name, measure in MEASURES.items()}
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])

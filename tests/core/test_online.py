@@ -28,12 +28,12 @@ def updated(case: Case, batches: tuple[Batch, ...] | None = None) -> OnlineBatch
 
 def batch_relations(case: Case) -> NDArray[np.float64]:
     """R_b of every batch, NaN where it is undefined."""
-    found = []
+    relations = []
     for batch in case.batches:
         counts = count_pairs(batch.targets, observed=batch.observed)
         value, defined = apply_measure(NUMPY, case.measure, type(counts)(*(part * 1.0 for part in counts)))
-        found.append(np.where(defined, value, np.nan))
-    return np.array(found)
+        relations.append(np.where(defined, value, np.nan))
+    return np.array(relations)
 
 
 def take(batch: Batch, rows: NDArray[np.intp]) -> Batch:
@@ -53,9 +53,9 @@ def test_pandas_agrees_on_eq_1(case: Case) -> None:
     assume(case.decay < 1)  # ewm takes no alpha of 0
     flat = batch_relations(case).reshape(len(case.batches), -1)
     mean = pd.DataFrame(flat).ewm(alpha=1 - case.decay, adjust=True, ignore_na=True).mean()
-    wanted = mean.to_numpy()[-1].reshape(case.num_labels, case.num_labels)
+    expected = mean.to_numpy()[-1].reshape(case.num_labels, case.num_labels)
     # 1 - (1 - decay) is not decay to the last bit, and pandas raises it to the number of batches.
-    assert_close("relation", updated(case).relation, wanted, band(4 * len(case.batches), 1.0))
+    assert_close("relation", updated(case).relation, expected, band(4 * len(case.batches), 1.0))
 
 
 @given(strategies.cases(max_batches=5, estimators=("batch",)))
@@ -141,7 +141,7 @@ def test_a_masked_row_is_a_removed_row(case: Case, data: st.DataObject) -> None:
     arguments = {**case.arguments, "reduction": "sum"}
     entropies = [
         OBRLoss(case.num_labels, **arguments)
-        .terms(part.logits, part.targets, part.observed, part.sample_weight)
+        .terms(part.logits, part.targets, observed=part.observed, sample_weight=part.sample_weight)
         .cross_entropy
         for part in (masked, removed)
     ]
@@ -157,7 +157,7 @@ def test_saving_and_loading_in_between_changes_nothing(
     straight = OBRLoss(case.num_labels, **case.arguments)
     resumed = OBRLoss(case.num_labels, **case.arguments)
     for batch in case.batches:
-        resumed.save(path)
+        resumed.save_relation(path)
         resumed = OBRLoss(case.num_labels, **case.arguments, relation=path)
         losses = [loss(batch.logits, batch.targets, observed=batch.observed) for loss in (straight, resumed)]
         assert_exact("loss", losses[1], losses[0])

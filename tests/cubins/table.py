@@ -9,7 +9,7 @@ from obrl_native.cuda import CUBINS
 
 @dataclass(frozen=True)
 class Row:
-    """A line of it: a cubin, and how it is launched."""
+    """A line of the table: a cubin, and how it is launched."""
 
     target: int
     key: str
@@ -39,11 +39,11 @@ def value(what: str) -> str:
 def rows() -> list[Row]:
     """All kernels."""
     bundles = {target: (CUBINS / f"sm_{target}.bin").read_bytes() for target in {words[0] for words in lines("kernel")}}
-    found = []
+    result = []
     for target, key, symbol, *rest in lines("kernel"):
         first, last, least, most, place, size, threads, shared = map(int, rest[:8])
         blocks = {name: int(number) for name, number in (word.split("=") for word in rest[8:])}
         cubin = bundles[target][place : place + size]
         sizes = ((first, last), (least, most))
-        found.append(Row(int(target), key, symbol, *sizes, threads, shared, blocks, cubin))
-    return found
+        result.append(Row(int(target), key, symbol, *sizes, threads, shared, blocks, cubin))
+    return result

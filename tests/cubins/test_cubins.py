@@ -15,12 +15,12 @@ import triton
 from obrl.counts import MAX_EXACT_COUNT
 from obrl_native.cuda import CUBINS
 from obrl_torch import fused
-from obrl_torch.kernels import cubins, launch
+from obrl_torch.kernels import cubins, entries, launch
 from obrl_torch.kernels.compiled import MAX_SHARED, TARGETS, resource_usage
 from tests.cubins.table import lines, rows, value
 from tests.support.profiles import draws_many
 
-ENTRIES = cubins.entries()
+ENTRIES = entries.entries()
 ROWS = rows()
 
 SAMPLE = (
@@ -28,13 +28,13 @@ SAMPLE = (
     *((key, 90) for key in ("relation/conditional/counts", "products")),
     *((key, 100) for key in ("wide_relation/pearson/batch", "wide_loss/active_pairs/parts")),
 )
-"""What is compiled anew here. With `HYPOTHESIS_PROFILE=slow`, everything is."""
+"""The cubins that are compiled again here. With `HYPOTHESIS_PROFILE=slow`, all are."""
 
 
-def chosen() -> list[int]:
+def sample() -> list[int]:
     """The numbers of the entries that are compiled."""
-    wanted = {(entry.key, entry.target): number for number, entry in enumerate(ENTRIES)}
-    return list(range(len(ENTRIES))) if draws_many() else [wanted[one] for one in SAMPLE]
+    numbers = {(entry.key, entry.target): number for number, entry in enumerate(ENTRIES)}
+    return list(range(len(ENTRIES))) if draws_many() else [numbers[one] for one in SAMPLE]
 
 
 def test_they_were_made_from_these_sources() -> None:
@@ -44,9 +44,9 @@ def test_they_were_made_from_these_sources() -> None:
 
 
 def test_the_hash_depends_on_the_sources(monkeypatch: pytest.MonkeyPatch) -> None:
-    known = cubins.digest()
+    before = cubins.digest()
     monkeypatch.setattr(Path, "read_bytes", lambda path: f"another {path.name}".encode())
-    assert cubins.digest() != known
+    assert cubins.digest() != before
 
 
 def test_every_source_of_a_kernel_is_hashed() -> None:
@@ -57,18 +57,18 @@ def test_every_source_of_a_kernel_is_hashed() -> None:
     }
 
 
-@pytest.mark.parametrize("number", chosen(), ids=lambda number: f"{ENTRIES[number].key}-sm_{ENTRIES[number].target}")
+@pytest.mark.parametrize("number", sample(), ids=lambda number: f"{ENTRIES[number].key}-sm_{ENTRIES[number].target}")
 def test_they_are_what_the_kernels_compile_to(number: int) -> None:
     entry, row = ENTRIES[number], ROWS[number]
-    made = cubins.compile_entry(entry)
+    compiled = cubins.compile_entry(entry)
     assert (entry.target, entry.key) == (row.target, row.key)
-    assert made.cubin == row.cubin
-    assert (made.symbol, made.shared) == (row.symbol, row.shared)
+    assert compiled.cubin == row.cubin
+    assert (compiled.symbol, compiled.shared) == (row.symbol, row.shared)
     assert row.shared <= MAX_SHARED[row.target]
 
 
 def test_none_spills() -> None:
-    """Nor needs too many registers, whatever the measure, the estimator, the gradients and the blocks."""
+    """No cubin needs local memory or too many registers."""
     for cubin in {row.cubin for row in ROWS}:
         usage = resource_usage(cubin)
         assert usage["STACK"] + usage["LOCAL"] == 0
@@ -83,19 +83,19 @@ def test_the_table_has_every_entry() -> None:
 
 
 def test_the_files_are_those_of_the_table() -> None:
-    said = {f"sm_{target}.bin": [size, digest] for target, size, digest in lines("bundle")}
-    found = {path.name: path.read_bytes() for path in CUBINS.iterdir() if path.name != cubins.TABLE}
-    assert said == {name: [str(len(data)), hashlib.sha256(data).hexdigest()] for name, data in found.items()}
-    assert len(said) == len(TARGETS)
+    bundles = {f"sm_{target}.bin": [size, digest] for target, size, digest in lines("bundle")}
+    files = {path.name: path.read_bytes() for path in CUBINS.iterdir() if path.name != cubins.TABLE}
+    assert bundles == {name: [str(len(data)), hashlib.sha256(data).hexdigest()] for name, data in files.items()}
+    assert len(bundles) == len(TARGETS)
 
 
 def test_every_size_has_one_kernel() -> None:
-    """For each key and target: all labels and samples of its range, none twice."""
-    found = defaultdict(list)
+    """For each key and target, all labels and samples of its range, none twice."""
+    sizes = defaultdict(list)
     for row in ROWS:
-        found[row.target, row.key].append((row.labels, row.samples))
-    for (_, key), ranges in found.items():
-        few, wide = key.startswith(("loss/", "relation/")), key.startswith("wide") or key in cubins.WIDE_ALONE
+        sizes[row.target, row.key].append((row.labels, row.samples))
+    for (_, key), ranges in sizes.items():
+        few, wide = key.startswith(("loss/", "relation/")), key.startswith("wide") or key in entries.WIDE_ALONE
         by_labels = sorted({labels for labels, _ in ranges})
         assert by_labels[0][0] == (launch.SMALL_LABELS + 1 if wide else 1)
         assert by_labels[-1][1] == (launch.SMALL_LABELS if few else fused.MAX_LABELS)
@@ -111,26 +111,26 @@ def test_the_limits_are_those_of_torch() -> None:
 
 
 def parameters(cubin: bytes, symbol: str) -> list[int]:
-    """The sizes of what a kernel takes, as its attributes say."""
+    """The sizes of a kernel's parameters, from its attributes."""
     (headers,) = struct.unpack_from("<Q", cubin, 0x28)
     each, number, of_names = struct.unpack_from("<HHH", cubin, 0x3A)
     sections = [struct.unpack_from("<IIQQQQ", cubin, headers + each * place) for place in range(number)]
     names = {cubin[sections[of_names][4] + one[0] :].split(b"\0", 1)[0].decode(): one for one in sections}
     _, _, _, _, begin, size = names[f".nv.info.{symbol}"]
-    found, place = {}, begin
+    sizes, place = {}, begin
     while place < begin + size:
         form, attribute, length = struct.unpack_from("<BBH", cubin, place)
         if attribute == 0x17:
             _, ordinal, _, about = struct.unpack_from("<IHHI", cubin, place + 4)
-            found[ordinal] = about >> 18
+            sizes[ordinal] = about >> 18
         place += 4 + (length if form == 4 else 0)
-    return [found[ordinal] for ordinal in range(len(found))]
+    return [sizes[ordinal] for ordinal in range(len(sizes))]
 
 
 def test_kernels_take_what_the_table_says() -> None:
     sizes = {"i32": 4, "fp64": 8}
-    said = {symbol: [sizes.get(word.split(":")[1], 8) for word in words] for symbol, *words in lines("arguments")}
-    assert all(parameters(row.cubin, row.symbol) == said[row.symbol] for row in ROWS)
+    expected = {symbol: [sizes.get(word.split(":")[1], 8) for word in words] for symbol, *words in lines("arguments")}
+    assert all(parameters(row.cubin, row.symbol) == expected[row.symbol] for row in ROWS)
 
 
 def test_nothing_of_a_machine_is_in_them() -> None:
@@ -139,7 +139,7 @@ def test_nothing_of_a_machine_is_in_them() -> None:
 
 
 def test_drivers_of_cuda_12_load_those_for_ampere_and_hopper() -> None:
-    """The form of an ELF file that its header names; CUDA 13 has another."""
+    """The ELF version in their headers is that of CUDA 12; CUDA 13 has another."""
     assert {row.cubin[7:9] for row in ROWS if row.target in (80, 90)} == {bytes([0x33, 7])}
 
 

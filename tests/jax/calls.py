@@ -1,4 +1,4 @@
-"""The custom calls by themselves: with arrays as they should be, and with some that do not fit."""
+"""The custom calls by themselves, with arguments that fit and arguments that do not."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ RELATION: dict[str, Any] = {
     "positive_threshold": 0.8,
     "negative_threshold": 0.2,
     "measure": 1,
-    "symmetric": True,
     "counts": False,
 }
 LOSS: dict[str, Any] = {
@@ -65,7 +64,7 @@ GOOD: dict[str, tuple[tuple[Array, ...], tuple[Array, ...], dict[str, Any]]] = {
         LOSS,
     ),
 }
-"""Arguments, results and attributes of each call."""
+"""Arguments, results and attributes that fit, by the name of the call."""
 
 BAD: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("count", {"argument 0": ((ROWS,), "bool")}, "targets must be a matrix of bytes or floats"),
@@ -83,8 +82,8 @@ BAD: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("move", {"result 0": ((2, 2), "float32")}, "a new accumulator must be as the old one"),
     ("move", {"result 1": (MATRIX, "float16")}, "a new accumulator must be as the old one"),
     ("move", {"result 2": ((2, 2), "uint8")}, "code must be bytes"),
-    ("move", {"measure": 8}, "measure must be one of eight"),
-    ("move", {"measure": -1}, "measure must be one of eight"),
+    ("move", {"measure": 8}, "measure must be a number of obrl_measure"),
+    ("move", {"measure": -1}, "measure must be a number of obrl_measure"),
     (
         "move",
         {"counts": True},
@@ -109,18 +108,17 @@ BAD: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("loss", {"result 0": ((ROWS,), "float32")}, "results must be of the loss's shapes"),
     ("loss", {"result 1": ((ROWS, 2), "float32")}, "results must be of the loss's shapes"),
 )
-"""A call, what is wrong with it, and what it says."""
+"""A call, what is wrong with it, and part of its error."""
 
 
 def call(name: str, change: dict[str, Any]) -> Any:
     """A custom call with arrays of ones, some of them changed, and nothing written over."""
     arguments, results, attributes = GOOD[name]
     native.prepare()
-    given = [jnp.ones(*change.get(f"argument {index}", array)) for index, array in enumerate(arguments)]
-    made = [jax.ShapeDtypeStruct(*change.get(f"result {index}", array)) for index, array in enumerate(results)]
-    chosen = {key: change.get(key, value) for key, value in attributes.items()}
-    typed = {key: _attribute(value) for key, value in chosen.items()}
-    return jax.block_until_ready(jax.ffi.ffi_call(f"obrl_jax_{name}", made)(*given, **typed))
+    arrays = [jnp.ones(*change.get(f"argument {index}", array)) for index, array in enumerate(arguments)]
+    types = [jax.ShapeDtypeStruct(*change.get(f"result {index}", array)) for index, array in enumerate(results)]
+    typed = {key: _attribute(change.get(key, value)) for key, value in attributes.items()}
+    return jax.block_until_ready(jax.ffi.ffi_call(f"obrl_jax_{name}", types)(*arrays, **typed))
 
 
 def _attribute(value: Any) -> Any:
@@ -160,9 +158,9 @@ def exercise() -> int:
             weights = jnp.ones(rows, dtype), jnp.ones(num_labels, dtype)
             for reduction, parts in product(("mean", "none"), (False, True)):
                 for gradient, joint in (("none", True), ("parts" if parts else "total", True), ("total", False)):
-                    given = (targets, observed, *weights) if joint else (None,) * 4
-                    chosen: dict[str, Any] = {"alpha": 0.5, "normalization": "active_pairs", "reduction": reduction}
-                    found = native.loss_terms(logits, *given, code, parts=parts and joint, gradient=gradient, **chosen)
-                    jax.block_until_ready(found)
+                    arrays = (targets, observed, *weights) if joint else (None,) * 4
+                    options: dict[str, Any] = {"alpha": 0.5, "normalization": "active_pairs", "reduction": reduction}
+                    options |= {"parts": parts and joint, "gradient": gradient}
+                    jax.block_until_ready(native.loss_terms(logits, *arrays, code, **options))
                     calls += 1
     return calls

@@ -116,14 +116,14 @@ def test_updates(bad: BadInput) -> None:
     arguments = bad_inputs.good_call(bad.change, lambda array: array)
     del arguments["logits"]
     with refused(bad):
-        online.update(online.init(), **arguments)
+        online.update(state=online.init(), **arguments)
     with pytest.raises(bad.error):
-        update_relation(online.init(), **arguments)
+        update_relation(state=online.init(), **arguments)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_frozen_relation_is_not_updated(kind: Any) -> None:
-    criterion = kind(NUM_LABELS, freeze=True)
+    criterion = kind(NUM_LABELS, freeze=True, relation=np.eye(NUM_LABELS))
     with pytest.raises(ValueError, match="frozen"):
         criterion(GOOD_LOGITS, GOOD_TARGETS, criterion.init(), update=True)
 

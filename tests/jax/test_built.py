@@ -25,8 +25,7 @@ def run(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_four_processes_build_it_once_and_what_is_cut_short_again(tmp_path: Path) -> None:
-    """And loading it takes no time that one would notice."""
+def test_four_processes_build_it_once_and_a_damaged_file_again(tmp_path: Path) -> None:
     compiler, folder = LoggedCompiler(tmp_path, flags="-O0", keeps=True), tmp_path / "cache"
     environment = compiler.environment(folder)
     with ThreadPoolExecutor(4) as pool:
@@ -40,7 +39,7 @@ def test_four_processes_build_it_once_and_what_is_cut_short_again(tmp_path: Path
 
 
 def test_without_a_compiler_only_fused_is_missing(tmp_path: Path) -> None:
-    """And nothing is built for any other."""
+    """And the other implementations build nothing."""
     program = """
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""`impl="fused"` for a CUDA device, without one: what a program asks of it, over a driver that only writes down."""
+"""`impl="fused"` for a CUDA device, without one: the custom calls of a program, over a driver that records calls."""
 
 from __future__ import annotations
 
@@ -53,22 +53,23 @@ def test_a_step_is_two_calls(update: bool, kind: Any) -> None:
 
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 @pytest.mark.parametrize("dtype", ["bool", "int32", "bfloat16", "float32"])
-def test_what_comes_out_has_the_types_of_any_other(dtype: str, reduction: str) -> None:
+def test_results_have_the_types_of_the_algebras(dtype: str, reduction: str) -> None:
     logits, targets = (array[0] for array in batches(1, 6))
     mask, weight = targets > 0.5, jnp.ones(6)
-    found = []
+    types = []
     for impl in ("fused", "auto"):
         criterion = OBRLoss(LABELS, reduction=reduction, pos_weight=np.ones(LABELS), impl=impl)
 
         def step(x: Array, y: Array, state: RelationState, criterion: OBRLoss = criterion) -> Any:
-            terms, state = criterion.terms(x, y, state, mask, weight)
-            gradients = jax.grad(lambda x: criterion.terms(x, y, state, mask, weight)[0].relation_loss.sum())(x)
+            loss = partial(criterion.terms, observed=mask, sample_weight=weight)
+            terms, new = loss(x, y, state)
+            gradients = jax.grad(lambda x: loss(x, y, state)[0].relation_loss.sum())(x)
             second = jax.hessian(lambda x: criterion(x, y, state)[0].sum())(x)
-            return terms, state, gradients, second
+            return terms, new, gradients, second
 
         arguments = logits.astype(jnp.bfloat16), targets.astype(dtype), criterion.init()
-        found.append(jax.tree.map(lambda part: (part.shape, part.dtype), jax.eval_shape(step, *arguments)))
-    assert found[0] == found[1]
+        types.append(jax.tree.map(lambda part: (part.shape, part.dtype), jax.eval_shape(step, *arguments)))
+    assert types[0] == types[1]
 
 
 def test_vmap_scan_and_a_shared_relation() -> None:
@@ -79,13 +80,13 @@ def test_vmap_scan_and_a_shared_relation() -> None:
     assert sorted(targets_of(text)) == ["count", "loss", "move_by_counts"]
 
 
-def test_a_given_relation() -> None:
+def test_relation_loss() -> None:
     logits = batches(1, 8)[0][0]
     text = lowered(jax.grad(lambda x: relation_loss(x, jnp.ones((LABELS, LABELS)), impl="fused")), logits)
     assert targets_of(text) == ["code", "loss"]
 
 
-def test_what_there_are_no_kernels_for() -> None:
+def test_refusals() -> None:
     criterion = OBRLoss(LABELS, impl="fused")
     logits, targets = (array[0] for array in batches(1, 6))
     with jax.enable_x64(True):
@@ -98,15 +99,15 @@ def test_what_there_are_no_kernels_for() -> None:
         jax.eval_shape(lambda x: relation_loss(x, jnp.zeros((2**14 + 1,) * 2), impl="fused"), wide)
 
 
-def test_codes_leave_out_what_rows_are_padded_with() -> None:
+def test_codes_leave_out_the_padding_of_rows() -> None:
     rows = np.zeros((LABELS, 16), np.uint8)
     rows[:, :LABELS] = np.arange(LABELS**2).reshape(LABELS, LABELS)
-    held = jnp.asarray(np.concatenate([rows.reshape(-1), np.full(64, 255, np.uint8)]))
-    assert_exact("codes", cuda.codes(held, LABELS), rows[:, :LABELS])
+    pairs = jnp.asarray(np.concatenate([rows.reshape(-1), np.full(64, 255, np.uint8)]))
+    assert_exact("codes", cuda.codes(pairs, LABELS), rows[:, :LABELS])
 
 
 def test_a_missing_target_is_nan() -> None:
-    """Whatever says so: the kernels take no mask."""
+    """Also one that `observed` marks: the kernels take no mask."""
     targets, observed = jnp.array([[1, 0, 1]]), jnp.array([[True, False, True]])
     np.testing.assert_array_equal(
         cuda._nan_where_missing(targets, observed), np.array([[1.0, np.nan, 1.0]], np.float32)

@@ -18,10 +18,10 @@ from jax import Array
 
 from obrl.jax import OBRLoss, RelationLoss, relation_loss
 from obrl.measures import MEASURES
-from obrl_jax import cuda, platforms
+from obrl_jax import cuda, fused
 from obrl_native import build, cpu
 from obrl_native.build import Recipe, Unit
-from tests.jax.data import LABELS, batches
+from tests.jax.data import LABELS, batch, batches
 from tests.support.tolerances import assert_close, assert_exact, band
 
 HOST_LAUNCHER = Path(__file__).parents[1] / "native" / "host_launcher.cc"
@@ -42,27 +42,22 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def on_gpu(library: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """As if every program were for a GPU."""
     monkeypatch.setattr(cuda, "prepare", lambda: library)
-    monkeypatch.setattr(platforms.Target, "calls", cuda)
+    monkeypatch.setattr(fused.Target, "calls", cuda)
 
 
-def batch(size: int, seed: int = 0) -> tuple[Array, Array]:
-    logits, targets = batches(1, size, seed=seed)
-    return logits[0], targets[0]
-
-
-def step(criterion: Any, x: Array, y: Array, state: Any, *rest: Any) -> Any:
+def step(criterion: Any, x: Array, y: Array, state: Any, observed: Any = None, sample_weight: Any = None) -> Any:
     """Terms, new state, and the gradient of them together."""
 
     def loss(x: Array) -> Any:
-        terms, new = criterion.terms(x, y, state, *rest)
+        terms, new = criterion.terms(x, y, state, observed=observed, sample_weight=sample_weight)
         return terms.total.sum() + (terms.cross_entropy * terms.relation_loss).sum(), (terms, new)
 
     (_, (terms, new)), gradient = jax.value_and_grad(loss, has_aux=True)(x)
     return terms, new, gradient
 
 
-def assert_same(found: Any, expected: Any) -> None:
-    pairs = list(zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True))
+def assert_same(results: Any, expected: Any) -> None:
+    pairs = list(zip(jax.tree.leaves(results), jax.tree.leaves(expected), strict=True))
     assert pairs
     for ours, theirs in pairs:
         assert ours.dtype == theirs.dtype
@@ -78,14 +73,13 @@ def both(settings: dict[str, Any], run: Any) -> tuple[Any, Any]:
 @pytest.mark.parametrize("measure", MEASURES)
 def test_the_relation_is_the_same(measure: str, estimator: str) -> None:
     def run(criterion: OBRLoss) -> Any:
-        state, found = criterion.init(), []
+        state, steps = criterion.init(), []
         for seed, size in enumerate((6, 1, 0)):
             x, y = batch(size, seed)
             observed = jnp.asarray(np.random.default_rng(seed).random(y.shape) < 0.8)
-            *values, gradient = jax.jit(step, static_argnums=0)(criterion, x, y, state, observed)
-            state = values[1]
-            found += [values, gradient]
-        return found, state
+            terms, state, gradient = jax.jit(step, static_argnums=0)(criterion, x, y, state, observed)
+            steps += [terms, state, gradient]
+        return steps, state
 
     (ours, state), (theirs, expected) = both({"measure": measure, "estimator": estimator}, run)
     assert_same(ours, theirs)
@@ -114,7 +108,10 @@ def test_every_dtype(logits: str, targets: str) -> None:
 def test_one_half_is_decided_in_the_dtype_of_the_targets() -> None:
     with jax.enable_x64(True):
         for value, counted in ((0.5, 1.0), (0.49999999999, 0.0)):
-            assert cuda.count_pairs(jnp.full((1, 1), value, jnp.float64), None)[1, 0, 0] == counted
+            criterion = OBRLoss(1, estimator="counts", impl="fused")
+            targets = jnp.full((1, 1), value, jnp.float64)
+            _, state = criterion(jnp.zeros((1, 1), jnp.float32), targets, criterion.init())
+            assert state.relation_sum[1, 0, 0] == counted
 
 
 @pytest.mark.parametrize("reduction", ["mean", "none"])
@@ -126,10 +123,10 @@ def test_second_derivatives(reduction: str) -> None:
         return jax.hessian(lambda x: (criterion(x, y, state, update=False)[0] ** 2).sum())(x)
 
     settings = {"alpha": 40.0, "reduction": reduction, "normalization": "active_pairs"}
-    found, expected = (np.asarray(part) for part in both(settings, run))
+    hessian, expected = (np.asarray(part) for part in both(settings, run))
     most = np.abs(expected).max()
     assert most > 1
-    assert_close("hessian", found / most, expected / most, band(400, 40.0, "float32"))
+    assert_close("hessian", hessian / most, expected / most, band(400, 40.0, "float32"))
 
 
 def test_a_shared_relation() -> None:
@@ -143,14 +140,14 @@ def test_a_shared_relation() -> None:
 
 def test_the_relation_loss_alone() -> None:
     x, y = batch(8)
-    found = []
+    results = []
     for impl in ("fused", "auto"):
         criterion = RelationLoss(LABELS, impl=impl)
         value, state = criterion(x, y, criterion.init())
         relation = criterion.relation(state).at[0, 1].set(jnp.nan)
         gradient = jax.grad(lambda x, relation=relation, impl=impl: relation_loss(x, relation, impl=impl))(x)
-        found.append((value, state, gradient))
-    assert_same(*found)
+        results.append((value, state, gradient))
+    assert_same(*results)
 
 
 def test_thresholds_are_met_in_the_dtype_of_the_relation() -> None:

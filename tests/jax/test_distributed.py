@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import Array
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from obrl.jax import OBRLoss, OnlineBatchRelation, RelationState
-from tests.jax.data import LABELS, batches
+from tests.jax.data import LABELS, SETTINGS, assert_same, batch, batches, missing_some, step
 from tests.support.tolerances import assert_close, assert_exact, band
 
 DEVICES = 4
+IMPLEMENTATIONS = ("auto", "fused")
 
 
 @pytest.fixture(scope="module")
@@ -24,93 +24,104 @@ def mesh() -> Mesh:
     return Mesh(np.array(jax.devices()[:DEVICES]), ("data",))
 
 
-def whole(criterion: OBRLoss, logits: Array, targets: Array) -> Any:
-    return jax.value_and_grad(criterion, has_aux=True)(logits, targets, criterion.init())
-
-
-@pytest.mark.usefixtures("size")
+@pytest.mark.parametrize("impl", IMPLEMENTATIONS)
 @pytest.mark.parametrize("estimator", ["batch", "counts"])
-@pytest.mark.parametrize("missing", [False, True])
-def test_shard_map(mesh: Mesh, missing: bool, estimator: str) -> None:
-    """Two updates; the estimator "counts" keeps the counts themselves, so that a wrong scale shows."""
+@pytest.mark.parametrize("checked", [False, True])
+def test_shard_map(mesh: Mesh, checked: bool, estimator: str, impl: str) -> None:
+    """Two updates in a scan; the estimator "counts" holds the counts themselves, so that a wrong scale shows."""
     logits, targets = batches(2, 4 * DEVICES)
-    if missing:
-        targets = jnp.where(jnp.arange(targets.size).reshape(targets.shape) % 7 == 0, jnp.nan, targets)
-    settings: dict[str, Any] = {"alpha": 40.0, "decay": 0.5, "estimator": estimator}
+    targets = missing_some(targets)
+    settings: dict[str, Any] = {**SETTINGS, "estimator": estimator, "impl": impl}
     criterion = OBRLoss(LABELS, **settings, axis_name="data")
-    rows, everywhere = PartitionSpec("data"), PartitionSpec()
+    rows, everywhere = PartitionSpec(None, "data"), PartitionSpec()
 
-    def step(x: Array, y: Array, state: RelationState) -> Any:
-        (loss, state), gradient = jax.value_and_grad(criterion, has_aux=True)(x, y, state)
-        return jax.lax.pmean(loss, "data"), gradient, state
+    def steps(x: Array, y: Array, state: RelationState) -> Any:
+        def body(state: RelationState, batch: tuple[Array, Array]) -> Any:
+            (loss, state), gradient = step(criterion)(*batch, state)
+            return state, (jax.lax.pmean(loss, "data"), gradient)
+
+        return jax.lax.scan(body, state, (x, y))
 
     sharded = jax.shard_map(
-        step, mesh=mesh, in_specs=(rows, rows, everywhere), out_specs=(everywhere, rows, everywhere)
+        steps,
+        mesh=mesh,
+        in_specs=(rows, rows, everywhere),
+        out_specs=(everywhere, (everywhere, rows)),
+        check_vma=checked,
     )
-    state = last = criterion.init()
-    for x, y in zip(logits, targets, strict=True):
-        loss, gradient, state = jax.jit(sharded)(x, y, state)
-        (expected, last), slope = jax.value_and_grad(OBRLoss(LABELS, **settings), has_aux=True)(x, y, last)
+    state, (losses, gradients) = jax.jit(sharded)(logits, targets, criterion.init())
+    whole = OBRLoss(LABELS, **settings)
+    last = whole.init()
+    for x, y, loss, gradient in zip(logits, targets, losses, gradients, strict=True):
+        (expected, last), slope = step(whole)(x, y, last)
+        assert_same((loss, gradient / DEVICES), (expected, slope))  # each device's own mean
     assert_exact("relation_sum", state.relation_sum, last.relation_sum)
     assert_exact("relation_weight", state.relation_weight, last.relation_weight)
-    assert_close("loss", loss, expected, band(80, 100.0, "float32"))
-    assert_close("gradient", gradient / DEVICES, slope, band(80, 10.0, "float32"))  # each device's own mean
 
 
-@pytest.mark.usefixtures("size")
-def test_shard_map_of_runs_that_share_nothing(mesh: Mesh) -> None:
-    logits, targets = (array[0] for array in batches(1, 4 * DEVICES))
-    criterion = OBRLoss(LABELS, alpha=40.0)
+@pytest.mark.parametrize("impl", IMPLEMENTATIONS)
+def test_shard_map_of_runs_that_share_nothing(mesh: Mesh, impl: str) -> None:
+    logits, targets = batch(4 * DEVICES)
+    targets = missing_some(targets)
+    criterion = OBRLoss(LABELS, **SETTINGS, impl=impl)
 
     def local(x: Array, y: Array, state: RelationState) -> Any:
-        return jax.tree.map(lambda part: part[None], criterion(x, y, state))
+        return jax.tree.map(lambda part: part[None], step(criterion)(x, y, state))
 
     rows, everywhere = PartitionSpec("data"), PartitionSpec()
     sharded = jax.shard_map(local, mesh=mesh, in_specs=(rows, rows, everywhere), out_specs=rows)
-    losses, states = jax.jit(sharded)(logits, targets, criterion.init())
-    for device in range(DEVICES):
-        own = slice(4 * device, 4 * device + 4)
-        loss, state = criterion(logits[own], targets[own], criterion.init())
-        assert_close("loss", losses[device], loss, band(80, 100.0, "float32"))
-        assert_close("state", states.relation_sum[device], state.relation_sum, band(8, 1.0, "float32"))
+    results = jax.jit(sharded)(logits, targets, criterion.init())
+    alone = jax.vmap(step(OBRLoss(LABELS, **SETTINGS)), (0, 0, None))
+    parts = (array.reshape(DEVICES, 4, LABELS) for array in (logits, targets))
+    assert_same(results, alone(*parts, criterion.init()))
 
 
-def test_pmap() -> None:
-    logits, targets = (array[0] for array in batches(1, 4 * DEVICES))
-    criterion = OBRLoss(LABELS, axis_name="data")
-    shape = (DEVICES, 4, LABELS)
-    step = jax.pmap(criterion, axis_name="data", in_axes=(0, 0, None), devices=jax.devices()[:DEVICES])
-    losses, states = step(logits.reshape(shape), targets.reshape(shape), criterion.init())
-    (expected, last), _ = whole(OBRLoss(LABELS), logits, targets)
+@pytest.mark.parametrize("impl", IMPLEMENTATIONS)
+def test_pmap(impl: str) -> None:
+    logits, targets = batch(4 * DEVICES)
+    criterion = OBRLoss(LABELS, impl=impl, axis_name="data")
+    mapped = jax.pmap(criterion, axis_name="data", in_axes=(0, 0, None), devices=jax.devices()[:DEVICES])
+    parts = (array.reshape(DEVICES, 4, LABELS) for array in (logits, targets))
+    losses, states = mapped(*parts, criterion.init())
+    expected, last = OBRLoss(LABELS)(logits, targets, criterion.init())
     for device in range(DEVICES):
         assert_exact("relation_sum", states.relation_sum[device], last.relation_sum)
     assert_close("loss", losses.mean(), expected, band(80, 10.0, "float32"))
 
 
-@pytest.mark.usefixtures("size")
 @pytest.mark.parametrize("missing", [False, True])
+@pytest.mark.parametrize("reduction", ["mean", "none"])
 @pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit])
-def test_plain_jit_on_sharded_arrays(kind: AxisType, missing: bool) -> None:
-    """Explicit axes are what `jax.make_mesh` gives by default."""
+def test_plain_jit_on_sharded_arrays(kind: AxisType, reduction: str, missing: bool) -> None:
+    """Explicit axes are what `jax.make_mesh` gives by default; native code shards its results as the algebra does."""
+    logits, targets = batch(4 * DEVICES)
+    targets = missing_some(targets) if missing else targets
     mesh = jax.make_mesh((DEVICES,), ("data",), axis_types=(kind,))
-    logits, targets = (array[0] for array in batches(1, 4 * DEVICES))
-    if missing:
-        targets = jnp.where(jnp.arange(targets.size).reshape(targets.shape) % 7 == 0, jnp.nan, targets)
-    criterion = OBRLoss(LABELS)
+
+    def run(criterion: OBRLoss, x: Array, y: Array) -> Any:
+        def loss(x: Array) -> Any:
+            value, state = criterion(x, y, criterion.init())
+            return value.sum(), (value, state)
+
+        return step(loss)(x)
+
+    auto, fused = (OBRLoss(LABELS, **SETTINGS, reduction=reduction, impl=impl) for impl in IMPLEMENTATIONS)
+    expected = jax.tree.map(np.asarray, run(auto, logits, targets))
+    shardings = []
     with jax.set_mesh(mesh):
         sharding = NamedSharding(mesh, PartitionSpec("data"))
-        placed = jax.device_put(logits, sharding), jax.device_put(targets, sharding)
-        (loss, state), _ = jax.jit(jax.value_and_grad(criterion, has_aux=True))(*placed, criterion.init())
-    (expected, last), _ = whole(criterion, logits, targets)
-    assert_exact("relation_sum", state.relation_sum, last.relation_sum)
-    assert_close("loss", loss, expected, band(80, 10.0, "float32"))
+        arrays = jax.device_put(logits, sharding), jax.device_put(targets, sharding)
+        for criterion in (auto, fused):
+            results = jax.jit(run, static_argnums=0)(criterion, *arrays)
+            shardings.append([jax.typeof(part).sharding.spec for part in jax.tree.leaves(results)])
+            assert_same(jax.tree.map(np.asarray, results), expected)
+    assert shardings[0] == shardings[1]
 
 
-def test_nothing_is_exchanged_where_nothing_moves() -> None:
+def test_no_counts_are_summed_where_nothing_moves() -> None:
     """Validation outside of any mapped axis, with the configuration of the training."""
-    logits, targets = (array[0] for array in batches(1, 8))
     criterion = OBRLoss(LABELS, axis_name="data")
-    loss, _ = criterion(logits, targets, criterion.init(), update=False)
+    loss, _ = criterion(*batch(8), criterion.init(), update=False)
     assert np.isfinite(loss)
 
 
@@ -120,8 +131,8 @@ def test_runs_on_two_machines_merge_exactly() -> None:
     parts = [online.init(), online.init()]
     together = online.init()
     for index, y in enumerate(targets):
-        parts[index // 3] = online.update(parts[index // 3], y)
-        together = online.update(together, y)
+        parts[index // 3] = online.update(y, parts[index // 3])
+        together = online.update(y, together)
     merged = online.merge(*parts)
     assert_close("relation_sum", merged.relation_sum, together.relation_sum, band(6, 10.0, "float32"))
     assert_close("relation_weight", merged.relation_weight, together.relation_weight, band(6, 10.0, "float32"))

@@ -1,4 +1,4 @@
-"""The custom calls of XLA by themselves: what they give, and what they refuse."""
+"""The custom calls of XLA by themselves: their results and their errors."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from tests.support.tolerances import assert_exact
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_calls_as_they_should_be(name: str) -> None:
-    for made, (shape, dtype) in zip(call(name, {}), GOOD[name][1], strict=True):
-        assert (made.shape, made.dtype) == (shape, dtype)
+def test_arguments_that_fit(name: str) -> None:
+    for result, (shape, dtype) in zip(call(name, {}), GOOD[name][1], strict=True):
+        assert (result.shape, result.dtype) == (shape, dtype)
 
 
 @pytest.mark.parametrize(("name", "change", "expected"), BAD, ids=lambda part: str(part).replace(" ", "-"))
-def test_what_does_not_fit_is_an_error(name: str, change: dict[str, Any], expected: str) -> None:
+def test_arguments_that_do_not_fit(name: str, change: dict[str, Any], expected: str) -> None:
     with pytest.raises(jax.errors.JaxRuntimeError, match=f"obrl: {expected}"):
         call(name, change)
 
 
-def test_accumulators_that_are_not_written_over_are_copied() -> None:
+def test_accumulators_that_are_not_donated_are_copied() -> None:
     moved, weight, _ = call("move", {})  # labels that are all 1 leave every pair undefined, so that nothing moves
     assert_exact("relation_sum", moved, jnp.ones((3, 3)))
     assert_exact("relation_weight", weight, jnp.ones((3, 3)))
@@ -49,12 +49,12 @@ def test_counts_are_exact(masked: bool, dtype: str) -> None:
 
 def test_it_is_registered_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many threads begin at once."""
-    found, ready = [], threading.Barrier(4)
+    registrations, ready = [], threading.Barrier(4)
 
     @cache
     def register() -> None:
         time.sleep(0.01)
-        found.append(None)
+        registrations.append(None)
 
     def prepare(_: int) -> None:
         ready.wait()
@@ -63,7 +63,7 @@ def test_it_is_registered_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(native, "_register", register)
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(prepare, range(4)))
-    assert len(found) == 1
+    assert len(registrations) == 1
 
 
 def test_each_version_of_jax_has_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

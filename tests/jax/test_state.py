@@ -31,30 +31,33 @@ def trained(estimator: str = "batch", **settings: Any) -> tuple[OBRLoss, Relatio
 def test_files_go_both_ways_and_training_goes_on(estimator: str, tmp_path: Path) -> None:
     criterion, state = trained(estimator)
     path = tmp_path / "relation.npz"
-    criterion.save(path, state)
+    criterion.save_relation(path, state)
     numpy = obrl.OBRLoss(LABELS, estimator=estimator, relation=path)
     assert numpy.label_names == tuple(NAMES)
     logits, targets = (np.asarray(array[0]) for array in batches(1, 8, seed=5))
     expected = numpy(logits, targets)
-    for start in (criterion.load(path), OBRLoss(LABELS, estimator=estimator, relation=path).init()):
+    for start in (criterion.load_relation(path), OBRLoss(LABELS, estimator=estimator, relation=path).init()):
         assert_exact("relation_sum", start.relation_sum, state.relation_sum)
         loss, after = criterion(logits, targets, start)
         assert_close("loss", loss, expected, band(40, 10.0, "float32"))
         assert_close("relation_sum", after.relation_sum, numpy.relation_sum, band(8, numpy.relation_sum, "float32"))
-    numpy.save(path)
+    numpy.save_relation(path)
     assert_close(
-        "relation_sum", criterion.load(path).relation_sum, numpy.relation_sum, band(1, numpy.relation_sum, "float32")
+        "relation_sum",
+        criterion.load_relation(path).relation_sum,
+        numpy.relation_sum,
+        band(1, numpy.relation_sum, "float32"),
     )
 
 
 def test_a_file_of_other_settings_is_refused(tmp_path: Path) -> None:
     criterion, state = trained()
-    criterion.save(tmp_path / "relation.npz", state)
+    criterion.save_relation(tmp_path / "relation.npz", state)
     for change in ({"decay": 0.5}, {"measure": "cosine"}, {"estimator": "counts"}):
         with pytest.raises(ValueError, match=next(iter(change))):
-            OBRLoss(LABELS, **change).load(tmp_path / "relation.npz")
+            OBRLoss(LABELS, **change).load_relation(tmp_path / "relation.npz")
     with pytest.raises(ValueError, match="label_names must agree"):
-        OBRLoss(LABELS, label_names=list("abcde")).load(tmp_path / "relation.npz")
+        OBRLoss(LABELS, label_names=list("abcde")).load_relation(tmp_path / "relation.npz")
 
 
 def test_orbax_keeps_the_state(tmp_path: Path) -> None:
@@ -81,11 +84,41 @@ def test_what_people_see() -> None:
     assert criterion.pairs(state)[0].names == ("hat", "cap")
     assert_close("relation", criterion.relation(state), numpy.relation, band(4, 1.0, "float32"))
     assert_exact("under jit", jax.jit(criterion.relation)(state), criterion.relation(state))
-    assert "phi >= 0.60" in repr(criterion)
-    assert repr(RelationLoss(3)).startswith("RelationLoss(3, decay=0.99, measure='unit_pearson'")
-    assert repr(OnlineBatchRelation(3)).startswith("OnlineBatchRelation(3, ")
     online = OnlineBatchRelation(LABELS, relation=numpy)
     assert online.pairs(online.init(), positive_threshold=0.9) == numpy.pairs(positive_threshold=0.9)
+
+
+def test_repr_shows_what_differs_from_the_defaults() -> None:
+    words = "together: relation >= 0.8 (phi >= 0.6), apart: relation <= 0.2 (phi <= -0.6)"
+    assert repr(RelationLoss(3)) == f"RelationLoss(3, {words})"
+    changed: dict[str, Any] = {"decay": 0.995, "reduction": "sum", "impl": "fused", "axis_name": "data"}
+    text = repr(OBRLoss(2, **changed, pos_weight=[1.0, 2.0]))
+    for name, value in {**changed, "pos_weight": (1.0, 2.0)}.items():
+        assert f"{name}={value!r}" in text
+    assert repr(OnlineBatchRelation(3, measure="cosine")) == "OnlineBatchRelation(3, measure='cosine')"
+
+
+@pytest.mark.parametrize("estimator", ["batch", "counts"])
+def test_a_relation_from_a_file(estimator: str, tmp_path: Path) -> None:
+    """It has the file's settings, names and state, whichever framework wrote it."""
+    online = OnlineBatchRelation(LABELS, decay=0.5, measure="cosine", estimator=estimator, label_names=NAMES)
+    state = online.update(batches(1, 8)[1][0], online.init())
+    online.save(tmp_path / "ours.npz", state)
+    online.to_numpy(state).save(tmp_path / "theirs.npz")
+    for name in ("ours.npz", "theirs.npz"):
+        loaded = OnlineBatchRelation.load(tmp_path / name)
+        assert (loaded.settings, loaded.label_names) == (online.settings, online.label_names)
+        assert_exact("relation_sum", loaded.init().relation_sum, state.relation_sum)
+        assert_exact("relation_weight", loaded.init().relation_weight, state.relation_weight)
+    with pytest.raises(FileNotFoundError):
+        OnlineBatchRelation.load(tmp_path / "none.npz")
+
+
+def test_frozen_needs_a_relation() -> None:
+    for kind in (OBRLoss, RelationLoss):
+        with pytest.raises(ValueError, match="freeze=True"):
+            kind(3, freeze=True)
+        assert kind(3, freeze=True, relation=np.eye(3)).freeze
 
 
 def test_a_matrix_to_start_from() -> None:

@@ -20,9 +20,9 @@ NAMES = ["hat", "cap", "bald", "young", "smile"]
 
 def labels(random: np.random.Generator, size: int) -> NDArray[np.float32]:
     """0/1 labels, of which the first two always agree and the third never agrees with them."""
-    found = random.integers(0, 2, (size, LABELS)).astype(np.float32)
-    found[:, 1], found[:, 2] = found[:, 0], 1 - found[:, 0]
-    return found
+    targets = random.integers(0, 2, (size, LABELS)).astype(np.float32)
+    targets[:, 1], targets[:, 2] = targets[:, 0], 1 - targets[:, 0]
+    return targets
 
 
 def data(rows: int, *, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -34,7 +34,7 @@ def test_shapes_that_a_graph_does_not_know(shape: Any) -> None:
         y = data(size, seed=size)[1]
         x, weight = np.random.default_rng(size).standard_normal(y.shape), np.linspace(0, 1, size)
         loss = step(tf.constant(x, tf.float32), tf.constant(y), tf.constant(weight, tf.float32))
-        assert_close("loss", loss.numpy(), numpy(x, y, None, weight), band(40, 10.0, "float32"))
+        assert_close("loss", loss.numpy(), numpy(x, y, sample_weight=weight), band(40, 10.0, "float32"))
     before = host(layer.relation_weight)
     y = tf.constant(data(4)[1])
     for targets, size in ((y[:1], 4), (y, 1), (y, 5), (tf.concat([y, y], 0), 4)):

@@ -59,8 +59,8 @@ def test_fit_with_validation(jit_compile: bool) -> None:
     logits = host(model([*validation], training=False))
     numpy = obrl.OBRLoss(LABELS, alpha=5.0, relation=layer.to_numpy(), freeze=True)
     means = [numpy(logits[part], validation[1][part]) for part in (slice(0, SIZE), slice(SIZE, 2 * SIZE))]
-    found = model.evaluate([*validation], batch_size=SIZE, verbose=0)
-    assert_close("loss", np.array(found), np.mean(means), band(80, 10.0, "float32"))
+    loss_of_batches = model.evaluate([*validation], batch_size=SIZE, verbose=0)
+    assert_close("loss", np.array(loss_of_batches), np.mean(means), band(80, 10.0, "float32"))
     assert np.isfinite(loss)
 
 
@@ -96,9 +96,9 @@ def test_missing_targets_and_the_options_of_a_call() -> None:
     layer = OBRLossLayer(LABELS, reduction="sum", pos_weight=pos_weight)
     numpy = obrl.OBRLoss(LABELS, reduction="sum", pos_weight=pos_weight)
     for training in (True, False):
-        found = layer(logits, y, observed, weight, training=training)
-        assert_exact("logits", host(found), logits)
-        expected = numpy(logits, y, observed, weight, update=training)
+        output = layer(logits, y, observed=observed, sample_weight=weight, training=training)
+        assert_exact("logits", host(output), logits)
+        expected = numpy(logits, y, observed=observed, sample_weight=weight, update=training)
         assert_close("loss", host(layer.losses[0]), expected, band(400, 100.0, "float32"))
     assert_close("weight", host(layer.relation_weight), numpy.relation_weight, band(4, 1.0, "float32"))
     assert len(layer.losses) == 1
@@ -165,11 +165,11 @@ def test_inference_needs_no_targets() -> None:
     inference = keras.Model(model.inputs[0], logits)
     assert_close("logits", inference.predict(x, verbose=0), model.predict([x, y], verbose=0), band(8, 10.0, "float32"))
     before = host(layer.relation_sum)
-    given = ops.convert_to_tensor(x[:, :LABELS])
-    assert layer(given) is given
+    tensor = ops.convert_to_tensor(x[:, :LABELS])
+    assert layer(tensor) is tensor
     assert layer.losses == []
     with pytest.raises(ValueError, match="targets must be given in training"):
-        layer(given, training=True)
+        layer(tensor, training=True)
     assert_exact("relation_sum", host(layer.relation_sum), before)
 
 
@@ -200,10 +200,10 @@ def test_files_go_both_ways(tmp_path: Path) -> None:
     logits = np.zeros_like(y)
     layer(logits, y, training=True)
     layer.save_relation(tmp_path / "relation.npz")
-    numpy.load(tmp_path / "relation.npz")
+    numpy.load_relation(tmp_path / "relation.npz")
     assert numpy.label_names == tuple(NAMES)
     numpy(logits, y)
-    numpy.save(tmp_path / "relation.npz")
+    numpy.save_relation(tmp_path / "relation.npz")
     fresh = OBRLossLayer(LABELS)
     fresh.load_relation(tmp_path / "relation.npz")
     layer(logits, y, training=True)
@@ -218,7 +218,10 @@ def test_files_go_both_ways(tmp_path: Path) -> None:
 
 def test_what_people_see() -> None:
     assert OBRLossLayer.__module__ == "obrl.keras"
-    assert "phi >= 0.60" in repr(OBRLossLayer(LABELS))
+    assert repr(OBRLossLayer(LABELS, decay=0.995, validate=False)) == (
+        "OBRLossLayer(5, decay=0.995, validate=False, "
+        "together: relation >= 0.8 (phi >= 0.6), apart: relation <= 0.2 (phi <= -0.6))"
+    )
     serialized = keras.saving.serialize_keras_object(OBRLossLayer(LABELS, alpha=2.0))
     assert serialized["registered_name"] == "obrl>OBRLossLayer"
     assert keras.saving.deserialize_keras_object(serialized).settings.alpha == 2.0

@@ -1,4 +1,4 @@
-"""The interpreter that the tests speed up computes what Triton's own does."""
+"""The faster interpreter of the tests computes the same as Triton's own."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ targets[2, 1] = torch.nan
 logits = torch.randn(9, 5, generator=generator).requires_grad_()
 criterion = OBRLoss(5, positive_threshold=0.6, negative_threshold=0.4, impl="fused")
 criterion(logits, targets).backward()
-found = [logits.grad, criterion.relation_sum, criterion.relation_weight]
+results = [logits.grad, criterion.relation_sum, criterion.relation_weight]
 """
 
 
@@ -22,11 +22,11 @@ def test_results_are_those_of_tritons_own_interpreter() -> None:
     here: dict[str, list[object]] = {}
     exec(PROGRAM, here)
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM + "print([part.tolist() for part in found])"],
+        [sys.executable, "-c", PROGRAM + "print([part.tolist() for part in results])"],
         cwd=Path(__file__).parents[2],
         env={**os.environ, "TRITON_INTERPRET": "1"},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert done.stdout.strip() == str([part.tolist() for part in here["found"]])  # type: ignore[attr-defined]
+    assert done.stdout.strip() == str([part.tolist() for part in here["results"]])  # type: ignore[attr-defined]

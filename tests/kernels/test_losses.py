@@ -1,4 +1,4 @@
-"""`impl="fused"` as a user meets it, interpreted on a CPU: the tests of native code, and what `"auto"` chooses."""
+"""Losses with the kernels, interpreted on a CPU: the tests of native code again, and what `impl="auto"` chooses."""
 
 from __future__ import annotations
 
@@ -32,41 +32,43 @@ class TestWhatAutoChooses:
 
     @pytest.fixture(autouse=True)
     def launches(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-        found: list[str] = []
+        calls: list[str] = []
         loss_terms = operators.loss_terms
 
         def counted(*arguments: Any) -> Any:
-            found.append("loss_terms")
+            calls.append("loss_terms")
             return loss_terms(*arguments)
 
         monkeypatch.setattr(fused, "measured_on", lambda device: device.type == "cpu")
         monkeypatch.setattr(operators, "loss_terms", counted)
-        return found
+        return calls
 
     def test_the_kernels(self, launches: list[str]) -> None:
-        chosen, demanded = OBRLoss(LABELS), OBRLoss(LABELS, impl="fused")
+        by_auto, by_kernels = OBRLoss(LABELS), OBRLoss(LABELS, impl="fused")
         for dtype in (torch.float32, torch.bfloat16):
             logits, targets, observed = batch()
-            values = [loss(logits.to(dtype), targets, observed) for loss in (chosen, demanded)]
+            values = [loss(logits.to(dtype), targets, observed=observed) for loss in (by_auto, by_kernels)]
             assert torch.equal(*values)
-        assert torch.equal(chosen.relation_sum, demanded.relation_sum)
+        assert torch.equal(by_auto.relation_sum, by_kernels.relation_sum)
         assert len(launches) == 4
 
     @pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # torch's compiler and forward mode, of theirs
     @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
-    def test_not_what_they_were_not_measured_or_made_for(self, launches: list[str]) -> None:
+    def test_not_where_they_were_not_measured_or_cannot_run(self, launches: list[str]) -> None:
         logits, targets, observed = batch()
         plain, loss, double = OBRLoss(LABELS, impl="plain"), OBRLoss(LABELS), OBRLoss(LABELS).double()
-        plain(logits, targets, observed)
-        loss(logits.double(), targets, observed)
-        double(logits, targets, observed)
-        loss(logits, targets.float().requires_grad_(), observed)
-        torch.compile(loss, backend="eager")(logits, targets, observed)
+        plain(logits, targets, observed=observed)
+        loss(logits.double(), targets, observed=observed)
+        double(logits, targets, observed=observed)
+        loss(logits, targets.float().requires_grad_(), observed=observed)
+        torch.compile(loss, backend="eager")(logits, targets, observed=observed)
         with torch.autograd.forward_ad.dual_level():
             dual = torch.autograd.forward_ad.make_dual(logits, torch.ones_like(logits))
-            assert plain(dual, targets, observed, update=False) == loss(dual, targets, observed, update=False)
+            assert plain(dual, targets, observed=observed, update=False) == loss(
+                dual, targets, observed=observed, update=False
+            )
         loss.relation_sum = loss.relation_sum.T  # not contiguous
-        loss(logits, targets, observed)
+        loss(logits, targets, observed=observed)
         states = {name: torch.stack([buffer] * 2) for name, buffer in loss.named_buffers()}
         torch.func.vmap(
             lambda state: torch.func.functional_call(loss.eval(), state, (logits, targets)), randomness="error"

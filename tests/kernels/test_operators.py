@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from obrl.algebra import PairLaplacians, joint_loss, pair_laplacians
+from obrl.algebra import PairLaplacians, coded_laplacians, joint_loss
 from obrl.measures import MEASURES
 from obrl.torch import OnlineBatchRelation
 from obrl_torch import fused, operators
@@ -30,25 +30,26 @@ def arrivals() -> Tensor:
 
 
 def loss(
-    codes: tuple[Tensor, ...], gradient: str = "total", reduction: str = "mean", **given: Any
+    codes: tuple[Tensor, ...],
+    gradient: str = "total",
+    reduction: str = "mean",
+    dtype: torch.dtype = torch.float32,
+    **changes: Any,
 ) -> tuple[Tensor, ...]:
     logits, targets, observed = batch()
-    arguments = {"logits": logits, "targets": targets, "observed": observed, **given}
+    arguments = {"logits": logits, "targets": targets, "observed": observed, **changes}
     return operators.loss_terms(
         arguments["logits"],
         arguments["targets"],
         arguments["observed"],
         arguments.get("sample_weight"),
         arguments.get("pos_weight"),
-        codes[0],
-        None,
-        codes[1],
-        codes[2],
+        *codes,
         0.5,
         "active_pairs",
         reduction,
         gradient,
-        torch.float32,
+        dtype,
     )
 
 
@@ -83,7 +84,7 @@ WHOLES = [
 @pytest.mark.parametrize("estimator", ["batch", "counts"])
 @pytest.mark.parametrize(("measure", "rows", "labels"), WHOLES)
 def test_two_halves_are_the_whole(measure: str, estimator: str, rows: int, labels: int) -> None:
-    """What processes do, with the all-reduce between, is what one launch does, bit for bit."""
+    """Counting and moving in two launches, as several processes do, equals one launch to the bit."""
     _, targets, mask = batch(rows, labels)
     whole, halves = state(labels, estimator), state(labels, estimator)
     chosen = (0.9, 0.7, 0.3, measure, estimator)
@@ -106,7 +107,7 @@ def test_every_tile_moves(estimator: str, dtype: torch.dtype, rows: int, labels:
     plain = OnlineBatchRelation(labels, decay=0.9, estimator=estimator).to(dtype)
     for _ in range(2):
         operators.move_relation(targets, mask, *moved, arrived, 0.9, 0.7, 0.3, "unit_pearson", estimator)
-        plain.update(targets, mask)
+        plain.update(targets, observed=mask)
     torch.testing.assert_close(moved, (plain.relation_sum, plain.relation_weight))
     assert not arrived.any()
 
@@ -129,18 +130,11 @@ def test_the_active_pairs_are_counted(labels: int) -> None:
 
 
 def by_the_algebra(
-    logits: Tensor, targets: Tensor, observed: Tensor | None, positive: Tensor, negative: Tensor
+    logits: Tensor, targets: Tensor, observed: Tensor | None, code: Tensor
 ) -> tuple[list[Tensor], Tensor]:
-    """The terms and the gradient of L under symmetric pair weights, in float64."""
-    pairs: PairLaplacians = pair_laplacians(
-        TORCH,
-        positive.double(),
-        negative.double(),
-        num_labels=len(positive),
-        symmetric=True,
-        normalization="active_pairs",
-        like=torch.zeros((), dtype=torch.float64),
-    )
+    """The terms and the gradient of L in float64."""
+    like = torch.zeros((), dtype=torch.float64)
+    pairs: PairLaplacians = coded_laplacians(TORCH, code, normalization="active_pairs", like=like)
     terms, (slope,) = joint_loss(
         TORCH,
         logits.double(),
@@ -157,48 +151,21 @@ def by_the_algebra(
     return list(terms), slope
 
 
-@pytest.mark.parametrize("labels", [19, 130])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
-def test_general_weights(labels: int, dtype: torch.dtype) -> None:
-    logits, targets, _ = batch(labels=labels)
-    logits = logits.to(dtype)
-    weights = []
-    for seed in (4, 5):
-        half = torch.rand(labels, labels, generator=generator(seed), dtype=dtype).triu(1)
-        weights.append(half + half.T)
-    counter = torch.zeros(1, dtype=torch.int32)
-    active = 2 * sum(weights).sum().reshape(1)
-    *terms, gradient, _ = operators.loss_terms(
-        logits,
-        targets,
-        None,
-        None,
-        None,
-        *weights,
-        active,
-        counter,
-        0.5,
-        "active_pairs",
-        "mean",
-        "total",
-        dtype,
-    )
-    expected, slope = by_the_algebra(logits, targets, None, *weights)
+@pytest.mark.parametrize(("labels", "dtype"), [(70, torch.float32), (70, torch.float64), (130, torch.float32)], ids=str)
+def test_a_loss_of_several_tiles_is_that_of_the_algebra(labels: int, dtype: torch.dtype) -> None:
+    """Also where several programs share the products of a tile."""
+    if labels > launch.SMALL_LABELS:
+        assert launch.wide_loss(ROWS, labels, capability=launch.HOPPER).parts > 1
+    else:
+        assert launch.loss(ROWS, labels, double=dtype == torch.float64).grid[1] > 1
+    logits, targets, mask = batch(labels=labels)
+    codes = operators.move_relation(targets, mask, *state(labels), arrivals(), *CHOSEN)
+    *terms, gradient, _ = loss(codes, dtype=dtype, logits=logits.to(dtype), targets=targets, observed=mask)
+    code = codes[0][:, :labels]
+    expected, slope = by_the_algebra(logits.to(dtype), targets, mask, code)
+    assert code.any()
     torch.testing.assert_close(torch.stack(terms), torch.stack(expected).to(dtype))
     torch.testing.assert_close(gradient, slope.to(dtype))
-
-
-def test_products_that_several_programs_make_up_are_added_up() -> None:
-    """On codes of so many labels that they are dealt out in parts."""
-    logits, targets, mask = batch(labels=130)
-    assert launch.wide_loss(ROWS, 130, capability=launch.HOPPER).parts > 1
-    codes = operators.move_relation(targets, mask, *state(130), arrivals(), *CHOSEN)
-    *terms, gradient, _ = loss(codes, logits=logits, targets=targets, observed=mask)
-    code = codes[0][:, :130]
-    expected, slope = by_the_algebra(logits, targets, mask, 0.5 * (code & 3), 0.5 * (code >> 2))
-    assert code.any()
-    torch.testing.assert_close(torch.stack(terms), torch.stack(expected).float())
-    torch.testing.assert_close(gradient, slope.float())
 
 
 def test_the_same_every_time() -> None:
@@ -229,7 +196,7 @@ def test_an_empty_batch() -> None:
 
 
 def test_opcheck() -> None:
-    """Schemas, fake tensors and mutation are as declared, in programs of symbolic shapes too."""
+    """Schemas, fake tensors and mutation are as declared, with symbolic shapes too."""
     logits, targets, mask = batch()
     codes = operators.move_relation(targets, mask, *state(), arrivals(), *CHOSEN)
     total, _, _, first, second = loss(codes, "parts")
@@ -244,7 +211,7 @@ def test_opcheck() -> None:
         *(
             (
                 operators.loss_terms,
-                (logits, labels, None, *weights, codes[0], None, *codes[1:], 0.5, "all_pairs", *how, torch.float32),
+                (logits, labels, None, *weights, *codes, 0.5, "all_pairs", *how, torch.float32),
             )
             for labels in (targets, None)
             for how in (("mean", "total"), ("none", "parts"), ("sum", "none"))
@@ -257,9 +224,8 @@ def test_opcheck() -> None:
 
 
 def test_the_tests_reach_every_block_size() -> None:
-    """More labels than one tile of each kernel, so that tiles meet."""
+    """The sizes of these tests have several tiles of each kernel."""
     assert launch.relation(ROWS, 33).grid == (6, 1)
     assert launch.relation(150, 33).grid == (6, 4)
     assert launch.wide_relation(130, capability=launch.HOPPER, measure="pearson", estimator="batch").grid[0] > 1
-    assert launch.loss(ROWS, 130, coded=True, double=False).grid[1] > 1
-    assert launch.loss(ROWS, LABELS, coded=True, double=False).grid[0] > 1
+    assert launch.loss(ROWS, LABELS, double=False).grid[0] > 1

@@ -1,6 +1,6 @@
-"""Seed every fault of the catalogue in turn; exit with 1 if one survives.
+"""Try every mutant of the catalogue in turn; exit with 1 if one survives.
 
-python -m tests.mutants [WORD ...]      only the mutants whose name holds one of the words
+python -m tests.mutants [WORD ...]      only the mutants whose name contains one of the words
 """
 
 from __future__ import annotations
@@ -9,21 +9,19 @@ import queue
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.mutants.catalogue import MUTANTS, Mutant
+from tests.mutants.catalogue import MUTANTS
 from tests.mutants.check import Outcome, copy_tree, problems, run_tests, try_mutant, verify_imports
+from tests.mutants.mutant import Mutant
 
 WORKERS = 2
-UNCHANGED = "(nothing changed: must pass)"
 
 
-def _row(name: str, verdict: str, seconds: float, by: str) -> str:
-    return f"{name:55} {verdict:9} {seconds:6.1f} s  {by}"
-
-
-def _check_all(mutants: tuple[Mutant, ...], folder: Path) -> dict[str, Outcome]:
+def _check_all(mutants: tuple[Mutant, ...], folder: Path) -> tuple[list[Outcome], list[Outcome]]:
+    """The outcomes of the unchanged tree, and of every mutant; each worker has a copy of the tree."""
     trees: queue.Queue[Path] = queue.Queue()
     for worker in range(WORKERS):
         tree = folder / str(worker)
@@ -32,39 +30,30 @@ def _check_all(mutants: tuple[Mutant, ...], folder: Path) -> dict[str, Outcome]:
         trees.put(tree)
     verify_imports(folder / "0")
 
-    def report(name: str, outcome: Outcome) -> tuple[str, Outcome]:
-        print(_row(name, outcome.verdict, outcome.seconds, outcome.by), flush=True)
-        return name, outcome
+    def run(name: str, tests: Callable[[Path], Outcome]) -> Outcome:
+        tree = trees.get()
+        try:
+            outcome = tests(tree)
+        finally:
+            trees.put(tree)
+        print(f"{name:60} {outcome.verdict:9} {outcome.seconds:6.1f} s  {outcome.by}\n", end="", flush=True)
+        return outcome
 
     def unchanged(tests: list[str]) -> Outcome:
-        tree = trees.get()
-        try:
-            outcome = run_tests(tree, tests)
-        finally:
-            trees.put(tree)
-        verdict = {"survived": "passed", "caught": "failed"}.get(outcome.verdict, outcome.verdict)
-        return report(f"{UNCHANGED} {tests[0]}", Outcome(verdict, outcome.by, outcome.seconds))[1]
+        return run(f"unchanged, must survive: {tests[0]}", lambda tree: run_tests(tree, tests))
 
-    def one(mutant: Mutant) -> tuple[str, Outcome]:
-        tree = trees.get()
-        try:
-            return report(mutant.name, try_mutant(mutant, tree))
-        finally:
-            trees.put(tree)
+    def changed(mutant: Mutant) -> Outcome:
+        return run(mutant.name, lambda tree: try_mutant(mutant, tree))
 
-    suites = _in_one_process({test for mutant in mutants for test in mutant.tests})
     with ThreadPoolExecutor(WORKERS) as pool:
-        passing = list(pool.map(unchanged, suites))
-        found = dict(pool.map(one, mutants))
-    for number, outcome in enumerate(passing):
-        found[f"{UNCHANGED} {number}"] = outcome
-    return found
+        before = list(pool.map(unchanged, _in_one_process(mutant.test for mutant in mutants)))
+        return before, list(pool.map(changed, mutants))
 
 
-def _in_one_process(tests: set[str]) -> list[list[str]]:
-    """The tests, grouped by what one process can run: the files of a folder, or a folder with options by itself."""
+def _in_one_process(tests: Iterable[str]) -> list[list[str]]:
+    """The tests, grouped by what one process can run: the files of a folder, or a test with options by itself."""
     groups: dict[str, list[str]] = {}
-    for test in sorted(tests):
+    for test in sorted(set(tests)):
         groups.setdefault(test if " " in test else str(Path(test).parent), []).append(test)
     return list(groups.values())
 
@@ -78,9 +67,9 @@ def main(words: list[str]) -> int:
         return 1
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        outcomes = _check_all(mutants, Path(folder).resolve())
-    caught = sum(outcome.verdict == "caught" for outcome in outcomes.values())
-    passed = all(outcome.verdict == "passed" for name, outcome in outcomes.items() if name.startswith(UNCHANGED))
+        before, after = _check_all(mutants, Path(folder).resolve())
+    caught = sum(outcome.verdict == "caught" for outcome in after)
+    passed = all(outcome.verdict == "survived" for outcome in before)
     print(f"{caught} of {len(mutants)} mutants caught in {time.monotonic() - started:.0f} s")
     if not passed:
         print("the tests fail without any mutant, so the check says nothing")

@@ -1,4 +1,4 @@
-"""Copy the tree, seed one fault, run the tests that must notice, and say which did."""
+"""Copy the tree, put one fault into it, run the test that must fail, and say whether it did."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import distribution
 from pathlib import Path
 
-from obrl_native.build import find_compiler
-from tests.mutants.catalogue import Mutant
-from tests.mutants.mutant import split_test
+from tests.mutants.mutant import Mutant, MutantError, apply, split_test
 
 ROOT = Path(__file__).parents[2]
 COPIED = ("obrl", "adapters", "tests", "pyproject.toml")
+PACKAGES = ("obrl", "obrl_native", "obrl_torch", "obrl_jax", "obrl_keras", "obrl_tensorflow", "tests")
 SECONDS = 900
 FAILED, PASSED = 1, 0  # pytest's exit codes; others mean that it could not run the tests
+DOES_NOT_BUILD = re.compile(r"BuildError|: error: ")
+"""What a run prints where the native code does not compile: then no test has seen the fault."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one run of tests.
+    """The end of a run of tests.
 
     Attributes:
         verdict: "caught", "survived" or "broken" (the tests could not be run).
-        by: the test that failed first, or what went wrong.
-        seconds: how long it took.
+        by: the test that failed first, or why the tests could not be run.
+        seconds: how long the run took.
     """
 
     verdict: str
@@ -38,51 +38,21 @@ class Outcome:
     seconds: float
 
 
-HEADERS = {"jaxlib": "jaxlib/include", "tensorflow-cpu": "tensorflow/include"}
-"""Of frameworks, by their distributions: what sources in C++ may include."""
-
-OF_FRAMEWORKS = ("jax_", "tensorflow_")
-"""How the names of those begin that do."""
-
-
-def problems(mutant: Mutant, root: Path = ROOT, *, with_frameworks: bool = True) -> list[str]:
-    """What is wrong with a mutant itself: a snippet that is not there once, or source that does not compile.
-
-    `with_frameworks`: whether that is tried of sources that include a framework's headers, too, which takes seconds.
-    """
-    source = (root / mutant.file).read_text(encoding="utf-8")
-    found = []
-    if (count := source.count(mutant.snippet)) != 1:
-        found.append(f"{mutant.name}: the snippet occurs {count} times in {mutant.file}")
-    if mutant.snippet == mutant.replacement:
-        found.append(f"{mutant.name}: the replacement changes nothing")
-    is_of_framework = Path(mutant.file).name.startswith(OF_FRAMEWORKS)
-    if (with_frameworks or not is_of_framework) and (
-        error := syntax_error(source.replace(mutant.snippet, mutant.replacement), root / mutant.file)
-    ):
-        found.append(f"{mutant.name}: the mutated {mutant.file} does not compile: {error}")
-    paths = [split_test(test)[1][0] for test in mutant.tests]
-    found += [f"{mutant.name}: there is no {path}" for path in paths if not (root / path).exists()]
-    return found
-
-
-def syntax_error(source: str, path: Path) -> str:
-    """What a compiler says of a source in Python or C++ that would stand in a file; nothing where it compiles."""
-    if path.suffix in (".cc", ".h"):
-        headers = (path.parent, *(distribution(name).locate_file(folder) for name, folder in HEADERS.items()))
-        command = [*find_compiler(), "-std=c++17", "-fsyntax-only", "-w", *(f"-I{path}" for path in headers)]
-        command += ["-x", "c++", "-"]
-        ended = subprocess.run(command, input=source, capture_output=True, text=True, check=False)
-        return ended.stderr if ended.returncode else ""
+def problems(mutant: Mutant, root: Path = ROOT) -> list[str]:
+    """Why a mutant does not fit the tree: its place, its pattern, its replacement or its test."""
+    errors = []
     try:
-        compile(source, path, "exec")
-    except SyntaxError as error:
-        return str(error)
-    return ""
+        apply(mutant, root)
+    except MutantError as error:
+        errors.append(str(error))
+    path = split_test(mutant.test)[1][0]
+    if not (root / path).exists():
+        errors.append(f"{mutant.name}: there is no {path}")
+    return errors
 
 
 def copy_tree(target: Path) -> None:
-    """Copy what the tests need."""
+    """Copy the sources and the tests."""
     ignore = shutil.ignore_patterns("__pycache__", "*.pyc", ".hypothesis")
     for name in COPIED:
         source = ROOT / name
@@ -93,7 +63,7 @@ def copy_tree(target: Path) -> None:
 
 
 def environment(tree: Path) -> dict[str, str]:
-    """An environment in which the copy is imported, whatever is installed."""
+    """An environment in which Python imports the copy, even where obrl is installed."""
     paths = os.pathsep.join([str(tree), str(tree / "adapters")])
     return {
         **os.environ,
@@ -106,20 +76,13 @@ def environment(tree: Path) -> dict[str, str]:
 
 
 def verify_imports(tree: Path) -> None:
-    """Raise RuntimeError unless Python imports the packages of the copy."""
-    names = ("obrl", "obrl_native", "obrl_torch", "obrl_jax", "obrl_keras", "obrl_tensorflow", "tests")
-    program = f"import {', '.join(names)}; print({', '.join(f'{name}.__file__' for name in names)}, sep='\\n')"
-    finished = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=tree,
-        env=environment(tree),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    for line in finished.stdout.split("\n")[:-1]:
-        if not Path(line).is_relative_to(tree):
-            raise RuntimeError(f"expected packages under the copy {tree}, got {line}")
+    """Raise RuntimeError unless Python would import the packages of the copy."""
+    program = f"from importlib.util import find_spec\nfor name in {PACKAGES}:\n    print(find_spec(name).origin)"
+    command = [sys.executable, "-c", program]
+    finished = subprocess.run(command, cwd=tree, env=environment(tree), capture_output=True, text=True, check=True)
+    for path in finished.stdout.splitlines():
+        if not Path(path).is_relative_to(tree):
+            raise RuntimeError(f"expected packages under the copy {tree}, got {path}")
 
 
 def run_tests(tree: Path, tests: Sequence[str]) -> Outcome:
@@ -139,32 +102,21 @@ def run_tests(tree: Path, tests: Sequence[str]) -> Outcome:
     except subprocess.TimeoutExpired:
         return Outcome("broken", f"no end within {SECONDS} s", time.monotonic() - started)
     seconds = time.monotonic() - started
+    output = finished.stdout + finished.stderr
     if finished.returncode == PASSED:
         return Outcome("survived", "", seconds)
     failed = re.search(r"^FAILED (\S+)", finished.stdout, re.MULTILINE)
-    if finished.returncode != FAILED or failed is None:
-        return Outcome("broken", (finished.stdout + finished.stderr).strip()[-600:], seconds)
+    if finished.returncode != FAILED or failed is None or DOES_NOT_BUILD.search(output):
+        return Outcome("broken", output.strip()[-600:], seconds)
     return Outcome("caught", failed.group(1), seconds)
 
 
-def seed(mutant: Mutant, tree: Path) -> str:
-    """Put a fault into a copy; return the source that was there."""
-    path = tree / mutant.file
-    source = path.read_text(encoding="utf-8")
-    path.write_text(source.replace(mutant.snippet, mutant.replacement), encoding="utf-8")
-    return source
-
-
 def try_mutant(mutant: Mutant, tree: Path) -> Outcome:
-    """Seed a fault, run its tests one file after the other until one fails, and take the fault out again."""
-    source = seed(mutant, tree)
-    seconds = 0.0
+    """Put a fault into a copy, run its test, and take the fault out again."""
+    path, changed = apply(mutant, tree)
+    source = path.read_text(encoding="utf-8")
+    path.write_text(changed, encoding="utf-8")
     try:
-        for test in mutant.tests:
-            outcome = run_tests(tree, [test])
-            seconds += outcome.seconds
-            if outcome.verdict != "survived":
-                break
+        return run_tests(tree, [mutant.test])
     finally:
-        (tree / mutant.file).write_text(source, encoding="utf-8")
-    return Outcome(outcome.verdict, outcome.by, seconds)
+        path.write_text(source, encoding="utf-8")

@@ -1,68 +1,12 @@
-"""What a seeded fault is, and the tests that notice one."""
+"""What a mutant is: a fault that the tests must catch, and where in the source it goes."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
-CORE = "tests/parity --framework numpy"
-ONLINE = "tests/core/test_online.py"
-LOSSES = "tests/core/test_losses.py"
-MEASURES = "tests/core/test_measures.py"
-STORAGE = "tests/core/test_storage.py"
-SETTINGS = "tests/core/test_settings.py"
-BAD_INPUTS = "tests/core/test_bad_inputs.py"
-TORCH = "tests/parity --framework torch"
-TORCH_AUTOGRAD = "tests/torch/test_autograd.py"
-TORCH_STATE = "tests/torch/test_state.py"
-TORCH_UPDATES = "tests/torch/test_updates.py"
-TORCH_MEMORY = "tests/torch/test_memory.py"
-TORCH_HOST = "tests/torch/test_host.py"
-TORCH_BAD_INPUTS = "tests/torch/test_bad_inputs.py"
-TORCH_DISTRIBUTED = "tests/torch/test_distributed.py"
-TORCH_SELECTION = "tests/torch/test_selection.py"
-TORCH_ROWS = "tests/torch/test_rows.py"
-TORCH_FUSED = "tests/parity --framework torch_fused"
-TORCH_OPERATORS = "tests/torch/test_native.py"
-NATIVE = "tests/native/test_cpu.py"
-NATIVE_BUILD = "tests/native/test_build.py"
-SANITIZERS = "tests/native/test_sanitizers.py"
-LAUNCHER = "tests/native/test_cuda.py"
-LAUNCHES = "tests/cubins/test_launches.py"
-CUBINS = "tests/cubins/test_cubins.py"
-KERNELS = "tests/kernels/test_operators.py"
-KERNEL_LOSSES = "tests/kernels/test_losses.py"
-JAX = "tests/parity --framework jax"
-JAX_TRANSFORMS = "tests/jax/test_transforms.py"
-JAX_DISTRIBUTED = "tests/jax/test_distributed.py"
-JAX_STATE = "tests/jax/test_state.py"
-JAX_BAD_INPUTS = "tests/jax/test_bad_inputs.py"
-JAX_FUSED = "tests/jax/test_fused.py"
-JAX_CUDA = "tests/jax/test_cuda.py"
-JAX_NATIVE = "tests/jax/test_native.py"
-JAX_BUILT = "tests/jax/test_built.py"
-TENSORFLOW = "tests/parity --framework tensorflow"
-TENSORFLOW_GRAPHS = "tests/tensorflow/test_graphs.py"
-TENSORFLOW_STATE = "tests/tensorflow/test_state.py"
-TENSORFLOW_TRAINING = "tests/tensorflow/test_training.py"
-TENSORFLOW_DISTRIBUTED = "tests/tensorflow/test_distributed.py"
-TENSORFLOW_BAD_INPUTS = "tests/tensorflow/test_bad_inputs.py"
-TENSORFLOW_ROWS = "tests/tensorflow/test_rows.py"
-TENSORFLOW_FUSED = "tests/parity --framework tensorflow_fused"
-TENSORFLOW_FUSED_USE = "tests/tensorflow/test_fused.py"
-TENSORFLOW_CUDA = "tests/tensorflow/test_cuda.py"
-KERAS = "tests/parity --framework keras_torch"
-KERAS_DISTRIBUTED = "KERAS_BACKEND=tensorflow tests/keras/test_distributed.py"
-KERAS_JAX_NAMESPACE = "KERAS_BACKEND=jax tests/keras/test_namespace.py"
-KERAS_JAX_TRAINING = "KERAS_BACKEND=jax tests/keras/test_training.py"
-KERAS_TRAINING = "KERAS_BACKEND=torch tests/keras/test_training.py"
-
-
-def split_test(test: str) -> tuple[dict[str, str], list[str]]:
-    """The variables of the environment that a test names, and pytest's arguments."""
-    words = test.split()
-    variables = [word for word in words if re.match("[A-Z_]+=", word)]
-    return dict(word.split("=", 1) for word in variables), [word for word in words if word not in variables]
+from tests.mutants.places import Place, find_place
 
 
 @dataclass(frozen=True)
@@ -71,15 +15,84 @@ class Mutant:
 
     Attributes:
         name: what is wrong.
-        file: relative to the repository's root.
-        snippet: source that occurs in it exactly once.
-        replacement: what is put in its place.
-        tests: what must fail, likeliest first; each a file or folder, after the variables of the environment that it
-            needs and before the options that pytest takes there.
+        place: the function, as `find_place` takes it: a package and a name, in whichever file it stands.
+        pattern: code that occurs once in that function. Space between two tokens matches any space or none, and `$x`
+            any name, the same at each occurrence; so the pattern survives another line break or a renamed variable.
+        replacement: the faulty code; `$x` stands for the name that the pattern matched.
+        test: what must fail: a test's file or folder, after variables of the environment (`NAME=value`), before options
+            of pytest.
     """
 
     name: str
-    file: str
-    snippet: str
+    place: str
+    pattern: str
     replacement: str
-    tests: tuple[str, ...]
+    test: str
+
+
+class MutantError(Exception):
+    """A mutant does not fit the source."""
+
+
+def apply(mutant: Mutant, root: Path) -> tuple[Path, str]:
+    """The file that a mutant changes, and what it then holds; writes nothing.
+
+    Raises:
+        MutantError: no such function, or more than one; a pattern that does not occur exactly once in it; a replacement
+            that changes nothing; Python that does not compile.
+    """
+    try:
+        place = find_place(root, mutant.place)
+    except LookupError as error:
+        raise MutantError(f"{mutant.name}: {error}") from error
+    source = place.path.read_text(encoding="utf-8")
+    changed = _replace(mutant, place, source)
+    if changed == source:
+        raise MutantError(f"{mutant.name}: the replacement changes nothing")
+    if place.path.suffix == ".py":
+        try:
+            compile(changed, place.path, "exec")
+        except SyntaxError as error:
+            raise MutantError(f"{mutant.name}: the changed {place.path.name} does not compile: {error}") from error
+    return place.path, changed
+
+
+def _replace(mutant: Mutant, place: Place, source: str) -> str:
+    matches = list(compile_pattern(mutant.pattern).finditer(source, place.start, place.end))
+    if len(matches) != 1:
+        raise MutantError(f"{mutant.name}: the pattern occurs {len(matches)} times in {mutant.place}")
+    (match,) = matches
+    replacement = re.sub(r"\$(\w+)", lambda name: match[name[1]], mutant.replacement)
+    return source[: match.start()] + replacement + source[match.end() :]
+
+
+_TOKEN = re.compile(r"""\$\w+|"[^"]*"|'[^']*'|\w+|\S""")
+
+
+def compile_pattern(pattern: str) -> re.Pattern[str]:
+    """The regular expression of a mutant's pattern."""
+    expression, names, ends_in_word = "", set[str](), False
+    for token in _TOKEN.findall(pattern):
+        is_word = re.match(r"[\w$]", token) is not None
+        if is_word:
+            expression += r"\s+" if ends_in_word else r"\s*(?<!\w)" if expression else r"(?<!\w)"
+        elif expression:
+            expression += r"\s*"
+        name = token[1:]
+        if not token.startswith("$"):
+            expression += re.escape(token)
+        elif name in names:
+            expression += f"(?P={name})"
+        else:
+            expression += rf"(?P<{name}>[^\W\d]\w*)"
+            names.add(name)
+        expression += r"(?!\w)" if is_word else ""
+        ends_in_word = is_word
+    return re.compile(expression)
+
+
+def split_test(test: str) -> tuple[dict[str, str], list[str]]:
+    """The variables of the environment that a mutant's test names, and the arguments of pytest."""
+    words = test.split()
+    variables = [word for word in words if re.match("[A-Z_]+=", word)]
+    return dict(word.split("=", 1) for word in variables), [word for word in words if word not in variables]

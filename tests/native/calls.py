@@ -58,11 +58,10 @@ def move(
         num_labels,
         DTYPES[state.relation_weight.dtype],
         cpu.MEASURES[settings.measure],
-        MEASURES[settings.measure].symmetric,
         settings.estimator == "counts",
     )
-    given = None if targets is None else labels(targets, observed)
-    library.move(given, address(counts), relation, code.ctypes.data, threads)
+    batch = None if targets is None else labels(targets, observed)
+    library.move(batch, address(counts), relation, code.ctypes.data, threads)
     return code
 
 
@@ -81,7 +80,7 @@ def loss(
     normalization: str = "all_pairs",
     threads: int = 1,
 ) -> tuple[list[Array], list[Array]]:
-    """The terms and two gradients; what is not written is NaN."""
+    """The terms and two gradients; NaN where nothing is written."""
     dtype = logits.dtype
     shape = (len(logits),) if reduction == "none" else ()
     terms = [np.full(shape, np.nan, dtype) for _ in range(3)]
@@ -103,7 +102,7 @@ def loss(
 
 
 def draw_targets(rng: np.random.Generator, rows: int, num_labels: int, kind: str) -> tuple[Array, Array | None]:
-    """Related labels: `"bytes"`, `"float32"`, or `"float64"` with NaN among them and a mask beside."""
+    """Targets of related labels and a mask, or None: `"bytes"`, `"float32"`, or `"float64"` with NaN and a mask."""
     source = rng.random((rows, 3))[:, np.arange(num_labels) % 3]
     values = (source + 0.2 * rng.random((rows, num_labels))).clip(0, 1)
     if kind == "bytes":
@@ -118,13 +117,13 @@ SIZES = (
     *((0, 3), (1, 1), (2, 2), (31, 64), (32, 65), (33, 32), (63, 5), (64, 17), (65, 40), (130, 33)),
     *((2, 512), (3, 513)),
 )
-"""At and around the borders of words, vectors, blocks and tiles."""
+"""Rows and labels around the sizes of words, vectors, blocks and tiles."""
 
 KINDS = ("bytes", "float32", "float64")
 
 
 def exercise(library: cpu.Library) -> int:
-    """Call everything at every size, for a build that looks for mistakes itself; returns the number of calls."""
+    """Call everything at every size, for a library with sanitizers; returns the number of calls."""
     rng = np.random.default_rng(0)
     calls = 0
     for (rows, num_labels), kind, dtype in product(SIZES, KINDS, (np.float32, np.float64)):

@@ -1,4 +1,4 @@
-"""The CUDA launcher over a driver that writes down what it is asked to do, in place of NVIDIA's."""
+"""The CUDA launcher over a driver that records its calls, in place of NVIDIA's."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DRIVER = Path(__file__).parent / "recording_driver"
 
 @dataclass(frozen=True)
 class Load:
-    """A cubin, loaded; `image` is a hash of it, and `mode` the capture mode of the thread then."""
+    """The loading of a cubin; `image` is its hash, and `mode` the capture mode of the thread at that time."""
 
     context: int
     image: int
@@ -27,7 +27,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Launch:
-    """A kernel, launched; its arguments as the bytes that it reads."""
+    """The launch of a kernel, with its arguments as the bytes that it reads."""
 
     context: int
     image: int
@@ -41,7 +41,7 @@ class Launch:
 
 @dataclass(frozen=True)
 class Set:
-    """Memory, set to one number of 32 bits."""
+    """Memory that is filled with one number of 32 bits."""
 
     context: int
     address: int
@@ -52,7 +52,7 @@ class Set:
 
 @dataclass(frozen=True)
 class Copy:
-    """Memory, copied."""
+    """Memory that is copied."""
 
     context: int
     to: int
@@ -85,22 +85,22 @@ class Driver:
         self._library.recording_reset()
 
     def text(self) -> str:
-        """What was written down since `reset`."""
+        """The calls since `reset`, one a line."""
         size = self._library.recording_text(None, ctypes.c_int64(0)) + 1
-        room = ctypes.create_string_buffer(size)
-        self._library.recording_text(room, ctypes.c_int64(size))
-        return room.value.decode()
+        buffer = ctypes.create_string_buffer(size)
+        self._library.recording_text(buffer, ctypes.c_int64(size))
+        return buffer.value.decode()
 
-    def said(self) -> list[Any]:
-        """The same, line by line."""
+    def calls(self) -> list[Any]:
+        """The calls since `reset`."""
         return [_parse(line) for line in self.text().splitlines()]
 
-    def done(self) -> list[Any]:
-        """The same without what was loaded."""
-        return [one for one in self.said() if not isinstance(one, Load)]
+    def enqueued(self) -> list[Any]:
+        """The calls since `reset`, without `Load`."""
+        return [one for one in self.calls() if not isinstance(one, Load)]
 
     def hash(self, image: bytes) -> int:
-        """What an image goes by."""
+        """The hash by which calls name an image."""
         return int(self._library.recording_hash(image, ctypes.c_int64(len(image))))
 
     def fail(self, function: str, error: int) -> None:
@@ -116,7 +116,7 @@ class Driver:
         self._library.recording_current(context)
 
     def capture(self) -> None:
-        """Let every stream be captured until `reset`: whatever NVIDIA's driver refuses then fails."""
+        """Let every stream be captured until `reset`; calls fail that NVIDIA's driver refuses then."""
         self._library.recording_capture()
 
     def left_behind(self) -> tuple[int, int]:
@@ -125,21 +125,21 @@ class Driver:
 
 
 class Memory:
-    """Addresses of a device that is not there: every array at a multiple of 256, none next to another."""
+    """Addresses of arrays on a device that does not exist; they are multiples of 256, with gaps between arrays."""
 
     def __init__(self) -> None:
         self._next = 2**40
         self._arrays: dict[str, tuple[int, int]] = {}
 
     def take(self, name: str, size: int) -> int:
-        """The address of a new array of so many bytes."""
+        """The address of a new array of `size` bytes."""
         address = self._next
         self._arrays[name] = (address, size)
         self._next += -(-size // 256) * 256 + 4096
         return address
 
     def find(self, address: int) -> tuple[str, int]:
-        """Which array an address is in, and how far."""
+        """The name of the array that holds an address, and the offset in it."""
         for name, (begin, size) in self._arrays.items():
             if begin <= address < begin + max(size, 1):
                 return name, address - begin
@@ -151,7 +151,7 @@ class Memory:
 
 
 def take_all(memory: Memory, **numbers: int) -> dict[str, int]:
-    """Addresses of arrays of so many numbers in float32."""
+    """Addresses of new float32 arrays, by name, from their numbers of elements."""
     return {name: memory.take(name, 4 * number) for name, number in numbers.items()}
 
 
@@ -167,16 +167,16 @@ def move(
     in_place: bool = True,
     stream: int = 4096,
 ) -> cuda.Relation:
-    """`obrl_cuda_move` over arrays of their names in `memory`; without samples and counts nothing moves."""
+    """Call `obrl_cuda_move` with new arrays, named in `memory`; without batch and counts nothing moves."""
     matrix = num_labels**2
-    given = take_all(memory, sum=(3 if average_counts else 1) * matrix, weight=matrix)
-    given |= {"new_sum": given["sum"], "new_weight": given["weight"]}
+    arrays = take_all(memory, sum=(3 if average_counts else 1) * matrix, weight=matrix)
+    arrays |= {"new_sum": arrays["sum"], "new_weight": arrays["weight"]}
     if not in_place:
-        given |= take_all(memory, new_sum=(3 if average_counts else 1) * matrix, new_weight=matrix)
+        arrays |= take_all(memory, new_sum=(3 if average_counts else 1) * matrix, new_weight=matrix)
     if batch is not None:
-        given |= take_all(memory, targets=batch * num_labels)
+        arrays |= take_all(memory, targets=batch * num_labels)
     if by_counts:
-        given |= take_all(memory, counts=3 * matrix)
+        arrays |= take_all(memory, counts=3 * matrix)
     size = library.move_scratch(batch or 0, num_labels)
     relation = cuda.Relation(
         pairs=memory.take("pairs", library.pairs_bytes(num_labels)),
@@ -187,7 +187,7 @@ def move(
         num_labels=num_labels,
         measure=cpu.MEASURES[measure],
         average_counts=average_counts,
-        **given,
+        **arrays,
     )
     library.move(relation, stream=stream, scratch=memory.take("scratch", size), scratch_bytes=size)
     return relation
@@ -204,15 +204,15 @@ def loss(
     active_pairs: bool = False,
     stream: int = 4096,
 ) -> cuda.LossArguments:
-    """`obrl_cuda_loss` likewise."""
+    """Call `obrl_cuda_loss` likewise."""
     matrix = batch * num_labels
-    given = take_all(memory, logits=matrix, sample_weight=batch, relation_loss=batch)
+    arrays = take_all(memory, logits=matrix, sample_weight=batch, relation_loss=batch)
     if joint:
-        given |= take_all(memory, targets=matrix, pos_weight=num_labels, total=batch, cross_entropy=batch)
+        arrays |= take_all(memory, targets=matrix, pos_weight=num_labels, total=batch, cross_entropy=batch)
     if gradients != "none":
-        given |= take_all(memory, gradient=matrix)
+        arrays |= take_all(memory, gradient=matrix)
     if gradients == "parts" and joint:
-        given |= take_all(memory, relation_gradient=matrix)
+        arrays |= take_all(memory, relation_gradient=matrix)
     size = library.loss_scratch(batch, num_labels, joint=joint, gradients=cpu.GRADIENTS[gradients])
     arguments = cuda.LossArguments(
         pairs=memory.take("pairs", library.pairs_bytes(num_labels)),
@@ -221,7 +221,7 @@ def loss(
         num_labels=num_labels,
         gradients=cpu.GRADIENTS[gradients],
         active_pairs=active_pairs,
-        **given,
+        **arrays,
     )
     library.loss(arguments, stream=stream, scratch=memory.take("scratch", size), scratch_bytes=size)
     return arguments
@@ -235,7 +235,7 @@ def driver() -> Driver:
 
 @cache
 def built() -> str:
-    """The launcher."""
+    """The path of the launcher's library."""
     return str(build(Recipe("obrl_cuda", cuda.UNITS, links=cuda.LINKS)))
 
 
@@ -248,8 +248,8 @@ def library() -> cuda.Library:
 _copies = count()
 
 
-def fresh(folder: Path, **given: Any) -> cuda.Library:
-    """A launcher that knows nothing of what others have started or loaded."""
+def fresh(folder: Path, **options: Any) -> cuda.Library:
+    """A launcher of its own, with nothing started or loaded."""
     path = folder / f"launcher-{next(_copies)}.so"
     shutil.copy(built(), path)
-    return cuda.Library(str(path), **{"driver": driver().path, **given})
+    return cuda.Library(str(path), **{"driver": driver().path, **options})

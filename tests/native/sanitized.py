@@ -1,4 +1,4 @@
-"""`python -m tests.native.sanitized`: every function under the sanitizers of the compiler, which end it at a mistake.
+"""`python -m tests.native.sanitized`: every function under the compiler's sanitizers, which stop at an error.
 
 The address sanitizer must be loaded before anything else: see `tests/native/test_sanitizers.py`.
 """
@@ -24,7 +24,7 @@ FLAGS = (
 
 
 def main(arguments: list[str]) -> None:
-    """Build with the sanitizers and further flags, and call everything."""
+    """Compile with the sanitizers and further flags, and call everything."""
     library = cpu.Library(str(build(Recipe("obrl_cpu_sanitized", cpu.UNITS, flags=(*FLAGS, *arguments)))))
     print(f"{exercise(library)} calls")
 

@@ -54,7 +54,7 @@ def exercise(library: cuda.Library, context: int) -> int:
 
 
 def refused(library: cuda.Library) -> int:
-    """Call with what is wrong; returns the number of calls."""
+    """Call with wrong sizes, addresses and numbers; returns the number of calls."""
     calls = 0
     for number in (-(2**63), -1, 0, 1, 2**14 + 1, 2**31, 2**63 - 1):
         for call, arguments in (
@@ -68,7 +68,7 @@ def refused(library: cuda.Library) -> int:
 
 
 def main(arguments: list[str]) -> None:
-    """Build with the sanitizers and further flags, and call everything."""
+    """Compile with the sanitizers and further flags, and call everything."""
     flags = (*FLAGS, "-O0", *arguments)  # a third of the time to compile
     path = str(build(Recipe("obrl_cuda_sanitized", cuda.UNITS, flags=flags, links=cuda.LINKS)))
     driver = recording.Driver(flags)

@@ -1,4 +1,4 @@
-"""Building on first use: once, whole, private, and with a clear word where it cannot be done."""
+"""Compiling on first use: once, completely, in a private folder, and with a clear error where it is not possible."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ def sources(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LoggedCompiler:
-    """Puts a compiler in place that writes each command down, and optimizes nothing, which would take time."""
-    found = LoggedCompiler(tmp_path, flags="-O0")
-    monkeypatch.setenv("CXX", str(found.path))
-    return found
+    """A compiler that logs its commands and optimizes nothing, to save time."""
+    compiler = LoggedCompiler(tmp_path, flags="-O0")
+    monkeypatch.setenv("CXX", str(compiler.path))
+    return compiler
 
 
 def small(sources: Path, **options: Any) -> Path:
@@ -87,7 +87,7 @@ def test_what_is_damaged_is_built_again(damage: str, sources: Path, cache: Path,
 
 
 def test_a_build_that_was_killed_is_done_again(sources: Path, cache: Path, tmp_path: Path) -> None:
-    """What it left is taken away."""
+    """Its files are removed."""
     slow = tmp_path / "slow"
     slow.write_text(f"#!/bin/sh\ntouch {tmp_path}/started\nsleep 60\n")
     slow.chmod(0o755)
@@ -96,7 +96,7 @@ from pathlib import Path
 from obrl_native import build
 build.build(build.Recipe("small", (build.Unit("small.cc"),)), sources=Path({str(sources)!r}))
 """
-    # The name of the library holds CXX, so both have the same; what it runs is another thing.
+    # The name of the library holds CXX, so both compilers have the same path.
     compiler = tmp_path / "compiler"
     compiler.symlink_to(slow)
     environment = {**os.environ, "CXX": str(compiler)}

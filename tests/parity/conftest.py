@@ -41,24 +41,24 @@ def shard(text: str) -> tuple[int, int]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    framework = chosen(config)
+    framework = framework_of(config)
     load_profile(scale=framework.scale)
     for line in framework.ignored_warnings:
         config.addinivalue_line("filterwarnings", line)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    framework = chosen(config)
+    framework = framework_of(config)
     left_out = [item for item in items if getattr(framework, NEEDS.get(item.originalname, "plain")) is None]
     index, count = config.getoption("--shard")
     meaningless = OF_THE_WHOLE_RUN if count > 1 else OF_THE_WHOLE_RUN[1:] if draws_few() else ()
     left_out += [item for item in items if item.originalname in meaningless]
-    kept = [item for item in items if item not in left_out][index - 1 :: count]
-    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
-    items[:] = kept
+    selected = [item for item in items if item not in left_out][index - 1 :: count]
+    config.hook.pytest_deselected(items=[item for item in items if item not in selected])
+    items[:] = selected
 
 
-def chosen(config: pytest.Config) -> Framework:
+def framework_of(config: pytest.Config) -> Framework:
     name = config.getoption("--framework")
     if name is None:
         raise pytest.UsageError(f"tests/parity needs --framework, one of {', '.join(FRAMEWORKS)}")
@@ -70,16 +70,17 @@ def chosen(config: pytest.Config) -> Framework:
 
 @pytest.fixture(scope="session")
 def framework(request: pytest.FixtureRequest) -> Framework:
-    return chosen(request.config)
+    return framework_of(request.config)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     names = set(metafunc.fixturenames)
     if {"impl", "dtype"} <= names:
-        found = [(impl, dtype) for impl, dtypes in chosen(metafunc.config).eager.items() for dtype in dtypes]
-        metafunc.parametrize(("impl", "dtype"), found, ids=["-".join(pair) for pair in found])
+        eager = framework_of(metafunc.config).eager
+        combinations = [(impl, dtype) for impl, dtypes in eager.items() for dtype in dtypes]
+        metafunc.parametrize(("impl", "dtype"), combinations, ids=["-".join(pair) for pair in combinations])
     if "template" in names:
-        dtypes = chosen(metafunc.config).compiled
+        dtypes = framework_of(metafunc.config).compiled
         fitting = [template for template in TEMPLATES if template.dtype in dtypes]
         metafunc.parametrize("template", fitting, ids=[template.name for template in fitting])
 

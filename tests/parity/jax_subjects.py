@@ -15,9 +15,7 @@ from numpy.typing import NDArray
 
 from obrl import spec
 from obrl.jax import OBRLoss, OnlineBatchRelation, RelationLoss, relation_loss
-from obrl_jax import rows
 from tests.parity.subjects import Found, Framework, State, plain_arguments
-from tests.support.blocks import few_rows
 from tests.support.cases import Batch, Case, laid_out
 from tests.support.tolerances import Results
 
@@ -25,7 +23,7 @@ DTYPES = ("float64", "float32", "bfloat16", "float16")
 
 
 def arguments(batch: Batch, dtype: str) -> dict[str, Any]:
-    """What a call takes; NumPy arrays keep their strides until JAX reads them."""
+    """The arguments of a call; NumPy arrays keep their strides until JAX reads them."""
     targets: Any = laid_out(batch.targets, batch.layout)
     if dtype == "bfloat16" and targets.dtype == np.float16:
         targets = jnp.asarray(targets).astype(dtype)
@@ -39,7 +37,7 @@ def arguments(batch: Batch, dtype: str) -> dict[str, Any]:
 
 
 def precision_of(dtype: str) -> Any:
-    """JAX as its users have it, which narrows NumPy's 64 bits to 32, unless float64 itself is asked for."""
+    """JAX's default, which narrows NumPy's 64 bits to 32, except for float64."""
     return jax.enable_x64(dtype == "float64")
 
 
@@ -60,15 +58,15 @@ class Relation:
 
     def update(self, batch: Batch) -> None:
         with precision_of(self.dtype):
-            given = arguments(batch, "float32")
-            self.held = self.configuration.update(self.held, given["targets"], given["observed"])
+            labels = arguments(batch, "float32")
+            self.held = self.configuration.update(labels["targets"], self.held, observed=labels["observed"])
 
 
-def value_and_gradient(criterion: Any, method: str, update: bool | None, logits: Array, given: Any, held: Any) -> Any:
+def value_and_gradient(criterion: Any, method: str, update: bool | None, logits: Array, rest: Any, held: Any) -> Any:
     """(values, gradient of the sum of the first, new state)."""
 
     def loss(x: Array) -> Any:
-        values, state = getattr(criterion, method)(x, state=held, update=update, **given)
+        values, state = getattr(criterion, method)(x, state=held, update=update, **rest)
         values = tuple(values) if method == "terms" else (values,)
         return values[0].sum(), (values, state)
 
@@ -88,9 +86,9 @@ class Criterion(Relation):
 
     def _run(self, method: str, batch: Batch) -> Found:
         with precision_of(self.dtype):
-            given = arguments(batch, self.dtype)
-            logits = given.pop("logits")
-            values, gradient, self.held = self.step(self.configuration, method, batch.update, logits, given, self.held)
+            rest = arguments(batch, self.dtype)
+            logits = rest.pop("logits")
+            values, gradient, self.held = self.step(self.configuration, method, batch.update, logits, rest, self.held)
         dtypes = str(values[0].dtype), str(gradient.dtype)
         return Found(tuple(wide(value) for value in values), wide(gradient), wide(logits), *dtypes)
 
@@ -107,18 +105,6 @@ def joint(case: Case, impl: str, dtype: str) -> Criterion:
 
 def compiled_joint(case: Case, dtype: str, impl: str = "auto") -> Criterion:
     return Criterion(OBRLoss(case.num_labels, **case.arguments, impl=impl), dtype, COMPILED)
-
-
-def _by_rows(*arguments: Any) -> Any:
-    with few_rows(rows):
-        return value_and_gradient(*arguments)
-
-
-BY_ROWS: Callable[..., Any] = jax.jit(_by_rows, static_argnums=(0, 1, 2), donate_argnums=5)
-
-
-def compiled_by_rows(case: Case, dtype: str) -> Criterion:
-    return Criterion(OBRLoss(case.num_labels, **case.arguments), dtype, BY_ROWS)
 
 
 def relation_criterion(case: Case, impl: str, dtype: str) -> Criterion:
@@ -185,7 +171,6 @@ JAX = Framework(
     state="float32",
     joint=joint,
     compiled_joint=compiled_joint,
-    compiled_by_rows=compiled_by_rows,
     relation_criterion=relation_criterion,
     stateless=stateless,
     relation=Relation,
@@ -196,12 +181,11 @@ JAX = Framework(
     max_batches=2,
 )
 
-# The same in native code, which has no relation of its own.
+# OnlineBatchRelation takes no `impl`.
 FUSED = replace(
     JAX,
     eager={"fused": DTYPES},
     compiled_joint=partial(compiled_joint, impl="fused"),
-    compiled_by_rows=None,
     relation=None,
     least_examples=300,
     scale=0.65,

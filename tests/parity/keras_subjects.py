@@ -43,33 +43,33 @@ class Endpoint:
         with precision_of(self.dtype):
             logits = ops.cast(ops.convert_to_tensor(laid_out(batch.logits, batch.layout)), self.dtype)
             weight = batch.sample_weight
-            given = {
+            options = {
                 "targets": ops.convert_to_tensor(laid_out(batch.targets, batch.layout)),
                 "observed": None if batch.observed is None else ops.convert_to_tensor(batch.observed),
                 "sample_weight": None if weight is None else ops.cast(ops.convert_to_tensor(weight), self.dtype),
                 "training": batch.moves,
             }
-            value, gradient = _value_and_gradient(self.layer, logits, given)
+            value, gradient = _value_and_gradient(self.layer, logits, options)
             dtypes = [keras.backend.standardize_dtype(tensor.dtype) for tensor in (value, gradient)]
             return Found((wide(value),), wide(gradient), wide(logits), *dtypes)
 
 
-def _value_and_gradient(layer: OBRLossLayer, logits: Any, given: dict[str, Any]) -> tuple[Any, Any]:
+def _value_and_gradient(layer: OBRLossLayer, logits: Any, options: dict[str, Any]) -> tuple[Any, Any]:
     if BACKEND == "tensorflow":
         with sys.modules["tensorflow"].GradientTape() as tape:
             tape.watch(logits)
-            layer(logits, **given)
+            layer(logits, **options)
             (value,) = layer.losses
         return value, tape.gradient(value, logits)
     if BACKEND == "torch":
         logits.requires_grad_()
-        layer(logits, **given)
+        layer(logits, **options)
         (value,) = layer.losses
         return value.detach(), sys.modules["torch"].autograd.grad(value, logits)[0]
     values = [variable.value for variable in layer.non_trainable_variables]
 
     def loss(x: Any) -> Any:
-        _, state, (value,) = layer.stateless_call([], values, x, return_losses=True, **given)
+        _, state, (value,) = layer.stateless_call([], values, x, return_losses=True, **options)
         return value, state
 
     (value, state), gradient = sys.modules["jax"].value_and_grad(loss, has_aux=True)(logits)

@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 
 from obrl import spec
 from obrl.tensorflow import OBRLoss, OnlineBatchRelation, RelationLoss, relation_loss
-from obrl_tensorflow import rows
 from tests.parity.subjects import Found, Framework, State, plain_arguments
-from tests.support.blocks import few_rows
 from tests.support.cases import Batch, Case, laid_out
 from tests.support.tolerances import Results
 
@@ -47,18 +45,18 @@ class Relation:
         return State(*(wide(getattr(self.holder, name)) for name in State.__dataclass_fields__))
 
     def update(self, batch: Batch) -> None:
-        given = arguments(batch, "float32")
-        self.holder.update(given["y_true"], given["observed"])
+        tensors = arguments(batch, "float32")
+        self.holder.update(tensors["y_true"], observed=tensors["observed"])
 
 
-def value_and_gradient(criterion: Any, method: str, update: bool | None, given: dict[str, Any]) -> Any:
+def value_and_gradient(criterion: Any, method: str, update: bool | None, tensors: dict[str, Any]) -> Any:
     """The values, and the gradient of the sum of the first."""
     with tf.GradientTape() as tape:
-        tape.watch(given["y_pred"])
-        values = getattr(criterion, method)(**given, update=update)
+        tape.watch(tensors["y_pred"])
+        values = getattr(criterion, method)(**tensors, update=update)
         values = tuple(values) if method == "terms" else (values,)
         first = tf.reduce_sum(values[0])
-    return values, tape.gradient(first, given["y_pred"])
+    return values, tape.gradient(first, tensors["y_pred"])
 
 
 class Criterion(Relation):
@@ -68,10 +66,10 @@ class Criterion(Relation):
         self.step = step
 
     def _run(self, method: str, batch: Batch) -> Found:
-        given = arguments(batch, self.dtype)
-        values, gradient = self.step(self.holder, method, batch.update, given)
+        tensors = arguments(batch, self.dtype)
+        values, gradient = self.step(self.holder, method, batch.update, tensors)
         dtypes = values[0].dtype.name, gradient.dtype.name
-        return Found(tuple(wide(value) for value in values), wide(gradient), wide(given["y_pred"]), *dtypes)
+        return Found(tuple(wide(value) for value in values), wide(gradient), wide(tensors["y_pred"]), *dtypes)
 
     def terms(self, batch: Batch) -> Found:
         return self._run("terms", batch)
@@ -87,29 +85,19 @@ def joint(case: Case, impl: str, dtype: str) -> Criterion:
 _COMPILED: dict[str, tuple[Any, Any]] = {}
 
 
-def compiled_joint(case: Case, dtype: str, *, impl: str = "auto", jit_compile: bool = True, way: str = "") -> Criterion:
-    key = f"{way} {dtype} {case.num_labels} {case.arguments}"
+def compiled_joint(case: Case, dtype: str, *, impl: str = "auto", jit_compile: bool = True) -> Criterion:
+    key = f"{dtype} {case.num_labels} {case.arguments}"
     if key not in _COMPILED:
         compiled = tf.function(value_and_gradient, jit_compile=jit_compile)
 
-        def step(criterion: Any, method: str, update: bool | None, given: dict[str, Any]) -> Any:
-            tensors = {name: None if part is None else tf.convert_to_tensor(part) for name, part in given.items()}
-            return compiled(criterion, method, update, tensors)
+        def step(criterion: Any, method: str, update: bool | None, tensors: dict[str, Any]) -> Any:
+            converted = {name: None if part is None else tf.convert_to_tensor(part) for name, part in tensors.items()}
+            return compiled(criterion, method, update, converted)
 
         _COMPILED[key] = OBRLoss(case.num_labels, **case.arguments, impl=impl), step
     holder, step = _COMPILED[key]
     holder.reset()
     return Criterion(holder, dtype, step)
-
-
-def compiled_by_rows(case: Case, dtype: str) -> Criterion:
-    made = compiled_joint(case, dtype, way="by rows")
-
-    def step(*arguments: Any) -> Any:
-        with few_rows(rows):
-            return made.step(*arguments)
-
-    return Criterion(made.holder, dtype, step)
 
 
 def relation_criterion(case: Case, impl: str, dtype: str) -> Criterion:
@@ -173,7 +161,6 @@ TENSORFLOW = Framework(
     state="float32",
     joint=joint,
     compiled_joint=compiled_joint,
-    compiled_by_rows=compiled_by_rows,
     relation_criterion=relation_criterion,
     stateless=stateless,
     relation=Relation,
@@ -182,12 +169,12 @@ TENSORFLOW = Framework(
     max_batches=2,
 )
 
-# In native code, which has no relation of its own and which XLA does not compile; torch runs the same through more.
+# Native code, which XLA cannot compile and which OnlineBatchRelation does not use. The torch suites run the same code
+# through more examples.
 FUSED = replace(
     TENSORFLOW,
     eager={"fused": DTYPES},
     compiled_joint=partial(compiled_joint, impl="fused", jit_compile=False),
-    compiled_by_rows=None,
     relation=None,
     scale=0.8,
     least_examples=300,

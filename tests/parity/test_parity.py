@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from obrl import spec
 from obrl.algebra import LossTerms
 from tests.parity import degenerate, templates
 from tests.parity.coverage import COVERAGE
-from tests.parity.subjects import Criterion, Found, Framework, State
+from tests.parity.subjects import Found, Framework, State
 from tests.parity.templates import Template
 from tests.support import oracle, strategies, tolerances
 from tests.support.cases import Batch, Case

@@ -1,4 +1,4 @@
-"""The kernels for many labels, on however few: what `impl="fused"` does above `launch.SMALL_LABELS` in float32."""
+"""The kernels for many labels, with few labels: those that `impl="fused"` runs above `launch.SMALL_LABELS` in float32."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.parity.torch_subjects import FUSED, moved
 
 launch.SMALL_LABELS = 0
 
-# With 33 labels the relation takes several tiles; tests/kernels has more than the loss takes in one.
+# With 33 labels the relation has several tiles; tests/kernels has sizes with several tiles of the loss.
 WIDE = replace(
     FUSED,
     eager={"fused": ("float32", "bfloat16", "float16")},

@@ -1,4 +1,4 @@
-"""The documentation builds without a warning, and a public name that it leaves out is one."""
+"""The documentation builds without a warning; a public name without an entry in the reference is a warning."""
 
 import subprocess
 import sys
@@ -38,24 +38,19 @@ def test_the_equations_stand_beside_their_code(site):
         assert name in text
 
 
-def test_public_names_are_those_of_the_module_and_its_classes():
-    names = dict(public_names(obrl))
-    for expected in ("obrl.OBRLoss", "obrl.OBRLoss.value_and_grad", "obrl.OBRLoss.relation", "obrl.count_pairs"):
-        assert expected in names
-    assert not [name for name in names if name.rpartition(".")[2].startswith("_") and name != "obrl.__version__"]
-
-
-def test_the_check_of_coverage_can_fail(monkeypatch):
-    everything = dict(public_names(obrl))
-    assert undocumented(["obrl"], everything) == []
-    assert undocumented(["obrl"], set(everything) - {"obrl.OBRLoss.terms"}) == ["obrl.OBRLoss.terms"]
+def test_names_without_an_entry_or_a_docstring_are_reported(monkeypatch):
+    names = {name for name, _ in public_names(obrl)}
+    assert {"obrl.OBRLoss", "obrl.OBRLoss.value_and_grad", "obrl.OBRLoss.relation", "obrl.count_pairs"} <= names
+    assert {name for name in names if name.rpartition(".")[2].startswith("_")} == {"obrl.__version__"}
+    assert undocumented(["obrl"], names) == []
+    assert undocumented(["obrl"], names - {"obrl.OBRLoss.terms"}) == ["obrl.OBRLoss.terms"]
 
     def silent():
         pass
 
-    module = SimpleNamespace(__name__="made_up", __all__=["silent"], silent=silent)
-    monkeypatch.setitem(sys.modules, "made_up", module)
-    assert undocumented(["made_up"], {"made_up.silent"}) == ["made_up.silent"]
+    module = SimpleNamespace(__name__="example", __all__=["silent"], silent=silent)
+    monkeypatch.setitem(sys.modules, "example", module)
+    assert undocumented(["example"], {"example.silent"}) == ["example.silent"]
 
 
 def test_a_build_fails_on_an_undocumented_name(tmp_path):

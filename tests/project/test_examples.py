@@ -2,6 +2,7 @@
 
 import doctest
 import inspect
+import os
 import pkgutil
 import re
 from importlib import import_module
@@ -27,44 +28,40 @@ def backends(source):
     return ["tensorflow"] if re.search(r"\b(keras|tensorflow)\b", source) else [None]
 
 
-def of_pages(pages):
-    """The examples of pages: the plain ones, and those that need TensorFlow or a backend of Keras, by page and backend.
+def by_backend(pages):
+    """The examples of pages, by the backend of Keras that they need; under None those without Keras and TensorFlow.
 
-    A page's examples for one backend run in one process, most of whose time is TensorFlow's import.
+    The README's run with every backend, those of other pages with one.
     """
-    plain, apart = {}, {}
+    sources = {}
     for page in pages:
-        name = str(page.relative_to(ROOT))
         for line, source in examples(page.read_text()):
             for backend in backends(source)[: None if page.name == "README.md" else 1]:
-                if backend is None:
-                    plain[f"{name}:{line}"] = source
-                else:
-                    apart.setdefault((name, backend), {})[f"{name}:{line}"] = source
-    return plain, apart
+                sources.setdefault(backend, {})[f"{page.relative_to(ROOT)}:{line}"] = source
+    return sources
 
 
-PLAIN, APART = of_pages(page for page in PAGES if "_build" not in page.parts)
+EXAMPLES = by_backend(page for page in PAGES if "_build" not in page.parts)
 
 
 def modules_of(package):
     """The names of a package's modules."""
-    found = import_module(package)
+    module = import_module(package)
     yield package
-    for entry in pkgutil.walk_packages(getattr(found, "__path__", ()), f"{package}."):
-        if package in ALONE or entry.name not in ALONE:
+    for entry in pkgutil.walk_packages(getattr(module, "__path__", ()), f"{package}."):
+        if package in WITH_TENSORFLOW or entry.name not in WITH_TENSORFLOW:
             yield entry.name
 
 
-ALONE = (
+WITH_TENSORFLOW = (
     *("obrl.keras", "obrl_keras", "obrl.tensorflow", "obrl_tensorflow"),
     *("benchmarks.tensorflow_peers", "benchmarks.tensorflow_steps"),
 )
-"""Modules that take a process of their own: with TensorFlow in it, compiling with torch would abort it."""
+"""Modules that import TensorFlow: in a process that has imported it, compiling with torch aborts."""
 
 
 class Finder(doctest.DocTestFinder):
-    """Finds the methods of a class also where it names the module that its users import it from."""
+    """Also finds the methods of a class whose `__module__` is the module that users import it from."""
 
     def _from_module(self, module, item):
         is_method = inspect.isfunction(item) and "." in item.__qualname__
@@ -73,48 +70,51 @@ class Finder(doctest.DocTestFinder):
 
 def doctests(package):
     """Every doctest of a package, by name."""
-    found = {}
-    for name in modules_of(package):
-        if not name.endswith("__main__"):
-            found |= {test.name: test for test in Finder(exclude_empty=True).find(import_module(name), name)}
-    return {name: test for name, test in found.items() if test.examples}
+    names = [name for name in modules_of(package) if not name.endswith("__main__")]
+    tests = [test for name in names for test in Finder(exclude_empty=True).find(import_module(name), name)]
+    return {test.name: test for test in tests if test.examples}
 
 
 def run_doctest(test):
     """Run a doctest; raises AssertionError with what differs."""
-    said = []
+    output = []
     runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
-    results = runner.run(test, out=said.append)
-    assert results.failed == 0, f"{test.name}\n" + "".join(said)
+    results = runner.run(test, out=output.append)
+    assert results.failed == 0, f"{test.name}\n" + "".join(output)
 
 
 def run_example(source, name="<example>"):
-    """Run a block in a namespace of its own."""
+    """Run a block in a new namespace."""
     exec(compile(source, name, "exec"), {"__name__": "__main__"})
 
 
 @pytest.mark.filterwarnings("ignore:.*isinstance\\(treespec, LeafSpec\\):FutureWarning")  # Lightning's own
 @pytest.mark.filterwarnings("ignore:The 'train_dataloader' does not have many workers")  # advice to its user
-@pytest.mark.parametrize("name", PLAIN)
+@pytest.mark.parametrize("name", EXAMPLES[None])
 def test_example_runs(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    run_example(PLAIN[name], name)
+    run_example(EXAMPLES[None][name], name)
 
 
-@pytest.mark.parametrize(("page", "backend"), APART)
-def test_examples_run_in_a_process_of_their_own(page, backend, tmp_path, monkeypatch):
-    """Keras chooses its backend once, and TensorFlow aborts torch's compiler."""
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+def test_examples_of_keras_and_tensorflow_run(backend, tmp_path, monkeypatch):
+    """One process a backend, because Keras chooses its backend once; with TensorFlow's, the doctests that import it."""
     monkeypatch.setenv("KERAS_BACKEND", backend)
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    run_python(
-        "from tests.project.test_examples import run_example\n"
-        f"for name, source in {APART[page, backend]!r}.items():\n"
-        "    run_example(source, name)\n",
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    packages = WITH_TENSORFLOW if backend == "tensorflow" else ()
+    names = run_python(
+        "from tests.project.test_examples import doctests, run_doctest, run_example\n"
+        f"for name, source in {EXAMPLES[backend]!r}.items():\n"
+        "    run_example(source, name)\n"
+        f"for test in [test for package in {packages} for test in doctests(package).values()]:\n"
+        "    run_doctest(test)\n"
+        "    print(test.name)\n",
         cwd=tmp_path,
     )
+    assert backend != "tensorflow" or "obrl.tensorflow.OBRLoss" in names.split()
 
 
-def test_examples_are_found_and_can_fail():
+def test_examples_are_read_from_a_page_and_can_fail():
     page = "text\n```python\nx = 1\n```\n```text\nno\n```\n```python\nassert x\n```\n"
     assert examples(page) == [(3, "x = 1\n"), (9, "assert x\n")]
     with pytest.raises(NameError):
@@ -132,19 +132,9 @@ def test_doctests_pass(package):
         run_doctest(test)
 
 
-def test_doctests_pass_in_a_process_of_their_own():
-    found = run_python(
-        "from tests.project.test_examples import ALONE, doctests, run_doctest\n"
-        "for test in [test for name in ALONE for test in doctests(name).values()]:\n"
-        "    run_doctest(test)\n"
-        "    print(test.name)\n"
-    )
-    assert "obrl.tensorflow.OBRLoss" in found.split()
-
-
-def test_doctests_are_found():
-    found = {**doctests("obrl"), **doctests("benchmarks")}
-    assert {"obrl.OBRLoss", "obrl.count_pairs", "obrl.torch.OBRLoss", "benchmarks.labels.plan_blocks"} <= set(found)
+def test_doctests_are_read_from_every_module():
+    names = {*doctests("obrl"), *doctests("benchmarks")}
+    assert {"obrl.OBRLoss", "obrl.count_pairs", "obrl.torch.OBRLoss", "benchmarks.labels.plan_blocks"} <= names
 
 
 def test_a_doctest_can_fail():

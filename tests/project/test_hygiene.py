@@ -1,4 +1,4 @@
-"""What no file of the repository may hold: paths of one machine, unfinished work, too much code."""
+"""What no file of the repository may contain: paths of one machine, unfinished work, too many lines, vague names."""
 
 import ast
 import re
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.mutants.places import without_comments
 from tests.project.helpers import ROOT, tracked_files
 
 FORBIDDEN = {
@@ -16,12 +17,15 @@ FORBIDDEN = {
 }
 CUBINS = Path("adapters/obrl_native/cubins")
 """Compiled kernels, whose size `tests/cubins` bounds."""
-LONGEST_MODULE = 300
-"""Lines of code in a file; docstrings, comments and empty lines do not count."""
+CODE = {".py", ".cc", ".h", ".cu", ".sh"}
+LONGEST_FILE = 300
+"""Lines of a file of code, with blank lines, comments and docstrings."""
+VAGUE = {"found", "made", "own", "given", "kept"}
+"""Participles that say what happened to a value, not what it is."""
 
 
-def findings(text):
-    """What is forbidden in a text."""
+def forbidden_in(text):
+    """What is forbidden in a text, and the words."""
     return {what: match.group() for what, pattern in FORBIDDEN.items() if (match := pattern.search(text))}
 
 
@@ -37,9 +41,36 @@ def text_files():
             continue
 
 
-def test_no_file_holds_anything_forbidden():
-    found = {str(path.relative_to(ROOT)): wrong for path, text in text_files() if (wrong := findings(text))}
-    assert found == {}
+def code_files():
+    """The files of code, with their paths in the repository."""
+    for path in tracked_files():
+        if path.suffix in CODE:
+            yield path.relative_to(ROOT), path.read_text(encoding="utf-8")
+
+
+def vague_names(source):
+    """The vague names that a Python source gives to functions, arguments, variables, attributes and modules."""
+    names = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store):
+            names.append((node.lineno, node.id if isinstance(node, ast.Name) else node.attr))
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.append((node.lineno, node.name))
+        elif isinstance(node, ast.arg):
+            names.append((node.lineno, node.arg))
+        elif isinstance(node, ast.alias) and node.asname:
+            names.append((node.lineno, node.asname))
+    return sorted((line, name) for line, name in names if name.strip("_").lower() in VAGUE)
+
+
+def vague_words(source):
+    """The vague names in a source in C++."""
+    return re.findall(rf"\b_?(?:{'|'.join(sorted(VAGUE))})_?\b", without_comments(source))
+
+
+def test_no_file_contains_anything_forbidden():
+    wrong = {str(path.relative_to(ROOT)): matches for path, text in text_files() if (matches := forbidden_in(text))}
+    assert wrong == {}
 
 
 @pytest.mark.parametrize(
@@ -54,37 +85,33 @@ def test_no_file_holds_anything_forbidden():
     ],
 )
 def test_the_check_can_fail(text, what):
-    assert set(findings(text)) == {what}
+    assert set(forbidden_in(text)) == {what}
 
 
 @pytest.mark.parametrize("text", ["path/root/x", "#1f77b4", "color: #123456;", "Eq. 12", "https://x.org/home/a/"])
 def test_the_check_lets_ordinary_text_through(text):
-    assert findings(text) == {}
+    assert forbidden_in(text) == {}
 
 
-def lines_of_code(source):
-    """How many lines of a source are neither docstring, comment nor empty."""
-    tree = ast.parse(source)
-    strings = {
-        line
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-        for line in range(node.lineno, node.end_lineno + 1)
-    }
-    return sum(
-        number not in strings and bool(line.strip()) and not line.strip().startswith("#")
-        for number, line in enumerate(source.splitlines(), start=1)
+def test_no_file_of_code_is_long():
+    sizes = {str(path): len(text.splitlines()) for path, text in code_files()}
+    assert {name: size for name, size in sizes.items() if size > LONGEST_FILE} == {}
+
+
+def test_names_say_what_a_value_is():
+    readers = {".py": vague_names, ".cc": vague_words, ".h": vague_words}
+    sources = [(str(path), text, readers[path.suffix]) for path, text in code_files() if path.suffix in readers]
+    assert {path: names for path, text, read in sources if (names := read(text))} == {}
+
+
+def test_every_kind_of_a_vague_name_is_reported():
+    source = (
+        "import os as found\ndef made(given): pass\nclass Kept: pass\nself._own = 1\nfor found in x: pass\n"
+        "kept: int = 1\nf = lambda own: own\nfrom x import given\ny = given(found_all=kept.made)\n"
     )
-
-
-def test_python_files_stay_readable():
-    sizes = {str(path.relative_to(ROOT)): lines_of_code(text) for path, text in text_files() if path.suffix == ".py"}
-    assert {name: size for name, size in sizes.items() if size > LONGEST_MODULE} == {}
-
-
-def test_lines_of_code_leave_out_what_explains_them():
-    source = '"""A module.\n\nMore.\n"""\n\nimport re\n# why\nx = """text\nmore"""\n'
-    assert lines_of_code(source) == 3
+    names = ["found", "given", "made", "Kept", "_own", "found", "kept", "own"]
+    assert vague_names(source) == sorted(zip([1, 2, 2, 3, 4, 5, 6, 7], names, strict=True))
+    assert vague_words('int given_ = found; // kept\nmade_of(call("own"));') == ["given_", "found"]
 
 
 def test_files_are_small():

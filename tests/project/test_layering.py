@@ -29,18 +29,18 @@ SOURCES = sorted(
 
 def imported_modules(source, package=""):
     """The full names that a source imports, at any depth; `package` resolves relative imports."""
-    found = set()
+    modules = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            modules |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
             if node.level:
                 parts = package.split(".")
-                kept = parts[: len(parts) - node.level + 1]
-                base = ".".join([*kept, *([node.module] if node.module else [])])
-            found |= {base} | {f"{base}.{alias.name}" for alias in node.names}
-    return found
+                parents = parts[: len(parts) - node.level + 1]
+                base = ".".join([*parents, *([node.module] if node.module else [])])
+            modules |= {base} | {f"{base}.{alias.name}" for alias in node.names}
+    return modules
 
 
 def violations(path, source):

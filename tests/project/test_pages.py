@@ -1,4 +1,4 @@
-"""What the pages refer to exists: make targets, files, modules; and what they show first."""
+"""The make targets, files and modules that the pages name exist, and the first page shows what matters."""
 
 import re
 from importlib.util import find_spec
@@ -34,7 +34,7 @@ def test_what_a_page_refers_to_exists(page):
     assert {link for link in relative_links(text) if not (page.parent / link).exists()} == set()
 
 
-def test_references_are_found():
+def test_references_are_read_from_a_page():
     text = (
         "Run `make demo`.\n```bash\nmake test\n```\n`python -m benchmarks.loss_step`, [x](docs/a.md#b), [y](https://z)"
     )
@@ -57,7 +57,6 @@ def test_the_readme_shows_no_interface_that_does_not_exist():
 
 def test_the_changelog_has_its_form():
     text = (ROOT / "CHANGELOG.md").read_text()
-    assert re.search(r"^## \[Unreleased\]$", text, re.MULTILINE)
     sections = set(re.findall(r"^### (.*)$", text, re.MULTILINE))
     assert sections <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
 

@@ -55,8 +55,8 @@ def test_missing_labels_count_nowhere(seed: int, share: float) -> None:
     missing = torch.rand(targets.shape, generator=torch.Generator().manual_seed(seed)) < share
     counts = counted(logits, torch.where(missing, math.nan, targets))
     for label in range(3):
-        kept = ~missing[:, label]
-        alone = counted(logits[kept][:, [label]], targets[kept][:, [label]])
+        present = ~missing[:, label]
+        alone = counted(logits[present][:, [label]], targets[present][:, [label]])
         assert torch.equal(counts.counts[:, label], alone.counts[:, 0])
 
 

@@ -89,9 +89,9 @@ def separate_branches(net: AttributeNet, features: Tensor, groups: list[tuple[in
     """Compute every group's branch by itself."""
     logits = torch.empty(len(features), sum(len(columns) for columns in groups), dtype=features.dtype)
     for group, columns in enumerate(groups):
-        own = slice(group * net.channels, (group + 1) * net.channels)
+        channels = slice(group * net.channels, (group + 1) * net.channels)
         assert net.convolution.bias is not None
-        maps = functional.conv2d(features, net.convolution.weight[own], net.convolution.bias[own], padding=1)
+        maps = functional.conv2d(features, net.convolution.weight[channels], net.convolution.bias[channels], padding=1)
         maps = functional.max_pool2d(maps.relu(), 3, stride=2, padding=1)
         hidden = (maps.flatten(1) @ net.hidden_weight[group] + net.hidden_bias[group]).relu()
         for column in columns:

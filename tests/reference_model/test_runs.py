@@ -107,21 +107,21 @@ def test_comparison_names_the_groups_below_the_baseline() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"),
+    ("variables", "expected"),
     [
         ({}, "1000 None"),
         ({"GOMP_SPINCOUNT": "7"}, "7 None"),
         ({"OMP_WAIT_POLICY": "active"}, "None active"),
     ],
 )
-def test_waiting_threads_sleep_unless_told_otherwise(given: dict[str, str], expected: str) -> None:
+def test_waiting_threads_sleep_unless_told_otherwise(variables: dict[str, str], expected: str) -> None:
     code = (
         "import os, sys, reference_model.openmp; assert 'torch' not in sys.modules; "
         "print(os.environ.get('GOMP_SPINCOUNT'), os.environ.get('OMP_WAIT_POLICY'))"
     )
     environment = {key: value for key, value in os.environ.items() if key not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
     done = subprocess.run(
-        [sys.executable, "-c", code], env=environment | given, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code], env=environment | variables, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == expected
 

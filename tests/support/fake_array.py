@@ -99,10 +99,10 @@ class StrictNamespace:
         return fake(NUMPY.sum(values_of(a), axis=axis, keepdims=keepdims))
 
     def where(self, condition: FakeArray, a: FakeArray | float, b: FakeArray | float, /) -> FakeArray:
-        chosen = values_of(condition)
-        if chosen.dtype != np.bool_ or not (isinstance(a, FakeArray) or isinstance(b, FakeArray)):
+        conditions = values_of(condition)
+        if conditions.dtype != np.bool_ or not (isinstance(a, FakeArray) or isinstance(b, FakeArray)):
             raise TypeError("where needs a bool condition and at least one array")
-        return fake(NUMPY.where(chosen, _operand(a), _operand(b)))
+        return fake(NUMPY.where(conditions, _operand(a), _operand(b)))
 
     def sqrt(self, a: FakeArray, /) -> FakeArray:
         return fake(NUMPY.sqrt(values_of(a)))

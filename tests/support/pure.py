@@ -112,8 +112,8 @@ def _check_losses(case: Case, batch: Batch, expected: Expected, run: Any) -> Non
         gradient="total",
         **reduced,
     )
-    found = algebra.LossTerms(*(run.unwrap(term) for term in terms))
-    assert_loss_terms(case, batch, expected, found, run.unwrap(gradients[0]))
+    reduced_terms = algebra.LossTerms(*(run.unwrap(term) for term in terms))
+    assert_loss_terms(case, batch, expected, reduced_terms, run.unwrap(gradients[0]))
     value, slopes = algebra.relation_loss(run.ns, logits, weight, pairs, gradient=True, **reduced)
     assert_relation_loss(case, batch, expected, run.unwrap(value), run.unwrap(slopes[0]))
     assert np.isfinite(run.unwrap(slopes[0])).all()

@@ -76,13 +76,13 @@ def test_outside_of_a_run_every_copy_moves(impl: str) -> None:
     with mirrored.scope():
         shared = OBRLoss(LABELS, impl=impl)
     for seed in range(2):
-        given = batch(10, seed=seed)
-        assert_close("loss", shared(*given).numpy(), expected(*given).numpy(), band(40, 10.0, "float32"))
+        y, x = batch(10, seed=seed)
+        assert_close("loss", shared(y, x).numpy(), expected(y, x).numpy(), band(40, 10.0, "float32"))
     for copy in mirrored.experimental_local_results(shared.relation_sum):
         assert_exact("relation_sum", copy.numpy(), expected.relation_sum.numpy())
 
 
-def test_made_outside_the_scope() -> None:
+def test_built_outside_the_scope() -> None:
     mirrored = strategy()
     criterion, online = OBRLoss(LABELS), OnlineBatchRelation(LABELS)
     y, x = batch(10)

@@ -1,4 +1,4 @@
-"""Graphs: tf.function with and without XLA, unknown shapes, what XLA holds, and derivatives of both orders."""
+"""Graphs: tf.function with and without XLA, unknown shapes, XLA's buffers, and derivatives of both orders."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import tensorflow as tf
 import obrl
 from obrl.tensorflow import OBRLoss, OnlineBatchRelation, RelationLoss, relation_loss
 from tests.support.hlo import count_kernels, largest_buffer
-from tests.support.tolerances import assert_close, assert_exact, band
+from tests.support.tolerances import FINITE_DIFFERENCE, FINITE_DIFFERENCE_STEP, assert_close, assert_exact, band
 from tests.tensorflow.data import LABELS, batch
 
 ALPHA = 40.0
@@ -28,15 +28,14 @@ def value_and_gradient(criterion: Any, y: Any, x: Any) -> Any:
 
 
 @pytest.mark.parametrize("kind", [OBRLoss, RelationLoss])
-@pytest.mark.parametrize("compiled", [False, True])
-@pytest.mark.parametrize("impl", ["auto", "fused"])
+@pytest.mark.parametrize(("impl", "compiled"), [("auto", False), ("auto", True), ("fused", False)])
 def test_a_graph_trains_as_eager_mode_does(impl: str, compiled: bool, kind: Any) -> None:
     eager, graph = kind(LABELS, impl=impl), kind(LABELS, impl=impl)
     step = tf.function(value_and_gradient, jit_compile=compiled)
     for seed in range(4):
         y, x = map(tf.constant, batch(8, seed=seed))
-        expected, found = value_and_gradient(eager, y, x), step(graph, y, x)
-        for name, ours, theirs in zip(("loss", "gradient"), found, expected, strict=True):
+        expected, actual = value_and_gradient(eager, y, x), step(graph, y, x)
+        for name, ours, theirs in zip(("loss", "gradient"), actual, expected, strict=True):
             assert_close(name, ours.numpy(), theirs.numpy(), band(40, 10.0, "float32"))
     assert step.experimental_get_tracing_count() == 1
     assert_close("relation", graph.relation.numpy(), eager.relation.numpy(), band(8, 1.0, "float32"))
@@ -55,7 +54,7 @@ def test_shapes_that_a_graph_does_not_know(impl: str, shape: Any, targets: str) 
         y, x = batch(size, seed=size)
         weight = np.linspace(0, 1, size, dtype=np.float32)
         loss = step(tf.constant(y.astype(targets)), tf.constant(x), tf.constant(weight))
-        assert_close("loss", loss.numpy(), numpy(x, y, None, weight), band(40, 10.0, "float32"))
+        assert_close("loss", loss.numpy(), numpy(x, y, sample_weight=weight), band(40, 10.0, "float32"))
     assert_close("relation_sum", criterion.relation_sum.numpy(), numpy.relation_sum, band(8, 10.0, "float32"))
     with pytest.raises(
         tf.errors.InvalidArgumentError if shape is None or shape[1] is None else (TypeError, ValueError)
@@ -64,11 +63,11 @@ def test_shapes_that_a_graph_does_not_know(impl: str, shape: Any, targets: str) 
         step(tf.zeros((LABELS, LABELS + 1), targets), tf.zeros((LABELS, LABELS + 1)), tf.zeros(LABELS + 1))
 
 
-def test_a_loss_can_be_printed_while_a_graph_is_made() -> None:
-    said: list[str] = []
-    criterion = OBRLoss(LABELS)
-    tf.function(lambda: said.append(repr(criterion)) or tf.constant(0))()
-    assert said[0].startswith("OBRLoss(5, decay=0.99, alpha=0.5")
+def test_a_loss_can_be_printed_while_a_graph_is_traced() -> None:
+    words: list[str] = []
+    criterion = OBRLoss(LABELS, decay=0.995)
+    tf.function(lambda: words.append(repr(criterion)) or tf.constant(0))()
+    assert words == [repr(criterion)]
 
 
 @pytest.mark.parametrize("impl", ["auto", "fused"])
@@ -97,7 +96,7 @@ def test_an_update_whose_mask_does_not_fit_moves_nothing() -> None:
 
     @tf.function(input_signature=signature)
     def update(y: Any, observed: Any) -> None:
-        online.update(y, observed)
+        online.update(y, observed=observed)
 
     y = batch(4)[0]
     with pytest.raises(tf.errors.InvalidArgumentError, match="must have as many rows"):
@@ -127,7 +126,7 @@ def test_a_mask_may_be_all_that_is_known() -> None:
     y, x = batch(8)
     observed = np.random.default_rng(0).random(y.shape) < 0.7
     loss = step(tf.constant(y), tf.constant(x), tf.constant(observed))
-    assert_close("loss", loss.numpy(), numpy(x, y, observed), band(40, 10.0, "float32"))
+    assert_close("loss", loss.numpy(), numpy(x, y, observed=observed), band(40, 10.0, "float32"))
 
 
 @pytest.mark.parametrize("kind", [OBRLoss, RelationLoss])
@@ -205,11 +204,12 @@ def test_second_derivatives(reduction: str, in_graph: bool, impl: str) -> None:
             along = tf.reduce_sum(slope(at) * direction)
         return tape.gradient(along, at)
 
-    at, step = tf.constant(x, tf.float64), 1e-5
-    found = (tf.function(curvature) if in_graph else curvature)(at)
+    at, step = tf.constant(x, tf.float64), FINITE_DIFFERENCE_STEP
+    actual = (tf.function(curvature) if in_graph else curvature)(at)
     expected = (slope(at + step * direction) - slope(at - step * direction)) / (2 * step)
-    np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-6, atol=1e-7)
-    assert np.abs(expected).max() > 0.01
+    size = np.abs(expected).max()
+    assert size > 0.01
+    assert_close("curvature", actual.numpy(), expected.numpy(), FINITE_DIFFERENCE * size)
 
 
 @pytest.mark.parametrize("impl", ["auto", "fused"])
@@ -258,12 +258,3 @@ def test_stateless_functions() -> None:
     assert_exact("relation_sum", online.relation_sum.numpy(), criterion.relation_sum.numpy())
     value = tf.function(relation_loss)(tf.constant(x2), online.relation)
     assert_close("L_B", value.numpy(), expected.numpy(), band(40, 1.0, "float32"))
-
-
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-def test_half_precision_keeps_a_float32_state(dtype: str) -> None:
-    y, x = batch(8)
-    criterion = OBRLoss(LABELS)
-    value, gradient = value_and_gradient(criterion, tf.constant(y), tf.cast(x, dtype))
-    assert (value.dtype, gradient.dtype.name) == (tf.float32, dtype)
-    assert {variable.dtype for variable in criterion.online.variables} == {tf.float32}

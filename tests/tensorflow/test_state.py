@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -34,33 +36,33 @@ def assert_states(ours: Any, theirs: Any) -> None:
 def test_files_go_both_ways_and_training_goes_on(estimator: str, tmp_path: Path) -> None:
     criterion = trained(estimator)
     path = tmp_path / "relation.npz"
-    criterion.save(path)
+    criterion.save_relation(path)
     numpy = obrl.OBRLoss(LABELS, estimator=estimator, relation=path)
     assert numpy.label_names == tuple(NAMES)
     targets, logits = batch(8, seed=5)
     expected = numpy(logits, targets)
     loaded = OBRLoss(LABELS, estimator=estimator)
-    loaded.load(path)
+    loaded.load_relation(path)
     for start in (loaded, OBRLoss(LABELS, estimator=estimator, relation=path)):
         assert start.label_names == tuple(NAMES)
         assert_states(start, criterion)
         assert_close("loss", start(targets, logits).numpy(), expected, band(40, 10.0, "float32"))
         assert_close("sum", start.relation_sum.numpy(), numpy.relation_sum, band(8, numpy.relation_sum, "float32"))
-    numpy.save(path)
-    loaded.load(path)
+    numpy.save_relation(path)
+    loaded.load_relation(path)
     assert_close("sum", loaded.relation_sum.numpy(), numpy.relation_sum, band(1, numpy.relation_sum, "float32"))
 
 
 def test_a_file_of_other_settings_is_refused(tmp_path: Path) -> None:
     criterion = trained()
-    criterion.save(tmp_path / "relation.npz")
+    criterion.save_relation(tmp_path / "relation.npz")
     for change in ({"decay": 0.5}, {"measure": "cosine"}, {"estimator": "counts"}):
         other = OBRLoss(LABELS, **change)
         with pytest.raises(ValueError, match=next(iter(change))):
-            other.load(tmp_path / "relation.npz")
+            other.load_relation(tmp_path / "relation.npz")
         assert not other.relation_weight.numpy().any()
     with pytest.raises(ValueError, match="label_names must agree"):
-        OBRLoss(LABELS, label_names=list("abcde")).load(tmp_path / "relation.npz")
+        OBRLoss(LABELS, label_names=list("abcde")).load_relation(tmp_path / "relation.npz")
 
 
 def test_a_checkpoint_keeps_the_relation_beside_a_model(tmp_path: Path) -> None:
@@ -86,10 +88,12 @@ def test_what_people_see() -> None:
     assert criterion.pairs() == numpy.pairs()
     assert criterion.pairs()[0].names == ("hat", "cap")
     assert_close("relation", criterion.relation.numpy(), numpy.relation, band(4, 1.0, "float32"))
-    assert "phi >= 0.60" in repr(criterion)
-    assert repr(RelationLoss(3)).startswith("RelationLoss(3, decay=0.99, measure='unit_pearson'")
-    online = OnlineBatchRelation(LABELS, relation=numpy)
-    assert repr(online).startswith("OnlineBatchRelation(5, ")
+    assert repr(RelationLoss(3, decay=0.995, impl="fused")) == (
+        "RelationLoss(3, decay=0.995, impl='fused', "
+        "together: relation >= 0.8 (phi >= 0.6), apart: relation <= 0.2 (phi <= -0.6))"
+    )
+    online = OnlineBatchRelation(LABELS, relation=numpy, dtype="float64")
+    assert repr(online) == "OnlineBatchRelation(5, dtype='float64')"
     assert online.pairs(positive_threshold=0.9) == numpy.pairs(positive_threshold=0.9)
 
 
@@ -118,14 +122,15 @@ def test_a_relation_by_itself(tmp_path: Path) -> None:
 
 def test_a_matrix_to_start_from() -> None:
     matrix = np.array([[1.0, 0.75], [0.75, 1.0]])
-    for given in (matrix, tf.constant(matrix), tf.cast(matrix, tf.bfloat16)):
-        criterion = OBRLoss(2, relation=given, pos_weight=tf.ones(2, tf.bfloat16))
+    for start in (matrix, tf.constant(matrix), tf.cast(matrix, tf.bfloat16)):
+        criterion = OBRLoss(2, relation=start, pos_weight=tf.ones(2, tf.bfloat16))
         assert_close("relation", criterion.relation.numpy(), matrix, band(4, 1.0, "float32"))
         assert criterion.pos_weight == (1.0, 1.0)
 
 
-def test_a_pause_holds_in_graphs_made_before() -> None:
-    criterion = trained()
+@pytest.mark.parametrize("impl", ["auto", "fused"])
+def test_a_pause_holds_in_graphs_traced_before(impl: str) -> None:
+    criterion = trained(impl=impl)
     graph = tf.function(criterion.__call__)
     targets, logits = batch(8)
 
@@ -154,17 +159,36 @@ def test_a_configuration_makes_the_same_loss() -> None:
         assert again.get_config() == kind.get_config()
 
 
+def pickled(value: Any) -> Any:
+    return pickle.loads(pickle.dumps(value))  # noqa: S301
+
+
+@pytest.mark.parametrize("copy_of", [copy.deepcopy, pickled])
+def test_a_copy_holds_the_relation(copy_of: Any) -> None:
+    criterion = trained(pos_weight=np.arange(1.0, 6.0), impl="plain")
+    criterion.pause()
+    again = copy_of(criterion)
+    assert (repr(again), again.label_names) == (repr(criterion), criterion.label_names)
+    assert_states(again, criterion)
+    again(*batch(8))
+    assert_states(again, criterion)
+    again.pause(False)
+    again(*batch(8))
+    assert again.relation_weight.numpy().max() > criterion.relation_weight.numpy().max()
+
+
 def test_a_frozen_loss_from_a_file_says_that_it_is_empty() -> None:
     config = OBRLoss(LABELS, relation=np.eye(LABELS), freeze=True).get_config()
-    with pytest.warns(UserWarning, match=r"until load\(path\)"):
+    with pytest.warns(UserWarning, match=r"until load_relation\(path\)"):
         again = OBRLoss.from_config(config)
     assert again.freeze
+    assert not again.relation_weight.numpy().any()
 
 
 def test_variables_of_keras_are_taken() -> None:
     targets, logits = batch(4)
-    found = OBRLoss(LABELS)(targets, keras.Variable(logits))
-    assert_exact("loss", found.numpy(), OBRLoss(LABELS)(targets, logits).numpy())
+    loss = OBRLoss(LABELS)(targets, keras.Variable(logits))
+    assert_exact("loss", loss.numpy(), OBRLoss(LABELS)(targets, logits).numpy())
 
 
 def test_names_and_homes() -> None:

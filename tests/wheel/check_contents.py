@@ -1,4 +1,4 @@
-"""Fail unless a wheel holds the packages and their data, and nothing else: check_contents.py WHEEL SOURCE."""
+"""Fail unless a wheel contains the packages and their data, and nothing else: check_contents.py WHEEL SOURCE."""
 
 import sys
 import zipfile
@@ -16,13 +16,13 @@ PACKAGES = {
 
 
 def expected_files(source: Path) -> set[str]:
-    """What the sources say the wheel must hold: the code, type markers and data of every package."""
-    found = set()
-    for name, folder in PACKAGES.items():
-        for path in (source / folder).rglob("*"):
-            if path.is_file() and path.suffix != ".pyc":
-                found.add(f"{name}/{path.relative_to(source / folder).as_posix()}")
-    return found
+    """The files that the wheel must contain: the code, type markers and data of every package."""
+    return {
+        f"{name}/{path.relative_to(source / folder).as_posix()}"
+        for name, folder in PACKAGES.items()
+        for path in (source / folder).rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
+    }
 
 
 def main() -> None:
@@ -35,7 +35,7 @@ def main() -> None:
     if missing := expected - names:
         sys.exit(f"the wheel lacks {', '.join(sorted(missing))}")
     if extra := names - metadata - expected:
-        sys.exit(f"the wheel holds more than its packages: {', '.join(sorted(extra))}")
+        sys.exit(f"the wheel contains more than its packages: {', '.join(sorted(extra))}")
     if not any(name.endswith("LICENSE") for name in metadata):
         sys.exit("the wheel lacks its licence")
     print(f"{wheel.name}: {len(expected)} files of {', '.join(PACKAGES)}")

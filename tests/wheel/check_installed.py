@@ -10,7 +10,7 @@ def main() -> None:
     """Compare what is installed with what is expected."""
     installed = {distribution.metadata["Name"].lower() for distribution in distributions()} - INSTALLER
     if installed != set(sys.argv[1:]):
-        sys.exit(f"expected {sorted(sys.argv[1:])} to be installed, found {sorted(installed)}")
+        sys.exit(f"expected {sorted(sys.argv[1:])} to be installed, got {sorted(installed)}")
     print(f"installed: {', '.join(sorted(installed))}")
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Build the wheel from what the repository holds, and use it as a stranger would: in a fresh environment, from a
-# folder outside the checkout. PYTHON names an interpreter that has `build`; pins come from constraints.txt.
+# Build the wheel from the repository's files, and use it in a fresh environment, from a folder outside the checkout.
+# PYTHON names an interpreter that has `build`; pins come from constraints.txt.
 set -euo pipefail
 unset PYTHONPATH
 
@@ -23,7 +23,7 @@ mkdir "$work/source" "$work/outside"
 wheel="$(ls "$work"/dist/*.whl)"
 "$python" "$root/tests/wheel/check_contents.py" "$wheel" "$work/source"
 
-step "install it alone: NumPy is all that comes along"
+step "install it alone: with it comes NumPy and nothing else"
 "$python" -m venv "$work/venv"
 fresh="$work/venv/bin/python"
 "$fresh" -m pip install --quiet --no-compile --constraint "$root/constraints.txt" "$wheel"

@@ -17,7 +17,7 @@ def check(condition: bool, what: str) -> None:
 
 
 def main() -> None:
-    """Train a few steps, save, load, and see the other frameworks refused in words."""
+    """Train a few steps, save, load, and import a framework that is not installed: the error names the extra."""
     check(Path(obrl.__file__).is_relative_to(sys.argv[1]), f"obrl comes from the wheel, not from {obrl.__file__}")
     rng = np.random.default_rng(0)
     features = rng.standard_normal((128, 6))
@@ -30,9 +30,9 @@ def main() -> None:
         terms, gradient = criterion.value_and_grad(features @ weights, targets)
         weights -= 0.5 * features.T @ gradient
     check(terms.total < first / 2, "the loss falls")
-    check([(pair.i, pair.j) for pair in criterion.pairs()] == [(0, 1)], "the equal labels are found")
+    check([(pair.i, pair.j) for pair in criterion.pairs()] == [(0, 1)], "the two equal labels are the one pair")
     with tempfile.TemporaryDirectory() as folder:
-        criterion.save(Path(folder) / "relation.npz")
+        criterion.save_relation(Path(folder) / "relation.npz")
         loaded = obrl.OnlineBatchRelation.load(Path(folder) / "relation.npz")
     check(np.array_equal(loaded.relation, criterion.relation), "a relation is read as it was written")
     try:

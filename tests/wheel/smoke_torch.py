@@ -33,7 +33,7 @@ def main() -> None:
         optimizer.step()
         losses.append(loss.item())
     check(losses[-1] < losses[0] / 2, "the loss falls")
-    check([(pair.i, pair.j) for pair in criterion.pairs()] == [(0, 1)], "the equal labels are found")
+    check([(pair.i, pair.j) for pair in criterion.pairs()] == [(0, 1)], "the two equal labels are the one pair")
     native = obrl.torch.OBRLoss(4, impl="fused")
     difference = native(model(features), targets) - obrl.torch.OBRLoss(4)(model(features), targets)
     check(abs(difference.item()) < 1e-6, "the native code, built from the wheel's sources, gives the same loss")

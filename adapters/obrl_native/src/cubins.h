@@ -1,4 +1,4 @@
-// The table of kernels, as `obrl_torch.kernels.cubins` describes and writes it, and their cubins.
+// The table of kernels, which `obrl_torch.kernels.cubins` describes and writes, and their cubins.
 #pragma once
 
 #include <algorithm>
@@ -17,13 +17,13 @@
 
 namespace obrl::cuda {
 
-// What kernels take, by their names in the table.
+// The arguments of kernels, by their names in the table.
 enum class Arg : int {
 #define OBRL_ARGUMENTS(each)                                                                                          \
   each(targets) each(observed) each(counts) each(relation_sum) each(relation_weight) each(code) each(active)          \
   each(counter) each(arrivals) each(partials) each(decay_less_one) each(r_p) each(r_n) each(batch) each(num_labels)   \
   each(length) each(code_row) each(row) each(observed_row) each(packed) each(padded_batch) each(padded_labels)        \
-  each(logits) each(sample_weight) each(pos_weight) each(pairs) each(second_pairs) each(alpha) each(total)            \
+  each(logits) each(sample_weight) each(pos_weight) each(pairs) each(alpha) each(total)            \
   each(cross_entropy) each(relation_loss) each(gradient) each(second_gradient) each(tiles) each(target_row)           \
   each(halves) each(degrees) each(products) each(parts) each(global_scratch) each(profile_scratch)
 #define OBRL_NUMBER(name) name,
@@ -47,7 +47,7 @@ struct Parameter {
   Kind kind;
 };
 
-// The values of arguments, each as the bytes that a kernel reads.
+// The values of a kernel's arguments, each as the bytes that the kernel reads.
 class Values {
  public:
   Values() { set(Arg::global_scratch, nullptr).set(Arg::profile_scratch, nullptr); }
@@ -78,7 +78,7 @@ class Values {
   std::array<Kind, kArgs> kinds_{};
 };
 
-// A line of the table: a cubin, and how it is launched.
+// A line of the table: a cubin, and what a launch of it needs.
 struct Kernel {
   std::string symbol;
   int64_t labels_from, labels_to, samples_from, samples_to;
@@ -95,13 +95,13 @@ struct Kernel {
   }
 
   int64_t block(const char* name) const {
-    const auto found = blocks.find(name);
-    if (found != blocks.end()) return found->second;
+    const auto size = blocks.find(name);
+    if (size != blocks.end()) return size->second;
     throw Failure(OBRL_CUDA_MISSING, symbol + " has no block size " + name + " in the table of kernels");
   }
 };
 
-// The kernels for a kind of device.
+// The kernels of one kind of device.
 struct Target {
   int64_t at_once, most_parts;  // of products_kernel: see `wide_loss` in `obrl_torch.kernels.launch`
   double start_cost, part_cost;
@@ -109,10 +109,11 @@ struct Target {
   size_t number_of_kernels = 0;
   std::vector<char> cubins;
 
+  // The kernel of a key for these sizes.
   const Kernel& find(const std::string& key, int64_t samples, int64_t labels) const {
-    const auto found = kernels.find(key);
-    if (found != kernels.end()) {
-      for (const Kernel& kernel : found->second) {
+    const auto of_key = kernels.find(key);
+    if (of_key != kernels.end()) {
+      for (const Kernel& kernel : of_key->second) {
         if (kernel.is_for(samples, labels)) return kernel;
       }
     }
@@ -143,14 +144,14 @@ class Table {
 
   const std::map<int, Target>& targets() const { return targets_; }
 
-  // Those that write codes, on any device; of those that differ in their cubin alone, one.
+  // The kernels of all devices that write codes; of those that differ only in their cubin, one.
   const std::vector<Kernel>& coders() const { return coders_; }
 
-  // That of a device: of its own kind, or on Ampere and Ada of the first of them.
+  // The kernels for a device of this compute capability; all devices of 8.x use those of 8.0.
   const Target& target(int major, int minor) const {
     const int capability = 10 * major + minor;
-    const auto found = targets_.find(major == 8 ? 80 : capability);
-    if (found != targets_.end()) return found->second;
+    const auto target = targets_.find(major == 8 ? 80 : capability);
+    if (target != targets_.end()) return target->second;
     std::string all;
     for (const auto& each : targets_) all += (all.empty() ? "" : ", ") + (each.first == 80 ? "8.x" : name(each.first));
     throw Failure(OBRL_CUDA_MISSING, "there are no kernels for a device of compute capability " + name(capability) +
@@ -190,9 +191,9 @@ class Table {
 
   void read_cubins(const std::string& path, int64_t bytes, std::vector<char>& into) const {
     std::ifstream file(path, std::ios::binary | std::ios::ate);
-    const int64_t found = file ? static_cast<int64_t>(file.tellg()) : 0;
-    if (found != bytes) {
-      throw Failure(OBRL_CUDA_MISSING, path + " has " + std::to_string(found) + " bytes where the table says " +
+    const int64_t size = file ? static_cast<int64_t>(file.tellg()) : 0;
+    if (size != bytes) {
+      throw Failure(OBRL_CUDA_MISSING, path + " has " + std::to_string(size) + " bytes where the table says " +
                                            std::to_string(bytes));
     }
     into.resize(static_cast<size_t>(bytes));
@@ -203,7 +204,7 @@ class Table {
   void read_arguments(std::istringstream& words) {
     std::string symbol;
     words >> symbol;
-    std::vector<Parameter>& found = arguments_[symbol];
+    std::vector<Parameter>& parameters = arguments_[symbol];
     for (std::string word; words >> word;) {
       const size_t colon = word.find(':');
       const std::string name = word.substr(0, colon), type = colon == std::string::npos ? "" : word.substr(colon + 1);
@@ -215,9 +216,9 @@ class Table {
                         : type == "fp64" ? Kind::kNumber
                                          : Kind::kNone;
       if (kind == Kind::kNone) throw wrong("a type that is not known: " + word);
-      found.push_back({static_cast<Arg>(number), kind});
+      parameters.push_back({static_cast<Arg>(number), kind});
     }
-    words.clear();  // it ended where it should
+    words.clear();  // the end of the line is no failure
   }
 
   void read_kernel(std::istringstream& words) {
@@ -256,7 +257,7 @@ class Table {
   std::string path_;
   std::map<int, Target> targets_;
   std::vector<Kernel> coders_;
-  std::map<std::string, std::vector<Parameter>> arguments_;  // whose elements stay where they are
+  std::map<std::string, std::vector<Parameter>> arguments_;  // kernels point to its elements
 };
 
 }  // namespace obrl::cuda

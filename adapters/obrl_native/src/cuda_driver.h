@@ -1,4 +1,4 @@
-// NVIDIA's driver, loaded at run time: what the launcher calls of it, and its errors as text.
+// The functions of NVIDIA's driver that the launcher calls, loaded at run time, and the driver's errors as text.
 #pragma once
 
 #include <dlfcn.h>
@@ -11,14 +11,14 @@
 
 namespace obrl::cuda {
 
-// Why a call ends: a status of the interface, and a text.
+// The error of a call: a status of the interface, and a text.
 class Failure : public std::runtime_error {
  public:
   Failure(obrl_cuda_status status, const std::string& text) : std::runtime_error(text), status(status) {}
   const obrl_cuda_status status;
 };
 
-// The driver's own names and numbers.
+// Names and numbers of the driver.
 using CUresult = int;
 using CUdevice = int;
 using CUdeviceptr = uint64_t;
@@ -33,7 +33,7 @@ constexpr int CU_STREAM_CAPTURE_MODE_RELAXED = 2;
 
 class Driver {
  public:
-  // `name` is that of a library as dlopen takes it. It stays loaded.
+  // `name` is the driver's library, for dlopen. It is never unloaded.
   explicit Driver(const char* name) : library_(dlopen(name, RTLD_NOW | RTLD_LOCAL)) {
     if (!library_) throw Failure(OBRL_CUDA_MISSING, "the driver of CUDA cannot be loaded: " + error_of_dlopen());
     find(cuInit, "cuInit");
@@ -58,7 +58,7 @@ class Driver {
     check(cuInit(0), "cuInit");
   }
 
-  // Raise what a function of that name said, unless it went well.
+  // Raise the error of a function of that name, if it failed.
   void check(CUresult result, const std::string& function) const {
     if (result == CUDA_SUCCESS) return;
     const char *name = nullptr, *text = nullptr;
@@ -106,7 +106,7 @@ class Driver {
   void* library_;
 };
 
-// A context that is current while this is there: the stream's own, or what is current where the stream has none.
+// Makes the context of a stream current while this object exists; of a stream without one, the context that is current.
 class Current {
  public:
   Current(const Driver& driver, CUstream stream) : driver_(driver) {
@@ -124,11 +124,11 @@ class Current {
   Current(const Current&) = delete;
   Current& operator=(const Current&) = delete;
 
-  // What tells it from all other contexts that there ever were.
+  // The id of the context, which no other context of the process ever has.
   unsigned long long id() const { return id_; }
 
  private:
-  // A stream that is being captured is not asked, which could end the capture: who captures has the context current.
+  // Asking a stream that is being captured could end the capture; then the context is the current one.
   static CUcontext find(const Driver& driver, CUstream stream) {
     CUcontext context = nullptr;
     int capturing = 0;
@@ -146,7 +146,7 @@ class Current {
   unsigned long long id_ = 0;
 };
 
-// While this is there, what a thread does beside a stream that is being captured does not end the capture.
+// While this object exists, other calls of this thread do not end the capture of a stream.
 class Relaxed {
  public:
   explicit Relaxed(const Driver& driver) : driver_(driver) {

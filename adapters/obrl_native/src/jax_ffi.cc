@@ -1,8 +1,8 @@
-// The functions of obrl_cpu.h as custom calls of XLA: arrays in, arrays out, nothing kept.
+// The functions of obrl_cpu.h as custom calls of XLA: arrays in, arrays out, and no state between calls.
 //
-// A number stands for an array that is absent: JAX 0.11 cannot compile one without elements in `jax.shard_map`. Shapes
-// and dtypes are checked here once more, for a program may come from elsewhere: what does not fit is an error of XLA.
-// Calls take as many threads as XLA itself has.
+// An optional array that is absent is a scalar: JAX 0.11 cannot compile an array without elements in `jax.shard_map`.
+// Shapes and dtypes are checked here again, because a program may come from elsewhere; a wrong one is an error of XLA.
+// A call uses as many threads as XLA itself has.
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
@@ -26,7 +26,7 @@ bool is_float(const AnyBuffer& buffer) {
   return buffer.element_type() == ffi::DataType::F32 || buffer.element_type() == ffi::DataType::F64;
 }
 
-// Of bytes, or of floats.
+// The obrl_dtype of bytes or floats.
 int32_t dtype_of(const AnyBuffer& buffer) {
   return is_bytes(buffer) ? OBRL_UINT8 : buffer.element_type() == ffi::DataType::F64 ? OBRL_FLOAT64 : OBRL_FLOAT32;
 }
@@ -36,7 +36,9 @@ int32_t threads_of(const ffi::ThreadPool& pool) {
 }
 
 Error error_of(int32_t status) {
-  return status == OBRL_OK ? Error::Success() : Error(ffi::ErrorCode::kResourceExhausted, "obrl: out of memory");
+  if (status == OBRL_OK) return Error::Success();
+  if (status == OBRL_UNKNOWN_NUMBER) return wrong("each dtype and number", "one of obrl_cpu.h");
+  return Error(ffi::ErrorCode::kResourceExhausted, "obrl: out of memory");
 }
 
 Error check_labels(const AnyBuffer& targets, const AnyBuffer& observed) {
@@ -62,10 +64,10 @@ Error count(ffi::ThreadPool pool, AnyBuffer targets, AnyBuffer observed, Out cou
   if (counts->element_type() != ffi::DataType::S32 || !has_shape(*counts, {3, num_labels, num_labels})) {
     return wrong("counts", "int32, (3, num_labels, num_labels)");
   }
-  std::vector<double> found(3 * num_labels * num_labels);
-  const int32_t status = obrl_count(&labels, found.data(), threads_of(pool));
+  std::vector<double> exact(3 * num_labels * num_labels);
+  const int32_t status = obrl_count(&labels, exact.data(), threads_of(pool));
   if (status == OBRL_OK) {
-    std::transform(found.begin(), found.end(), counts->typed_data<int32_t>(),
+    std::transform(exact.begin(), exact.end(), counts->typed_data<int32_t>(),
                    [](double number) { return static_cast<int32_t>(number); });
   }
   return error_of(status);
@@ -73,15 +75,15 @@ Error count(ffi::ThreadPool pool, AnyBuffer targets, AnyBuffer observed, Out cou
   return error_of(OBRL_NO_MEMORY);
 }
 
-// A relation whose accumulators are in `sum` and `weight`.
+// The attributes of a relation.
 struct Settings {
   double decay, positive_threshold, negative_threshold;
   int32_t measure;
-  bool counts, symmetric;
+  bool counts;
 
   obrl_relation relation(const AnyBuffer& sum, const AnyBuffer& weight) const {
-    return {sum.untyped_data(), weight.untyped_data(), decay,   positive_threshold, negative_threshold,
-            weight.dimensions()[0], dtype_of(weight),  measure, symmetric,          counts};
+    return {sum.untyped_data(),     weight.untyped_data(), decay,   positive_threshold, negative_threshold,
+            weight.dimensions()[0], dtype_of(weight),      measure, counts};
   }
 };
 
@@ -97,11 +99,11 @@ Error check_relation(const AnyBuffer& sum, const AnyBuffer& weight, const AnyBuf
   if (code.element_type() != ffi::DataType::U8 || !has_shape(code, matrix)) {
     return wrong("code", "bytes, (num_labels, num_labels)");
   }
-  if (settings.measure < OBRL_PEARSON || settings.measure > OBRL_PHI_RATIO) return wrong("measure", "one of eight");
+  if (!obrl::is_measure(settings.measure)) return wrong("measure", "a number of obrl_measure");
   return Error::Success();
 }
 
-// The accumulators move where they are to be in the end, which may be where they are.
+// Copy an accumulator to its result, where it is updated in place. Both are one array where XLA donates the argument.
 Error copy(const AnyBuffer& from, const AnyBuffer& to) {
   const auto shape = from.dimensions();
   if (from.element_type() != to.element_type() || !has_shape(to, Shape(shape.begin(), shape.end()))) {
@@ -111,7 +113,7 @@ Error copy(const AnyBuffer& from, const AnyBuffer& to) {
   return Error::Success();
 }
 
-// Eq. 1 and Eq. 3, of labels or of counts.
+// Eq. 1 and Eq. 3 for labels or for counts.
 Error move(int32_t threads, const obrl_labels* labels, const double* counts, AnyBuffer sum, AnyBuffer weight,
            AnyBuffer new_sum, AnyBuffer new_weight, AnyBuffer code, const Settings& settings) {
   if (Error error = copy(sum, new_sum); error.failure()) return error;
@@ -122,8 +124,8 @@ Error move(int32_t threads, const obrl_labels* labels, const double* counts, Any
 
 Error move_by_labels(ffi::ThreadPool pool, AnyBuffer targets, AnyBuffer observed, AnyBuffer sum, AnyBuffer weight,
                      Out new_sum, Out new_weight, Out code, double decay, double positive_threshold,
-                     double negative_threshold, int32_t measure, bool counts, bool symmetric) try {
-  const Settings settings{decay, positive_threshold, negative_threshold, measure, counts, symmetric};
+                     double negative_threshold, int32_t measure, bool counts) try {
+  const Settings settings{decay, positive_threshold, negative_threshold, measure, counts};
   if (Error error = check_labels(targets, observed); error.failure()) return error;
   if (Error error = check_relation(sum, weight, *code, settings); error.failure()) return error;
   const obrl_labels labels = labels_of(targets, observed);
@@ -135,24 +137,24 @@ Error move_by_labels(ffi::ThreadPool pool, AnyBuffer targets, AnyBuffer observed
 
 Error move_by_counts(ffi::ThreadPool pool, AnyBuffer batch, AnyBuffer sum, AnyBuffer weight, Out new_sum,
                      Out new_weight, Out code, double decay, double positive_threshold, double negative_threshold,
-                     int32_t measure, bool counts, bool symmetric) try {
-  const Settings settings{decay, positive_threshold, negative_threshold, measure, counts, symmetric};
+                     int32_t measure, bool counts) try {
+  const Settings settings{decay, positive_threshold, negative_threshold, measure, counts};
   if (Error error = check_relation(sum, weight, *code, settings); error.failure()) return error;
   const int64_t num_labels = weight.dimensions()[0];
   if (batch.element_type() != ffi::DataType::S32 || !has_shape(batch, {3, num_labels, num_labels})) {
     return wrong("counts", "int32, (3, num_labels, num_labels)");
   }
-  const auto* given = batch.typed_data<int32_t>();
-  const std::vector<double> wide(given, given + batch.element_count());
-  return move(threads_of(pool), nullptr, wide.data(), sum, weight, *new_sum, *new_weight, *code, settings);
+  const auto* numbers = batch.typed_data<int32_t>();
+  const std::vector<double> doubles(numbers, numbers + batch.element_count());
+  return move(threads_of(pool), nullptr, doubles.data(), sum, weight, *new_sum, *new_weight, *code, settings);
 } catch (const std::bad_alloc&) {
   return error_of(OBRL_NO_MEMORY);
 }
 
-// Eq. 3 of a relation that stays as it is: without a batch nothing is written to its accumulators.
+// Eq. 3 alone. Without a batch obrl_move only reads the accumulators.
 Error code(ffi::ThreadPool pool, AnyBuffer sum, AnyBuffer weight, Out code, double positive_threshold,
-           double negative_threshold, int32_t measure, bool counts, bool symmetric) {
-  const Settings settings{1.0, positive_threshold, negative_threshold, measure, counts, symmetric};
+           double negative_threshold, int32_t measure, bool counts) {
+  const Settings settings{1.0, positive_threshold, negative_threshold, measure, counts};
   if (Error error = check_relation(sum, weight, *code, settings); error.failure()) return error;
   const obrl_relation relation = settings.relation(sum, weight);
   return error_of(obrl_move(nullptr, nullptr, &relation, code->typed_data<uint8_t>(), threads_of(pool)));
@@ -163,27 +165,29 @@ Error loss(ffi::ThreadPool pool, AnyBuffer logits, AnyBuffer targets, AnyBuffer 
            int32_t gradients, bool joint, bool parts, bool active_pairs) {
   if (logits.dimensions().size() != 2 || !is_float(logits)) return wrong("logits", "a matrix of floats");
   const int64_t batch = logits.dimensions()[0], num_labels = logits.dimensions()[1];
-  const auto computed = logits.element_type();
+  const auto dtype = logits.element_type();
   if (joint) {
     if (Error error = check_labels(targets, observed); error.failure()) return error;
-    if (!has_shape(targets, {batch, num_labels}) || !(is_bytes(targets) || targets.element_type() == computed)) {
+    if (!has_shape(targets, {batch, num_labels}) || !(is_bytes(targets) || targets.element_type() == dtype)) {
       return wrong("targets", "bytes or in the dtype of the logits, in their shape");
     }
   }
   for (const auto& [name, weights, size] :
        {std::tuple("sample_weight", sample_weight, batch), std::tuple("pos_weight", pos_weight, num_labels)}) {
-    if (!is_absent(weights) && !(weights.element_type() == computed && has_shape(weights, {size}))) {
+    if (!is_absent(weights) && !(weights.element_type() == dtype && has_shape(weights, {size}))) {
       return wrong(name, "one number a sample, or a label, in the dtype of the logits");
     }
   }
   if (code.element_type() != ffi::DataType::U8 || !has_shape(code, {num_labels, num_labels})) {
     return wrong("code", "bytes, (num_labels, num_labels)");
   }
-  if (reduction < OBRL_MEAN || reduction > OBRL_NONE) return wrong("reduction", "one of three");
-  LossResults found;
+  if (!obrl::is_reduction(reduction)) return wrong("reduction", "one of three");
+  LossResults addresses;
   const Shape term = reduction == OBRL_NONE ? Shape{batch} : Shape{};
   const Shape matrix = {batch, num_labels};
-  if (Error error = found.find(results, computed, term, matrix, joint, parts, gradients); error.failure()) return error;
+  if (Error error = addresses.read(results, dtype, term, matrix, joint, parts, gradients); error.failure()) {
+    return error;
+  }
   const obrl_loss_arguments arguments{
       logits.untyped_data(),
       targets.untyped_data(),
@@ -191,11 +195,11 @@ Error loss(ffi::ThreadPool pool, AnyBuffer logits, AnyBuffer targets, AnyBuffer 
       data_or_null(sample_weight),
       data_or_null(pos_weight),
       code.typed_data<uint8_t>(),
-      found.total,
-      found.cross_entropy,
-      found.relation_loss,
-      found.gradient,
-      found.relation_gradient,
+      addresses.total,
+      addresses.cross_entropy,
+      addresses.relation_loss,
+      addresses.gradient,
+      addresses.relation_gradient,
       alpha,
       batch,
       num_labels,
@@ -216,32 +220,12 @@ auto with_threads() { return ffi::Ffi::Bind().Ctx<ffi::ThreadPool>(); }
 XLA_FFI_DEFINE_HANDLER_SYMBOL(obrl_jax_count, count,
                               with_threads().Arg<AnyBuffer>().Arg<AnyBuffer>().Ret<AnyBuffer>());
 
-XLA_FFI_DEFINE_HANDLER_SYMBOL(obrl_jax_move, move_by_labels,
-                              with_settings(with_threads()
-                                                .Arg<AnyBuffer>()
-                                                .Arg<AnyBuffer>()
-                                                .Arg<AnyBuffer>()
-                                                .Arg<AnyBuffer>()
-                                                .Ret<AnyBuffer>()
-                                                .Ret<AnyBuffer>()
-                                                .Ret<AnyBuffer>()
-                                                .Attr<double>("decay"))
-                                  .Attr<bool>("symmetric"));
+XLA_FFI_DEFINE_HANDLER_SYMBOL(obrl_jax_move, move_by_labels, moving(with_threads().Arg<AnyBuffer>().Arg<AnyBuffer>()));
 
-XLA_FFI_DEFINE_HANDLER_SYMBOL(obrl_jax_move_by_counts, move_by_counts,
-                              with_settings(with_threads()
-                                                .Arg<AnyBuffer>()
-                                                .Arg<AnyBuffer>()
-                                                .Arg<AnyBuffer>()
-                                                .Ret<AnyBuffer>()
-                                                .Ret<AnyBuffer>()
-                                                .Ret<AnyBuffer>()
-                                                .Attr<double>("decay"))
-                                  .Attr<bool>("symmetric"));
+XLA_FFI_DEFINE_HANDLER_SYMBOL(obrl_jax_move_by_counts, move_by_counts, moving(with_threads().Arg<AnyBuffer>()));
 
 XLA_FFI_DEFINE_HANDLER_SYMBOL(obrl_jax_code, code,
-                              with_settings(with_threads().Arg<AnyBuffer>().Arg<AnyBuffer>().Ret<AnyBuffer>())
-                                  .Attr<bool>("symmetric"));
+                              with_settings(with_threads().Arg<AnyBuffer>().Arg<AnyBuffer>().Ret<AnyBuffer>()));
 
 XLA_FFI_DEFINE_HANDLER_SYMBOL(obrl_jax_loss, loss,
                               with_threads()

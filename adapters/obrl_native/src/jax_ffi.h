@@ -1,4 +1,4 @@
-// What the custom calls of XLA share: a number stands for an array that is absent, and what does not fit is an error.
+// What the custom calls of XLA share: how they read optional arrays, results and attributes, and say what does not fit.
 #pragma once
 
 #include <algorithm>
@@ -23,10 +23,11 @@ inline Error wrong(const char* name, const char* expected) {
 }
 
 inline bool has_shape(const AnyBuffer& buffer, const Shape& shape) {
-  const auto found = buffer.dimensions();
-  return std::equal(found.begin(), found.end(), shape.begin(), shape.end());
+  const auto dimensions = buffer.dimensions();
+  return std::equal(dimensions.begin(), dimensions.end(), shape.begin(), shape.end());
 }
 
+// A scalar stands for an optional array that is absent.
 inline bool is_absent(const AnyBuffer& buffer) { return buffer.dimensions().size() == 0; }
 
 template <class T = void>
@@ -34,8 +35,8 @@ T* data_or_null(const AnyBuffer& buffer) {
   return is_absent(buffer) ? nullptr : static_cast<T*>(buffer.untyped_data());
 }
 
-// The addresses of a loss's results: of L with `joint`, else of L_B; with `parts` of L, L_E and L_B; then of the gradient
-// of the first, or with OBRL_PARTS of those of L_E and L_B. Null is what is not among them.
+// The addresses of a loss's results. First its terms: L with `joint`, else L_B; with `parts` L, L_E and L_B. Then the
+// gradient of the first term, or with OBRL_PARTS the gradients of L_E and L_B. What is not among them stays null.
 struct LossResults {
   void* total = nullptr;
   void* cross_entropy = nullptr;
@@ -43,9 +44,9 @@ struct LossResults {
   void* gradient = nullptr;
   void* relation_gradient = nullptr;
 
-  Error find(ffi::RemainingRets results, ffi::DataType dtype, const Shape& term, const Shape& logits, bool joint,
+  Error read(ffi::RemainingRets results, ffi::DataType dtype, const Shape& term, const Shape& logits, bool joint,
              bool parts, int32_t gradients) {
-    if (gradients < OBRL_NO_GRADIENT || gradients > OBRL_PARTS) return wrong("gradients", "one of three");
+    if (!obrl::is_gradient(gradients)) return wrong("gradients", "one of three");
     if (gradients == OBRL_PARTS && !(joint && parts)) return wrong("gradients", "those of parts that are there");
     std::vector<void**> places = {joint ? &total : &relation_loss};
     if (joint && parts) places.insert(places.end(), {&cross_entropy, &relation_loss});
@@ -66,7 +67,7 @@ struct LossResults {
   }
 };
 
-// A handler that takes, after what it has taken so far, the attributes that a relation is read by.
+// Adds the attributes of Eq. 3 to a handler.
 template <class Binding>
 auto with_settings(Binding&& binding) {
   return std::forward<Binding>(binding)
@@ -74,6 +75,18 @@ auto with_settings(Binding&& binding) {
       .template Attr<double>("negative_threshold")
       .template Attr<int32_t>("measure")
       .template Attr<bool>("counts");
+}
+
+// Adds two accumulators, the results of Eq. 1 and Eq. 3, and their attributes to a handler.
+template <class Binding>
+auto moving(Binding&& binding) {
+  return with_settings(std::forward<Binding>(binding)
+                           .template Arg<AnyBuffer>()
+                           .template Arg<AnyBuffer>()
+                           .template Ret<AnyBuffer>()
+                           .template Ret<AnyBuffer>()
+                           .template Ret<AnyBuffer>()
+                           .template Attr<double>("decay"));
 }
 
 }  // namespace obrl_ffi

@@ -1,8 +1,8 @@
 // The functions of obrl_cuda.h as custom calls of XLA, on XLA's stream and with its memory.
 //
-// They are not captured into XLA's command buffers, for their scratch is taken while they run. All is float32, and NaN
-// marks a missing target. The pairs are bytes, obrl_cuda_pairs_bytes(num_labels) of them. With OBRL_JAX_CUDA_ON_CPU they
-// run on a CPU, which has no stream, for tests with another launcher.
+// XLA does not capture them into command buffers, because their scratch is allocated while they run. All is float32,
+// and NaN marks a missing target. The pairs are obrl_cuda_pairs_bytes(num_labels) bytes. With OBRL_JAX_CUDA_ON_CPU the
+// calls run on a CPU, which has no stream, for tests with another launcher.
 #include <cstdint>
 #include <utility>
 
@@ -20,12 +20,12 @@ struct Stream {};
 class Scratch {
  public:
   std::optional<void*> Allocate(std::size_t bytes, std::size_t) {
-    held_.push_back(std::make_unique<char[]>(bytes));
-    return held_.back().get();
+    allocations_.push_back(std::make_unique<char[]>(bytes));
+    return allocations_.back().get();
   }
 
  private:
-  std::vector<std::unique_ptr<char[]>> held_;
+  std::vector<std::unique_ptr<char[]>> allocations_;
 };
 
 }  // namespace obrl_ffi
@@ -65,20 +65,20 @@ bool is_float(const AnyBuffer& buffer, const Shape& shape) {
 }
 
 const float* floats(const AnyBuffer& buffer) { return static_cast<const float*>(buffer.untyped_data()); }
-float* room(const AnyBuffer& buffer) { return static_cast<float*>(buffer.untyped_data()); }
+float* writable_floats(const AnyBuffer& buffer) { return static_cast<float*>(buffer.untyped_data()); }
 
 Error error_of(int32_t status, const obrl_cuda_call& call) {
   if (status == OBRL_CUDA_OK) return Error::Success();
   return status == OBRL_CUDA_REFUSED ? Error::InvalidArgument(call.error) : Error::Internal(call.error);
 }
 
-// The call's scratch, of so many bytes; XLA takes it back when the handler ends, in the order of the stream.
-Error take(Scratch& scratch, int64_t bytes, obrl_cuda_call& call) {
+// Allocate the scratch of a call. XLA frees it when the handler ends, in the order of the stream.
+Error allocate(Scratch& scratch, int64_t bytes, obrl_cuda_call& call) {
   if (bytes < 0) return wrong("sizes", "in the range of the kernels");
   if (bytes == 0) return Error::Success();
-  const auto found = scratch.Allocate(bytes, 256);
-  if (!found) return Error(ffi::ErrorCode::kResourceExhausted, "obrl: out of memory on the device");
-  call.scratch = *found;
+  const auto address = scratch.Allocate(bytes, 256);
+  if (!address) return Error(ffi::ErrorCode::kResourceExhausted, "obrl: out of memory on the device");
+  call.scratch = *address;
   call.scratch_bytes = bytes;
   return Error::Success();
 }
@@ -89,10 +89,10 @@ Error count(void* stream, AnyBuffer targets, Out counts) {
   if (!is_float(targets, {batch, num_labels})) return wrong("targets", "float32");
   if (!is_float(*counts, {3, num_labels, num_labels})) return wrong("counts", "float32, (3, num_labels, num_labels)");
   obrl_cuda_call call{stream, nullptr, 0, {}};
-  return error_of(obrl_cuda_count(floats(targets), batch, num_labels, room(*counts), &call), call);
+  return error_of(obrl_cuda_count(floats(targets), batch, num_labels, writable_floats(*counts), &call), call);
 }
 
-// Eq. 1 and Eq. 3 of labels, of counts, or of neither.
+// Eq. 1 and Eq. 3 for labels, for counts, or for neither.
 Error move(void* stream, Scratch scratch, const AnyBuffer* targets, const AnyBuffer* batch_counts,
            AnyBuffer sum, AnyBuffer weight, const AnyBuffer* new_sum, const AnyBuffer* new_weight, AnyBuffer pairs,
            double decay, double positive_threshold, double negative_threshold, int32_t measure, bool counts) {
@@ -114,14 +114,14 @@ Error move(void* stream, Scratch scratch, const AnyBuffer* targets, const AnyBuf
   }
   const int64_t batch = targets ? targets->dimensions()[0] : 0;
   obrl_cuda_call call{stream, nullptr, 0, {}};
-  if (Error error = take(scratch, obrl_cuda_move_scratch(batch, num_labels), call); error.failure()) return error;
+  if (Error error = allocate(scratch, obrl_cuda_move_scratch(batch, num_labels), call); error.failure()) return error;
   const obrl_cuda_relation relation{
       targets ? floats(*targets) : nullptr,
       batch_counts ? floats(*batch_counts) : nullptr,
       floats(sum),
       floats(weight),
-      new_sum ? room(*new_sum) : nullptr,
-      new_weight ? room(*new_weight) : nullptr,
+      new_sum ? writable_floats(*new_sum) : nullptr,
+      new_weight ? writable_floats(*new_weight) : nullptr,
       pairs.typed_data<uint8_t>(),
       decay,
       positive_threshold,
@@ -167,25 +167,26 @@ Error loss(void* stream, Scratch scratch, AnyBuffer logits, AnyBuffer targets, A
   if (pairs.element_type() != ffi::DataType::U8 || !has_shape(pairs, {obrl_cuda_pairs_bytes(num_labels)})) {
     return wrong("pairs", "bytes, as many as obrl_cuda_pairs_bytes says");
   }
-  LossResults found;
+  LossResults addresses;
   const Shape term = {batch}, matrix = {batch, num_labels};
-  if (Error error = found.find(results, ffi::DataType::F32, term, matrix, joint, parts, gradients); error.failure()) {
+  const auto dtype = ffi::DataType::F32;
+  if (Error error = addresses.read(results, dtype, term, matrix, joint, parts, gradients); error.failure()) {
     return error;
   }
   obrl_cuda_call call{stream, nullptr, 0, {}};
   const int64_t bytes = obrl_cuda_loss_scratch(batch, num_labels, joint, gradients);
-  if (Error error = take(scratch, bytes, call); error.failure()) return error;
+  if (Error error = allocate(scratch, bytes, call); error.failure()) return error;
   const obrl_cuda_loss_arguments arguments{
       floats(logits),
       joint ? floats(targets) : nullptr,
       floats(sample_weight),
       floats(pos_weight),
       pairs.typed_data<uint8_t>(),
-      static_cast<float*>(found.total),
-      static_cast<float*>(found.cross_entropy),
-      static_cast<float*>(found.relation_loss),
-      static_cast<float*>(found.gradient),
-      static_cast<float*>(found.relation_gradient),
+      static_cast<float*>(addresses.total),
+      static_cast<float*>(addresses.cross_entropy),
+      static_cast<float*>(addresses.relation_loss),
+      static_cast<float*>(addresses.gradient),
+      static_cast<float*>(addresses.relation_gradient),
       alpha,
       batch,
       num_labels,
@@ -197,25 +198,15 @@ Error loss(void* stream, Scratch scratch, AnyBuffer logits, AnyBuffer targets, A
 
 auto with_scratch() { return ffi::Ffi::Bind().Ctx<Stream>().Ctx<Scratch>(); }
 
-auto moving() {
-  return with_settings(with_scratch()
-                           .Arg<AnyBuffer>()
-                           .Arg<AnyBuffer>()
-                           .Arg<AnyBuffer>()
-                           .Ret<AnyBuffer>()
-                           .Ret<AnyBuffer>()
-                           .Ret<AnyBuffer>()
-                           .Attr<double>("decay"));
-}
-
 }  // namespace
 
 XLA_FFI_DEFINE_HANDLER_SYMBOL(obrl_jax_cuda_count, count,
                               ffi::Ffi::Bind().Ctx<Stream>().Arg<AnyBuffer>().Ret<AnyBuffer>());
 
-XLA_FFI_DEFINE_HANDLER_SYMBOL(obrl_jax_cuda_move, move_by_labels, moving());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(obrl_jax_cuda_move, move_by_labels, moving(with_scratch().Arg<AnyBuffer>()));
 
-XLA_FFI_DEFINE_HANDLER_SYMBOL(obrl_jax_cuda_move_by_counts, move_by_counts, moving());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(obrl_jax_cuda_move_by_counts, move_by_counts,
+                              moving(with_scratch().Arg<AnyBuffer>()));
 
 XLA_FFI_DEFINE_HANDLER_SYMBOL(obrl_jax_cuda_code, code,
                               with_settings(with_scratch().Arg<AnyBuffer>().Arg<AnyBuffer>().Ret<AnyBuffer>()));

@@ -12,7 +12,7 @@
 
 namespace obrl {
 
-// How many threads so much work is worth, in operations: starting one costs some 20 microseconds.
+// The number of threads for this many operations: starting one costs some 20 microseconds.
 inline int32_t worth(double operations, int32_t threads) {
   const double most = operations / OBRL_OPERATIONS_PER_THREAD;
   return most < 2 ? 1 : most < threads ? static_cast<int32_t>(most) : threads;
@@ -32,7 +32,7 @@ void parallel(int64_t tasks, int32_t threads, Task&& task) {
       others.reserve(threads - 1);
       for (int32_t worker = 1; worker < threads; ++worker) others.emplace_back(work, worker);
     } catch (...) {
-      // The system has no thread, or no memory for one: those that there are do it all.
+      // The system has no further thread or no memory for one; the threads that run do all tasks.
     }
   }
   work(0);

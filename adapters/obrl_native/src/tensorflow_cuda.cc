@@ -1,8 +1,8 @@
-// The functions of obrl_cuda.h as operations of TensorFlow, on its own stream and memory.
+// The functions of obrl_cuda.h as operations of TensorFlow, on TensorFlow's stream and with its memory.
 //
-// As in tensorflow_ops.cc, but in float32, with NaN where a target is missing, and for each sample: a reduction and its
-// gradient are TensorFlow's. With OBRL_TENSORFLOW_CUDA_ON_CPU they are operations of a CPU, for tests with a driver that
-// writes down what it is asked for.
+// They differ from those of tensorflow_ops.cc in three ways: they compute in float32, NaN marks a missing target, and
+// the loss is that of each sample, so TensorFlow itself reduces it. With OBRL_TENSORFLOW_CUDA_ON_CPU they are
+// operations of a CPU, for tests with a driver that records its calls.
 #include "obrl_cuda.h"
 #include "tensorflow_ops.h"
 #ifndef OBRL_TENSORFLOW_CUDA_ON_CPU
@@ -25,7 +25,7 @@ void* stream_of(OpKernelContext* context) {
 
 const float* floats(const Tensor* tensor) { return static_cast<const float*>(optional_address(tensor)); }
 
-// The bytes of the pairs, or -1, said to the context, where there is no launcher for them.
+// The bytes of the pairs; -1, reported to the context, without a launcher or with too many labels.
 int64_t pairs_bytes(OpKernelContext* context, int64_t labels) {
   const int64_t bytes = obrl_cuda_pairs_bytes(labels);
   if (bytes < 0)
@@ -35,7 +35,7 @@ int64_t pairs_bytes(OpKernelContext* context, int64_t labels) {
   return bytes;
 }
 
-// A call with so much scratch; what failed is said to the context when it ends.
+// A call with `bytes` of scratch. Errors are reported to the context.
 class Call {
  public:
   Call(OpKernelContext* context, int64_t bytes) : context_(context) {
@@ -177,15 +177,15 @@ class CudaLossTerms : public OpKernel {
   obrl_cuda_loss_arguments settings_{};
 };
 
-absl::Status moved_and_coded(InferenceContext* context) {
-  return moved(context, context->Vector(InferenceContext::kUnknownDim));
+absl::Status infer_move_and_code(InferenceContext* context) {
+  return infer_move(context, context->Vector(InferenceContext::kUnknownDim));
 }
 
-absl::Status evaluated_by_sample(InferenceContext* context) { return evaluated(context, true); }
+absl::Status infer_loss_by_sample(InferenceContext* context) { return infer_loss(context, true); }
 
 }  // namespace
 
-REGISTER_OP("ObrlCudaCountPairs").Input("targets: float").Output("counts: float").SetShapeFn(counted);
+REGISTER_OP("ObrlCudaCountPairs").Input("targets: float").Output("counts: float").SetShapeFn(infer_counts);
 
 REGISTER_OP("ObrlCudaMoveRelation")
     .Input("targets: num_targets * float")
@@ -202,7 +202,7 @@ REGISTER_OP("ObrlCudaMoveRelation")
     .Attr("negative_threshold: int")
     .Attr("measure: int")
     .Attr("counts_are_averaged: bool")
-    .SetShapeFn(moved_and_coded);
+    .SetShapeFn(infer_move_and_code);
 
 REGISTER_OP("ObrlCudaLossTerms")
     .Input("logits: float")
@@ -218,7 +218,7 @@ REGISTER_OP("ObrlCudaLossTerms")
     .Attr("alpha: int")
     .Attr("parts: bool")
     .Attr("active_pairs: bool")
-    .SetShapeFn(evaluated_by_sample);
+    .SetShapeFn(infer_loss_by_sample);
 
 REGISTER_KERNEL_BUILDER(Name("ObrlCudaCountPairs").Device(kDevice), CudaCountPairs);
 REGISTER_KERNEL_BUILDER(Name("ObrlCudaMoveRelation").Device(kDevice), CudaMoveRelation);

@@ -1,4 +1,5 @@
-// What the operations of TensorFlow share: how they read their inputs and attributes, and say what does not fit.
+// What all operations of TensorFlow share: they read inputs and attributes, and report to the context what does not
+// fit.
 #pragma once
 
 #include <cstdint>
@@ -23,11 +24,12 @@ using tensorflow::shape_inference::InferenceContext;
 using tensorflow::shape_inference::ShapeHandle;
 
 constexpr int64_t kMostRows = int64_t{1} << 24;    // obrl.counts.MAX_EXACT_COUNT
-constexpr int64_t kMostLabels = int64_t{1} << 14;  // an int32 numbers the pairs, three times over
+constexpr int64_t kMostLabels = int64_t{1} << 14;  // an int32 holds three times the number of their pairs
 
 inline const void* address(const Tensor& tensor) { return tensor.data(); }
 
-// The only tensor of an input, which may be a list; null where it is an empty one, or the operation has none of that name.
+// The tensor of an input that is a list of at most one; null where the list is empty or the operation has no such
+// input.
 inline const Tensor* optional(OpKernelContext* context, const char* name) {
   OpInputList list;
   if (!context->input_list(name, &list).ok() || list.size() == 0) return nullptr;
@@ -36,7 +38,7 @@ inline const Tensor* optional(OpKernelContext* context, const char* name) {
 
 inline const void* optional_address(const Tensor* tensor) { return tensor == nullptr ? nullptr : address(*tensor); }
 
-// Whether a tensor has a shape; says so to the context where it has not.
+// Whether a tensor has this shape or is null; reports to the context if not.
 inline bool has_shape(OpKernelContext* context, const char* name, const Tensor* tensor, const TensorShape& shape) {
   if (tensor == nullptr || tensor->shape() == shape) return true;
   context->SetStatus(tensorflow::errors::InvalidArgument(name, " must have shape ", shape.DebugString(), ", got ",
@@ -44,7 +46,7 @@ inline bool has_shape(OpKernelContext* context, const char* name, const Tensor* 
   return false;
 }
 
-// Whether a tensor is a batch that counts stay exact for; says so where it is not.
+// Whether a tensor is a batch whose pair counts are exact; reports to the context if not.
 inline bool is_batch(OpKernelContext* context, const char* name, const Tensor& tensor) {
   if (tensor.dims() == 2 && tensor.dim_size(0) <= kMostRows && tensor.dim_size(1) <= kMostLabels) return true;
   context->SetStatus(tensorflow::errors::InvalidArgument(name, " must be (batch, num_labels) with at most ", kMostRows,
@@ -53,7 +55,7 @@ inline bool is_batch(OpKernelContext* context, const char* name, const Tensor& t
   return false;
 }
 
-// The number of labels of two accumulators, or -1, said to the context, where they are none.
+// The number of labels of two accumulators; -1, reported to the context, if their shapes are wrong.
 inline int64_t labels_of(OpKernelContext* context, const Tensor& sum, const Tensor& weight, bool counts) {
   const int64_t labels = weight.dims() == 2 ? weight.dim_size(0) : -1;
   if (labels < 0 || labels > kMostLabels) {
@@ -62,11 +64,12 @@ inline int64_t labels_of(OpKernelContext* context, const Tensor& sum, const Tens
     return -1;
   }
   const TensorShape square({labels, labels}), three({3, labels, labels});
-  const bool fit = has_shape(context, "relation_weight", &weight, square) &&
-                   has_shape(context, "relation_sum", &sum, counts ? three : square);
-  return fit ? labels : -1;
+  const bool match = has_shape(context, "relation_weight", &weight, square) &&
+                     has_shape(context, "relation_sum", &sum, counts ? three : square);
+  return match ? labels : -1;
 }
 
+// The attributes of an operation.
 class Attributes {
  public:
   explicit Attributes(OpKernelConstruction* context) : context_(context) {}
@@ -83,6 +86,7 @@ class Attributes {
     return value;
   }
 
+  // A double that is passed as its bits.
   double real(const char* name) const {
     int64_t bits = 0;
     context_->SetStatus(context_->GetAttr(name, &bits));
@@ -100,7 +104,7 @@ class Outputs {
  public:
   explicit Outputs(OpKernelContext* context) : context_(context) {}
 
-  // The address of the next; null, said to the context, where there is no room for it.
+  // The address of the next output; null, reported to the context, if there is no memory.
   void* next(const TensorShape& shape) {
     Tensor* output = nullptr;
     context_->SetStatus(context_->allocate_output(index_++, shape, &output));
@@ -112,8 +116,8 @@ class Outputs {
   int index_ = 0;
 };
 
-// The shapes of accumulators that have moved, and of the codes behind them.
-inline absl::Status moved(InferenceContext* context, const ShapeHandle& code) {
+// The shapes of the updated accumulators, and of the codes behind them.
+inline absl::Status infer_move(InferenceContext* context, const ShapeHandle& code) {
   std::vector<ShapeHandle> sum, weight;
   TF_RETURN_IF_ERROR(context->input("relation_sum", &sum));
   TF_RETURN_IF_ERROR(context->input("relation_weight", &weight));
@@ -123,8 +127,8 @@ inline absl::Status moved(InferenceContext* context, const ShapeHandle& code) {
   return absl::OkStatus();
 }
 
-// The shapes of the terms of a loss, each a number or one for every sample, and of their gradients.
-inline absl::Status evaluated(InferenceContext* context, bool for_each_sample) {
+// The shapes of the terms of a loss, a scalar or a vector each, and of their gradients.
+inline absl::Status infer_loss(InferenceContext* context, bool for_each_sample) {
   int32_t terms;
   TF_RETURN_IF_ERROR(context->GetAttr("num_terms", &terms));
   ShapeHandle logits;
@@ -136,7 +140,7 @@ inline absl::Status evaluated(InferenceContext* context, bool for_each_sample) {
 }
 
 // The shape of pair counts.
-inline absl::Status counted(InferenceContext* context) {
+inline absl::Status infer_counts(InferenceContext* context) {
   ShapeHandle targets;
   TF_RETURN_IF_ERROR(context->WithRank(context->input(0), 2, &targets));
   const auto labels = context->Dim(targets, 1);

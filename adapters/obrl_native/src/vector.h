@@ -1,4 +1,4 @@
-// Vectors of a width that the processor computes with at once, and the two functions of Eq. 4 on them.
+// Vectors as wide as the processor's registers, and the exponential and logarithm of Eq. 4 on them.
 #pragma once
 
 #include <cstddef>
@@ -50,13 +50,13 @@ struct Vector<double> {
 template <class T>
 using V = typename Vector<T>::Type;
 
-// The same number in every place.
+// A vector with the same number in every lane.
 template <class T>
 inline V<T> all(T value) {
   return value - V<T>{};
 }
 
-// The first `count` numbers from `from`, and zeros.
+// The first `count` numbers at `from`, then zeros.
 template <class T>
 inline V<T> load(const T* from, int64_t count) {
   V<T> v{};
@@ -68,7 +68,7 @@ inline V<T> load(const T* from, int64_t count) {
   return v;
 }
 
-// The same, of bytes.
+// The same from bytes.
 template <class T>
 inline V<T> load(const uint8_t* from, int64_t count) {
   typename Vector<T>::Bytes bytes{};
@@ -80,7 +80,7 @@ inline V<T> load(const uint8_t* from, int64_t count) {
   return __builtin_convertvector(bytes, V<T>);
 }
 
-// Its first `count` numbers, and zeros in place of the rest, whatever that is.
+// Its first `count` numbers, then zeros instead of the others, even if they are NaN.
 template <class T>
 inline V<T> first_of(const V<T>& v, int64_t count) {
   using Bits = typename Vector<T>::Bits;
@@ -104,7 +104,7 @@ inline void store(T* to, const V<T>& v, int64_t count) {
 #endif
 #endif
 
-// A square of numbers, as many vectors as a vector has lanes: rows become columns.
+// Transpose a square of numbers: as many vectors as a vector has lanes.
 #ifdef OBRL_SHUFFLES
 template <class T, std::size_t step, std::size_t... lane>
 inline void exchange(V<T>& a, V<T>& b, std::index_sequence<lane...>) {
@@ -127,9 +127,9 @@ template <class T>
 inline void transpose(V<T>* square) {
   for (int row = 0; row < Vector<T>::kWidth; ++row) {
     for (int column = 0; column < row; ++column) {
-      const T kept = square[row][column];
+      const T number = square[row][column];
       square[row][column] = square[column][row];
-      square[column][row] = kept;
+      square[column][row] = number;
     }
   }
 }

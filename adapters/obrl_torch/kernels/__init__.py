@@ -1,8 +1,12 @@
 """The CUDA kernels, in Triton.
 
-Four layers, each of which knows only the one below: kernels (`relation`, `loss`, `scale`, for many labels
-`wide_relation` and `wide_loss`, and what they share in `counting`, `measures`, `tiles` and `terms`:
-pointers and sizes, no torch), `launch` (block sizes and grids), `obrl_torch.operators` (registration with torch) and
-`obrl_torch.functions` (differentiation). Importing this package imports Triton; `obrl.torch` does so only where
-`impl="fused"` asks for it.
+There are four layers, and each knows only the one below:
+
+- The kernels take pointers and sizes and know nothing of torch: `relation`, `loss` and `scale`, for many labels
+  `wide_relation` and `wide_loss`, and their shared functions in `counting`, `measures`, `tiles` and `terms`.
+- `launch` chooses block sizes and grids.
+- `obrl_torch.operators` registers the kernels with torch.
+- `obrl_torch.functions` differentiates them.
+
+This package imports Triton; `obrl.torch` imports this package only for `impl="fused"`.
 """

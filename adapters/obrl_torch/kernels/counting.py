@@ -1,6 +1,6 @@
-"""Pair counts of a tile of labels, from targets of any dtype: products of zeros and ones in half precision.
+"""Pair counts of a tile of labels, from targets of any dtype.
 
-The sums are in float32, exact up to 2^24 rows.
+They are matrix products of zeros and ones in half precision, summed in float32, which is exact up to 2^24 rows.
 """
 
 import triton
@@ -13,7 +13,7 @@ from obrl_torch.kernels.measures import square_root
 def labels(
     targets, observed, k, label, batch, num_labels, row, column, observed_row, observed_column, MASKED: tl.constexpr
 ):
-    """Which targets of some rows and labels are 1, and which are known: 0/1 in half precision, (rows, labels)."""
+    """Which targets are 1, and which are observed and not NaN, as 0 or 1 in half precision, (rows, labels)."""
     rows = k[:, None].to(tl.int64)
     columns = label[None, :].to(tl.int64)
     inside = (k[:, None] < batch) & (label[None, :] < num_labels)
@@ -27,16 +27,16 @@ def labels(
         positive = y > 0
         known = inside
     if MASKED:
-        seen = tl.load(observed + rows * observed_row + columns * observed_column, mask=inside, other=0)
-        known = known & (seen != 0)
+        mask = tl.load(observed + rows * observed_row + columns * observed_column, mask=inside, other=0)
+        known = known & (mask != 0)
     one = tl.full(y.shape, 1.0, tl.float16)
     return tl.where(positive & known, one, 0.0), tl.where(known, one, 0.0)
 
 
 @triton.jit
 def tile_pair(number):
-    """The tiles I and J of a pair I <= J, from its number in the order (0, 0), (0, 1), (1, 1), (0, 2), ..."""
-    # Exact: 8 number + 1 is below 2^24, and where it is a square, so is its root.
+    """The tiles I <= J of a pair, from its number in the order (0, 0), (0, 1), (1, 1), (0, 2), ..."""
+    # Exact: 8 number + 1 is below 2^24, and the root of a square has no rounding error.
     root = square_root((8 * number + 1).to(tl.float32))
     column_tile = ((root - 1.0) * 0.5).to(tl.int32)
     return number - column_tile * (column_tile + 1) // 2, column_tile
@@ -44,7 +44,7 @@ def tile_pair(number):
 
 @triton.jit
 def _no_counts(GROUPS: tl.constexpr, TILE: tl.constexpr):
-    """Zeros for every group of rows."""
+    """A total of 0 for every group of rows."""
     if GROUPS == 1:
         zeros = tl.zeros((TILE, TILE), tl.float32)
     else:
@@ -65,8 +65,8 @@ def _count(x, y, total, GROUPS: tl.constexpr):
 
 
 @triton.jit
-def _all(counts, GROUPS: tl.constexpr):
-    """Counts of all groups together."""
+def _sum_groups(counts, GROUPS: tl.constexpr):
+    """The counts of all groups together."""
     if GROUPS > 1:
         counts = tl.sum(counts, axis=0)
     return counts
@@ -96,8 +96,8 @@ def pair_counts(
     s = _no_counts(GROUPS, TILE)
     r = _no_counts(GROUPS, TILE)
     c = _no_counts(GROUPS, TILE)
-    r_alone = tl.zeros((TILE,), tl.float32)
-    c_alone = tl.zeros((TILE,), tl.float32)
+    r_ones = tl.zeros((TILE,), tl.float32)
+    c_ones = tl.zeros((TILE,), tl.float32)
     for start in range(first, batch, ROWS):
         k = start + tl.arange(0, ROWS)
         positive_i, known_i = labels(
@@ -108,20 +108,20 @@ def pair_counts(
         )
         s = _count(positive_i, positive_j, s, GROUPS)
         if COMPLETE:
-            r_alone += tl.sum(positive_i.to(tl.float32), axis=0)
-            c_alone += tl.sum(positive_j.to(tl.float32), axis=0)
+            r_ones += tl.sum(positive_i.to(tl.float32), axis=0)
+            c_ones += tl.sum(positive_j.to(tl.float32), axis=0)
         else:
             n = _count(known_i, known_j, n, GROUPS)
             r = _count(positive_i, known_j, r, GROUPS)
             c = _count(known_i, positive_j, c, GROUPS)
-    s_all = _all(s, GROUPS)
+    s_all = _sum_groups(s, GROUPS)
     if COMPLETE:
         zero = tl.zeros((TILE, TILE), tl.float32)
         n_all = zero + tl.maximum(batch - first, 0)
-        r_all = zero + r_alone[:, None]
-        c_all = zero + c_alone[None, :]
+        r_all = zero + r_ones[:, None]
+        c_all = zero + c_ones[None, :]
     else:
-        n_all, r_all, c_all = _all(n, GROUPS), _all(r, GROUPS), _all(c, GROUPS)
+        n_all, r_all, c_all = _sum_groups(n, GROUPS), _sum_groups(r, GROUPS), _sum_groups(c, GROUPS)
     return n_all, s_all, r_all, c_all
 
 
@@ -144,7 +144,8 @@ def count_kernel(
 ):
     """Count the pairs of a batch into `counts`: n, s and r, float32, (3, num_labels, num_labels).
 
-    The first half of `relation_kernel`, for what must be summed over processes; the arguments are its own.
+    This is the first half of `relation_kernel`, for counts that are summed over processes. The arguments are those of
+    `relation_kernel`.
     """
     row_tile, column_tile = tile_pair(tl.program_id(0))
     i = row_tile * TILE + tl.arange(0, TILE)

@@ -1,7 +1,8 @@
-"""How each kernel is launched: grids, block sizes and warps, by the size of the problem and the kind of GPU alone.
+"""The launch of each kernel: its grid, block sizes and warps, which depend on the problem's size and the kind of GPU.
 
-The block sizes were chosen so that nothing spills (`obrl_torch.kernels.compiled` shows it), and among those, by
-measuring on an H200 on 2026-11-26. What is not said to depend on the GPU does not, so that results do not either.
+The block sizes are the fastest, on an H200 on 2026-11-26, of those that spill nothing (`obrl_torch.kernels.variants`
+shows it). Only the functions with the argument `capability` depend on the GPU; the results of the others are the same
+on every GPU.
 """
 
 from __future__ import annotations
@@ -24,38 +25,38 @@ SMALL_LABELS = 128
 """Up to this many labels one launch of `relation_kernel` and one of `loss_kernel` do everything, in float32."""
 
 MANY_ROWS = 4096
-"""From so many samples on, `loss_kernel` takes more of them at a time."""
+"""With at least so many samples, a program of `loss_kernel` takes more of them."""
 
 MANY_LABELS = 1024
-"""Above so many, there are enough large tiles of `wide_relation_kernel` for every processor."""
+"""With more labels, `wide_relation_kernel` has enough large tiles for all multiprocessors."""
 
 HOPPER = 90
 """A compute capability, times ten."""
 
 INTERPRETED = not isinstance(loss_kernel, triton.JITFunction)
-"""Whether `TRITON_INTERPRET=1` was set when the kernels were imported: they then run on a CPU, slowly."""
+"""Whether the kernels run on a CPU, slowly: `TRITON_INTERPRET=1` was set when they were imported."""
 
 ENABLE_FP_FUSION = False
-"""Whether a product and a sum may be rounded once; not, so that (i, j) and (j, i) are rounded alike."""
+"""Whether the compiler may fuse a product and a sum. It must not, so that (i, j) and (j, i) have the same rounding."""
 
 _RELATION_TILE = 16
 """The side of a tile of `relation_kernel`."""
 
 MAX_REGISTERS = 255
-"""What the hardware allows a thread. The assembler is told so: left to itself it spills a few to fit more programs."""
+"""The most registers of a thread that the hardware allows. Without it the assembler takes a lower limit, and spills."""
 
 
 @dataclass(frozen=True)
 class Launch:
-    """A kernel with what is decided before its arguments are known.
+    """A kernel with its grid and the options of the compiler.
 
     Attributes:
-        kernel: of Triton.
+        kernel: the function of Triton.
         grid: the number of programs along each axis.
-        blocks: its block sizes, by the names of its constants.
-        num_warps: of 32 threads each.
-        num_stages: how many steps of a loop are in flight.
-        max_registers: that a thread may have; fewer let more programs run at once.
+        blocks: the block sizes, by the names of the kernel's constants.
+        num_warps: number of warps of a program, of 32 threads each.
+        num_stages: number of steps of a loop whose loads run at the same time.
+        max_registers: the most registers of a thread; with fewer, more programs run at once.
     """
 
     kernel: Any
@@ -67,7 +68,7 @@ class Launch:
 
     @property
     def options(self) -> dict[str, Any]:
-        """What the compiler is told."""
+        """The options of the compiler."""
         return {
             "num_warps": self.num_warps,
             "num_stages": self.num_stages,
@@ -76,22 +77,22 @@ class Launch:
         }
 
     def __call__(self, **arguments: Any) -> None:
-        """Launch it on the current stream; the arguments are the kernel's, by name."""
+        """Launch the kernel on the current stream; the arguments are the kernel's, by name."""
         self.kernel[self.grid](**arguments, **self.blocks, **self.options)
 
 
 def padded(size: int, block: int) -> int:
-    """A size up to whole blocks."""
+    """A size, rounded up to whole blocks."""
     return int(triton.cdiv(size, block)) * block
 
 
 def code_row(num_labels: int) -> int:
-    """Bytes from row to row of the codes: a multiple of what one load takes."""
+    """Bytes from row to row of the codes: a multiple of 16, the most that one load reads."""
     return padded(num_labels, 16)
 
 
 def is_wide(num_labels: int, *, double: bool) -> bool:
-    """Whether there are so many labels that products are worth preparing; never in float64, which is not split."""
+    """Whether the kernels for many labels run. They compute in float32 only."""
     return num_labels > SMALL_LABELS and not double
 
 
@@ -104,13 +105,13 @@ def _square(
     num_stages: int = 1,
     max_registers: int = MAX_REGISTERS,
 ) -> Launch:
-    """A launch over the pairs of tiles of a (num_labels, num_labels) matrix, of which each is its mirror image too."""
+    """A launch with a program for each pair I <= J of tiles of a (num_labels, num_labels) matrix."""
     along = triton.cdiv(num_labels, blocks["TILE"])
     return Launch(kernel, (along * (along + 1) // 2,), blocks, num_warps, num_stages, max_registers)
 
 
 def _tile(*, double: bool) -> int:
-    """The side of a tile where accumulators move; they are float32, or `double`."""
+    """The side of a tile of accumulators in float32, or float64 with `double`."""
     return 16 if double else 32
 
 
@@ -120,29 +121,30 @@ def count(num_labels: int) -> Launch:
 
 
 _RELATION_ROWS = 64
-"""How many samples a program of `relation_kernel` counts at once."""
+"""Number of samples that a program of `relation_kernel` counts at once."""
 _MOST_BATCH_PARTS = 32
+"""The most parts of a batch in `relation_kernel`."""
 _MOST_PROGRAMS = 256
-"""Into how many parts `relation_kernel` deals out a batch, at most, and how many programs make it up at most."""
+"""The most programs of `relation_kernel`."""
 
 
 def most_arrivals() -> int:
-    """How many pairs of tiles there are, at most, that several programs of `relation_kernel` count."""
+    """The most pairs of tiles of `relation_kernel` that several programs count."""
     along = int(triton.cdiv(SMALL_LABELS, _RELATION_TILE))
     return along * (along + 1) // 2
 
 
 def relation(batch: int, num_labels: int, *, parts: int | None = None) -> Launch:
-    """The launch of `relation_kernel`: every warp counts its own samples, and every program its own part of them.
+    """The launch of `relation_kernel`: each program counts a part of the batch, and each warp some samples of it.
 
-    `parts`, a power of two, is into how many the batch is dealt out: as many as are worth it, if None. Counts are
-    exact, so that it changes no result.
+    `parts`, a power of two, is the number of parts of the batch; None chooses it by size. Counts are exact, so it
+    changes no result.
     """
     run = _square(relation_kernel, num_labels, {"ROWS": _RELATION_ROWS, "TILE": _RELATION_TILE}, num_warps=2)
     if parts is None:
-        wanted = triton.cdiv(max(batch, 1), _RELATION_ROWS)
+        steps = triton.cdiv(max(batch, 1), _RELATION_ROWS)
         most = min(_MOST_BATCH_PARTS, 1 << (_MOST_PROGRAMS // run.grid[0]).bit_length() - 1)
-        parts = min(most, triton.next_power_of_2(wanted)) if num_labels <= SMALL_LABELS else 1
+        parts = min(most, triton.next_power_of_2(steps)) if num_labels <= SMALL_LABELS else 1
     return replace(run, grid=(*run.grid, parts), blocks={**run.blocks, "GROUPS": run.num_warps, "PARTS": parts})
 
 
@@ -152,9 +154,9 @@ def code(num_labels: int, *, double: bool) -> Launch:
 
 
 def wide_relation(num_labels: int, *, capability: int, measure: str, estimator: str) -> Launch:
-    """The launch of `wide_relation_kernel`: in large tiles, where they are many and nothing spills."""
-    measured_once = MEASURES[measure].symmetric and estimator == "batch"  # not again for the mirror image
-    if num_labels > MANY_LABELS and capability == HOPPER and measured_once:
+    """The launch of `wide_relation_kernel`: with large tiles where there are many and nothing spills."""
+    shares_relation = MEASURES[measure].symmetric and estimator == "batch"  # a tile's relation serves its mirror image
+    if num_labels > MANY_LABELS and capability == HOPPER and shares_relation:
         blocks, num_warps, max_registers = {"ROWS": 128, "TILE": 64}, 8, 128
     else:
         blocks, num_warps, max_registers = {"ROWS": 64, "TILE": 32}, 4, 168
@@ -175,18 +177,16 @@ def _over(kernel: Any, batch: int, num_labels: int, blocks: Mapping[str, int]) -
 
 
 def _columns(num_labels: int, tile: int) -> int:
-    """How many tiles of labels the last program of a loss sums at once; few choices, for each is a kernel more."""
+    """Number of tiles of labels that the last program of a loss sums at once. Each choice is one more kernel."""
     columns = triton.cdiv(num_labels, tile)
     return 1 if columns <= 1 else 2 if columns == 2 else 8 if columns <= 8 else 32
 
 
-def loss(batch: int, num_labels: int, *, coded: bool, double: bool) -> Launch:
-    """The launch of `loss_kernel`, on codes or weights, in float32 or float64."""
+def loss(batch: int, num_labels: int, *, double: bool) -> Launch:
+    """The launch of `loss_kernel`, in float32 or float64."""
     num_warps, whole = 4, False
     if double:
         blocks = {"ROWS": 16, "TILE": 16, "STEP": 8}
-    elif not coded:
-        blocks = {"ROWS": 16, "TILE": 32, "STEP": 32}
     else:
         whole = num_labels <= 64
         tile = max(16, triton.next_power_of_2(num_labels)) if whole else 64
@@ -198,28 +198,29 @@ def loss(batch: int, num_labels: int, *, coded: bool, double: bool) -> Launch:
 
 
 LARGE_SHARED = (HOPPER, 100, 103)
-"""Compute capabilities, times ten, on which a program has room for the large blocks of `products_kernel`."""
+"""Compute capabilities, times ten, with enough shared memory for the large blocks of `products_kernel`."""
 MOST_LABEL_PARTS = 8
+"""The most parts of the labels j in `products_kernel`."""
 PART_COST = 1.3e-4
-"""What it takes to write and add up one number of each product, in labels j that a program goes through."""
+"""The cost of writing and adding up one number of each product; the cost of one label j of a program is 1."""
 START_COST = 50
-"""What it takes to start a program, likewise."""
+"""The cost of starting a program, in the same unit."""
 
 
 def at_once(capability: int) -> int:
-    """How many programs of `products_kernel` run at once on a device of a compute capability, times ten."""
+    """Number of programs of `products_kernel` that run at once on a device of a compute capability, times ten."""
     return 132 if capability in LARGE_SHARED else 264
 
 
 @dataclass(frozen=True)
 class Wide:
-    """The launches of a loss on many labels, one after the other, and the sizes of what passes between them.
+    """The launches of a loss on many labels, in order, and the sizes of the arrays between them.
 
     Attributes:
-        padded_batch: K up to whole blocks.
-        padded_labels: M up to whole blocks.
-        parts: into how many the labels j are dealt out.
-        length: how many labels j a part has.
+        padded_batch: K, rounded up to whole blocks.
+        padded_labels: M, rounded up to whole blocks.
+        parts: number of parts of the labels j.
+        length: number of labels j of a part.
     """
 
     halves: Launch
@@ -240,13 +241,13 @@ def wide_loss(batch: int, num_labels: int, *, capability: int) -> Wide:
     padded_batch = rows * blocks["ROWS"]
 
     def cost(parts: int) -> float:
-        """In labels j that a program goes through: those of all waves of programs, their start, and adding parts up."""
+        """The time that the products take: labels j of all waves of programs, their start, and adding up parts."""
         waves = triton.cdiv(rows * tiles * parts, at_once(capability))
         return waves * (num_labels / parts + START_COST) + parts * padded_batch * num_labels * PART_COST
 
     parts = min(range(1, MOST_LABEL_PARTS + 1), key=cost)
     length = padded(triton.cdiv(num_labels, parts), blocks["STEP"])
-    parts = triton.cdiv(num_labels, length)  # none without a label
+    parts = triton.cdiv(num_labels, length)  # no part is empty
     padded_labels = padded(max(tiles * blocks["TILE"], parts * length), 128)
     tile = 512 if num_labels > 512 else 256
     columns = triton.cdiv(num_labels, tile)

@@ -1,4 +1,4 @@
-"""The measures of `obrl.measures`, on tiles of pair counts."""
+"""The formulas of `obrl.measures`, on tiles of pair counts."""
 
 import triton
 import triton.language as tl
@@ -26,16 +26,16 @@ def square_root(a):
 
 @triton.jit
 def fraction(n, s, r, c, MEASURE: tl.constexpr):
-    """Numerator and denominator of a measure; where the denominator is 0, it is undefined.
+    """Numerator and denominator of a measure; the measure is undefined where the denominator is 0.
 
     Args:
-        n: samples in which i and j are both observed; a tile of a floating point dtype, as the next three.
-        s: those in which both are 1.
+        n: number of samples in which i and j are both observed; a tile of a floating point dtype, as the next three.
+        s: of these, the samples in which both are 1.
         r: those in which i is 1.
         c: those in which j is 1.
-        MEASURE: a key of `obrl.MEASURES`.
+        MEASURE: a key of `obrl.MEASURES`. A name without a branch here does not compile.
     """
-    # The fourfold table: both 1, only i, only j, neither. ad - bc is n s - r c without its cancellation.
+    # The fourfold table: both (s), only i, only j, neither. Its ad - bc equals n s - r c, and does not cancel.
     only_i = r - s
     only_j = c - s
     not_i = n - r
@@ -65,10 +65,11 @@ def fraction(n, s, r, c, MEASURE: tl.constexpr):
     elif MEASURE == "yule_q":
         numerator = difference
         denominator = concordant + discordant
-    else:
-        tl.static_assert(MEASURE == "phi_ratio")
+    elif MEASURE == "phi_ratio":
         largest = tl.minimum(r * not_j, c * not_i)
         smallest = tl.minimum(r * c, not_i * not_j)
         numerator = difference
         denominator = tl.where(difference < 0, smallest, largest)
+    else:
+        tl.static_assert(False, "this measure has no formula in obrl_torch.kernels.measures")
     return numerator, denominator

@@ -1,8 +1,8 @@
 """Eq. 1 and Eq. 3: from the targets of a batch to the relation and the codes of its pairs, tile by tile.
 
-A program takes a tile (I, J) of a (num_labels, num_labels) matrix, I <= J, and its mirror image. It counts pairs in
-half precision products with float32 sums, exact up to 2^24 rows, and does with them what `tiles` says. Nothing of size
-(num_labels, num_labels) exists but the accumulators and the codes, unless counts are to be summed over processes.
+A program takes a tile (I, J) of a (num_labels, num_labels) matrix, I <= J, and its mirror image. It counts pairs as
+`counting` does and goes on as `tiles` does. No matrix of this size is written besides the accumulators and the codes,
+unless counts are summed over processes.
 """
 
 import triton
@@ -14,7 +14,7 @@ from obrl_torch.kernels.tiles import finish, flat
 
 @triton.jit
 def _over_parts(partials, PARTS: tl.constexpr, TILE: tl.constexpr):
-    """The sum of the parts' counts, which are whole numbers, so that their order does not matter."""
+    """The sum of the counts of all parts; they are whole numbers, so their order does not matter."""
     part = tl.arange(0, PARTS)[:, None]
     counts = tl.load(partials + part * 4 * TILE * TILE + tl.arange(0, TILE * TILE)[None, :], cache_modifier=".cg")
     return tl.reshape(tl.sum(counts, axis=0), (TILE, TILE))
@@ -57,28 +57,29 @@ def relation_kernel(
     Args:
         targets: (batch, num_labels), with the strides `row` and `column`; bool as bytes, integer or floating point.
         observed: the same shape as bytes, with its own strides; read where `MASKED`.
-        relation_sum: R_sb, (num_labels, num_labels), or (3, num_labels, num_labels) with `"counts"`; written in place.
-        relation_weight: S, (num_labels, num_labels), in the same dtype; written in place.
-        code: int8, (num_labels, code_row), zeros behind the last label; written.
-        active: int32, one number a program: how many halves of ordered pairs are active; written.
+        relation_sum: R_sb, (num_labels, num_labels), or (3, num_labels, num_labels) with `"counts"`; updated in place.
+        relation_weight: S, (num_labels, num_labels), in the same dtype; updated in place.
+        code: int8, (num_labels, code_row), of each pair as `obrl.algebra.coded_laplacians` defines it, zeros behind the
+            last label; written.
+        active: int32, one number a pair of tiles: a + b summed over its pairs; written.
         counter: int32, one number; set to 0 for `loss_kernel`.
-        arrivals: int32, a number for each pair of tiles, 0 before and after; not used with one part.
-        partials: room for 4 TILE^2 numbers in float32 for each part of each pair of tiles; likewise.
+        arrivals: int32, one number a pair of tiles, 0 before and after; not used with one part.
+        partials: float32, space for 4 TILE^2 numbers for each part of each pair of tiles; not used with one part.
         decay_less_one: lambda - 1.
         r_p: the threshold of the positive pairs; `r_n` that of the negative ones.
         batch: K.
         num_labels: M.
-        length: how many samples a part has.
+        length: number of samples of a part.
         code_row: a multiple of 16, less than 16 above M.
         row: stride of a sample in `targets`; `column` that of a label; `observed_row` and `observed_column` likewise.
-        MASKED: whether `observed` is given.
-        COMPLETE: whether every target is known to be known: no mask, and a dtype without NaN.
+        MASKED: whether there is `observed`.
+        COMPLETE: whether no target can be missing: there is no mask, and the dtype has no NaN.
         MEASURE: a key of `obrl.MEASURES`.
         SYMMETRIC: whether the measure is.
         ESTIMATOR: `"batch"` or `"counts"`.
         ROWS: samples a step of the loop.
-        GROUPS: into how many parts those are dealt out, which are counted at once.
-        PARTS: a power of two, into which the batch is dealt out; a program counts one part of one pair of tiles.
+        GROUPS: number of groups of these samples, each counted by one warp.
+        PARTS: number of parts of the batch, a power of two; a program counts one part of one pair of tiles.
         TILE: labels a tile.
     """
     pair, part = tl.program_id(0), tl.program_id(1)
@@ -104,24 +105,24 @@ def relation_kernel(
         GROUPS,
         TILE,
     )
-    last = True
+    is_last = True
     if PARTS > 1:
         at = partials + (pair * PARTS + part) * 4 * TILE * TILE + tl.arange(0, TILE * TILE)
         tl.store(at, flat(n))
         tl.store(at + TILE * TILE, flat(s))
         tl.store(at + 2 * TILE * TILE, flat(r))
         tl.store(at + 3 * TILE * TILE, flat(c))
-        # As in `terms.finish`, the last program of a pair of tiles finds what the others counted.
+        # The last program of a pair of tiles sees the counts of the others, as in `terms.finish`.
         tl.debug_barrier()
-        last = tl.atomic_add(arrivals + pair, 1, sem="acq_rel") == PARTS - 1
-    if last:
+        is_last = tl.atomic_add(arrivals + pair, 1, sem="acq_rel") == PARTS - 1
+    if is_last:
         if PARTS > 1:
             tl.store(arrivals + pair, 0)
-            counted = partials + pair * PARTS * 4 * TILE * TILE
-            n = _over_parts(counted, PARTS, TILE)
-            s = _over_parts(counted + TILE * TILE, PARTS, TILE)
-            r = _over_parts(counted + 2 * TILE * TILE, PARTS, TILE)
-            c = _over_parts(counted + 3 * TILE * TILE, PARTS, TILE)
+            pair_partials = partials + pair * PARTS * 4 * TILE * TILE
+            n = _over_parts(pair_partials, PARTS, TILE)
+            s = _over_parts(pair_partials + TILE * TILE, PARTS, TILE)
+            r = _over_parts(pair_partials + 2 * TILE * TILE, PARTS, TILE)
+            c = _over_parts(pair_partials + 3 * TILE * TILE, PARTS, TILE)
         finish(
             relation_sum,
             relation_weight,
@@ -165,13 +166,13 @@ def code_kernel(
     ESTIMATOR: tl.constexpr,
     TILE: tl.constexpr,
 ):
-    """Move the accumulators by given counts, or leave them alone, and write the codes.
+    """Update the accumulators by the counts of a batch, or only read them, and write the codes.
 
-    The second half of `relation_kernel`, whose arguments these are.
+    This is the second half of `relation_kernel`, which describes the other arguments.
 
     Args:
-        counts: n, s and r in the dtype they were summed in, (3, num_labels, num_labels); read where `MOVES`.
-        MOVES: whether Eq. 1 is taken; else only the codes are written.
+        counts: n, s and r in the dtype in which they were summed, (3, num_labels, num_labels); read with `MOVES`.
+        MOVES: whether Eq. 1 is applied; else only the codes are written.
     """
     if tl.program_id(0) == 0:
         tl.store(counter, 0)

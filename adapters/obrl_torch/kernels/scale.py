@@ -1,4 +1,4 @@
-"""The backward pass: the gradients that the loss kernel left, times what arrives from above."""
+"""The backward pass: the gradients of the loss kernel, times the gradients that arrive from the loss's users."""
 
 import triton
 import triton.language as tl
@@ -29,15 +29,16 @@ def scale_kernel(
 
     Args:
         gradient: of L, or with `PARTS` of L_E, (batch, num_labels), contiguous.
-        second_gradient: of L_B, likewise, read with `PARTS`.
-        of_total: what arrives for L, one number, or one a sample; `of_entropy` and `of_relation` likewise.
+        second_gradient: of L_B, likewise; read with `PARTS`.
+        of_total: gradient with respect to L, one number or one a sample; `of_entropy` and `of_relation` those with
+            respect to L_E and L_B.
         alpha: weight of L_B; read with `PARTS`.
         result: (batch, num_labels), contiguous, in the dtype of the logits; written.
         batch: K.
         num_labels: M.
         total_stride: stride of `of_total`, 0 for one number; `entropy_stride` and `relation_stride` likewise.
         PARTS: whether L_E and L_B have gradients of their own.
-        HAS_TOTAL: whether `of_total` is given; `HAS_ENTROPY` and `HAS_RELATION` likewise.
+        HAS_TOTAL: whether there is `of_total`; `HAS_ENTROPY` and `HAS_RELATION` likewise.
         ROWS: samples a program.
         LABELS: labels a program.
     """

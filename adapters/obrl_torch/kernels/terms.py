@@ -6,16 +6,16 @@ With q = p - 1/2, A and B the pair weights, a = A 1 and b = B 1, and powers elem
     g = L_A q - 2 L_B q,    h = L_B q^3 + 3 (q^2 L_B q - q L_B q^2)
     value = sum_i b_i + 2 q_i (g_i + h_i),    d value / dx = 4 p (1 - p) (g + 2 h)
 
-With u = 2 q^3 - 2 q, the products that are linear in the gradient are one, A q + B u; and since L_B is symmetric,
-sum_i q_i (L_B q^3)_i is sum_i q_i^3 (L_B q)_i, so that three sums are enough for both value and gradient:
+With u = 2 q^3 - 2 q, the products A q, B q and B q^3 enter the gradient as one product, A q + B u. L_B is symmetric, so
+sum_i q_i (L_B q^3)_i equals sum_i q_i^3 (L_B q)_i. So three products are enough for both value and gradient:
 
     l = b q - B q,    m = b q^2 - B q^2,    G = g + 2 h = (a q + b u) - (A q + B u) + 6 (q^2 l - q m)
     value = sum_i b_i + 2 q_i G_i - 8 q_i^3 l_i + 6 q_i^2 m_i
 
-In float32 every factor is split into two halves, x = (high + low) / scale, and the codes 0, 1 and 2 are numbers in
-half precision as they stand, subnormal and exact: two products on tensor cores make one with 22 bits, summed in
-float32. What a sample's labels add up to is written per tile; the last program to end sums that in a fixed order, so
-the result does not depend on the order in which they ran.
+In float32 every factor is split into two numbers in half precision, x = (high + low) / scale. The bits 0, 1 and 2 of a
+code, read as half precision, are subnormal numbers and exact. So two products on tensor cores, summed in float32, give
+one product with 22 bits. Each program writes its samples' sums over its tile of labels. The last program to end adds
+these up in a fixed order, so the result does not depend on the order in which the programs ran.
 """
 
 import triton
@@ -24,18 +24,18 @@ import triton.language as tl
 from obrl_torch.kernels.measures import divide
 
 Q_SCALE = tl.constexpr(2.0**16)
-"""Of the halves of q and u, below 1 in magnitude."""
+"""Scale of the halves of q and u, whose magnitude is below 1."""
 Q2_SCALE = tl.constexpr(2.0**17)
-"""Of those of q^2, at most 1/4."""
+"""Scale of the halves of q^2, which is at most 1/4."""
 CODE_UNIT = tl.constexpr(2.0**-24)
-"""What a code of 1 is, read as half precision: the least subnormal number."""
-SUMMED = tl.constexpr(2048)
-"""How many partial values the last program sums at once."""
+"""The value of the bits 1 read as half precision: the least subnormal number."""
+PARTIALS_AT_ONCE = tl.constexpr(2048)
+"""Number of partial values that the last program loads at once."""
 
 
 @triton.jit
 def _log1p(e, DTYPE: tl.constexpr):
-    """log(1 + e) for 0 <= e <= 1: 2 atanh(e / (2 + e)) as a series in float32; hardware logarithms differ."""
+    """log(1 + e) for 0 <= e <= 1; in float32 the series of 2 atanh(e / (2 + e)), for hardware logarithms differ."""
     if DTYPE == tl.float32:
         s = tl.div_rn(e, 2.0 + e)
         s2 = s * s
@@ -54,7 +54,7 @@ def _log1p(e, DTYPE: tl.constexpr):
 
 @triton.jit
 def sigmoid(x, DTYPE: tl.constexpr):
-    """The probability p of x, q = p - 1/2, p (1 - p) and exp(-|x|), none of which cancels for large x."""
+    """The probability p of x, q = p - 1/2, p (1 - p) and exp(-|x|); for large x none of them loses digits."""
     e = tl.exp(-tl.abs(x))
     r = divide(tl.full(e.shape, 1.0, DTYPE), 1.0 + e)
     half = 0.5 * ((1.0 - e) * r)
@@ -63,23 +63,23 @@ def sigmoid(x, DTYPE: tl.constexpr):
 
 @triton.jit
 def load(matrix, k, label, batch, num_labels, row, column):
-    """A block of a (batch, num_labels) matrix, 0 outside of it."""
+    """A block of a (batch, num_labels) matrix, with 0 outside of the matrix."""
     inside = (k[:, None] < batch) & (label[None, :] < num_labels)
     return tl.load(matrix + k[:, None].to(tl.int64) * row + label[None, :].to(tl.int64) * column, mask=inside, other=0)
 
 
 @triton.jit
-def inside_of(q, k, label, batch, num_labels):
-    """The same q, which outside of the batch is 0 already.
+def mask_outside(q, k, label, batch, num_labels):
+    """The same q, with 0 outside of the batch, where it is 0 already.
 
-    Triton lays a factor out for a product by computing it anew in every warp, from the load on; not past a mask.
+    The mask stops Triton from recomputing q in every warp when q is an operand of `tl.dot`.
     """
     return tl.where((k[:, None] < batch) & (label[None, :] < num_labels), q, 0.0)
 
 
 @triton.jit
 def halves_of(x, SCALE: tl.constexpr):
-    """A factor as two numbers in half precision: x = (high + low) / SCALE."""
+    """Two numbers in half precision for a factor: x = (high + low) / SCALE."""
     x *= SCALE
     high = x.to(tl.float16)
     return high, (x - high.to(tl.float32)).to(tl.float16)
@@ -87,14 +87,14 @@ def halves_of(x, SCALE: tl.constexpr):
 
 @triton.jit
 def weights_of(codes):
-    """The weights of pairs, in half precision and in units of CODE_UNIT / 2: codes 0, 1 and 2 as they stand."""
+    """A and B of pairs from their codes, in half precision, in units of CODE_UNIT / 2: the bits of a and b."""
     codes = codes.to(tl.int16)
     return (codes & 3).to(tl.float16, bitcast=True), (codes >> 2).to(tl.float16, bitcast=True)
 
 
 @triton.jit
 def _scale(active, tiles, num_labels, ACTIVE_PAIRS: tl.constexpr, DTYPE: tl.constexpr):
-    """1 / (2 M^2), or 1 / (2 active pairs)."""
+    """The factor of Eq. 2: 1 / (2 M^2), or 1 / (2 active pairs)."""
     if ACTIVE_PAIRS:
         halves = tl.zeros((1024,), DTYPE)
         for start in range(0, tiles, 1024):
@@ -109,7 +109,7 @@ def _scale(active, tiles, num_labels, ACTIVE_PAIRS: tl.constexpr, DTYPE: tl.cons
 
 @triton.jit
 def in_units(mixed, bq, bq2):
-    """Products of halves and codes as what they stand for: powers of two, exact."""
+    """Products of halves and codes, converted to products of factors and weights; a power of two is exact."""
     unit: tl.constexpr = 0.5 / (CODE_UNIT * Q_SCALE)
     unit2: tl.constexpr = 0.5 / (CODE_UNIT * Q2_SCALE)
     return mixed * unit, bq * unit, bq2 * unit2
@@ -117,7 +117,7 @@ def in_units(mixed, bq, bq2):
 
 @triton.jit
 def relation_terms(q, mixed, bq, bq2, a_degrees, b_degrees):
-    """Eq. 2 before its factor: each sample's share of the value, and d value / dp."""
+    """Eq. 2 without its factor: the value of each sample over these labels, and d value / dp."""
     q2 = q * q
     degrees = b_degrees[None, :]
     l_b = degrees * q - bq
@@ -143,7 +143,7 @@ def _sum_up(
     BLOCK: tl.constexpr,
     COLUMNS: tl.constexpr,
 ):
-    """Sum the partial values over tiles of labels and, unless `BY_SAMPLE`, over samples, in one order whatever ran."""
+    """Sum the partial values over tiles of labels and, unless `BY_SAMPLE`, over samples, in a fixed order."""
     all_entropy = tl.zeros((BLOCK,), DTYPE)
     all_relation = tl.zeros((BLOCK,), DTYPE)
     for start in range(0, batch, BLOCK):
@@ -216,17 +216,17 @@ def finish(
     BLOCK: tl.constexpr,
     COLUMNS: tl.constexpr,
 ):
-    """What follows from the products.
+    """Everything after the products: L, L_E, L_B and the gradients.
 
     Args:
-        observed: of `loss_kernel`, as are all that are not named here.
+        observed: of `loss.loss_kernel`, as are all that are not named here.
         k: the samples of this program.
         i: its labels.
         x: their logits, (samples, labels).
-        y: their targets, likewise; read where `JOINT`.
-        value: these samples' share of Eq. 2 before its factor, (samples,).
+        y: their targets, likewise; read with `JOINT`.
+        value: Eq. 2 of these samples over these labels, without its factor, (samples,).
         relation_slope: its derivative with respect to p, (samples, labels).
-        BLOCK: samples that the last program sums at once; COLUMNS: tiles of labels.
+        BLOCK: number of samples that the last program sums at once; COLUMNS: that of tiles of labels.
     """
     in_batch = k < batch
     inside = in_batch[:, None] & (i[None, :] < num_labels)
@@ -248,8 +248,8 @@ def finish(
     if JOINT:
         known = inside & (y == y)  # NaN alone differs from itself
         if MASKED:
-            seen = load(observed, k, i, batch, num_labels, observed_row, observed_column)
-            known = known & (seen != 0)
+            mask = load(observed, k, i, batch, num_labels, observed_row, observed_column)
+            known = known & (mask != 0)
         y = tl.where(known, y, 0.0)
         rest = 1.0 - y
         positive = y
@@ -271,11 +271,11 @@ def finish(
     elif GRADIENT != "none":
         tl.store(gradient + into, relation_gradient, mask=inside)
 
-    # The last program to come here finds all partial values written: the barrier orders the threads of a program, the
-    # atomic the programs.
+    # The last program to come here sees the partial values of all: the barrier orders the threads of a program, the
+    # atomic operation orders the programs.
     tl.debug_barrier()
-    ended = tl.atomic_add(counter, 1, sem="acq_rel")
-    if ended == tl.num_programs(0) * tl.num_programs(1) - 1:
+    earlier = tl.atomic_add(counter, 1, sem="acq_rel")
+    if earlier == tl.num_programs(0) * tl.num_programs(1) - 1:
         columns = tl.num_programs(1)
         _sum_up(
             total,

@@ -1,17 +1,18 @@
-"""Eq. 2 and Eq. 4 for many labels: the products of `loss_kernel`, as a product of matrices should be run.
+"""Eq. 2 and Eq. 4 for many labels: `loss_kernel` in four launches.
 
-`halves_kernel` writes, once, the halves of the factors, with zeros up to whole blocks. `products_kernel` multiplies
-them by tiles of the pair codes, the labels j dealt out to several programs where there are few tiles, and
-`wide_loss_kernel` adds that up and does what follows.
+1. `halves_kernel` splits the factors of the products once, with zeros up to whole blocks.
+2. `degrees_kernel` sums the weights of each label.
+3. `products_kernel` multiplies the factors by the weights. With few tiles, several programs share the labels j of one.
+4. `wide_loss_kernel` adds up their products, and computes the loss and its gradient.
 """
 
 import triton
 import triton.language as tl
 
 from obrl_torch.kernels.terms import (
+    PARTIALS_AT_ONCE,
     Q2_SCALE,
     Q_SCALE,
-    SUMMED,
     finish,
     halves_of,
     in_units,
@@ -24,6 +25,7 @@ from obrl_torch.kernels.terms import (
 
 @triton.jit
 def _store_halves(x, at, size, SCALE: tl.constexpr):
+    """Store the high halves of x at some addresses, and the low halves `size` numbers behind."""
     high, low = halves_of(x, SCALE)
     tl.store(at, high)
     tl.store(at + size, low)
@@ -42,7 +44,7 @@ def halves_kernel(
     ROWS: tl.constexpr,
     LABELS: tl.constexpr,
 ):
-    """The factors of the products.
+    """Split the factors q, u and q^2 of the products.
 
     Args:
         logits: x, (batch, num_labels), with the strides `row` and `column`, in any floating point dtype.
@@ -68,10 +70,10 @@ def halves_kernel(
 
 @triton.jit
 def degrees_kernel(code, degrees, num_labels, code_row, LABELS: tl.constexpr, STEP: tl.constexpr):
-    """What the weights of each label add up to.
+    """Sum the weights of each label.
 
     Args:
-        code: of `relation_kernel`.
+        code: int8, (num_labels, code_row), of `relation_kernel`.
         degrees: float32, (2, num_labels): a and b; written.
         num_labels: M.
         code_row: bytes from row to row.
@@ -106,7 +108,7 @@ def products_kernel(
     TILE: tl.constexpr,
     STEP: tl.constexpr,
 ):
-    """A q + B u, B q and B q^2 over a part of the labels j, in the units of halves and codes.
+    """Sum A q + B u, B q and B q^2 over a part of the labels j, in the units of halves and codes.
 
     Args:
         halves: of `halves_kernel`.
@@ -116,7 +118,7 @@ def products_kernel(
         code_row: of `code`.
         padded_batch: a multiple of ROWS.
         padded_labels: at least M up to whole tiles, and parts times `length`.
-        length: how many labels j a part has, a multiple of STEP.
+        length: number of labels j of a part, a multiple of STEP.
         ROWS: samples a program.
         TILE: labels i a program.
         STEP: labels j a step of its loop.
@@ -128,7 +130,7 @@ def products_kernel(
     at_code = code + tl.minimum(i, num_labels - 1)[:, None] * code_row + j[None, :]
     at = halves + k[None, :].to(tl.int64) * padded_labels + j[:, None]
     size = padded_batch.to(tl.int64) * padded_labels
-    # Labels by samples: the weights come from registers, and a loop's halves are all that passes through shared memory.
+    # The products are (labels, samples): the weights then stay in registers, and only halves take shared memory.
     mixed = tl.zeros((TILE, ROWS), tl.float32)
     bq = tl.zeros((TILE, ROWS), tl.float32)
     bq2 = tl.zeros((TILE, ROWS), tl.float32)
@@ -197,13 +199,15 @@ def wide_loss_kernel(
     TILE: tl.constexpr,
     COLUMNS: tl.constexpr,
 ):
-    """What `loss_kernel` does, whose arguments these are, in float32, from products.
+    """L, L_E and L_B with the gradient, in float32, from products.
+
+    `loss.loss_kernel` describes the other arguments.
 
     Args:
-        products: of `products_kernel`; read up to M and K alone.
+        products: of `products_kernel`; padding is not read.
         degrees: of `degrees_kernel`.
         padded_batch: of `products`; `padded_labels` likewise.
-        parts: how many there are in `products`.
+        parts: number of parts in `products`.
     """
     k = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     i = tl.program_id(1) * TILE + tl.arange(0, TILE)
@@ -261,6 +265,6 @@ def wide_loss_kernel(
         GRADIENT,
         tl.float32,
         ROWS,
-        SUMMED // COLUMNS,
+        PARTIALS_AT_ONCE // COLUMNS,
         COLUMNS,
     )

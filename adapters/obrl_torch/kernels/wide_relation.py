@@ -1,8 +1,8 @@
 """Eq. 1 and Eq. 3 for many labels: pair counts as one product of bytes.
 
-`pack_kernel` writes, once, which targets are 1 and which are known, as zeros and ones in bytes, a label's samples side
-by side, with zeros up to whole blocks. Tensor cores multiply such bytes at twice the speed of half precision, and their
-int32 sums are exact; nothing in the loop needs a mask, so that its loads go to shared memory while products run.
+`pack_kernel` writes once, in bytes, which targets are 1 and which are observed: the samples of a label side by side,
+with zeros up to whole blocks. Tensor cores multiply bytes twice as fast as half precision, and their int32 sums are
+exact. The loop of `wide_relation_kernel` needs no mask, so it loads into shared memory while products run.
 """
 
 import triton
@@ -29,11 +29,12 @@ def pack_kernel(
     ROWS: tl.constexpr,
     LABELS: tl.constexpr,
 ):
-    """Pack the targets of a batch; the first arguments are those of `relation_kernel`.
+    """Pack the targets of a batch; `relation.relation_kernel` describes the other arguments.
 
     Args:
-        packed: int8, (2, padded_labels, padded_batch): 1 where a target is 1, and 1 where it is known; written.
-        padded_batch: K, up to whole blocks of `wide_relation_kernel`.
+        packed: int8, (2, padded_labels, padded_batch): first 1 where a target is 1, then 1 where it is observed and not
+            NaN; written.
+        padded_batch: K up to whole blocks of `wide_relation_kernel`.
         padded_labels: M, likewise.
         ROWS: samples a program.
         LABELS: labels a program.
@@ -70,7 +71,9 @@ def wide_relation_kernel(
     ROWS: tl.constexpr,
     TILE: tl.constexpr,
 ):
-    """What `relation_kernel` does, whose arguments these are, from packed targets.
+    """Count the pairs of packed targets, update the accumulators, and write the codes.
+
+    `relation.relation_kernel` describes the other arguments.
 
     Args:
         packed: of `pack_kernel`.

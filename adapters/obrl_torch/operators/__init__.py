@@ -1,6 +1,6 @@
-"""The kernels as operators of torch, so that graphs, `torch.compile` and fake tensors know them.
+"""The kernels as operators of torch, which graphs, `torch.compile` and fake tensors can handle.
 
-They check nothing and differentiate nothing: `obrl_torch.loss` has checked, and `obrl_torch.functions` differentiates.
+They check no argument and have no derivative: `obrl_torch.loss` checks, and `obrl_torch.functions` differentiates.
 """
 
 from obrl_torch.operators.loss import loss_terms, scale_gradients

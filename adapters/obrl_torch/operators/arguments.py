@@ -1,4 +1,4 @@
-"""From tensors to what a launch takes."""
+"""From tensors to the arguments of a launch."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from torch import Tensor
 from obrl_torch.kernels import launch
 
 
-def launched(run: launch.Launch, on: Tensor, **arguments: Any) -> None:
-    """Launch on the device that the tensors are on, whichever is current."""
-    with torch.cuda.device(on.device) if on.is_cuda else nullcontext():
+def launch_on(tensor: Tensor, run: launch.Launch, **arguments: Any) -> None:
+    """Launch on the device of a tensor, whichever device is current."""
+    with torch.cuda.device(tensor.device) if tensor.is_cuda else nullcontext():
         run(**arguments)
 
 
 def as_bytes(tensor: Tensor | None) -> Tensor | None:
-    """The same memory, where it is of bool, as bytes."""
+    """A view of a bool tensor as bytes; any other tensor itself."""
     return tensor.view(torch.uint8) if tensor is not None and tensor.dtype == torch.bool else tensor
 
 
 def strides(tensor: Tensor | None) -> dict[str, int]:
-    """The strides of a matrix, by the names that kernels give them."""
+    """The strides of a matrix, by the names of the kernels' arguments."""
     row, column = (0, 0) if tensor is None else tensor.stride()
     return {"row": row, "column": column}
 
@@ -33,7 +33,7 @@ def is_double(tensor: Tensor) -> bool:
     return tensor.dtype == torch.float64
 
 
-def capability(on: Tensor) -> int:
-    """The compute capability of a tensor's device, times ten; Triton's interpreter runs as if on Hopper."""
-    major, minor = torch.cuda.get_device_capability(on.device) if on.is_cuda else divmod(launch.HOPPER, 10)
+def capability(tensor: Tensor) -> int:
+    """The compute capability of a tensor's device, times ten; that of Hopper where a CPU interprets the kernels."""
+    major, minor = torch.cuda.get_device_capability(tensor.device) if tensor.is_cuda else divmod(launch.HOPPER, 10)
     return 10 * major + minor

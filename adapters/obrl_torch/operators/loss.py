@@ -9,20 +9,20 @@ import triton.language as tl
 from torch import Tensor
 
 from obrl_torch.kernels import launch
-from obrl_torch.operators.arguments import as_bytes, capability, launched, strides
+from obrl_torch.operators.arguments import as_bytes, capability, launch_on, strides
 
 _COMPUTE = {torch.float32: tl.float32, torch.float64: tl.float64}
 
 
-_Five = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
+_Terms = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 
 
-def _new_terms(logits: Tensor, *, joint: bool, dtype: torch.dtype, reduction: str, gradient: str) -> _Five:
-    """Room for L, L_E, L_B and up to two gradients, empty where one is not there or not asked for."""
+def _new_terms(logits: Tensor, *, joint: bool, dtype: torch.dtype, reduction: str, gradient: str) -> _Terms:
+    """New tensors for L, L_E, L_B and two gradients; those that `loss_kernel` does not write have no elements."""
     value: tuple[int, ...] = (logits.shape[0],) if reduction == "none" else ()
-    wanted = {"none": 0, "total": 1, "parts": 2 if joint else 1}[gradient]
+    num_gradients = {"none": 0, "total": 1, "parts": 2 if joint else 1}[gradient]
     shapes: list[tuple[int, ...]] = [value if joint else (0,)] * 2 + [value]
-    shapes += [tuple(logits.shape) if number < wanted else (0,) for number in range(2)]
+    shapes += [tuple(logits.shape) if number < num_gradients else (0,) for number in range(2)]
     total, cross_entropy, relation_loss, first, second = (logits.new_empty(shape, dtype=dtype) for shape in shapes)
     return total, cross_entropy, relation_loss, first, second
 
@@ -34,8 +34,7 @@ def loss_terms(
     observed: Tensor | None,
     sample_weight: Tensor | None,
     pos_weight: Tensor | None,
-    pairs: Tensor,
-    second_pairs: Tensor | None,
+    code: Tensor,
     active: Tensor,
     counter: Tensor,
     alpha: float,
@@ -43,21 +42,21 @@ def loss_terms(
     reduction: str,
     gradient: str,
     dtype: torch.dtype,
-) -> _Five:
-    """L, L_E, L_B and up to two gradients, empty where there is none; the arguments are those of `loss_kernel`."""
-    made = _new_terms(logits, joint=targets is not None, dtype=dtype, reduction=reduction, gradient=gradient)
-    total, cross_entropy, relation_loss, first, second = made
+) -> _Terms:
+    """L, L_E, L_B and two gradients, without elements where there is none; `loss_kernel` describes the arguments."""
+    terms = _new_terms(logits, joint=targets is not None, dtype=dtype, reduction=reduction, gradient=gradient)
+    total, cross_entropy, relation_loss, first, second = terms
     batch, num_labels = logits.shape
     if batch == 0:
-        for term in made[:3]:
+        for term in terms[:3]:
             term.zero_()
-        return made
+        return terms
     double = dtype == torch.float64
-    labels, mask = as_bytes(targets), as_bytes(observed)
-    names = (("", logits), ("target_", labels), ("observed_", mask))
+    target_bytes, mask = as_bytes(targets), as_bytes(observed)
+    names = (("", logits), ("target_", target_bytes), ("observed_", mask))
     arguments: dict[str, Any] = {
         "logits": logits,
-        "targets": logits if labels is None else labels,
+        "targets": logits if target_bytes is None else target_bytes,
         "observed": logits if mask is None else mask,
         "sample_weight": logits if sample_weight is None else sample_weight,
         "pos_weight": logits if pos_weight is None else pos_weight.to(dtype).contiguous(),
@@ -74,7 +73,7 @@ def loss_terms(
         "tiles": active.numel(),
         **{f"{prefix}{axis}": step for prefix, tensor in names for axis, step in strides(tensor).items()},
         "weight_stride": 0 if sample_weight is None else sample_weight.stride(0),
-        "JOINT": labels is not None,
+        "JOINT": targets is not None,
         "MASKED": mask is not None,
         "WEIGHTED": sample_weight is not None,
         "POS_WEIGHTED": pos_weight is not None,
@@ -82,44 +81,29 @@ def loss_terms(
         "REDUCTION": reduction,
         "GRADIENT": gradient,
     }
-    coded = second_pairs is None
-    if coded and launch.is_wide(num_labels, double=double):
-        run, products = _products(logits, pairs)
+    if launch.is_wide(num_labels, double=double):
+        run, products = _products(logits, code)
         arguments |= products
     else:
-        run = launch.loss(batch, num_labels, coded=coded, double=double)
-        arguments |= {
-            "pairs": pairs,
-            "second_pairs": pairs if second_pairs is None else second_pairs,
-            "code_row": pairs.stride(0),
-            "CODED": coded,
-            "DTYPE": _COMPUTE[dtype],
-        }
-    launched(run, logits, partials=logits.new_empty((2, run.grid[1], batch), dtype=dtype), **arguments)
-    return made
+        run = launch.loss(batch, num_labels, double=double)
+        arguments |= {"pairs": code, "code_row": code.stride(0), "DTYPE": _COMPUTE[dtype]}
+    launch_on(logits, run, partials=logits.new_empty((2, run.grid[1], batch), dtype=dtype), **arguments)
+    return terms
 
 
 def _products(logits: Tensor, code: Tensor) -> tuple[launch.Launch, dict[str, Any]]:
-    """The products of a loss on many labels; its last launch, and what that takes of them."""
+    """Launch the products of a loss on many labels; returns its last launch, and what that reads of them."""
     batch, num_labels = logits.shape
     plan = launch.wide_loss(batch, num_labels, capability=capability(logits))
     sizes = {"padded_batch": plan.padded_batch, "padded_labels": plan.padded_labels}
-    given = {"num_labels": num_labels, "code_row": code.stride(0)}
+    of_code: dict[str, Any] = {"code": code, "num_labels": num_labels, "code_row": code.stride(0)}
     halves = logits.new_empty((6, plan.padded_batch, plan.padded_labels), dtype=torch.float16)
     degrees = logits.new_empty((2, num_labels), dtype=torch.float32)
     products = logits.new_empty((plan.parts, 3, plan.padded_batch, plan.padded_labels), dtype=torch.float32)
-    launched(
-        plan.halves,
-        logits,
-        logits=logits,
-        halves=halves,
-        batch=batch,
-        num_labels=num_labels,
-        **strides(logits),
-        **sizes,
-    )
-    launched(plan.degrees, logits, code=code, degrees=degrees, **given)
-    launched(plan.products, logits, halves=halves, code=code, products=products, length=plan.length, **given, **sizes)
+    of_logits: dict[str, Any] = {"logits": logits, "batch": batch, "num_labels": num_labels, **strides(logits)}
+    launch_on(logits, plan.halves, halves=halves, **of_logits, **sizes)
+    launch_on(logits, plan.degrees, degrees=degrees, **of_code)
+    launch_on(logits, plan.products, halves=halves, products=products, length=plan.length, **of_code, **sizes)
     return plan.finish, {"products": products, "degrees": degrees, "parts": plan.parts, **sizes}
 
 
@@ -130,8 +114,7 @@ def _(
     observed: Tensor | None,
     sample_weight: Tensor | None,
     pos_weight: Tensor | None,
-    pairs: Tensor,
-    second_pairs: Tensor | None,
+    code: Tensor,
     active: Tensor,
     counter: Tensor,
     alpha: float,
@@ -139,7 +122,7 @@ def _(
     reduction: str,
     gradient: str,
     dtype: torch.dtype,
-) -> _Five:
+) -> _Terms:
     return _new_terms(logits, joint=targets is not None, dtype=dtype, reduction=reduction, gradient=gradient)
 
 
@@ -153,7 +136,7 @@ def scale_gradients(
     alpha: float,
     dtype: torch.dtype,
 ) -> Tensor:
-    """The chain rule; the arguments are those of `scale_kernel`, and `dtype` that of the result."""
+    """The chain rule, in `dtype`; `scale_kernel` describes the other arguments."""
     result = torch.empty_like(gradient, dtype=dtype)
     batch, num_labels = gradient.shape
     if batch == 0:
@@ -162,9 +145,9 @@ def scale_gradients(
     def stride(upstream: Tensor | None) -> int:
         return 0 if upstream is None or upstream.ndim == 0 else upstream.stride(0)
 
-    launched(
-        launch.scale(batch, num_labels),
+    launch_on(
         gradient,
+        launch.scale(batch, num_labels),
         gradient=gradient,
         second_gradient=gradient if second_gradient is None else second_gradient,
         of_total=gradient if of_total is None else of_total,

@@ -1,4 +1,4 @@
-"""Counting pairs, moving the relation, and coding its pairs."""
+"""Pair counts, the move of the relation (Eq. 1), and the codes of its pairs (Eq. 3)."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from torch import Tensor
 
 from obrl.measures import MEASURES
 from obrl_torch.kernels import launch
-from obrl_torch.operators.arguments import as_bytes, capability, is_double, launched, strides
+from obrl_torch.operators.arguments import as_bytes, capability, is_double, launch_on, strides
 
 
-def _counting(targets: Tensor, observed: Tensor | None) -> dict[str, Any]:
-    """The arguments that counting takes."""
+def _count_arguments(targets: Tensor, observed: Tensor | None) -> dict[str, Any]:
+    """The arguments of the kernels that count pairs."""
     labels, mask = as_bytes(targets), as_bytes(observed)
     return {
         "targets": labels,
@@ -28,7 +28,7 @@ def _counting(targets: Tensor, observed: Tensor | None) -> dict[str, Any]:
     }
 
 
-def _coding(
+def _code_arguments(
     relation_sum: Tensor,
     relation_weight: Tensor,
     decay: float,
@@ -38,28 +38,29 @@ def _coding(
     estimator: str,
     run: launch.Launch,
 ) -> tuple[dict[str, Any], tuple[Tensor, Tensor, Tensor]]:
-    """The arguments that moving and coding take, and what they write."""
-    made = _new_codes(relation_weight, run)
+    """The arguments of the kernels that move and code a relation, and the tensors that they write."""
+    codes = _new_codes(relation_weight, run)
+    code, active, counter = codes
     arguments = {
         "relation_sum": relation_sum,
         "relation_weight": relation_weight,
-        "code": made[0],
-        "active": made[1],
-        "counter": made[2],
+        "code": code,
+        "active": active,
+        "counter": counter,
         "decay_less_one": decay - 1.0,
         "r_p": positive_threshold,
         "r_n": negative_threshold,
         "num_labels": relation_weight.shape[0],
-        "code_row": made[0].stride(0),
+        "code_row": code.stride(0),
         "MEASURE": measure,
         "SYMMETRIC": MEASURES[measure].symmetric,
         "ESTIMATOR": estimator,
     }
-    return arguments, made
+    return arguments, codes
 
 
 def _new_codes(relation_weight: Tensor, run: launch.Launch) -> tuple[Tensor, Tensor, Tensor]:
-    """Room for what a launch over tiles of the relation writes."""
+    """New tensors for what a launch over tiles of the relation writes: codes, numbers of active pairs and a counter."""
     num_labels = relation_weight.shape[0]
     return (
         relation_weight.new_empty((num_labels, launch.code_row(num_labels)), dtype=torch.int8),
@@ -81,17 +82,18 @@ def _code_launch(relation_weight: Tensor) -> launch.Launch:
     return launch.code(relation_weight.shape[0], double=is_double(relation_weight))
 
 
-def _packed(counting: dict[str, Any], run: launch.Launch, on: Tensor) -> dict[str, Any]:
-    """What `wide_relation_kernel` takes in place of targets, made by `pack_kernel`."""
-    batch, num_labels = counting["batch"], counting["num_labels"]
+def _pack(counting: dict[str, Any], run: launch.Launch, targets: Tensor) -> dict[str, Any]:
+    """Launch `pack_kernel`; returns the arguments of `wide_relation_kernel` that replace the targets."""
+    batch, num_labels = targets.shape
     sizes = {
         "padded_batch": launch.padded(batch, run.blocks["ROWS"]),
         "padded_labels": launch.padded(num_labels, run.blocks["TILE"]),
     }
-    packed = on.new_empty((2, sizes["padded_labels"], sizes["padded_batch"]), dtype=torch.int8)
+    packed = targets.new_empty((2, sizes["padded_labels"], sizes["padded_batch"]), dtype=torch.int8)
     if batch:
-        given = {name: value for name, value in counting.items() if name != "COMPLETE"}
-        launched(launch.pack(*reversed(packed.shape[1:])), on, **given, packed=packed, **sizes)
+        arguments = {name: value for name, value in counting.items() if name != "COMPLETE"}
+        run = launch.pack(sizes["padded_batch"], sizes["padded_labels"])
+        launch_on(targets, run, **arguments, packed=packed, **sizes)
     return {"packed": packed, **sizes}
 
 
@@ -99,7 +101,7 @@ def _packed(counting: dict[str, Any], run: launch.Launch, on: Tensor) -> dict[st
 def count_pairs(targets: Tensor, observed: Tensor | None) -> Tensor:
     """The pair counts n, s and r of a batch, float32, (3, num_labels, num_labels)."""
     counts = targets.new_empty((3, targets.shape[1], targets.shape[1]), dtype=torch.float32)
-    launched(launch.count(targets.shape[1]), targets, counts=counts, **_counting(targets, observed))
+    launch_on(targets, launch.count(targets.shape[1]), counts=counts, **_count_arguments(targets, observed))
     return counts
 
 
@@ -121,28 +123,31 @@ def move_relation(
     measure: str,
     estimator: str,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Eq. 1 for a batch, in place; the codes of the pairs, partial numbers of active halves, and a counter at 0.
+    """Eq. 1 for a batch, in place.
 
-    `arrivals` are `launch.most_arrivals()` zeros, int32, that are zeros again afterwards: what the programs of a launch
-    know each other by. No two launches at a time may have the same.
+    `arrivals` are `launch.most_arrivals()` zeros, int32, and zeros again afterwards. The programs of a launch count
+    there how many of them have ended, so two launches that run at the same time must not share them.
+
+    Returns:
+        The codes of the pairs, numbers whose sum is twice the number of active ordered pairs, and a counter of 0.
     """
     run = _relation_launch(targets.shape[0], relation_weight, measure, estimator)
-    arguments, made = _coding(
+    arguments, codes = _code_arguments(
         relation_sum, relation_weight, decay, positive_threshold, negative_threshold, measure, estimator, run
     )
-    counting = _counting(targets, observed)
+    counting = _count_arguments(targets, observed)
     if launch.is_wide(targets.shape[1], double=is_double(relation_weight)):
-        arguments |= _packed(counting, run, targets)
+        arguments |= _pack(counting, run, targets)
     else:
         pairs, parts = run.grid
-        room = pairs * parts * 4 * run.blocks["TILE"] ** 2 if parts > 1 else 1
+        numbers = pairs * parts * 4 * run.blocks["TILE"] ** 2 if parts > 1 else 1
         arguments |= counting | {
             "arrivals": arrivals,
-            "partials": targets.new_empty((room,), dtype=torch.float32),
+            "partials": targets.new_empty((numbers,), dtype=torch.float32),
             "length": launch.padded(triton.cdiv(targets.shape[0], parts), run.blocks["ROWS"]),
         }
-    launched(run, targets, **arguments)
-    return made
+    launch_on(targets, run, **arguments)
+    return codes
 
 
 @move_relation.register_fake
@@ -158,7 +163,7 @@ def _(
     measure: str,
     estimator: str,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    # The size of the batch, which may be symbolic here, does not change what is written.
+    # The number of rows may be symbolic here; the shapes of the results do not depend on it.
     return _new_codes(relation_weight, _relation_launch(1, relation_weight, measure, estimator))
 
 
@@ -173,13 +178,13 @@ def move_by_counts(
     measure: str,
     estimator: str,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """As `move_relation`, by the counts that `count_pairs` gave, summed over processes."""
+    """As `move_relation`, for the counts of `count_pairs`, summed over processes."""
     run = _code_launch(relation_weight)
-    arguments, made = _coding(
+    arguments, codes = _code_arguments(
         relation_sum, relation_weight, decay, positive_threshold, negative_threshold, measure, estimator, run
     )
-    launched(run, relation_weight, counts=counts, MOVES=True, **arguments)
-    return made
+    launch_on(relation_weight, run, counts=counts, MOVES=True, **arguments)
+    return codes
 
 
 @move_by_counts.register_fake
@@ -205,13 +210,13 @@ def code_pairs(
     measure: str,
     estimator: str,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """What `move_relation` gives, of a relation that stays as it is."""
+    """What `move_relation` returns, for a relation that does not move."""
     run = _code_launch(relation_weight)
-    arguments, made = _coding(
+    arguments, codes = _code_arguments(
         relation_sum, relation_weight, 1.0, positive_threshold, negative_threshold, measure, estimator, run
     )
-    launched(run, relation_weight, counts=relation_weight, MOVES=False, **arguments)
-    return made
+    launch_on(relation_weight, run, counts=relation_weight, MOVES=False, **arguments)
+    return codes
 
 
 @code_pairs.register_fake

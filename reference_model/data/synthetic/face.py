@@ -43,9 +43,9 @@ class Traits:
         unknown = [name for name in labels if normalise_name(name) not in known]
         if unknown:
             raise ValueError(f"not attributes of CelebA: {', '.join(unknown)}")
-        given = {known[normalise_name(name)]: bool(value) for name, value in labels.items()}
-        self._present = {name: strength * given.get(name, False) for name in CELEBA_ATTRIBUTES}
-        self._absent = {name: strength * (not given.get(name, False)) for name in CELEBA_ATTRIBUTES}
+        present = {known[normalise_name(name)]: bool(value) for name, value in labels.items()}
+        self._present = {name: strength * present.get(name, False) for name in CELEBA_ATTRIBUTES}
+        self._absent = {name: strength * (not present.get(name, False)) for name in CELEBA_ATTRIBUTES}
 
     def present(self, name: str) -> float:
         """Return how visible the signs of ``name`` are: the strength, or 0 if the face does not have it."""
@@ -160,7 +160,7 @@ class Face:
         return np.stack([self.x - width, y], axis=1), np.stack([self.x + width, y], axis=1)
 
     def _profile(self, along: Points) -> Points:
-        """Half widths at heights given from 0 (top) to 1 (chin)."""
+        """Half widths at heights from 0 (top) to 1 (chin)."""
         widest = 0.46
         oval = self.traits.present("Oval_Face")
         above = np.clip((widest - along) / widest, 0.0, 1.0)

@@ -84,26 +84,26 @@ def write_synthetic_faces(
 
 
 def _is_finished(root: Path, parameters: Parameters, *, overwrite: bool = False) -> bool:
-    """Return whether the wanted set is there, False if it may be written; raise if something else is in the way."""
+    """Return whether the set of these parameters is there, False if it may be written; raise if the folder is used."""
     if not root.exists() or (root.is_dir() and not any(root.iterdir())):
         return False
     try:
-        found: Any = json.loads((root / MARKER).read_text(encoding="utf-8"))
+        stored: Any = json.loads((root / MARKER).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         raise DataError(
             f"{root} exists and is not a finished set of synthetic faces (it has no readable {MARKER}): "
             "name another folder, or delete this one"
         ) from None
-    wanted = parameters.as_marker()
-    if found == wanted:
+    requested = parameters.as_marker()
+    if stored == requested:
         return True
     if overwrite:
         return False
-    found = found if isinstance(found, dict) else {}
+    stored = stored if isinstance(stored, dict) else {}
     different = [
-        f"{name} {found.get(name)!r} instead of {wanted.get(name)!r}"
-        for name in sorted(set(found) | set(wanted))
-        if found.get(name) != wanted.get(name)
+        f"{name} {stored.get(name)!r} instead of {requested.get(name)!r}"
+        for name in sorted(set(stored) | set(requested))
+        if stored.get(name) != requested.get(name)
     ]
     raise DataError(
         f"{root} holds synthetic faces drawn with {', '.join(different)}: name another folder, or overwrite it"

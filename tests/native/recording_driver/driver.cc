@@ -1,9 +1,8 @@
-// A driver of CUDA without a device: it loads cubins as far as to know what their kernels take, and writes down what it
-// is asked to do, a line each. What NVIDIA's would refuse of that, it refuses.
+// A driver of CUDA without a device: it reads from cubins what their kernels take, and records each call as a line of text.
+// It refuses what NVIDIA's driver refuses.
 //
 // A stream s belongs to the context s / 4096, which is that of the device of the same number.
 
-#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
@@ -13,13 +12,11 @@
 #include <string>
 #include <vector>
 
+#include "elf.h"
+
 namespace {
 
 constexpr int kInvalidValue = 1, kInvalidContext = 201, kInvalidImage = 200, kNotFound = 500, kNotDuringCapture = 900;
-
-struct Parameter {
-  uint16_t offset, size;
-};
 
 struct Module {
   int context;
@@ -31,14 +28,14 @@ struct Module {
 struct Function {
   const Module* module = nullptr;
   std::string symbol;
-  std::vector<Parameter> parameters;
-  unsigned threads = 0, shared = 48 * 1024;
+  Attributes attributes;
+  unsigned shared = 48 * 1024;
 };
 
 std::mutex mutex;
 std::string text;
-std::map<std::string, int> failing;     // what each function is to return
-bool capturing = false;                 // every stream
+std::map<std::string, int> failing;     // the error that a function returns
+bool capturing = false;                 // whether every stream is being captured
 std::map<int, int> capabilities;        // of devices, times ten
 std::vector<std::unique_ptr<Module>> modules;
 std::vector<std::unique_ptr<Function>> functions;
@@ -48,84 +45,34 @@ thread_local int capture_mode = 0;
 int context() { return current.empty() ? 0 : current.back(); }
 
 int fail(const char* function) {
-  const auto found = failing.find(function);
-  return found == failing.end() ? 0 : found->second;
+  const auto error = failing.find(function);
+  return error == failing.end() ? 0 : error->second;
 }
 
 void say(const std::string& line) { text += line + "\n"; }
 
 std::string hex(const void* data, size_t size) {
-  std::string found;
+  std::string digits;
   char two[3];
   for (size_t i = 0; i < size; ++i) {
     std::snprintf(two, sizeof two, "%02x", static_cast<const unsigned char*>(data)[i]);
-    found += two;
+    digits += two;
   }
-  return found;
+  return digits;
 }
 
-template <class T>
-T at(const char* from) {
-  T value;
-  std::memcpy(&value, from, sizeof value);
-  return value;
-}
-
-// FNV-1a, by which a test knows an image again.
+// FNV-1a, by which tests identify an image.
 uint64_t hash(const char* data, size_t size) {
-  uint64_t found = 14695981039346656037u;
-  for (size_t i = 0; i < size; ++i) found = (found ^ static_cast<unsigned char>(data[i])) * 1099511628211u;
-  return found;
-}
-
-struct Section {
-  std::string name;
-  const char* data;
-  uint64_t size;
-};
-
-// The sections of an ELF image, whose header says where it ends; empty where it is none.
-std::vector<Section> sections(const char* image, uint64_t* size) {
-  if (std::memcmp(image, "\177ELF", 4) != 0) return {};
-  const uint64_t headers = at<uint64_t>(image + 0x28), programs = at<uint64_t>(image + 0x20);
-  const uint16_t each = at<uint16_t>(image + 0x3a), count = at<uint16_t>(image + 0x3c);
-  const uint64_t end = programs + uint64_t{at<uint16_t>(image + 0x36)} * at<uint16_t>(image + 0x38);
-  *size = std::max(headers + uint64_t{each} * count, end);
-  const char* of_names = image + headers + uint64_t{each} * at<uint16_t>(image + 0x3e);
-  const char* names = image + at<uint64_t>(of_names + 0x18);
-  std::vector<Section> found;
-  for (int i = 0; i < count; ++i) {
-    const char* header = image + headers + uint64_t{each} * i;
-    found.push_back({names + at<uint32_t>(header), image + at<uint64_t>(header + 0x18), at<uint64_t>(header + 0x20)});
-  }
-  return found;
-}
-
-// What a kernel's attributes say of its parameters and of how many threads it is for.
-void read_attributes(const Section& section, Function& function) {
-  constexpr uint8_t kParameter = 0x17, kThreads = 0x10, kWithSize = 4;
-  for (uint64_t place = 0; place + 4 <= section.size;) {
-    const char* attribute = section.data + place;
-    const uint16_t size = attribute[0] == kWithSize ? at<uint16_t>(attribute + 2) : 0;
-    if (attribute[1] == kParameter) {
-      const uint16_t ordinal = at<uint16_t>(attribute + 8);
-      if (function.parameters.size() <= ordinal) function.parameters.resize(ordinal + 1);
-      const uint32_t about = at<uint32_t>(attribute + 12);
-      function.parameters[ordinal] = {at<uint16_t>(attribute + 10), static_cast<uint16_t>(about >> 18)};
-    } else if (attribute[1] == kThreads) {
-      function.threads = at<uint32_t>(attribute + 4);
-    }
-    place += 4 + size;
-  }
+  uint64_t state = 14695981039346656037u;
+  for (size_t i = 0; i < size; ++i) state = (state ^ static_cast<unsigned char>(data[i])) * 1099511628211u;
+  return state;
 }
 
 }  // namespace
 
 extern "C" {
 
-// For tests: forget everything that was said, and what fails; the text so far; by what name an image goes in it; what
-// is to fail; a device's compute capability, times ten; the thread's context, or none; how many it has; its capture
-// mode; every stream is being captured.
+// Functions for tests. This one forgets the text, and no function fails any more.
 void recording_reset() {
   const std::lock_guard<std::mutex> lock(mutex);
   text.clear();
@@ -133,31 +80,38 @@ void recording_reset() {
   capturing = false;
 }
 
+// The text so far; returns its length.
 int64_t recording_text(char* into, int64_t size) {
   const std::lock_guard<std::mutex> lock(mutex);
   std::snprintf(into, size, "%s", text.c_str());
   return static_cast<int64_t>(text.size());
 }
 
+// The name of an image in the text.
 uint64_t recording_hash(const char* image, int64_t size) { return hash(image, size); }
 
+// Lets a function return an error.
 void recording_fail(const char* function, int result) {
   const std::lock_guard<std::mutex> lock(mutex);
   failing[function] = result;
 }
 
+// Sets the compute capability of a device, times ten.
 void recording_device(int device, int capability) {
   const std::lock_guard<std::mutex> lock(mutex);
   capabilities[device] = capability;
 }
 
+// Sets the current context of this thread; 0 for none.
 void recording_current(int context) { current.assign(context ? 1 : 0, context); }
 
+// Lets every stream be captured.
 void recording_capture() {
   const std::lock_guard<std::mutex> lock(mutex);
   capturing = true;
 }
 
+// The number of contexts on this thread's stack.
 int recording_depth() { return static_cast<int>(current.size()); }
 
 int recording_capture_mode() { return capture_mode; }
@@ -180,16 +134,16 @@ int cuStreamIsCapturing(void*, int* status) {
   return fail("cuStreamIsCapturing");
 }
 
-int cuStreamGetCtx(void* stream, void** found) {
+int cuStreamGetCtx(void* stream, void** result) {
   const std::lock_guard<std::mutex> lock(mutex);
   if (capturing) return kNotDuringCapture;
   if (const int error = fail("cuStreamGetCtx")) return error;
-  *found = reinterpret_cast<void*>(reinterpret_cast<uintptr_t>(stream) / 4096);
-  return *found ? 0 : kInvalidContext;
+  *result = reinterpret_cast<void*>(reinterpret_cast<uintptr_t>(stream) / 4096);
+  return *result ? 0 : kInvalidContext;
 }
 
-int cuCtxGetCurrent(void** found) {
-  *found = reinterpret_cast<void*>(static_cast<uintptr_t>(context()));
+int cuCtxGetCurrent(void** result) {
+  *result = reinterpret_cast<void*>(static_cast<uintptr_t>(context()));
   return 0;
 }
 
@@ -218,8 +172,8 @@ int cuCtxGetId(void* of, unsigned long long* id) {
 int cuDeviceGetAttribute(int* value, int attribute, int device) {
   const std::lock_guard<std::mutex> lock(mutex);
   if (attribute != 75 && attribute != 76) return kInvalidValue;
-  const auto found = capabilities.find(device);
-  const int capability = found == capabilities.end() ? 90 : found->second;
+  const auto known = capabilities.find(device);
+  const int capability = known == capabilities.end() ? 90 : known->second;
   *value = attribute == 75 ? capability / 10 : capability % 10;
   return 0;
 }
@@ -253,11 +207,11 @@ int cuModuleGetFunction(void** function, void* of, const char* name) {
   for (const Section& section : sections(module.image.data(), &size)) {
     if (section.name != std::string(".nv.info.") + name) continue;
     functions.push_back(std::make_unique<Function>());
-    Function& found = *functions.back();
-    found.module = &module;
-    found.symbol = name;
-    read_attributes(section, found);
-    *function = &found;
+    Function& result = *functions.back();
+    result.module = &module;
+    result.symbol = name;
+    result.attributes = attributes_of(section);
+    *function = &result;
     return 0;
   }
   return kNotFound;
@@ -282,13 +236,13 @@ int cuLaunchKernel(void* of, unsigned x, unsigned y, unsigned z, unsigned thread
   if (const int error = fail("cuLaunchKernel")) return error;
   const Function& function = *static_cast<Function*>(of);
   const bool fits = x && y && z && x < 1u << 31 && y < 1u << 16 && z < 1u << 16 && shared <= function.shared &&
-                    threads == function.threads && threads_y == 1 && threads_z == 1 && !extra;
+                    threads == function.attributes.threads && threads_y == 1 && threads_z == 1 && !extra;
   if (!fits || !function.module->loaded || function.module->context != context()) return kInvalidValue;
   std::string line = "launch " + std::to_string(context()) + " " + function.module->name + " " + function.symbol;
   for (const unsigned number : {x, y, z, threads, shared}) line += " " + std::to_string(number);
   line += " " + std::to_string(reinterpret_cast<uintptr_t>(stream));
-  for (size_t i = 0; i < function.parameters.size(); ++i) {
-    line += " " + hex(parameters[i], function.parameters[i].size);
+  for (size_t i = 0; i < function.attributes.parameters.size(); ++i) {
+    line += " " + hex(parameters[i], function.attributes.parameters[i].size);
   }
   say(line);
   return 0;

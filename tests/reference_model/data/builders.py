@@ -14,7 +14,7 @@ NAMES = ("Bald", "Male", "Young")
 class TinyCelebA:
     """Six pictures with three attributes, of which tests change one thing at a time.
 
-    The lists are kept as text: what a test writes is exactly what is read.
+    The lists are text: what a test writes is exactly what is read.
     """
 
     names: Sequence[str] = NAMES

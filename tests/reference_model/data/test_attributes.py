@@ -45,8 +45,8 @@ def test_spelling_does_not_matter(spelling: str) -> None:
 @given(st.permutations(range(40)), st.integers(1, 40))
 def test_matching_goes_by_name_never_by_position(order: list[int], count: int) -> None:
     shuffled = [CELEBA_ATTRIBUTES[place] for place in order]
-    wanted = [name.upper().replace("_", " ") for name in CELEBA_ATTRIBUTES[:count]]
-    columns = match_attributes(shuffled, wanted)
+    requested = [name.upper().replace("_", " ") for name in CELEBA_ATTRIBUTES[:count]]
+    columns = match_attributes(shuffled, requested)
     assert columns.dtype == np.int64
     assert [shuffled[column] for column in columns] == list(CELEBA_ATTRIBUTES[:count])
 
@@ -61,5 +61,5 @@ def test_ambiguous_names_are_refused() -> None:
         ValueError, match=r"table's attributes name the same attribute twice: 'Oval_Face' and 'Over Face'"
     ):
         match_attributes(["Oval_Face", "Over Face"], ["Oval_Face"])
-    with pytest.raises(ValueError, match=r"wanted attributes name the same attribute twice: 'Male' and 'male'"):
+    with pytest.raises(ValueError, match=r"requested attributes name the same attribute twice: 'Male' and 'male'"):
         match_attributes(["Male"], ["Male", "male"])

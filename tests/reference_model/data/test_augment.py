@@ -46,8 +46,8 @@ def test_nothing_to_do_changes_nothing() -> None:
 def test_mirroring_is_left_to_right_and_half_of_the_time() -> None:
     result = augment_batch(IMAGES, INDICES, seed=1, epoch=0, crop_padding=0)
     mirrored = np.array([np.array_equal(new, old[:, :, ::-1]) for new, old in zip(result, IMAGES, strict=True)])
-    kept = np.array([np.array_equal(new, old) for new, old in zip(result, IMAGES, strict=True)])
-    assert (mirrored ^ kept).all()
+    unchanged = np.array([np.array_equal(new, old) for new, old in zip(result, IMAGES, strict=True)])
+    assert (mirrored ^ unchanged).all()
     assert stats.binomtest(int(mirrored.sum()), 64).pvalue > 1e-3
 
 

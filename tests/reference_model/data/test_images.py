@@ -46,7 +46,7 @@ def test_every_mode_becomes_rgb(tmp_path: Path, mode: str) -> None:
 
 def test_a_rotation_in_the_exif_data_is_carried_out(tmp_path: Path) -> None:
     exif = Image.Exif()
-    exif[0x0112] = 3  # taken upside down
+    exif[0x0112] = 3  # the camera was upside down
     two_halves().save(tmp_path / "a.jpg", exif=exif, quality=95)
     assert_colours(decode_image(tmp_path / "a.jpg", 16), GREEN, RED)
 
@@ -95,15 +95,15 @@ def table(synthetic_root: Path) -> AttributeTable:
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_pictures_are_the_same_kept_and_not_kept(table: AttributeTable, workers: int) -> None:
-    kept, lazy = FaceImages(table, 24, workers=workers), FaceImages(table, 24, memory_mb=0, workers=workers)
-    assert (kept.in_memory, lazy.in_memory) == (True, False)
-    assert len(kept) == len(lazy) == 40
+    stored, lazy = FaceImages(table, 24, workers=workers), FaceImages(table, 24, memory_mb=0, workers=workers)
+    assert (stored.in_memory, lazy.in_memory) == (True, False)
+    assert len(stored) == len(lazy) == 40
     indices = np.array([7, 0, 39, 7])
-    for images, targets in (kept.batch(indices), lazy.batch(indices)):
+    for images, targets in (stored.batch(indices), lazy.batch(indices)):
         assert images.shape == (4, 3, 24, 24)
         assert images.dtype == np.uint8
         np.testing.assert_array_equal(images[1], decode_image(table.files[0], 24))
-        np.testing.assert_array_equal(images, kept.batch(indices)[0])
+        np.testing.assert_array_equal(images, stored.batch(indices)[0])
         np.testing.assert_array_equal(targets, table.targets[indices])
 
 

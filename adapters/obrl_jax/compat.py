@@ -1,0 +1,50 @@
+"""What this adapter reads of JAX that is not documented as public, or differs between the versions it supports."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+from jax.sharding import NamedSharding, PartitionSpec
+
+
+def is_traced(array: Any) -> bool:
+    """Whether the array stands for values that JAX has not computed yet.
+
+    JAX exports the class of tracers but documents no way to ask. A public predicate would replace this.
+    """
+    return isinstance(array, jax.core.Tracer)
+
+
+def default_platform() -> str:
+    """The platform that a program without concrete arrays is compiled for: `"cpu"`, `"gpu"`, ...
+
+    `jax.default_backend()` does not see `jax.default_device`, whose value only the configuration holds. A public
+    function that gives the default device would replace this.
+    """
+    device = getattr(jax.config, "jax_default_device")  # noqa: B009 - JAX does not declare this attribute
+    platform = str(getattr(device, "platform", device) or jax.default_backend())
+    return "gpu" if platform == "cuda" else platform
+
+
+def explicit_axes(array: Any) -> tuple[Any, ...]:
+    """The explicit mesh axis (or axes, or None) that each dimension is sharded over.
+
+    `jax.typeof` is public; what it returns is documented only by examples.
+    """
+    return tuple(jax.typeof(array).sharding.spec)
+
+
+def varying_type(arrays: Sequence[Any]) -> dict[str, Any]:
+    """Arguments of `jax.ShapeDtypeStruct` for a result that varies over the `jax.shard_map` axes of any of the arrays.
+
+    JAX 0.10 renamed the attribute and the argument. With JAX 0.10 as the oldest version one branch remains.
+    """
+    types = [jax.typeof(array) for array in arrays]
+    renamed = hasattr(jax.sharding, "ManualAxisType")
+    axes = frozenset[Any]().union(*(kind.manual_axis_type.varying if renamed else kind.vma for kind in types))
+    if not axes:
+        return {}
+    varying = {"manual_axis_type": jax.sharding.ManualAxisType(varying=axes)} if renamed else {"vma": axes}
+    return {**varying, "sharding": NamedSharding(jax.sharding.get_abstract_mesh(), PartitionSpec())}

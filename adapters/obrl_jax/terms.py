@@ -1,0 +1,229 @@
+"""The terms of a loss and their derivatives.
+
+A `Problem` is evaluated by the algebra, a `FusedProblem` by native code; either gives the gradient with respect to the
+logits together with the value. `differentiable_terms` tells JAX so: the derivative along dx is the sum of gradient
+times dx, which JAX uses in forward mode as it stands and transposes for reverse mode.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.custom_derivatives import SymbolicZero
+
+from obrl import algebra
+from obrl.algebra import PairLaplacians, coded_laplacians
+from obrl_jax.inputs import computation_dtype, split_labels
+from obrl_jax.namespace import JAX
+
+if TYPE_CHECKING:
+    from obrl_jax.fused import Target
+
+Results = tuple[Array, ...]
+
+
+class LossOptions(NamedTuple):
+    """What is fixed when a loss is traced.
+
+    Attributes:
+        alpha: weight of L_B.
+        reduction: `"mean"`, `"sum"` or `"none"`.
+        normalization: `"all_pairs"` or `"active_pairs"`.
+        parts: whether L_E and L_B are returned beside L.
+    """
+
+    alpha: float
+    reduction: str
+    normalization: str
+    parts: bool
+
+
+class Problem(NamedTuple):
+    """The arrays of a loss beside the logits, in the dtype to compute in.
+
+    Attributes:
+        targets: (batch, num_labels), 0 where missing; None for L_B alone.
+        observed: (batch, num_labels) bool, or None.
+        sample_weight: (batch,), or None.
+        pos_weight: (num_labels,), or None.
+        pairs: the pair weights.
+    """
+
+    targets: Array | None
+    observed: Array | None
+    sample_weight: Array | None
+    pos_weight: Array | None
+    pairs: PairLaplacians
+
+    def evaluate(self, options: LossOptions, logits: Array, *, gradient: str) -> tuple[Results, Results]:
+        """The terms and their gradients with respect to the logits, by the algebra.
+
+        Args:
+            options: the rest of the loss.
+            logits: x, (batch, num_labels), in any floating point dtype.
+            gradient: `"none"`, `"total"` (of the first term) or `"parts"` (of L_E and L_B).
+
+        Returns:
+            L, and with `parts` L_E and L_B; or L_B alone. Then the gradients asked for.
+        """
+        x = logits.astype(computation_dtype(logits))
+        weight = None if self.sample_weight is None else self.sample_weight[:, None]
+        shared: dict[str, Any] = {"reduction": options.reduction, "rows": logits.shape[0]}
+        if self.targets is None:
+            value, gradients = algebra.relation_loss(JAX, x, weight, self.pairs, gradient=gradient != "none", **shared)
+            return (value,), gradients
+        pos_weight = None if self.pos_weight is None else self.pos_weight[None]
+        arrays = (self.targets, self.observed, weight, pos_weight, self.pairs)
+        terms, gradients = algebra.joint_loss(JAX, x, *arrays, alpha=options.alpha, gradient=gradient, **shared)
+        return (tuple(terms) if options.parts else (terms.total,)), gradients
+
+    def for_algebra(self, options: LossOptions, dtype: Any) -> Problem:
+        """The same problem, for the algebra: this one."""
+        return self
+
+
+class FusedProblem(NamedTuple):
+    """The arrays of a loss beside the logits, for native code.
+
+    Attributes:
+        targets: (batch, num_labels), bool, uint8, or in the dtype to compute in with NaN where missing; None for L_B
+            alone.
+        observed: the same shape, bool, or None.
+        sample_weight: (batch,) in the dtype to compute in, or None.
+        pos_weight: (num_labels,), likewise.
+        code: the coded pairs, as the native code holds them.
+        target: the native code.
+    """
+
+    targets: Array | None
+    observed: Array | None
+    sample_weight: Array | None
+    pos_weight: Array | None
+    code: Array
+    target: Target
+
+    def evaluate(self, options: LossOptions, logits: Array, *, gradient: str) -> tuple[Results, Results]:
+        """As `Problem.evaluate`, in native code."""
+        return _evaluate_fused(options, gradient, logits, self)
+
+    def for_algebra(self, options: LossOptions, dtype: Any) -> Problem:
+        """The same problem, for the algebra."""
+        targets, observed = self.targets, self.observed
+        if targets is not None:
+            targets, _, observed = split_labels(targets, observed, complete=False)
+        codes = self.target.calls.codes(self.code, self.target.num_labels).astype(jnp.int8)
+        return Problem(
+            targets=None if targets is None else targets.astype(dtype),
+            observed=observed,
+            sample_weight=self.sample_weight,
+            pos_weight=self.pos_weight,
+            pairs=coded_laplacians(JAX, codes, normalization=options.normalization, like=jnp.zeros((), dtype)),
+        )
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def _evaluate_fused(
+    options: LossOptions, gradient: str, logits: Array, problem: FusedProblem
+) -> tuple[Results, Results]:
+    terms: tuple[Results, Results] = problem.target.calls.loss_terms(
+        logits.astype(computation_dtype(logits)),
+        problem.targets,
+        problem.observed,
+        problem.sample_weight,
+        problem.pos_weight,
+        problem.code,
+        alpha=options.alpha,
+        normalization=options.normalization,
+        reduction=options.reduction,
+        parts=options.parts,
+        gradient=gradient,
+    )
+    return terms
+
+
+@_evaluate_fused.defjvp
+def _second_derivative(options: LossOptions, gradient: str, primals: Any, tangents: Any) -> Any:
+    """The derivative of terms and gradients, by the algebra. First derivatives go by `_derivative` and end there."""
+
+    def by_algebra(logits: Array, problem: FusedProblem) -> tuple[Results, Results]:
+        dtype = computation_dtype(logits)
+        return problem.for_algebra(options, dtype).evaluate(options, logits, gradient=gradient)
+
+    return _evaluate_fused(options, gradient, *primals), jax.jvp(by_algebra, primals, tangents)[1]
+
+
+def differentiable_terms(options: LossOptions, logits: Array, problem: Problem | FusedProblem, *, impl: str) -> Results:
+    """The terms as a function that JAX can differentiate, in both modes and to any order.
+
+    Args:
+        options: the rest of the loss.
+        logits: x, (batch, num_labels), in any floating point dtype; its gradient comes in that dtype.
+        problem: the arrays.
+        impl: `"plain"` leaves the gradient to JAX; any other computes it with the value.
+
+    Returns:
+        L, and with `options.parts` L_E and L_B; or L_B alone.
+    """
+    if impl == "plain":
+        return problem.evaluate(options, logits, gradient="none")[0]
+    terms: Results = _terms(options, logits, problem)
+    return terms
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _terms(options: LossOptions, logits: Array, problem: Problem | FusedProblem) -> Results:
+    return problem.evaluate(options, logits, gradient="none")[0]
+
+
+def _derivative(options: LossOptions, primals: Any, tangents: Any) -> tuple[Results, Results]:
+    """The terms and their derivative along the tangents, from the gradients that are computed with the terms."""
+    (logits, problem), (dx, changes) = primals, tangents
+    if isinstance(dx, SymbolicZero):
+        terms, _ = problem.evaluate(options, logits, gradient="none")
+        along = tuple(jnp.zeros_like(term) for term in terms)
+    else:
+        parts = options.parts and problem.targets is not None
+        terms, gradients = problem.evaluate(options, logits, gradient="parts" if parts else "total")
+        along = tuple(_along(gradient, dx, options) for gradient in gradients)
+        if parts:
+            cross_entropy, relation_loss = along
+            along = (cross_entropy + options.alpha * relation_loss, cross_entropy, relation_loss)
+    of_data = _derivative_of_data(options, logits, problem, changes)
+    return terms, along if of_data is None else tuple(map(jnp.add, along, of_data))
+
+
+_terms.defjvp(_derivative, symbolic_zeros=True)
+
+
+def _along(gradient: Array, dx: Array, options: LossOptions) -> Array:
+    """The derivative of a term along dx; with the reduction `"none"`, row k of the gradient is that of loss k."""
+    change = gradient * dx.astype(gradient.dtype)
+    return change.sum(axis=1) if options.reduction == "none" else change.sum()
+
+
+def _derivative_of_data(
+    options: LossOptions, logits: Array, problem: Problem | FusedProblem, changes: Any
+) -> Results | None:
+    """The derivative of the terms along changes of targets and weights, by the algebra; None where nothing changes.
+
+    The relation has none: it comes from the targets, but no gradient flows through it.
+    """
+    tangents = {name: getattr(changes, name) for name in ("targets", "sample_weight", "pos_weight")}
+    tangents = {
+        name: tangent
+        for name, tangent in tangents.items()
+        if tangent is not None and not isinstance(tangent, SymbolicZero)
+    }
+    if not tangents:
+        return None
+
+    def terms(data: dict[str, Array]) -> Results:
+        changed = problem._replace(**data).for_algebra(options, computation_dtype(logits))
+        return changed.evaluate(options, logits, gradient="none")[0]
+
+    along: Results = jax.jvp(terms, ({name: getattr(problem, name) for name in tangents},), (tangents,))[1]
+    return along
