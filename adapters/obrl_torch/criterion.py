@@ -15,7 +15,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from obrl.errors import REDUCTIONS, check_batch, check_choice, check_impl, checked_pos_weight, resolve_update
-from obrl.online import state_laplacians
+from obrl.online import RelationState, state_laplacians
 from obrl.pairs import describe
 from obrl.relation import loaded_relation
 from obrl.settings import Settings
@@ -207,16 +207,16 @@ class Criterion(RelationModule):
         if self.pos_weight is not None:
             check_wide("pos_weight", self.pos_weight)
         moves = resolve_update(update, default=self.training and torch.is_grad_enabled(), freeze=self.freeze)
-        dtype = computation_dtype(logits)
+        dtype, state = computation_dtype(logits), self._state()
         loss: PlainLoss | FusedLoss
         with without_autocast(logits.device.type):
-            if self._is_fused(batch, joint=joint):
-                loss = self._fused_loss(batch, moves=moves, joint=joint)
+            if self._is_fused(batch, state, joint=joint):
+                loss = self._fused_loss(batch, state, moves=moves, joint=joint)
             else:
-                loss = self._plain_loss(batch, dtype, moves=moves, joint=joint)
+                loss = self._plain_loss(batch, state, dtype, moves=moves, joint=joint)
             return differentiable_terms(logits, loss, dtype=dtype, impl=self.impl, parts=parts)
 
-    def _is_fused(self, batch: Batch, *, joint: bool) -> bool:
+    def _is_fused(self, batch: Batch, state: RelationState, *, joint: bool) -> bool:
         """Whether native code or kernels compute this loss; raises where `impl="fused"` cannot."""
         if self.impl == "plain" or (self.impl == "auto" and not fused.may_be_chosen(batch.logits.device)):
             return False
@@ -226,20 +226,21 @@ class Criterion(RelationModule):
             "pos_weight": self.pos_weight,
         }
         if self.impl == "fused":
-            fused.check_fused(batch.logits, *self._state(), **others)
+            fused.check_fused(batch.logits, *state, **others)
             return True
         if is_shared(sync=self.sync, process_group=self.process_group):
             return False  # not measured over several processes
-        return fused.is_chosen(batch.logits, *self._state(), **others)
+        return fused.is_chosen(batch.logits, *state, **others)
 
-    def _plain_loss(self, batch: Batch, dtype: torch.dtype, *, moves: bool, joint: bool) -> PlainLoss:
+    def _plain_loss(
+        self, batch: Batch, state: RelationState, dtype: torch.dtype, *, moves: bool, joint: bool
+    ) -> PlainLoss:
         """The loss in torch's operations, after the relation has moved."""
         read_values = may_read_values(self.validate, batch.targets)
         labels = split_targets(batch.targets, batch.observed, read_values=read_values)
         with torch.no_grad():
             if moves:
-                self._update(labels)
-            state = self._state()
+                self._update(labels, state)
             like = state.relation_weight.new_empty((), dtype=dtype)
             pairs = state_laplacians(TORCH, state, self.settings, num_labels=self.num_labels, like=like)
         return plain_loss(
@@ -253,12 +254,12 @@ class Criterion(RelationModule):
             dtype=dtype,
         )
 
-    def _fused_loss(self, batch: Batch, *, moves: bool, joint: bool) -> FusedLoss:
+    def _fused_loss(self, batch: Batch, state: RelationState, *, moves: bool, joint: bool) -> FusedLoss:
         """The loss in native code or kernels, after the relation has moved."""
         _, targets, observed, sample_weight = batch
         if may_read_values(self.validate, targets):
             check_target_values(targets, observed)
-        state, settings = self._state(), self.settings
+        settings = self.settings
         with torch.no_grad():
             if moves:
                 codes = update_and_code(

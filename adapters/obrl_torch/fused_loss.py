@@ -72,7 +72,7 @@ class FusedLoss(NamedTuple):
             return tuple(results[:count]), tuple(results[count:])
         from obrl_torch import operators
 
-        *terms, first, second = operators.loss_terms(*tensors, self.codes.code, *self.codes[1:], *options)
+        *terms, first, second = operators.loss_terms(*tensors, *self.codes, *options)
         return tuple(terms if self.targets is not None else terms[2:]), (first, second)
 
     def chain(self, gradients: Sequence[Tensor], upstream: Sequence[Tensor | None], dtype: torch.dtype) -> Tensor:

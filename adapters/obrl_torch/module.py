@@ -97,9 +97,10 @@ class RelationModule(nn.Module):
         Raises:
             TypeError: another dtype, which only replacing a buffer brings about; the state would lose evidence in it.
         """
-        for name in RelationState._fields:
-            check_wide(name, getattr(self, name))
-        return RelationState(self.relation_sum, self.relation_weight)
+        state = RelationState(self.relation_sum, self.relation_weight)
+        check_wide("relation_sum", state.relation_sum)
+        check_wide("relation_weight", state.relation_weight)
+        return state
 
     def _host_state(self) -> RelationState:
         sums, weights = self._state()
@@ -110,23 +111,22 @@ class RelationModule(nn.Module):
         self.relation_sum.copy_(torch.from_numpy(state.relation_sum))
         self.relation_weight.copy_(torch.from_numpy(state.relation_weight))
 
-    def _update(self, labels: Labels) -> None:
-        """Eq. 1 for one batch, in place. The caller turns autograd and autocast off.
+    def _update(self, labels: Labels, state: RelationState) -> None:
+        """Eq. 1 for one batch, written into the buffers. The caller turns autograd and autocast off.
 
         Raises:
             ValueError: under `torch.func.vmap`, where each of several batches would move the one state there is.
         """
-        if torch.compiler.is_compiling() or not in_transform() or any(map(is_wrapped, self._state())):
-            self._write_update(labels)
+        if torch.compiler.is_compiling() or not in_transform() or any(map(is_wrapped, state)):
+            self._write_update(labels, state)
             return
         labels = Labels(*(None if part is None else without_gradient(part) for part in labels))
         if is_wrapped(labels.positive):
             raise ValueError("the relation cannot move under torch.func.vmap over targets: pass update=False")
         with outside_transforms():
-            self._write_update(labels)
+            self._write_update(labels, state)
 
-    def _write_update(self, labels: Labels) -> None:
-        state = self._state()
+    def _write_update(self, labels: Labels, state: RelationState) -> None:
         counts = count_batch(labels, state.relation_weight.dtype, sync=self.sync, process_group=self.process_group)
         for buffer, value in zip(state, update_state(TORCH, state, counts, self.settings), strict=True):
             buffer.copy_(value)

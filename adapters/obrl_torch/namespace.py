@@ -57,7 +57,10 @@ class _Torch:
         return a.to(torch.int8) if a.dtype == torch.bool else a
 
     def set_diagonal(self, a: Tensor, row: Tensor, /) -> Tensor:
-        return torch.where(self.eye(like=a), row, a)
+        if torch.compiler.is_compiling():  # fuses with what follows
+            return torch.where(self.eye(like=a), row, a)
+        a.diagonal().copy_(row[0])
+        return a
 
     def stack(self, arrays: Sequence[Tensor | float], /, *, like: Tensor) -> Tensor:
         return torch.stack([a.expand_as(like) if isinstance(a, Tensor) else torch.full_like(like, a) for a in arrays])

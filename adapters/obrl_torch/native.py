@@ -17,7 +17,7 @@ from torch.autograd.graph import increment_version
 from torch.nn import Parameter
 
 from obrl_native import cpu
-from obrl_torch.compat import in_dispatch_mode, in_transform
+from obrl_torch.compat import in_dispatch_mode
 
 _DTYPES = {torch.bool: cpu.UINT8, torch.uint8: cpu.UINT8, torch.float32: cpu.FLOAT32, torch.float64: cpu.FLOAT64}
 # Not `torch.library.custom_op`: it wraps each operator in two Python kernels for autograd, slower than the operator.
@@ -50,7 +50,7 @@ def _operator(
 
 def _are_eager(arguments: Sequence[Any]) -> bool:
     """Whether nothing but the function needs to see these arguments."""
-    if torch.compiler.is_compiling() or torch.jit.is_tracing() or in_dispatch_mode() or in_transform():
+    if torch.compiler.is_compiling() or torch.jit.is_tracing() or in_dispatch_mode():
         return False
     return all(type(argument) in (Tensor, Parameter) for argument in arguments if isinstance(argument, Tensor))
 

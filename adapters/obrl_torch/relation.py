@@ -95,9 +95,10 @@ class OnlineBatchRelation(RelationModule):
         """
         check_labels(metadata("targets", targets), optional_metadata("observed", observed), num_labels=self.num_labels)
         self._check_device("targets", targets)
+        state = self._state()
         labels = split_targets(targets, observed, read_values=may_read_values(self.validate, targets))
         with torch.no_grad(), without_autocast(targets.device.type):
-            self._update(labels)
+            self._update(labels, state)
         return self
 
     def forward(self, targets: Tensor, *, observed: Tensor | None = None) -> Tensor:
