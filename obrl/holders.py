@@ -34,6 +34,10 @@ class RelationHolder:
         """The accumulators as NumPy arrays, in the dtype in which they are held; copies, if need be."""
         raise NotImplementedError
 
+    def _write(self, state: RelationState) -> None:
+        """Replace the accumulators by NumPy arrays."""
+        raise NotImplementedError
+
     def to_numpy(self) -> OnlineBatchRelation:
         """The relation as an `obrl.OnlineBatchRelation`, copied to the host in float64."""
         return OnlineBatchRelation.from_state(self._host_state(), self.settings, self.label_names)
@@ -41,10 +45,6 @@ class RelationHolder:
 
 class LossWithRelation(RelationHolder):
     """A loss, or a layer that adds one."""
-
-    def _write(self, state: RelationState) -> None:
-        """Replace the accumulators by NumPy arrays."""
-        raise NotImplementedError
 
     def pairs(self) -> Pairs:
         """The pairs that the loss acts on now; printing them gives a table, or says that there is none.

@@ -14,6 +14,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from obrl.errors import REDUCTIONS, check_batch, check_choice, check_impl, checked_pos_weight, resolve_update
+from obrl.holders import LossWithRelation
 from obrl.online import RelationState, state_laplacians
 from obrl.pairs import describe
 from obrl.settings import Settings
