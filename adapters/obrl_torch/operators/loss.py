@@ -108,21 +108,8 @@ def _products(logits: Tensor, code: Tensor) -> tuple[launch.Launch, dict[str, An
 
 
 @loss_terms.register_fake
-def _(
-    logits: Tensor,
-    targets: Tensor | None,
-    observed: Tensor | None,
-    sample_weight: Tensor | None,
-    pos_weight: Tensor | None,
-    code: Tensor,
-    active: Tensor,
-    counter: Tensor,
-    alpha: float,
-    normalization: str,
-    reduction: str,
-    gradient: str,
-    dtype: torch.dtype,
-) -> _Terms:
+def _(logits: Tensor, targets: Tensor | None, *others: Any) -> _Terms:
+    reduction, gradient, dtype = others[-3:]
     return _new_terms(logits, joint=targets is not None, dtype=dtype, reduction=reduction, gradient=gradient)
 
 
@@ -169,13 +156,5 @@ def scale_gradients(
 
 
 @scale_gradients.register_fake
-def _(
-    gradient: Tensor,
-    second_gradient: Tensor | None,
-    of_total: Tensor | None,
-    of_entropy: Tensor | None,
-    of_relation: Tensor | None,
-    alpha: float,
-    dtype: torch.dtype,
-) -> Tensor:
-    return torch.empty_like(gradient, dtype=dtype)
+def _(gradient: Tensor, *others: Any) -> Tensor:
+    return torch.empty_like(gradient, dtype=others[-1])

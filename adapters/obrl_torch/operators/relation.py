@@ -152,19 +152,10 @@ def move_relation(
 
 @move_relation.register_fake
 def _(
-    targets: Tensor,
-    observed: Tensor | None,
-    relation_sum: Tensor,
-    relation_weight: Tensor,
-    arrivals: Tensor,
-    decay: float,
-    positive_threshold: float,
-    negative_threshold: float,
-    measure: str,
-    estimator: str,
+    targets: Tensor, observed: Tensor | None, relation_sum: Tensor, relation_weight: Tensor, *options: Any
 ) -> tuple[Tensor, Tensor, Tensor]:
     # The number of rows may be symbolic here; the shapes of the results do not depend on it.
-    return _new_codes(relation_weight, _relation_launch(1, relation_weight, measure, estimator))
+    return _new_codes(relation_weight, _relation_launch(1, relation_weight, *options[-2:]))
 
 
 @torch.library.custom_op("obrl::move_by_counts", mutates_args=("relation_sum", "relation_weight"))
@@ -188,16 +179,7 @@ def move_by_counts(
 
 
 @move_by_counts.register_fake
-def _(
-    counts: Tensor,
-    relation_sum: Tensor,
-    relation_weight: Tensor,
-    decay: float,
-    positive_threshold: float,
-    negative_threshold: float,
-    measure: str,
-    estimator: str,
-) -> tuple[Tensor, Tensor, Tensor]:
+def _(counts: Tensor, relation_sum: Tensor, relation_weight: Tensor, *options: Any) -> tuple[Tensor, Tensor, Tensor]:
     return _new_codes(relation_weight, _code_launch(relation_weight))
 
 
@@ -220,12 +202,5 @@ def code_pairs(
 
 
 @code_pairs.register_fake
-def _(
-    relation_sum: Tensor,
-    relation_weight: Tensor,
-    positive_threshold: float,
-    negative_threshold: float,
-    measure: str,
-    estimator: str,
-) -> tuple[Tensor, Tensor, Tensor]:
+def _(relation_sum: Tensor, relation_weight: Tensor, *options: Any) -> tuple[Tensor, Tensor, Tensor]:
     return _new_codes(relation_weight, _code_launch(relation_weight))
