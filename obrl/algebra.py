@@ -18,7 +18,6 @@ That takes four (batch, M) x (M, M) products, and no temporary larger than those
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from obrl.namespace import Array, Namespace
@@ -202,99 +201,3 @@ def cross_entropy_terms(
         value = ns.where(observed, value, 0.0)
         slope = None if slope is None else ns.where(observed, slope, 0.0)
     return Terms(value, 1.0, None, slope, 1.0)
-
-
-def reduce_terms(ns: Namespace, terms: Terms, sample_weight: Array | None, *, reduction: str, rows: int) -> Array:
-    """Reduce w_k times the loss of each sample.
-
-    Args:
-        ns: the framework's functions.
-        terms: the loss.
-        sample_weight: w, (batch, 1), or None for 1.
-        reduction: `"mean"` over all rows (never divided by the sum of w; 0 without a row), `"sum"` or `"none"`.
-        rows: the size of the batch.
-
-    Returns:
-        A scalar array, or (batch,) with `"none"`.
-    """
-    if reduction == "none":
-        value = ns.sum(terms.elementwise, axis=1, keepdims=True) * terms.scale
-        if terms.constant is not None:
-            value = value + terms.constant
-        return ns.sum(value if sample_weight is None else value * sample_weight, axis=1)
-    share = _share(reduction, rows)
-    weighted = terms.elementwise if sample_weight is None else terms.elementwise * sample_weight
-    value = ns.sum(weighted) * (terms.scale * share)
-    if terms.constant is None:
-        return value
-    weight = rows if sample_weight is None else ns.sum(sample_weight)
-    return value + terms.constant * (weight * share)
-
-
-def reduce_gradient(
-    terms: Sequence[tuple[float, Terms]], sample_weight: Array | None, *, reduction: str, rows: int
-) -> Array:
-    """The gradient of a sum of reduced losses, each with its factor; with `"none"`, row k is that of loss k."""
-    share = _share(reduction, rows)
-    parts = [term.gradient * (factor * share * term.gradient_scale) for factor, term in terms]
-    total = sum(parts[1:], start=parts[0])
-    return total if sample_weight is None else total * sample_weight
-
-
-def _share(reduction: str, rows: int) -> float:
-    return 1.0 / max(rows, 1) if reduction == "mean" else 1.0
-
-
-def joint_loss(
-    ns: Namespace,
-    logits: Array,
-    targets: Array,
-    observed: Array | None,
-    sample_weight: Array | None,
-    pos_weight: Array | None,
-    pairs: PairLaplacians,
-    *,
-    alpha: float,
-    reduction: str,
-    rows: int,
-    gradient: str,
-) -> tuple[LossTerms, tuple[Array, ...]]:
-    """L = L_E + alpha L_B and its gradient with respect to the logits, in one pass.
-
-    The arguments are those of `cross_entropy_terms`, `relation_terms` and `reduce_terms`, and `gradient`, which is
-    `"none"`, `"total"` (of L) or `"parts"` (of L_E and of L_B).
-
-    Returns:
-        The reduced terms, and the gradients.
-    """
-    p = ns.sigmoid(logits)
-    slopes = gradient != "none"
-    entropy = cross_entropy_terms(ns, logits, p, targets, observed, pos_weight, gradient=slopes)
-    relation = relation_terms(ns, p, pairs, gradient=slopes)
-    cross_entropy = reduce_terms(ns, entropy, sample_weight, reduction=reduction, rows=rows)
-    relation_loss = reduce_terms(ns, relation, sample_weight, reduction=reduction, rows=rows)
-    terms = LossTerms(cross_entropy + alpha * relation_loss, cross_entropy, relation_loss)
-    weighted_terms: list[list[tuple[float, Terms]]] = {
-        "none": [],
-        "total": [[(1.0, entropy), (alpha, relation)]],
-        "parts": [[(1.0, entropy)], [(1.0, relation)]],
-    }[gradient]
-    return terms, tuple(reduce_gradient(part, sample_weight, reduction=reduction, rows=rows) for part in weighted_terms)
-
-
-def relation_loss(
-    ns: Namespace,
-    logits: Array,
-    sample_weight: Array | None,
-    pairs: PairLaplacians,
-    *,
-    reduction: str,
-    rows: int,
-    gradient: bool,
-) -> tuple[Array, tuple[Array, ...]]:
-    """L_B alone and, if asked, its gradient with respect to the logits, in one pass."""
-    p = ns.sigmoid(logits)
-    terms = relation_terms(ns, p, pairs, gradient=gradient)
-    value = reduce_terms(ns, terms, sample_weight, reduction=reduction, rows=rows)
-    gradients = [reduce_gradient([(1.0, terms)], sample_weight, reduction=reduction, rows=rows)] if gradient else []
-    return value, tuple(gradients)

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from obrl.algebra import PairLaplacians
 from obrl.arrays import as_array, as_labels
 from obrl.errors import (
     REDUCTIONS,
@@ -26,6 +25,7 @@ from obrl.labels import Labels, read_labels
 from obrl.namespace import NUMPY
 from obrl.online import RelationState, state_laplacians
 from obrl.pairs import describe
+from obrl.problem import Problem, evaluate
 from obrl.relation import FloatArray, OnlineBatchRelation, starting_relation, updated_state
 from obrl.settings import Settings
 
@@ -115,7 +115,7 @@ class RelationCriterion(LossWithRelation):
         """Forget all evidence, also what the relation started from."""
         self._online.reset()
 
-    def check(self, logits: Any, targets: Any, observed: Any, sample_weight: Any) -> Batch:
+    def _checked(self, logits: Any, targets: Any, observed: Any, sample_weight: Any) -> Batch:
         """Refuse a bad batch, or give it in float64."""
         y, mask = as_labels(targets, observed)
         x = as_array("logits", logits)
@@ -134,15 +134,27 @@ class RelationCriterion(LossWithRelation):
             sample_weight=None if weight is None else weight.astype(np.float64)[:, np.newaxis],
         )
 
-    def next_state(self, batch: Batch, update: bool | None) -> RelationState:
-        """The state after this batch."""
+    def _evaluate(
+        self, batch: Batch, update: bool | None, *, joint: bool, gradient: str
+    ) -> tuple[tuple[Reduced, ...], tuple[FloatArray, ...]]:
+        """Move the relation, then evaluate L, L_E and L_B, or without `joint` L_B alone."""
+        state = self._online.state
         if resolve_update(update, default=True, freeze=self.freeze):
-            return updated_state(self._online.state, self.settings, batch.labels)
-        return self._online.state
-
-    def laplacians(self, state: RelationState) -> PairLaplacians:
-        """The pair weights that the algebra needs."""
-        return state_laplacians(NUMPY, state, self.settings, num_labels=self.num_labels, like=state.relation_weight)
+            state = updated_state(state, self.settings, batch.labels)
+        like = state.relation_weight
+        problem = Problem(
+            targets=batch.labels.targets if joint else None,
+            observed=batch.labels.observed,
+            sample_weight=batch.sample_weight,
+            pos_weight=None if self.pos_weight is None else np.array([self.pos_weight]),
+            pairs=state_laplacians(NUMPY, state, self.settings, num_labels=self.num_labels, like=like),
+            alpha=self.settings.alpha,
+            reduction=self.reduction,
+            rows=len(batch.logits),
+        )
+        terms, gradients = evaluate(NUMPY, batch.logits, problem, gradient=gradient)
+        self._write(state)
+        return tuple(map(as_number, terms)), gradients
 
     def __repr__(self) -> str:
         options = {name: getattr(self, name) for name in ("reduction", "pos_weight", "freeze", "impl")}

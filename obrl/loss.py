@@ -7,11 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from obrl import algebra
 from obrl.algebra import LossTerms
-from obrl.criterion import Batch, Reduced, RelationCriterion, as_number
-from obrl.namespace import NUMPY
-from obrl.relation import FloatArray
+from obrl.criterion import Reduced, RelationCriterion
 
 
 class OBRLoss(RelationCriterion):
@@ -99,8 +96,8 @@ class OBRLoss(RelationCriterion):
         update: bool | None = None,
     ) -> LossTerms:
         """As a call, with L_E and L_B (before alpha) beside the total."""
-        batch = self.check(logits, targets, observed, sample_weight)
-        return self._evaluate(batch, update, gradient="none")[0]
+        batch = self._checked(logits, targets, observed, sample_weight)
+        return LossTerms(*self._evaluate(batch, update, joint=True, gradient="none")[0])
 
     def value_and_grad(
         self,
@@ -117,26 +114,6 @@ class OBRLoss(RelationCriterion):
             The terms, and the gradient with respect to the logits, in their shape and dtype. With
             `reduction="none"` row k is the gradient of sample k's loss.
         """
-        batch = self.check(logits, targets, observed, sample_weight)
-        terms, (gradient,) = self._evaluate(batch, update, gradient="total")
-        return terms, gradient.astype(np.asarray(logits).dtype)
-
-    def _evaluate(
-        self, batch: Batch, update: bool | None, *, gradient: str
-    ) -> tuple[LossTerms, tuple[FloatArray, ...]]:
-        state = self.next_state(batch, update)
-        terms, slope = algebra.joint_loss(
-            NUMPY,
-            batch.logits,
-            batch.labels.targets,
-            batch.labels.observed,
-            batch.sample_weight,
-            None if self.pos_weight is None else np.array([self.pos_weight]),
-            self.laplacians(state),
-            alpha=self.settings.alpha,
-            reduction=self.reduction,
-            rows=len(batch.logits),
-            gradient=gradient,
-        )
-        self._write(state)
-        return LossTerms(*(as_number(term) for term in terms)), slope
+        batch = self._checked(logits, targets, observed, sample_weight)
+        terms, (gradient,) = self._evaluate(batch, update, joint=True, gradient="total")
+        return LossTerms(*terms), gradient.astype(np.asarray(logits).dtype)

@@ -129,6 +129,29 @@ def state_laplacians(
     )
 
 
+def relation_laplacians(
+    ns: Namespace,
+    relation: Array,
+    known: Array,
+    positive_threshold: float,
+    negative_threshold: float,
+    *,
+    normalization: str,
+    like: Array,
+) -> PairLaplacians:
+    """Eq. 3 on a relation that a user hands in, where `known`; each direction of a pair counts half."""
+    positive, negative = threshold_pairs(ns, relation, known, positive_threshold, negative_threshold)
+    return pair_laplacians(
+        ns,
+        positive,
+        negative,
+        num_labels=relation.shape[0],
+        symmetric=False,
+        normalization=normalization,
+        like=like,
+    )
+
+
 def merge_states(earlier: RelationState, later: RelationState, decay: float) -> RelationState:
     """The state of one run, given those of its first part and of its second part started from nothing.
 

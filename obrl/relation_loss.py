@@ -8,14 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from obrl import algebra
-from obrl.algebra import pair_laplacians
 from obrl.arrays import as_array, relation_matrix
-from obrl.criterion import Batch, Reduced, RelationCriterion, as_number
+from obrl.criterion import Reduced, RelationCriterion, as_number
 from obrl.errors import metadata
 from obrl.namespace import NUMPY
-from obrl.online import threshold_pairs
-from obrl.relation import FloatArray
+from obrl.online import relation_laplacians
+from obrl.problem import Problem, evaluate
 from obrl.settings import check_relation_loss
 
 
@@ -73,7 +71,8 @@ class RelationLoss(RelationCriterion):
         update: bool | None = None,
     ) -> Reduced:
         """Update the relation, then give L_B; the arguments are those of `OBRLoss.__call__`."""
-        return self._evaluate(self.check(logits, targets, observed, sample_weight), update, gradient=False)[0]
+        batch = self._checked(logits, targets, observed, sample_weight)
+        return self._evaluate(batch, update, joint=False, gradient="none")[0][0]
 
     def value_and_grad(
         self,
@@ -85,23 +84,9 @@ class RelationLoss(RelationCriterion):
         update: bool | None = None,
     ) -> tuple[Reduced, npt.NDArray[Any]]:
         """As a call, with the gradient of L_B with respect to the logits, in their shape and dtype."""
-        batch = self.check(logits, targets, observed, sample_weight)
-        value, (gradient,) = self._evaluate(batch, update, gradient=True)
+        batch = self._checked(logits, targets, observed, sample_weight)
+        (value,), (gradient,) = self._evaluate(batch, update, joint=False, gradient="total")
         return value, gradient.astype(np.asarray(logits).dtype)
-
-    def _evaluate(self, batch: Batch, update: bool | None, *, gradient: bool) -> tuple[Reduced, tuple[FloatArray, ...]]:
-        state = self.next_state(batch, update)
-        value, slope = algebra.relation_loss(
-            NUMPY,
-            batch.logits,
-            batch.sample_weight,
-            self.laplacians(state),
-            reduction=self.reduction,
-            rows=len(batch.logits),
-            gradient=gradient,
-        )
-        self._write(state)
-        return as_number(value), slope
 
 
 def relation_loss(
@@ -144,16 +129,6 @@ def relation_loss(
         reduction=reduction,
     )
     matrix = matrix.astype(np.float64)
-    positive, negative = threshold_pairs(NUMPY, matrix, ~np.isnan(matrix), r_p, r_n)
-    value, _ = algebra.relation_loss(
-        NUMPY,
-        x.astype(np.float64),
-        None,
-        pair_laplacians(
-            NUMPY, positive, negative, num_labels=len(matrix), symmetric=False, normalization=normalization, like=matrix
-        ),
-        reduction=reduction,
-        rows=len(x),
-        gradient=False,
-    )
-    return as_number(value)
+    pairs = relation_laplacians(NUMPY, matrix, ~np.isnan(matrix), r_p, r_n, normalization=normalization, like=matrix)
+    problem = Problem(None, None, None, None, pairs, 1.0, reduction, len(x))
+    return as_number(evaluate(NUMPY, x.astype(np.float64), problem, gradient="none")[0][0])

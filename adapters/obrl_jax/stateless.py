@@ -9,10 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from obrl.algebra import pair_laplacians
 from obrl.arrays import relation_matrix
 from obrl.errors import check_impl
-from obrl.online import threshold_pairs
+from obrl.online import relation_laplacians, threshold_pairs
 from obrl.settings import check_relation_loss
 from obrl_jax.inputs import computation_dtype, metadata
 from obrl_jax.namespace import JAX
@@ -72,24 +71,17 @@ def relation_loss(
     where = np.where if isinstance(values, np.ndarray) else jnp.where
     values = jax.lax.stop_gradient(jnp.asarray(where(known, values, np.zeros((), values.dtype))))
     values = values.astype(values.dtype if values.dtype == jnp.float64 else jnp.float32)
-    positive, negative = threshold_pairs(JAX, values, jnp.asarray(known), r_p, r_n)
+    known = jnp.asarray(known)
     problem: Problem | FusedProblem
     if impl == "fused":
         from obrl_jax import fused
 
         target = fused.target_of(num_labels, dtype, relation=relation, logits=logits)
-        code = fused.code_relation(target, positive, negative)
+        code = fused.code_relation(target, *threshold_pairs(JAX, values, known, r_p, r_n))
         problem = FusedProblem(None, None, None, None, code, target)
     else:
-        pairs = pair_laplacians(
-            JAX,
-            positive,
-            negative,
-            num_labels=num_labels,
-            symmetric=False,
-            normalization=normalization,
-            like=jnp.zeros((), dtype),
-        )
+        like = jnp.zeros((), dtype)
+        pairs = relation_laplacians(JAX, values, known, r_p, r_n, normalization=normalization, like=like)
         problem = Problem(None, None, None, None, pairs)
     options = LossOptions(1.0, reduction, normalization, parts=False)
     return differentiable_terms(options, jnp.asarray(logits), problem, impl=impl)[0]

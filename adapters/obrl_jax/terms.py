@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.custom_derivatives import SymbolicZero
 
-from obrl import algebra
+from obrl import problem
 from obrl.algebra import PairLaplacians, coded_laplacians
 from obrl_jax.inputs import computation_dtype, split_labels
 from obrl_jax.namespace import JAX
@@ -72,14 +72,11 @@ class Problem(NamedTuple):
         """
         x = logits.astype(computation_dtype(logits))
         weight = None if self.sample_weight is None else self.sample_weight[:, None]
-        shared: dict[str, Any] = {"reduction": options.reduction, "rows": logits.shape[0]}
-        if self.targets is None:
-            value, gradients = algebra.relation_loss(JAX, x, weight, self.pairs, gradient=gradient != "none", **shared)
-            return (value,), gradients
         pos_weight = None if self.pos_weight is None else self.pos_weight[None]
         arrays = (self.targets, self.observed, weight, pos_weight, self.pairs)
-        terms, gradients = algebra.joint_loss(JAX, x, *arrays, alpha=options.alpha, gradient=gradient, **shared)
-        return (tuple(terms) if options.parts else (terms.total,)), gradients
+        loss = problem.Problem(*arrays, options.alpha, options.reduction, logits.shape[0])
+        terms, gradients = problem.evaluate(JAX, x, loss, gradient=gradient)
+        return (terms if options.parts else terms[:1]), gradients
 
     def for_algebra(self, options: LossOptions, dtype: Any) -> Problem:
         """The same problem, for the algebra: this one."""

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from obrl import algebra
 from obrl.algebra import LossTerms, PairLaplacians
 from obrl.arrays import unmask_labels
 from obrl.labels import Labels
 from obrl.namespace import NUMPY
 from obrl.online import RelationState, state_laplacians
+from obrl.problem import Problem, evaluate
 from obrl.settings import Settings
 from obrl_keras.inputs import check_metadata, may_read_values, row_count, split_labels
 from obrl_keras.namespace import KERAS, Tensor, dtype_name
@@ -47,25 +47,17 @@ def loss_terms(
     """
     dtype = computation_dtype(logits)
     x = ops.cast(logits, dtype)
-    rows = row_count(x, x)
-    terms, _ = algebra.joint_loss(
-        KERAS,
-        x,
-        ops.cast(labels.targets, dtype),
-        labels.observed,
-        None if sample_weight is None else ops.expand_dims(ops.cast(sample_weight, dtype), 1),
-        None if pos_weight is None else ops.expand_dims(ops.cast(pos_weight, dtype), 0),
-        pairs,
+    problem = Problem(
+        targets=ops.cast(labels.targets, dtype),
+        observed=labels.observed,
+        sample_weight=None if sample_weight is None else ops.expand_dims(ops.cast(sample_weight, dtype), 1),
+        pos_weight=None if pos_weight is None else ops.expand_dims(ops.cast(pos_weight, dtype), 0),
+        pairs=pairs,
         alpha=alpha,
-        reduction="none" if reduction == "none" else "sum",
-        rows=rows,
-        gradient="none",
+        reduction=reduction,
+        rows=row_count(x, x),
     )
-    if reduction != "mean":
-        return terms
-    # A graph may not know the size of the batch before it runs, so the mean is a share of the sum.
-    share = 1.0 / max(rows, 1) if isinstance(rows, int) else 1.0 / ops.maximum(rows, 1.0)
-    return LossTerms(*(term * share for term in terms))
+    return LossTerms(*evaluate(KERAS, x, problem, gradient="none")[0])
 
 
 def frozen_terms(

@@ -9,10 +9,11 @@ import tensorflow as tf
 
 from obrl.errors import resolve_update
 from obrl.online import state_laplacians
+from obrl.problem import Problem
 from obrl_keras.functions import frozen_terms
 from obrl_keras.graphs import after
 from obrl_tensorflow import fused
-from obrl_tensorflow.functions import Problem, Results, differentiable_terms
+from obrl_tensorflow.functions import Results, differentiable_terms
 from obrl_tensorflow.inputs import (
     Batch,
     check_batch,

@@ -2,72 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
-from obrl import algebra
-from obrl.algebra import PairLaplacians
+from obrl.problem import Problem, chain_rule, evaluate
 from obrl_tensorflow.namespace import TENSORFLOW, Tensor
 
-
-class Problem(NamedTuple):
-    """A loss as a function of the logits; its arrays are in the dtype to compute in.
-
-    Attributes:
-        targets: (batch, num_labels), finite; None for L_B alone.
-        observed: (batch, num_labels) bool, or None.
-        sample_weight: (batch, 1), or None.
-        pos_weight: (1, num_labels), or None.
-        pairs: the pair weights.
-        alpha: weight of L_B.
-        reduction: `"mean"`, `"sum"` or `"none"`.
-        rows: the size of the batch: an int, or a scalar tensor.
-    """
-
-    targets: Tensor | None
-    observed: Tensor | None
-    sample_weight: Tensor | None
-    pos_weight: Tensor | None
-    pairs: PairLaplacians
-    alpha: float
-    reduction: str
-    rows: int | Tensor
-
-    @property
-    def share(self) -> float | Tensor:
-        """The factor from a sum over the batch to the reduction: 1/K for a mean, where a graph may not know K yet."""
-        if self.reduction != "mean":
-            return 1.0
-        return 1.0 / max(self.rows, 1) if isinstance(self.rows, int) else 1.0 / tf.maximum(self.rows, 1.0)
-
-
 Results = tuple[Tensor, ...]
-
-
-def evaluate(x: Tensor, problem: Problem, gradient: str) -> tuple[Results, Results]:
-    """The terms (L, L_E and L_B; or L_B alone), and their gradients before they are multiplied by `problem.share`.
-
-    Args:
-        x: logits, (batch, num_labels), in the dtype to compute in.
-        problem: the loss.
-        gradient: `"none"`, `"total"` (of the first term), or `"parts"` (of L_E and L_B).
-    """
-    shared: dict[str, Any] = {
-        "reduction": "none" if problem.reduction == "none" else "sum",
-        "rows": problem.rows,
-    }
-    values: Sequence[Tensor]
-    if problem.targets is None:
-        value, gradients = algebra.relation_loss(
-            TENSORFLOW, x, problem.sample_weight, problem.pairs, gradient=gradient != "none", **shared
-        )
-        values = (value,)
-    else:
-        arrays = (problem.targets, problem.observed, problem.sample_weight, problem.pos_weight, problem.pairs)
-        values, gradients = algebra.joint_loss(TENSORFLOW, x, *arrays, alpha=problem.alpha, gradient=gradient, **shared)
-    return tuple(value * problem.share for value in values), gradients
 
 
 def _one_pass(x: Tensor, problem: Problem, gradient: str, count: int) -> Results:
@@ -75,11 +18,11 @@ def _one_pass(x: Tensor, problem: Problem, gradient: str, count: int) -> Results
 
     @tf.custom_gradient
     def terms(x: Tensor) -> Any:
-        values, gradients = evaluate(x, problem, gradient)
+        values, gradients = evaluate(TENSORFLOW, x, problem, gradient=gradient)
 
         def backward(*upstream: Tensor) -> Tensor:
             def scaled(*upstream: Tensor) -> Tensor:
-                return _scale(gradients, upstream, problem)
+                return chain(gradients, upstream, alpha=problem.alpha, reduction=problem.reduction)
 
             return logits_gradient(x, upstream, scaled, lambda: problem)
 
@@ -107,8 +50,8 @@ def logits_gradient(
             problem = make_problem()
             with tf.GradientTape() as tape:
                 tape.watch([x, *upstream])
-                gradients = evaluate(x, problem, "parts" if len(upstream) == 3 else "total")[1]
-                formula = _scale(gradients, upstream, problem)
+                gradients = evaluate(TENSORFLOW, x, problem, gradient="parts" if len(upstream) == 3 else "total")[1]
+                formula = chain(gradients, upstream, alpha=problem.alpha, reduction=problem.reduction)
             return tape.gradient(
                 formula, [x, *upstream], output_gradients=vector, unconnected_gradients=tf.UnconnectedGradients.ZERO
             )
@@ -118,30 +61,11 @@ def logits_gradient(
     return function(x, *upstream)
 
 
-def _scale(gradients: Results, upstream: Results, problem: Problem) -> Tensor:
-    return chain_rule(gradients, upstream, alpha=problem.alpha, reduction=problem.reduction, share=problem.share)
-
-
-def chain_rule(
-    gradients: Results, upstream: Results, *, alpha: float, reduction: str, share: float | Tensor = 1.0
-) -> Tensor:
-    """The gradient with respect to the logits, from those of L (or of L_E and L_B) and from those that arrive.
-
-    Args:
-        gradients: of L with respect to the logits; or two, of L_E and of L_B.
-        upstream: the gradient that arrives for each term.
-        alpha: weight of L_B in L.
-        reduction: with `"none"` a gradient arrives for each sample, (batch,), else one scalar.
-        share: as `Problem.share`.
-    """
-
-    def by_row(factor: Tensor) -> Tensor:
-        return factor[:, None] if reduction == "none" else factor * share
-
-    if len(gradients) == 1:
-        return gradients[0] * by_row(upstream[0])
-    total, cross_entropy, relation_loss = upstream
-    return gradients[0] * by_row(total + cross_entropy) + gradients[1] * by_row(alpha * total + relation_loss)
+def chain(gradients: Results, upstream: Results, *, alpha: float, reduction: str) -> Tensor:
+    """The gradient with respect to the logits, from what arrives for each term; see `chain_rule`."""
+    if reduction == "none":
+        upstream = tuple(factor[:, None] for factor in upstream)
+    return chain_rule(gradients, upstream, alpha=alpha)
 
 
 def differentiable_terms(logits: Tensor, problem: Problem, *, dtype: tf.DType, impl: str, parts: bool) -> Results:
@@ -159,4 +83,4 @@ def differentiable_terms(logits: Tensor, problem: Problem, *, dtype: tf.DType, i
     count = 3 if parts and problem.targets is not None else 1
     if impl != "plain":
         return _one_pass(x, problem, "parts" if count == 3 else "total", count)
-    return evaluate(x, problem, "none")[0][:count]
+    return evaluate(TENSORFLOW, x, problem, gradient="none")[0][:count]

@@ -10,12 +10,13 @@ import tensorflow as tf
 from obrl.algebra import coded_laplacians
 from obrl.counts import MAX_EXACT_COUNT
 from obrl.online import RelationState
+from obrl.problem import Problem
 from obrl.settings import Settings
 from obrl_keras.graphs import check_scope, replica_context
 from obrl_native.cpu import MAX_LABELS, REDUCTIONS
 from obrl_tensorflow import cuda, native
 from obrl_tensorflow.compat import in_xla
-from obrl_tensorflow.functions import Problem, Results, chain_rule, logits_gradient
+from obrl_tensorflow.functions import Results, chain, logits_gradient
 from obrl_tensorflow.inputs import Batch, row_count, split_labels
 from obrl_tensorflow.namespace import TENSORFLOW, Tensor
 from obrl_tensorflow.native import attribute_bits, attribute_double, optional
@@ -205,7 +206,7 @@ def _scaled_gradient(operation: Any, upstream: Results, reduction: str) -> list[
     gradient = logits_gradient(
         operation.inputs[0],
         upstream[:count],
-        lambda *upstream: chain_rule(gradients, upstream, alpha=alpha, reduction=reduction),
+        lambda *upstream: chain(gradients, upstream, alpha=alpha, reduction=reduction),
         lambda: _as_problem(operation, alpha, reduction),
     )
     return [gradient, *[None] * (len(operation.inputs) - 1)]

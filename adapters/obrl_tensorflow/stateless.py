@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from obrl.algebra import pair_laplacians
 from obrl.arrays import relation_matrix
 from obrl.errors import check_impl
-from obrl.online import threshold_pairs
+from obrl.online import relation_laplacians, threshold_pairs
+from obrl.problem import Problem
 from obrl.settings import check_relation_loss
 from obrl_tensorflow import fused
-from obrl_tensorflow.functions import Problem, differentiable_terms
+from obrl_tensorflow.functions import differentiable_terms
 from obrl_tensorflow.inputs import as_tensor, computation_dtype, metadata, row_count
 from obrl_tensorflow.namespace import TENSORFLOW, Tensor
 
@@ -66,20 +66,13 @@ def relation_loss(
     check_impl(impl)
     dtype = computation_dtype(x)
     values = tf.cast(tf.stop_gradient(matrix), tf.float64 if matrix.dtype == tf.float64 else tf.float32)
-    positive, negative = threshold_pairs(TENSORFLOW, values, ~tf.math.is_nan(values), r_p, r_n)
+    known = ~tf.math.is_nan(values)
     if impl == "fused":
         fused.check(x, matrix.shape[0])
-        code = fused.code_relation(x, positive, negative)
+        code = fused.code_relation(x, *threshold_pairs(TENSORFLOW, values, known, r_p, r_n))
         how: dict[str, Any] = {"normalization": normalization, "reduction": reduction, "dtype": dtype}
         return fused.loss_terms(x, None, None, None, None, code, alpha=1.0, **how, parts=False)[0]
-    pairs = pair_laplacians(
-        TENSORFLOW,
-        positive,
-        negative,
-        num_labels=matrix.shape[0],
-        symmetric=False,
-        normalization=normalization,
-        like=tf.zeros((), dtype),
-    )
+    like = tf.zeros((), dtype)
+    pairs = relation_laplacians(TENSORFLOW, values, known, r_p, r_n, normalization=normalization, like=like)
     loss = Problem(None, None, None, None, pairs, 1.0, reduction, row_count(x, dtype))
     return differentiable_terms(x, loss, dtype=dtype, impl=impl, parts=False)[0]

@@ -59,7 +59,7 @@ class OnePass(torch.autograd.Function):
             return None, None, None, None
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # create_graph=True: compute the gradient again, in operations that can be differentiated.
-            loss = loss.plain(ctx.dtype)
+            loss = loss.plain(logits.shape[0], ctx.dtype)
             gradients = loss.evaluate(logits, ctx.dtype, ctx.gradient)[1]
         return loss.chain(gradients, upstream, logits.dtype), None, None, None
 
@@ -248,6 +248,7 @@ class Criterion(LossWithRelation, RelationModule):
             pairs,
             alpha=self.settings.alpha,
             reduction=self.reduction,
+            rows=batch.logits.shape[0],
             dtype=dtype,
         )
 

@@ -21,7 +21,7 @@ from obrl_torch.distributed import is_shared
 from obrl_torch.fused import is_native
 from obrl_torch.inputs import split_targets
 from obrl_torch.namespace import TORCH
-from obrl_torch.plain import PlainLoss, Tensors, chain_rule, plain_loss
+from obrl_torch.plain import PlainLoss, Tensors, chain, plain_loss
 
 
 class Codes(NamedTuple):
@@ -76,9 +76,9 @@ class FusedLoss(NamedTuple):
         return tuple(terms if self.targets is not None else terms[2:]), (first, second)
 
     def chain(self, gradients: Sequence[Tensor], upstream: Sequence[Tensor | None], dtype: torch.dtype) -> Tensor:
-        """The gradient with respect to the logits in `dtype`; see `chain_rule`."""
+        """The gradient with respect to the logits in `dtype`; see `chain`."""
         if self.codes.active is None:
-            return chain_rule(gradients, upstream, alpha=self.alpha, reduction=self.reduction).to(dtype)
+            return chain(gradients, upstream, alpha=self.alpha, reduction=self.reduction, dtype=dtype)
         from obrl_torch import operators
 
         parts = len(upstream) == 3
@@ -89,7 +89,7 @@ class FusedLoss(NamedTuple):
         )
         return result
 
-    def plain(self, dtype: torch.dtype) -> PlainLoss:
+    def plain(self, rows: int, dtype: torch.dtype) -> PlainLoss:
         """The same loss in operations that autograd differentiates."""
         num_labels = self.codes.code.shape[0]
         like = self.codes.code.new_empty((), dtype=dtype)
@@ -104,6 +104,7 @@ class FusedLoss(NamedTuple):
             pairs,
             alpha=self.alpha,
             reduction=self.reduction,
+            rows=rows,
             dtype=dtype,
         )
 

@@ -10,9 +10,8 @@ import torch.distributed as dist
 from torch import Tensor
 
 from obrl import errors
-from obrl.algebra import PairLaplacians, pair_laplacians
 from obrl.errors import check_impl
-from obrl.online import threshold_pairs
+from obrl.online import relation_laplacians
 from obrl.settings import check_relation_loss
 from obrl_torch import fused
 from obrl_torch.criterion import Batch, Criterion, differentiable_terms
@@ -139,24 +138,9 @@ def relation_loss(
             codes = code_relation(relation, r_p, r_n)
             loss: FusedLoss | PlainLoss = FusedLoss(None, None, None, None, codes, 1.0, normalization, reduction)
         else:
-            pairs = _relation_laplacians(relation, r_p, r_n, normalization=normalization, dtype=dtype)
-            loss = PlainLoss(None, None, None, None, pairs, 1.0, reduction)
+            with torch.no_grad():
+                values = relation.to(torch.promote_types(relation.dtype, torch.float32))
+                options: dict[str, Any] = {"normalization": normalization, "like": values.new_empty((), dtype=dtype)}
+                pairs = relation_laplacians(TORCH, values, ~torch.isnan(values), r_p, r_n, **options)
+            loss = PlainLoss(None, None, None, None, pairs, 1.0, reduction, logits.shape[0])
         return differentiable_terms(logits, loss, dtype=dtype, impl=impl, parts=False)[0]
-
-
-@torch.no_grad()
-def _relation_laplacians(
-    relation: Tensor, positive_threshold: float, negative_threshold: float, *, normalization: str, dtype: torch.dtype
-) -> PairLaplacians:
-    """The pair weights of a given matrix, NaN where there is no evidence; each direction counts half."""
-    values = relation.to(torch.promote_types(relation.dtype, torch.float32))
-    positive, negative = threshold_pairs(TORCH, values, ~torch.isnan(values), positive_threshold, negative_threshold)
-    return pair_laplacians(
-        TORCH,
-        positive,
-        negative,
-        num_labels=relation.shape[0],
-        symmetric=False,
-        normalization=normalization,
-        like=values.new_empty((), dtype=dtype),
-    )

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from obrl import algebra
 from obrl.namespace import NUMPY, Namespace
+from obrl.problem import Problem, evaluate
 from tests.support import strategies
 from tests.support.cases import Case
 from tests.support.fake_array import STRICT, FakeArray, StrictNamespace, fake, values_of
@@ -92,7 +93,8 @@ def test_any_non_negative_pair_weights(num_labels: int, rows: int, seed: int) ->
             normalization="all_pairs",
             like=logits,
         )
-        value, (slope,) = algebra.relation_loss(NUMPY, logits, None, pairs, reduction="none", rows=rows, gradient=True)
+        problem = Problem(None, None, None, None, pairs, 1.0, "none", rows)
+        (value,), (slope,) = evaluate(NUMPY, logits, problem, gradient="total")
         wanted = (positive * square + negative * (1 - square) ** 2).sum(axis=(1, 2)) / (2 * num_labels**2)
         bound = band(num_labels**2, (positive + negative).sum() / num_labels**2)
         assert_close("L_B", value, wanted, bound)

@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from obrl.algebra import PairLaplacians, coded_laplacians, joint_loss
+from obrl.algebra import PairLaplacians, coded_laplacians
 from obrl.measures import MEASURES
+from obrl.problem import Problem, evaluate
 from obrl.torch import OnlineBatchRelation
 from obrl_torch import fused, operators
 from obrl_torch.kernels import launch
@@ -135,19 +136,8 @@ def by_the_algebra(
     """The terms and the gradient of L in float64."""
     like = torch.zeros((), dtype=torch.float64)
     pairs: PairLaplacians = coded_laplacians(TORCH, code, normalization="active_pairs", like=like)
-    terms, (slope,) = joint_loss(
-        TORCH,
-        logits.double(),
-        targets.double(),
-        observed,
-        None,
-        None,
-        pairs,
-        alpha=0.5,
-        reduction="mean",
-        rows=len(logits),
-        gradient="total",
-    )
+    problem = Problem(targets.double(), observed, None, None, pairs, 0.5, "mean", len(logits))
+    terms, (slope,) = evaluate(TORCH, logits.double(), problem, gradient="total")
     return list(terms), slope
 
 

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from obrl.algebra import coded_laplacians, joint_loss, relation_loss
+from obrl.algebra import coded_laplacians
 from obrl.namespace import NUMPY
+from obrl.problem import Problem, evaluate
 from obrl.settings import Settings
 from obrl_native import cpu
 from tests.native.calls import KINDS, SIZES, Array, count, draw_targets, empty_state, loss, move
@@ -21,27 +22,19 @@ def reference(logits: Array, targets: Array | None, code: Array, arguments: dict
     pairs = coded_laplacians(NUMPY, code, normalization=arguments["normalization"], like=np.empty(()))
     x = logits.astype(np.float64)
     weight = arguments["sample_weight"]
-    shared = {"reduction": arguments["reduction"], "rows": len(logits)}
     weight = None if weight is None else weight.astype(np.float64)[:, None]
+    options = (pairs, 0.7, arguments["reduction"], len(logits))
     if targets is None:
-        value, gradients = relation_loss(NUMPY, x, weight, pairs, gradient=arguments["gradient"] != "none", **shared)
+        problem = Problem(None, None, weight, None, *options)
+        (value,), gradients = evaluate(NUMPY, x, problem, gradient=arguments["gradient"])
         return [None, None, value], gradients
     known = ~np.isnan(targets) if targets.dtype.kind == "f" else np.ones(targets.shape, bool)
     if arguments["observed"] is not None:
         known &= arguments["observed"].astype(bool)
     pos_weight = arguments["pos_weight"]
-    return joint_loss(
-        NUMPY,
-        x,
-        np.where(known, targets, 0).astype(np.float64),
-        known,
-        weight,
-        None if pos_weight is None else pos_weight.astype(np.float64)[None],
-        pairs,
-        alpha=0.7,
-        gradient=arguments["gradient"],
-        **shared,
-    )
+    pos_weight = None if pos_weight is None else pos_weight.astype(np.float64)[None]
+    y = np.where(known, targets, 0).astype(np.float64)
+    return evaluate(NUMPY, x, Problem(y, known, weight, pos_weight, *options), gradient=arguments["gradient"])
 
 
 def draw_code(rng: np.random.Generator, num_labels: int, share: float) -> Array:

@@ -1,4 +1,4 @@
-"""The kernels for many labels, with few labels: those that `impl="fused"` runs above `launch.SMALL_LABELS` in float32."""
+"""The kernels for many labels, on few: those that `impl="fused"` runs above `launch.SMALL_LABELS` in float32."""
 
 from __future__ import annotations
 

@@ -21,6 +21,7 @@ from obrl.online import (
     state_shapes,
     update_state,
 )
+from obrl.problem import Problem, evaluate
 from obrl.settings import Settings
 from tests.support import tolerances
 from tests.support.cases import Batch, Case
@@ -99,24 +100,22 @@ def _check_losses(case: Case, batch: Batch, expected: Expected, run: Any) -> Non
     )
     _, known, targets = split(batch)
     weight = None if batch.sample_weight is None else run.wrap(batch.sample_weight[:, None])
-    reduced: dict[str, Any] = {"reduction": case.reduction, "rows": batch.size}
-    terms, gradients = algebra.joint_loss(
-        run.ns,
-        logits,
-        run.wrap(targets),
-        None if known is None else run.wrap(known),
-        weight,
-        None if case.pos_weight is None else run.wrap(case.pos_weight[None]),
-        pairs,
+    problem = Problem(
+        targets=run.wrap(targets),
+        observed=None if known is None else run.wrap(known),
+        sample_weight=weight,
+        pos_weight=None if case.pos_weight is None else run.wrap(case.pos_weight[None]),
+        pairs=pairs,
         alpha=case.alpha,
-        gradient="total",
-        **reduced,
+        reduction=case.reduction,
+        rows=batch.size,
     )
+    terms, (slope,) = evaluate(run.ns, logits, problem, gradient="total")
     reduced_terms = algebra.LossTerms(*(run.unwrap(term) for term in terms))
-    assert_loss_terms(case, batch, expected, reduced_terms, run.unwrap(gradients[0]))
-    value, slopes = algebra.relation_loss(run.ns, logits, weight, pairs, gradient=True, **reduced)
-    assert_relation_loss(case, batch, expected, run.unwrap(value), run.unwrap(slopes[0]))
-    assert np.isfinite(run.unwrap(slopes[0])).all()
+    assert_loss_terms(case, batch, expected, reduced_terms, run.unwrap(slope))
+    (value,), (slope,) = evaluate(run.ns, logits, problem._replace(targets=None), gradient="total")
+    assert_relation_loss(case, batch, expected, run.unwrap(value), run.unwrap(slope))
+    assert np.isfinite(run.unwrap(slope)).all()
 
 
 def iterate_weights(size: int, seed: int) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:

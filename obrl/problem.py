@@ -1,0 +1,121 @@
+"""A loss as a function of the logits: its terms, how they are reduced, and their gradients, in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from obrl.algebra import PairLaplacians, Terms, cross_entropy_terms, relation_terms
+from obrl.namespace import Array, Namespace
+
+
+class Problem(NamedTuple):
+    """A loss as a function of the logits: L = L_E + alpha L_B, or L_B alone.
+
+    Attributes:
+        targets: y in [0, 1], (batch, num_labels), any finite number where not observed; None for L_B alone.
+        observed: bool, the same shape, or None where all are.
+        sample_weight: w, (batch, 1), or None for 1.
+        pos_weight: weight of each label's positives, (1, num_labels), or None.
+        pairs: the pair weights.
+        alpha: weight of L_B.
+        reduction: `"mean"` over all rows (never divided by the sum of w; 0 without a row), `"sum"` or `"none"`.
+        rows: the size of the batch; a scalar array where a graph does not know it.
+    """
+
+    targets: Array | None
+    observed: Array | None
+    sample_weight: Array | None
+    pos_weight: Array | None
+    pairs: PairLaplacians
+    alpha: float
+    reduction: str
+    rows: int | Array
+
+
+def evaluate(
+    ns: Namespace, logits: Array, problem: Problem, *, gradient: str
+) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+    """The terms of a loss and their gradients with respect to the logits, in one pass.
+
+    Args:
+        ns: the framework's functions.
+        logits: x, (batch, num_labels), in the dtype to compute in, which is that of the problem.
+        problem: the loss.
+        gradient: `"none"`, `"total"` (of the first term), or `"parts"` (of L_E and of L_B, where there are both).
+
+    Returns:
+        L, L_E and L_B (before alpha), or L_B alone, each a scalar array, or (batch,) with the reduction `"none"`; and
+        the gradients, (batch, num_labels), whose row k is that of sample k's loss with the reduction `"none"`.
+    """
+    with_gradient = gradient != "none"
+    p = ns.sigmoid(logits)
+    relation = relation_terms(ns, p, problem.pairs, gradient=with_gradient)
+    relation_loss = _reduce(ns, relation, problem)
+    if problem.targets is None:
+        return (relation_loss,), (_reduce_gradient(ns, [(1.0, relation)], problem),) if with_gradient else ()
+    entropy = cross_entropy_terms(
+        ns, logits, p, problem.targets, problem.observed, problem.pos_weight, gradient=with_gradient
+    )
+    cross_entropy = _reduce(ns, entropy, problem)
+    weighted_terms: list[list[tuple[float, Terms]]] = {
+        "none": [],
+        "total": [[(1.0, entropy), (problem.alpha, relation)]],
+        "parts": [[(1.0, entropy)], [(1.0, relation)]],
+    }[gradient]
+    terms = (cross_entropy + problem.alpha * relation_loss, cross_entropy, relation_loss)
+    return terms, tuple(_reduce_gradient(ns, part, problem) for part in weighted_terms)
+
+
+def _reduce(ns: Namespace, terms: Terms, problem: Problem) -> Array:
+    """Reduce w_k times the loss of each sample."""
+    weight = problem.sample_weight
+    if problem.reduction == "none":
+        value = ns.sum(terms.elementwise, axis=1, keepdims=True) * terms.scale
+        if terms.constant is not None:
+            value = value + terms.constant
+        return ns.sum(value if weight is None else value * weight, axis=1)
+    share = _share(ns, problem)
+    value = ns.sum(terms.elementwise if weight is None else terms.elementwise * weight) * (terms.scale * share)
+    if terms.constant is None:
+        return value
+    total_weight = problem.rows if weight is None else ns.sum(weight)
+    return value + terms.constant * (total_weight * share)
+
+
+def _reduce_gradient(ns: Namespace, weighted_terms: Sequence[tuple[float, Terms]], problem: Problem) -> Array:
+    """The gradient of a sum of reduced losses, each with its factor."""
+    share = _share(ns, problem)
+    parts = [terms.gradient * (factor * share * terms.gradient_scale) for factor, terms in weighted_terms]
+    total = sum(parts[1:], start=parts[0])
+    return total if problem.sample_weight is None else total * problem.sample_weight
+
+
+def _share(ns: Namespace, problem: Problem) -> Array | float:
+    """What a sum over the batch is multiplied by: 1/K for a mean, where an empty batch counts as one row."""
+    if problem.reduction != "mean":
+        return 1.0
+    rows = problem.rows
+    return 1.0 / max(rows, 1) if isinstance(rows, int) else 1.0 / ns.where(rows > 0, rows, 1.0)
+
+
+def chain_rule(gradients: Sequence[Array], upstream: Sequence[Array | None], *, alpha: float) -> Array:
+    """The gradient with respect to the logits, from the gradients that arrive for the terms.
+
+    Args:
+        gradients: of the first term with respect to the logits; or two, of L_E and of L_B.
+        upstream: the gradient that arrives for each term (for one; or for L, L_E and L_B), each a scalar or (batch, 1);
+            None where none arrives.
+        alpha: weight of L_B in L.
+    """
+    if len(gradients) == 2:
+        total, cross_entropy, relation_loss = upstream
+        to_relation = None if total is None else alpha * total  # L = L_E + alpha L_B hands its gradient on to both
+        upstream = (_add(total, cross_entropy), _add(to_relation, relation_loss))
+    products = [gradient * factor for gradient, factor in zip(gradients, upstream, strict=True) if factor is not None]
+    return sum(products[1:], start=products[0])
+
+
+def _add(a: Array | None, b: Array | None) -> Array | None:
+    """Add two gradients, where None is 0."""
+    return a if b is None else b if a is None else a + b
