@@ -12,7 +12,6 @@ from tests.native import recording
 from tests.native.recording import Copy, Launch, Memory
 
 NOT_SUPPORTED = 801
-LARGEST = (2**24, 2**14)
 
 
 def test_numbers_are_those_of_the_header() -> None:
@@ -105,15 +104,6 @@ def test_sizes_out_of_range_are_refused(
         with pytest.raises(ValueError, match="labels"):
             ask(batch, labels)
     assert driver.calls() == []
-
-
-def test_the_largest_sizes(driver: recording.Driver, launcher: cuda.Library) -> None:
-    """Nothing overflows."""
-    memory = Memory()
-    recording.loss(launcher, memory, *LARGEST, gradients="parts")
-    recording.move(launcher, memory, LARGEST[1], LARGEST[0])
-    assert memory.size("scratch") > 2 * LARGEST[0] * LARGEST[1]
-    assert len([one for one in driver.enqueued() if isinstance(one, Launch)]) == 6
 
 
 def arrays(kind: type[Any]) -> list[str]:
