@@ -1,7 +1,7 @@
-"""What the losses share: they check a batch, move the relation, and compute value and gradient in one pass.
+"""What the losses share: check a batch, update the relation, compute value and gradient in one pass.
 
-`OnePass` keeps the gradient that was computed with the value, and backward scales it. Second derivatives, and gradients
-with respect to targets or weights, come from autograd's differentiating the plain loss.
+`OnePass` saves the gradient that was computed with the value, and backward scales it. Second derivatives, and gradients
+with respect to targets or weights, are autograd's, of the plain loss.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def differentiable_terms(
 
 
 class Batch(NamedTuple):
-    """What a call of a loss takes, as it came."""
+    """The tensors of one call, as the user gave them; the fields are those of `OBRLoss.forward`."""
 
     logits: Tensor
     targets: Tensor
@@ -165,7 +165,7 @@ class Criterion(RelationModule):
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         had_values = not self.relation_weight.is_meta
         super()._apply(fn, recurse)
-        if not had_values:  # `to_empty` leaves any values in buffers, and no state_dict holds these
+        if not had_values:  # `to_empty` leaves buffers uninitialised, and no state_dict holds these two
             self._fill_pos_weight()
         self._arrivals = fused.new_arrivals(self.relation_weight.device)
         return self
@@ -180,14 +180,14 @@ class Criterion(RelationModule):
         Raises:
             FileNotFoundError: there is no such file.
             ValueError: no relation of obrl, or one of another number of labels, other names, or another decay,
-                measure or estimator. The state is then as it was.
+                measure or estimator. The relation has then not changed.
         """
         start = loaded_relation(path, self.settings, self.num_labels, self.label_names)
         self._write(start.state)
         self.label_names = start.label_names
 
     def _terms(self, batch: Batch, update: bool | None, *, joint: bool, parts: bool) -> Tensors:
-        """The terms, after the relation has moved where it should; see `differentiable_terms`.
+        """Update the relation if this call should, then compute the terms; see `differentiable_terms`.
 
         Args:
             batch: not checked yet.
@@ -235,7 +235,7 @@ class Criterion(RelationModule):
     def _plain_loss(
         self, batch: Batch, state: RelationState, dtype: torch.dtype, *, moves: bool, joint: bool
     ) -> PlainLoss:
-        """The loss in torch's operations, after the relation has moved."""
+        """Update the relation if `moves`, and give the loss in torch's operations."""
         read_values = may_read_values(self.validate, batch.targets)
         labels = split_targets(batch.targets, batch.observed, read_values=read_values)
         with torch.no_grad():
@@ -255,7 +255,7 @@ class Criterion(RelationModule):
         )
 
     def _fused_loss(self, batch: Batch, state: RelationState, *, moves: bool, joint: bool) -> FusedLoss:
-        """The loss in native code or kernels, after the relation has moved."""
+        """Update the relation if `moves`, and give the loss in native code or kernels."""
         _, targets, observed, sample_weight = batch
         if may_read_values(self.validate, targets):
             check_target_values(targets, observed)
