@@ -127,7 +127,7 @@ class Terms(NamedTuple):
     elementwise: Array
     scale: Array | float
     constant: Array | None
-    gradient: Array | None
+    gradient: Array
     gradient_scale: Array | float
 
 

@@ -31,7 +31,8 @@ def as_array(name: str, value: npt.ArrayLike) -> npt.NDArray[Any]:
 def relation_matrix(matrix: npt.ArrayLike) -> npt.NDArray[Any]:
     """A relation that a user hands in, as a plain array; NaN where a NumPy masked array masks it."""
     if isinstance(matrix, np.ma.MaskedArray) and matrix.dtype.kind in "biuf":
-        matrix = matrix.astype(np.promote_types(matrix.dtype, np.float32)).filled(np.nan)
+        floats: Any = matrix.astype(np.promote_types(matrix.dtype, np.float32))
+        matrix = floats.filled(np.nan)
     return as_array("relation", matrix)
 
 

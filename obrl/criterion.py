@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from obrl.algebra import PairLaplacians
 from obrl.arrays import as_array, as_labels
@@ -17,16 +17,17 @@ from obrl.errors import (
     check_impl,
     check_label_names,
     check_num_labels,
+    checked_pos_weight,
     metadata,
     resolve_update,
 )
+from obrl.holders import LossWithRelation
 from obrl.labels import Labels, read_labels
 from obrl.namespace import NUMPY
 from obrl.online import RelationState, state_laplacians
-from obrl.pairs import Pairs, active_pairs, describe
-from obrl.relation import FloatArray, OnlineBatchRelation, loaded_relation, starting_relation, updated_state
+from obrl.pairs import describe
+from obrl.relation import FloatArray, OnlineBatchRelation, starting_relation, updated_state
 from obrl.settings import Settings
-from obrl.storage import save_relation
 
 Reduced = float | FloatArray
 """A loss: a float, or (batch,) with `reduction="none"`."""
@@ -45,34 +46,49 @@ class Batch(NamedTuple):
     sample_weight: FloatArray | None
 
 
-class RelationCriterion:
-    """What the two losses share: settings, the relation, and how a call moves it."""
+class RelationCriterion(LossWithRelation):
+    """What the two losses share: settings, the relation, and how a call moves it.
+
+    The arguments are those of `OBRLoss`, which adds nothing to them.
+    """
 
     def __init__(
         self,
         num_labels: int,
-        settings: Settings,
         *,
-        reduction: str,
-        label_names: Sequence[str] | None,
-        relation: Any,
-        freeze: bool,
-        impl: str,
+        decay: float = 0.99,
+        alpha: float = 0.5,
+        positive_threshold: float = 0.8,
+        negative_threshold: float = 0.2,
+        measure: str = "unit_pearson",
+        estimator: str = "batch",
+        normalization: str = "all_pairs",
+        reduction: str = "mean",
+        pos_weight: npt.ArrayLike | None = None,
+        label_names: Sequence[str] | None = None,
+        relation: Any = None,
+        freeze: bool = False,
+        impl: str = "auto",
     ) -> None:
         self.num_labels = check_num_labels(num_labels)
-        self.settings = settings
+        self.settings = Settings(
+            decay=decay,
+            alpha=alpha,
+            positive_threshold=positive_threshold,
+            negative_threshold=negative_threshold,
+            measure=measure,
+            estimator=estimator,
+            normalization=normalization,
+        )
         check_choice("reduction", reduction, REDUCTIONS)
         check_impl(impl, has_kernels=False)
         self.reduction = reduction
         self.impl = impl
         self.freeze = bool(freeze)
+        self.pos_weight = checked_pos_weight(pos_weight, num_labels=self.num_labels)
         names = check_label_names(label_names, self.num_labels)
-        self._online = starting_relation(relation, settings, self.num_labels, names, freeze=self.freeze)
-
-    @property
-    def label_names(self) -> tuple[str, ...] | None:
-        """The names of the labels, if any were given."""
-        return self._online.label_names
+        self._online = starting_relation(relation, self.settings, self.num_labels, names, freeze=self.freeze)
+        self.label_names = self._online.label_names
 
     @property
     def relation(self) -> FloatArray:
@@ -89,27 +105,11 @@ class RelationCriterion:
         """S of Eq. 1, a number a pair: (num_labels, num_labels); a copy."""
         return self._online.relation_weight
 
-    def pairs(self) -> Pairs:
-        """The pairs that the loss acts on now; printing them gives a table, or says that there is none."""
-        return active_pairs(self._online.state, self.settings, self.label_names)
+    def _host_state(self) -> RelationState:
+        return self._online.state
 
-    def to_numpy(self) -> OnlineBatchRelation:
-        """The relation, copied."""
-        return self._online.to_numpy()
-
-    def save_relation(self, path: str | os.PathLike[str]) -> None:
-        """Write the relation as an .npz (no pickle) that every framework of obrl can start from."""
-        save_relation(path, self._online.state, self.settings, self.label_names)
-
-    def load_relation(self, path: str | os.PathLike[str]) -> None:
-        """Put the relation of a file in place of the present one.
-
-        Raises:
-            FileNotFoundError: there is no such file.
-            ValueError: no relation of obrl, or one of another number of labels, other names, or another decay,
-                measure or estimator. The state is then as it was.
-        """
-        self._online = loaded_relation(path, self.settings, self.num_labels, self.label_names)
+    def _write(self, state: RelationState) -> None:
+        self._online = OnlineBatchRelation.from_state(state, self.settings, self.label_names)
 
     def reset(self) -> None:
         """Forget all evidence, also what the relation started from."""
@@ -144,11 +144,6 @@ class RelationCriterion:
         """The pair weights that the algebra needs."""
         return state_laplacians(NUMPY, state, self.settings, num_labels=self.num_labels, like=state.relation_weight)
 
-    def commit(self, state: RelationState) -> None:
-        """Take over a new state, once nothing can fail any more."""
-        self._online = OnlineBatchRelation.from_state(state, self.settings, self.label_names)
-
-    def describe(self, **options: Any) -> str:
-        """The settings that differ from their defaults, and what the thresholds mean, for `repr`."""
-        options |= {"reduction": self.reduction, "freeze": self.freeze, "impl": self.impl}
+    def __repr__(self) -> str:
+        options = {name: getattr(self, name) for name in ("reduction", "pos_weight", "freeze", "impl")}
         return f"{type(self).__name__}({describe(self.num_labels, self.settings, **options)})"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,10 +10,8 @@ import numpy.typing as npt
 from obrl import algebra
 from obrl.algebra import LossTerms
 from obrl.criterion import Batch, Reduced, RelationCriterion, as_number
-from obrl.errors import checked_pos_weight
 from obrl.namespace import NUMPY
 from obrl.relation import FloatArray
-from obrl.settings import Settings
 
 
 class OBRLoss(RelationCriterion):
@@ -64,44 +61,6 @@ class OBRLoss(RelationCriterion):
     """
 
     __module__ = "obrl"
-
-    def __init__(
-        self,
-        num_labels: int,
-        *,
-        decay: float = 0.99,
-        alpha: float = 0.5,
-        positive_threshold: float = 0.8,
-        negative_threshold: float = 0.2,
-        measure: str = "unit_pearson",
-        estimator: str = "batch",
-        normalization: str = "all_pairs",
-        reduction: str = "mean",
-        pos_weight: npt.ArrayLike | None = None,
-        label_names: Sequence[str] | None = None,
-        relation: Any = None,
-        freeze: bool = False,
-        impl: str = "auto",
-    ) -> None:
-        settings = Settings(
-            decay=decay,
-            alpha=alpha,
-            positive_threshold=positive_threshold,
-            negative_threshold=negative_threshold,
-            measure=measure,
-            estimator=estimator,
-            normalization=normalization,
-        )
-        super().__init__(
-            num_labels,
-            settings,
-            reduction=reduction,
-            label_names=label_names,
-            relation=relation,
-            freeze=freeze,
-            impl=impl,
-        )
-        self.pos_weight = checked_pos_weight(pos_weight, num_labels=self.num_labels)
 
     def __call__(
         self,
@@ -179,8 +138,5 @@ class OBRLoss(RelationCriterion):
             rows=len(batch.logits),
             gradient=gradient,
         )
-        self.commit(state)
+        self._write(state)
         return LossTerms(*(as_number(term) for term in terms)), slope
-
-    def __repr__(self) -> str:
-        return self.describe(pos_weight=self.pos_weight)

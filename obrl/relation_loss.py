@@ -16,7 +16,7 @@ from obrl.errors import metadata
 from obrl.namespace import NUMPY
 from obrl.online import threshold_pairs
 from obrl.relation import FloatArray
-from obrl.settings import Settings, check_relation_loss
+from obrl.settings import check_relation_loss
 
 
 class RelationLoss(RelationCriterion):
@@ -48,17 +48,14 @@ class RelationLoss(RelationCriterion):
         freeze: bool = False,
         impl: str = "auto",
     ) -> None:
-        settings = Settings(
+        super().__init__(
+            num_labels,
             decay=decay,
             positive_threshold=positive_threshold,
             negative_threshold=negative_threshold,
             measure=measure,
             estimator=estimator,
             normalization=normalization,
-        )
-        super().__init__(
-            num_labels,
-            settings,
             reduction=reduction,
             label_names=label_names,
             relation=relation,
@@ -103,11 +100,8 @@ class RelationLoss(RelationCriterion):
             rows=len(batch.logits),
             gradient=gradient,
         )
-        self.commit(state)
+        self._write(state)
         return as_number(value), slope
-
-    def __repr__(self) -> str:
-        return self.describe()
 
 
 def relation_loss(

@@ -19,7 +19,7 @@ from obrl.pairs import Pairs, active_pairs
 from obrl.relation import starting_relation
 from obrl.settings import Settings
 from obrl_jax.compat import is_traced
-from obrl_jax.inputs import has_float64, metadata, on_host
+from obrl_jax.inputs import concrete, has_float64, metadata
 from obrl_jax.namespace import JAX
 
 AxisName = Hashable | tuple[Hashable, ...]
@@ -57,7 +57,7 @@ class RelationConfiguration:
                 f"{type(relation).__name__}; a configuration's to_numpy(state) gives the first"
             )
         names = check_label_names(label_names, count)
-        start = starting_relation(on_host(relation), settings, count, names, freeze=freeze)
+        start = starting_relation(concrete("relation", relation), settings, count, names, freeze=freeze)
         self._set(
             num_labels=count,
             settings=settings,

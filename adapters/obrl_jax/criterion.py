@@ -21,8 +21,8 @@ from obrl.storage import save_relation
 from obrl_jax.configuration import AxisName, RelationConfiguration, check_state_dtype, state_on_host
 from obrl_jax.inputs import (
     computation_dtype,
+    concrete,
     metadata,
-    on_host,
     optional_metadata,
     split_labels,
     values_are_complete,
@@ -43,7 +43,7 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True, init=False, repr=False)
 class Criterion(RelationConfiguration):
-    """A loss with a relation."""
+    """A loss with a relation; the arguments are those of `OBRLoss`."""
 
     reduction: str
     freeze: bool
@@ -53,17 +53,32 @@ class Criterion(RelationConfiguration):
     def __init__(
         self,
         num_labels: int,
-        settings: Settings,
         *,
-        reduction: str,
-        pos_weight: Any,
-        label_names: Sequence[str] | None,
-        relation: Any,
-        freeze: bool,
-        impl: str,
-        axis_name: AxisName | None,
-        validate: bool | None,
+        decay: float = 0.99,
+        alpha: float = 0.5,
+        positive_threshold: float = 0.8,
+        negative_threshold: float = 0.2,
+        measure: str = "unit_pearson",
+        estimator: str = "batch",
+        normalization: str = "all_pairs",
+        reduction: str = "mean",
+        pos_weight: Any = None,
+        label_names: Sequence[str] | None = None,
+        relation: Any = None,
+        freeze: bool = False,
+        impl: str = "auto",
+        axis_name: AxisName | None = None,
+        validate: bool | None = None,
     ) -> None:
+        settings = Settings(
+            decay=decay,
+            alpha=alpha,
+            positive_threshold=positive_threshold,
+            negative_threshold=negative_threshold,
+            measure=measure,
+            estimator=estimator,
+            normalization=normalization,
+        )
         check_choice("reduction", reduction, REDUCTIONS)
         check_impl(impl)
         super().__init__(
@@ -75,7 +90,7 @@ class Criterion(RelationConfiguration):
             validate=validate,
             freeze=freeze,
         )
-        weights = checked_pos_weight(on_host(pos_weight), num_labels=self.num_labels)
+        weights = checked_pos_weight(concrete("pos_weight", pos_weight), num_labels=self.num_labels)
         self._set(reduction=reduction, freeze=bool(freeze), impl=impl, pos_weight=weights)
 
     def save_relation(self, path: str | os.PathLike[str], state: RelationState) -> None:
@@ -115,7 +130,7 @@ class Criterion(RelationConfiguration):
             optional_metadata("sample_weight", batch.sample_weight),
             num_labels=self.num_labels,
         )
-        state = self._checked(state)
+        state = jax.lax.stop_gradient(self._checked(state))
         moves = resolve_update(update, default=True, freeze=self.freeze)
         build = self._fused_problem if self.impl == "fused" else self._problem
         problem, state = build(batch, state, moves=moves, joint=joint)
@@ -132,14 +147,13 @@ class Criterion(RelationConfiguration):
             state = advance(state, labels, self.settings, self.axis_name)
         dtype = computation_dtype(batch.logits)
         like = jnp.zeros((), dtype)
-        fixed = jax.lax.stop_gradient(state)
         sample_weight, pos_weight = self._weights(batch, dtype)
         problem = Problem(
             targets=jnp.asarray(labels.targets).astype(dtype) if joint else None,
             observed=jnp.asarray(labels.observed) if joint and labels.observed is not None else None,
             sample_weight=sample_weight,
             pos_weight=pos_weight,
-            pairs=state_laplacians(JAX, fixed, self.settings, num_labels=self.num_labels, like=like),
+            pairs=state_laplacians(JAX, state, self.settings, num_labels=self.num_labels, like=like),
         )
         return problem, state
 

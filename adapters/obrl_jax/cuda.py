@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jaxlib import __version__ as jaxlib_version
+from jaxlib.version import __version__ as jaxlib_version
 
 from obrl.online import RelationState
 from obrl.settings import Settings

@@ -107,11 +107,11 @@ def native_labels(targets: Any, observed: Any, dtype: Any, *, complete: bool) ->
 def advance(
     target: Target, state: RelationState, labels: NativeLabels, settings: Settings, axis_name: Any
 ) -> tuple[RelationState, Array]:
-    """Eq. 1 for one batch, over all devices of the axis; no gradient flows through it.
+    """Eq. 1 for one batch, over all devices of the axis.
 
     Args:
         target: the native code.
-        state: the accumulators.
+        state: the accumulators, without a gradient.
         labels: of the batch.
         settings: how the relation moves and is read.
         axis_name: the axis, or axes, of `jax.shard_map` or `jax.pmap`; None where there is none.
@@ -119,7 +119,7 @@ def advance(
     Returns:
         The new state, and its coded pairs.
     """
-    state, positive = jax.lax.stop_gradient((state, labels.positive))
+    positive = jax.lax.stop_gradient(labels.positive)
     result: tuple[RelationState, Array]
     if axis_name is None:
         result = target.calls.move_relation(state, positive, labels.observed, settings)
@@ -131,7 +131,7 @@ def advance(
 
 def code_state(target: Target, state: RelationState, settings: Settings) -> Array:
     """The coded pairs of a state that stays as it is."""
-    code: Array = target.calls.code_pairs(jax.lax.stop_gradient(state), settings)
+    code: Array = target.calls.code_pairs(state, settings)
     return code
 
 

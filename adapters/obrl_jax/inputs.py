@@ -42,9 +42,9 @@ def kind_of(dtype: Any) -> str:
         return "bool"
     if str(dtype) in _FLOATS:
         return "float"
-    if np.issubdtype(dtype, np.integer):
+    if jnp.issubdtype(dtype, np.integer):
         return "int"
-    return "complex" if np.issubdtype(dtype, np.complexfloating) else "other"
+    return "complex" if jnp.issubdtype(dtype, np.complexfloating) else "other"
 
 
 def split_labels(targets: Any, observed: Any, *, complete: bool) -> Labels:
@@ -97,6 +97,17 @@ def on_host(value: Any) -> Any:
     array = np.asarray(value) if isinstance(value, jax.Array) else value
     widened = isinstance(array, np.ndarray) and str(array.dtype) == "bfloat16"
     return array.astype(np.float32) if widened else array
+
+
+def concrete(name: str, value: Any) -> Any:
+    """An argument of a constructor, as `on_host`.
+
+    Raises:
+        TypeError: it is traced, so that it has no values yet.
+    """
+    if is_traced(value):
+        raise TypeError(f"{name} must hold values, got a traced array: construct outside of jit, grad and vmap")
+    return on_host(value)
 
 
 def computation_dtype(logits: Any) -> Any:

@@ -9,7 +9,6 @@ from jax import Array
 
 from obrl.algebra import LossTerms
 from obrl.online import RelationState
-from obrl.settings import Settings
 from obrl_jax.configuration import AxisName
 from obrl_jax.criterion import Batch, Criterion
 
@@ -68,48 +67,6 @@ class OBRLoss(Criterion):
     """
 
     __module__ = "obrl.jax"
-
-    def __init__(
-        self,
-        num_labels: int,
-        *,
-        decay: float = 0.99,
-        alpha: float = 0.5,
-        positive_threshold: float = 0.8,
-        negative_threshold: float = 0.2,
-        measure: str = "unit_pearson",
-        estimator: str = "batch",
-        normalization: str = "all_pairs",
-        reduction: str = "mean",
-        pos_weight: Any = None,
-        label_names: Sequence[str] | None = None,
-        relation: Any = None,
-        freeze: bool = False,
-        impl: str = "auto",
-        axis_name: AxisName | None = None,
-        validate: bool | None = None,
-    ) -> None:
-        settings = Settings(
-            decay=decay,
-            alpha=alpha,
-            positive_threshold=positive_threshold,
-            negative_threshold=negative_threshold,
-            measure=measure,
-            estimator=estimator,
-            normalization=normalization,
-        )
-        super().__init__(
-            num_labels,
-            settings,
-            reduction=reduction,
-            pos_weight=pos_weight,
-            label_names=label_names,
-            relation=relation,
-            freeze=freeze,
-            impl=impl,
-            axis_name=axis_name,
-            validate=validate,
-        )
 
     def __call__(
         self,
@@ -194,19 +151,15 @@ class RelationLoss(Criterion):
         axis_name: AxisName | None = None,
         validate: bool | None = None,
     ) -> None:
-        settings = Settings(
+        super().__init__(
+            num_labels,
             decay=decay,
             positive_threshold=positive_threshold,
             negative_threshold=negative_threshold,
             measure=measure,
             estimator=estimator,
             normalization=normalization,
-        )
-        super().__init__(
-            num_labels,
-            settings,
             reduction=reduction,
-            pos_weight=None,
             label_names=label_names,
             relation=relation,
             freeze=freeze,

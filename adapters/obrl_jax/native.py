@@ -15,7 +15,7 @@ import jax
 import numpy as np
 from jax import Array
 from jax.sharding import PartitionSpec
-from jaxlib import __version__ as jaxlib_version
+from jaxlib.version import __version__ as jaxlib_version
 
 from obrl.online import RelationState
 from obrl.settings import Settings

@@ -27,7 +27,7 @@ from obrl_jax.namespace import JAX
 
 
 def advance(state: RelationState, labels: Labels, settings: Settings, axis_name: AxisName | None) -> RelationState:
-    """Eq. 1 for one batch, over all devices of the axis; no gradient flows through it.
+    """Eq. 1 for one batch, over all devices of the axis; no gradient flows to the targets.
 
     Args:
         state: the accumulators; the new state is in their dtype.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -51,9 +53,10 @@ def relation_loss(
         >>> relation_loss(jnp.zeros((1, 2)), jnp.eye(2))
         Array(0.25, dtype=float32)
     """
-    if isinstance(relation, np.ma.MaskedArray):
-        relation = relation_matrix(relation)
-    matrix = metadata("relation", relation)
+    values: Any = relation
+    if isinstance(values, np.ma.MaskedArray):
+        values = relation_matrix(values)
+    matrix = metadata("relation", values)
     r_p, r_n = check_relation_loss(
         metadata("logits", logits),
         matrix,
@@ -64,11 +67,12 @@ def relation_loss(
     )
     check_impl(impl)
     num_labels, dtype = matrix.shape[0], computation_dtype(logits)
-    values = jax.lax.stop_gradient(jnp.asarray(relation))
     known = values == values  # NaN alone differs from itself
-    values = jnp.where(known, values, jnp.zeros((), values.dtype))
-    values = values.astype(jnp.promote_types(values.dtype, jnp.float32))
-    positive, negative = threshold_pairs(JAX, values, known, r_p, r_n)
+    # In NumPy where the relation is NumPy's, since `jax_debug_nans` stops at its NaN.
+    where = np.where if isinstance(values, np.ndarray) else jnp.where
+    values = jax.lax.stop_gradient(jnp.asarray(where(known, values, np.zeros((), values.dtype))))
+    values = values.astype(values.dtype if values.dtype == jnp.float64 else jnp.float32)
+    positive, negative = threshold_pairs(JAX, values, jnp.asarray(known), r_p, r_n)
     problem: Problem | FusedProblem
     if impl == "fused":
         from obrl_jax import fused

@@ -188,7 +188,9 @@ def _derivative(options: LossOptions, primals: Any, tangents: Any) -> tuple[Resu
     else:
         parts = options.parts and problem.targets is not None
         terms, gradients = problem.evaluate(options, logits, gradient="parts" if parts else "total")
-        along = tuple(_along(gradient, dx, options) for gradient in gradients)
+        # Cast once, so that reverse mode adds the parts' gradients before it rounds to the dtype of the logits.
+        change = dx.astype(gradients[0].dtype)
+        along = tuple(_along(gradient, change, options) for gradient in gradients)
         if parts:
             cross_entropy, relation_loss = along
             along = (cross_entropy + options.alpha * relation_loss, cross_entropy, relation_loss)
@@ -201,8 +203,8 @@ _terms.defjvp(_derivative, symbolic_zeros=True)
 
 def _along(gradient: Array, dx: Array, options: LossOptions) -> Array:
     """The derivative of a term along dx; with the reduction `"none"`, row k of the gradient is that of loss k."""
-    change = gradient * dx.astype(gradient.dtype)
-    return change.sum(axis=1) if options.reduction == "none" else change.sum()
+    product = gradient * dx
+    return product.sum(axis=1) if options.reduction == "none" else product.sum()
 
 
 def _derivative_of_data(
@@ -221,7 +223,7 @@ def _derivative_of_data(
     if not tangents:
         return None
 
-    def terms(data: dict[str, Array]) -> Results:
+    def terms(data: dict[str, Any]) -> Results:
         changed = problem._replace(**data).for_algebra(options, computation_dtype(logits))
         return changed.evaluate(options, logits, gradient="none")[0]
 

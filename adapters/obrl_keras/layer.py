@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -12,7 +11,6 @@ from keras import ops
 from obrl.arrays import unmask_labels
 from obrl.labels import Labels
 from obrl.online import RelationState, state_laplacians
-from obrl.settings import Settings
 from obrl_keras.functions import computation_dtype, loss_terms
 from obrl_keras.graphs import (
     after,
@@ -80,50 +78,6 @@ class OBRLossLayer(StatefulLayer):
     """
 
     __module__ = "obrl.keras"
-
-    def __init__(
-        self,
-        num_labels: int,
-        *,
-        decay: float = 0.99,
-        alpha: float = 0.5,
-        positive_threshold: float = 0.8,
-        negative_threshold: float = 0.2,
-        measure: str = "unit_pearson",
-        estimator: str = "batch",
-        normalization: str = "all_pairs",
-        reduction: str = "mean",
-        pos_weight: Any = None,
-        label_names: Sequence[str] | None = None,
-        relation: Any = None,
-        freeze: bool = False,
-        validate: bool | None = None,
-        trainable: bool = True,
-        name: str | None = None,
-        dtype: Any = None,
-    ) -> None:
-        settings = Settings(
-            decay=decay,
-            alpha=alpha,
-            positive_threshold=positive_threshold,
-            negative_threshold=negative_threshold,
-            measure=measure,
-            estimator=estimator,
-            normalization=normalization,
-        )
-        super().__init__(
-            num_labels,
-            settings,
-            reduction=reduction,
-            pos_weight=pos_weight,
-            label_names=label_names,
-            relation=relation,
-            freeze=freeze,
-            validate=validate,
-            trainable=trainable,
-            name=name,
-            dtype=dtype,
-        )
 
     def __call__(
         self,
@@ -223,5 +177,5 @@ class OBRLossLayer(StatefulLayer):
         rows = row_count(labels.positive, labels.positive)
         with nullcontext() if context is None else keep_added_losses(self):
             state = next_state(KERAS, state, labels, rows, self.settings, tensorflow=tensorflow, context=context)
-            self._assign(state)
+            self._write(state)
         return state

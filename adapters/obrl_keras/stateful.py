@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Self
@@ -13,11 +12,11 @@ from keras import ops
 
 import obrl
 from obrl.errors import check_choice, check_label_names, check_num_labels, checked_pos_weight
+from obrl.holders import LossWithRelation
 from obrl.online import RelationState, known_relation
-from obrl.pairs import Pairs, active_pairs, describe
-from obrl.relation import loaded_relation, starting_relation
+from obrl.pairs import describe
+from obrl.relation import starting_relation
 from obrl.settings import Settings
-from obrl.storage import save_relation
 from obrl_keras.inputs import on_host
 from obrl_keras.namespace import KERAS, Tensor
 
@@ -25,24 +24,39 @@ LAYER_REDUCTIONS = ("mean", "sum")
 """`add_loss` takes a scalar."""
 
 
-class StatefulLayer(keras.layers.Layer):
-    """The settings and the relation of a loss; a subclass computes it."""
+class StatefulLayer(LossWithRelation, keras.layers.Layer):
+    """The settings and the relation of a loss; a subclass computes it. The arguments are those of `OBRLossLayer`."""
 
     def __init__(
         self,
         num_labels: int,
-        settings: Settings,
         *,
-        reduction: str,
-        pos_weight: Any,
-        label_names: Sequence[str] | None,
-        relation: Any,
-        freeze: bool,
-        validate: bool | None,
-        trainable: bool,
-        name: str | None,
-        dtype: Any,
+        decay: float = 0.99,
+        alpha: float = 0.5,
+        positive_threshold: float = 0.8,
+        negative_threshold: float = 0.2,
+        measure: str = "unit_pearson",
+        estimator: str = "batch",
+        normalization: str = "all_pairs",
+        reduction: str = "mean",
+        pos_weight: Any = None,
+        label_names: Sequence[str] | None = None,
+        relation: Any = None,
+        freeze: bool = False,
+        validate: bool | None = None,
+        trainable: bool = True,
+        name: str | None = None,
+        dtype: Any = None,
     ) -> None:
+        settings = Settings(
+            decay=decay,
+            alpha=alpha,
+            positive_threshold=positive_threshold,
+            negative_threshold=negative_threshold,
+            measure=measure,
+            estimator=estimator,
+            normalization=normalization,
+        )
         check_choice("reduction", reduction, LAYER_REDUCTIONS)
         count = check_num_labels(num_labels)
         names = check_label_names(label_names, count)
@@ -77,7 +91,7 @@ class StatefulLayer(keras.layers.Layer):
     def _host_state(self) -> RelationState:
         return RelationState(*(on_host(part) for part in self._state()))
 
-    def _assign(self, state: RelationState) -> None:
+    def _write(self, state: RelationState) -> None:
         self.relation_sum.assign(state.relation_sum)
         self.relation_weight.assign(state.relation_weight)
 
@@ -87,33 +101,9 @@ class StatefulLayer(keras.layers.Layer):
         value, known = known_relation(KERAS, self._state(), self.settings)
         return ops.where(known, value, float("nan"))
 
-    def pairs(self) -> Pairs:
-        """The active pairs; printing them gives a table, or says that there is none. Copies the state to the host."""
-        return active_pairs(self._host_state(), self.settings, self.label_names)
-
-    def to_numpy(self) -> obrl.OnlineBatchRelation:
-        """The relation as an `obrl.OnlineBatchRelation`, copied to the host in float64."""
-        return obrl.OnlineBatchRelation.from_state(self._host_state(), self.settings, self.label_names)
-
-    def save_relation(self, path: str | os.PathLike[str]) -> None:
-        """Write the relation as an .npz (no pickle) that every framework of obrl can start from."""
-        save_relation(path, self._host_state(), self.settings, self.label_names)
-
-    def load_relation(self, path: str | os.PathLike[str]) -> None:
-        """Put the relation of a file in place of the present one.
-
-        Raises:
-            FileNotFoundError: there is no such file.
-            ValueError: no relation of obrl, or one of another number of labels, other names, or another decay,
-                measure or estimator. The state is then as it was.
-        """
-        start = loaded_relation(path, self.settings, self.num_labels, self.label_names)
-        self.label_names = start.label_names
-        self._assign(start.state)
-
     def reset(self) -> None:
         """Forget all evidence, also what the relation started from."""
-        self._assign(RelationState(*(np.zeros(part.shape, np.float32) for part in self._state())))
+        self._write(RelationState(*(np.zeros(part.shape, np.float32) for part in self._state())))
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:

@@ -8,7 +8,6 @@ from typing import Any
 import keras
 
 from obrl.algebra import LossTerms
-from obrl.settings import Settings
 from obrl_tensorflow.criterion import Criterion
 
 
@@ -74,48 +73,6 @@ class OBRLoss(Criterion):
 
     __module__ = "obrl.tensorflow"
 
-    def __init__(
-        self,
-        num_labels: int,
-        *,
-        decay: float = 0.99,
-        alpha: float = 0.5,
-        positive_threshold: float = 0.8,
-        negative_threshold: float = 0.2,
-        measure: str = "unit_pearson",
-        estimator: str = "batch",
-        normalization: str = "all_pairs",
-        reduction: str = "mean",
-        pos_weight: Any = None,
-        label_names: Sequence[str] | None = None,
-        relation: Any = None,
-        freeze: bool = False,
-        impl: str = "auto",
-        validate: bool | None = None,
-        name: str | None = None,
-    ) -> None:
-        settings = Settings(
-            decay=decay,
-            alpha=alpha,
-            positive_threshold=positive_threshold,
-            negative_threshold=negative_threshold,
-            measure=measure,
-            estimator=estimator,
-            normalization=normalization,
-        )
-        super().__init__(
-            num_labels,
-            settings,
-            reduction=reduction,
-            pos_weight=pos_weight,
-            label_names=label_names,
-            relation=relation,
-            freeze=freeze,
-            impl=impl,
-            validate=validate,
-            name=name,
-        )
-
     def terms(
         self,
         y_true: Any,
@@ -167,19 +124,15 @@ class RelationLoss(Criterion):
         validate: bool | None = None,
         name: str | None = None,
     ) -> None:
-        settings = Settings(
+        super().__init__(
+            num_labels,
             decay=decay,
             positive_threshold=positive_threshold,
             negative_threshold=negative_threshold,
             measure=measure,
             estimator=estimator,
             normalization=normalization,
-        )
-        super().__init__(
-            num_labels,
-            settings,
             reduction=reduction,
-            pos_weight=None,
             label_names=label_names,
             relation=relation,
             freeze=freeze,

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
 import tensorflow as tf
 
-import obrl
 from obrl.errors import check_label_names, check_num_labels
+from obrl.holders import RelationAlone
 from obrl.labels import Labels
 from obrl.online import RelationState, known_relation
-from obrl.pairs import Pairs, active_pairs, describe
+from obrl.pairs import describe
 from obrl.relation import starting_relation
 from obrl.settings import Settings
-from obrl.storage import save_relation
 from obrl_keras.graphs import after, check_scope, next_state, replica_context
 from obrl_tensorflow.inputs import check_labels, may_read_values, on_host, row_count, split_labels
 from obrl_tensorflow.namespace import TENSORFLOW, Tensor
 
 
-class OnlineBatchRelation(tf.Module):
+class OnlineBatchRelation(RelationAlone, tf.Module):
     """The moving average of how labels relate within each mini-batch (Eq. 1), as a tf.Module.
 
     Its state is two variables, `relation_sum` and `relation_weight`, never trained, which `tf.train.Checkpoint` saves.
@@ -103,45 +100,19 @@ class OnlineBatchRelation(tf.Module):
         """R_g, (num_labels, num_labels) in the dtype of the state, NaN where there is no evidence."""
         return relation_of(self.accumulators, self.settings)
 
-    def pairs(self, *, positive_threshold: float = 0.8, negative_threshold: float = 0.2) -> Pairs:
-        """The active pairs under these thresholds; printing them gives a table, or says that there is none."""
-        settings = replace(self.settings, positive_threshold=positive_threshold, negative_threshold=negative_threshold)
-        return active_pairs(host_state(self.accumulators), settings, self.label_names)
-
-    def to_numpy(self) -> obrl.OnlineBatchRelation:
-        """The relation as an `obrl.OnlineBatchRelation`, copied to the host in float64."""
-        return obrl.OnlineBatchRelation.from_state(host_state(self.accumulators), self.settings, self.label_names)
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the relation as an .npz (no pickle) that every framework of obrl can start from."""
-        save_relation(path, host_state(self.accumulators), self.settings, self.label_names)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
-        """The relation of a file that any framework wrote, with its settings and label names."""
-        return cls._like(obrl.OnlineBatchRelation.load(path))
+    def _host_state(self) -> RelationState:
+        return host_state(self.accumulators)
 
     def merge(self, later: Self) -> Self:
         """The relation of one run, of which this is the first part and `later` the second, started from nothing.
 
         Computed on the host in float64; the result is a new module.
         """
-        return self._like(self.to_numpy().merge(later.to_numpy()))
+        return self._from_numpy(self.to_numpy().merge(later.to_numpy()))
 
     def reset(self) -> None:
         """Forget all evidence, also what the relation started from."""
         clear(self.accumulators)
-
-    @classmethod
-    def _like(cls, start: obrl.OnlineBatchRelation) -> Self:
-        settings = start.settings
-        return cls(
-            start.num_labels,
-            decay=settings.decay,
-            measure=settings.measure,
-            estimator=settings.estimator,
-            relation=start,
-        )
 
     @property
     def accumulators(self) -> RelationState:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -20,45 +19,63 @@ from obrl.errors import (
     check_num_labels,
     checked_pos_weight,
 )
-from obrl.pairs import Pairs, active_pairs, describe
-from obrl.relation import loaded_relation, starting_relation
+from obrl.holders import LossWithRelation
+from obrl.online import RelationState
+from obrl.pairs import describe
+from obrl.relation import starting_relation
 from obrl.settings import Settings
-from obrl.storage import save_relation
 from obrl_tensorflow.inputs import on_host
 from obrl_tensorflow.namespace import Tensor
 from obrl_tensorflow.relation import OnlineBatchRelation, assign, clear, host_state
 
 
-class StatefulLoss(keras.losses.Loss):
-    """The settings, the relation and the flags that hold it still; a subclass computes the loss."""
+class StatefulLoss(LossWithRelation, keras.losses.Loss):
+    """The settings, the relation and the flags that hold it still; a subclass computes the loss.
+
+    The arguments are those of `OBRLoss`.
+    """
 
     def __init__(
         self,
         num_labels: int,
-        settings: Settings,
         *,
-        reduction: str,
-        pos_weight: Any,
-        label_names: Sequence[str] | None,
-        relation: Any,
-        freeze: bool,
-        impl: str,
-        validate: bool | None,
-        name: str | None,
+        decay: float = 0.99,
+        alpha: float = 0.5,
+        positive_threshold: float = 0.8,
+        negative_threshold: float = 0.2,
+        measure: str = "unit_pearson",
+        estimator: str = "batch",
+        normalization: str = "all_pairs",
+        reduction: str = "mean",
+        pos_weight: Any = None,
+        label_names: Sequence[str] | None = None,
+        relation: Any = None,
+        freeze: bool = False,
+        impl: str = "auto",
+        validate: bool | None = None,
+        name: str | None = None,
     ) -> None:
         check_choice("reduction", reduction, REDUCTIONS)
         check_impl(impl)
         _check_backend(type(self).__name__, freeze=freeze, impl=impl)
         super().__init__(name=name, reduction=reduction)
         self.num_labels = check_num_labels(num_labels)
-        self.settings = settings
+        self.settings = Settings(
+            decay=decay,
+            alpha=alpha,
+            positive_threshold=positive_threshold,
+            negative_threshold=negative_threshold,
+            measure=measure,
+            estimator=estimator,
+            normalization=normalization,
+        )
         names = check_label_names(label_names, self.num_labels)
         self.online = OnlineBatchRelation(
             self.num_labels,
-            decay=settings.decay,
-            measure=settings.measure,
-            estimator=settings.estimator,
-            relation=starting_relation(on_host(relation), settings, self.num_labels, names, freeze=bool(freeze)),
+            decay=decay,
+            measure=measure,
+            estimator=estimator,
+            relation=starting_relation(on_host(relation), self.settings, self.num_labels, names, freeze=bool(freeze)),
             validate=validate,
         )
         self.freeze = bool(freeze)
@@ -86,6 +103,10 @@ class StatefulLoss(keras.losses.Loss):
         """The names of the labels, if there are any."""
         return self.online.label_names
 
+    @label_names.setter
+    def label_names(self, names: tuple[str, ...] | None) -> None:
+        self.online.label_names = names
+
     @property
     def relation_sum(self) -> tf.Variable:
         """R_sb of Eq. 1."""
@@ -101,30 +122,11 @@ class StatefulLoss(keras.losses.Loss):
         """R_g, (num_labels, num_labels) float32, NaN where there is no evidence."""
         return self.online.relation
 
-    def pairs(self) -> Pairs:
-        """The pairs that the loss acts on now; printing them gives a table, or says that there is none."""
-        return active_pairs(host_state(self.online.accumulators), self.settings, self.label_names)
+    def _host_state(self) -> RelationState:
+        return host_state(self.online.accumulators)
 
-    def to_numpy(self) -> obrl.OnlineBatchRelation:
-        """The relation as an `obrl.OnlineBatchRelation`, copied to the host in float64."""
-        state = host_state(self.online.accumulators)
-        return obrl.OnlineBatchRelation.from_state(state, self.settings, self.label_names)
-
-    def save_relation(self, path: str | os.PathLike[str]) -> None:
-        """Write the relation as an .npz (no pickle) that every framework of obrl can start from."""
-        save_relation(path, host_state(self.online.accumulators), self.settings, self.label_names)
-
-    def load_relation(self, path: str | os.PathLike[str]) -> None:
-        """Put the relation of a file in place of the present one.
-
-        Raises:
-            FileNotFoundError: there is no such file.
-            ValueError: no relation of obrl, or one of another number of labels, other names, or another decay,
-                measure or estimator. The state is then as it was.
-        """
-        start = loaded_relation(path, self.settings, self.num_labels, self.label_names)
-        self.online.label_names = start.label_names
-        assign(self.online.accumulators, start.state)
+    def _write(self, state: RelationState) -> None:
+        assign(self.online.accumulators, state)
 
     def reset(self) -> None:
         """Forget all evidence, also what the relation started from."""

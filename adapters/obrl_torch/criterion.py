@@ -6,7 +6,6 @@ with respect to targets or weights, are autograd's, of the plain loss.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Self
 
@@ -15,11 +14,10 @@ import torch.distributed as dist
 from torch import Tensor
 
 from obrl.errors import REDUCTIONS, check_batch, check_choice, check_impl, checked_pos_weight, resolve_update
+from obrl.holders import LossWithRelation
 from obrl.online import RelationState, state_laplacians
 from obrl.pairs import describe
-from obrl.relation import loaded_relation
 from obrl.settings import Settings
-from obrl.storage import save_relation
 from obrl_torch import fused
 from obrl_torch.compat import in_transform
 from obrl_torch.distributed import is_shared
@@ -106,8 +104,8 @@ class Batch(NamedTuple):
     sample_weight: Tensor | None
 
 
-class Criterion(RelationModule):
-    """A loss with a relation."""
+class Criterion(LossWithRelation, RelationModule):
+    """A loss with a relation; the arguments are those of `OBRLoss`."""
 
     pos_weight: Tensor | None
     _arrivals: Tensor
@@ -115,18 +113,33 @@ class Criterion(RelationModule):
     def __init__(
         self,
         num_labels: int,
-        settings: Settings,
         *,
-        reduction: str,
-        pos_weight: Any,
-        label_names: Sequence[str] | None,
-        relation: Any,
-        freeze: bool,
-        impl: str,
-        sync: bool,
-        process_group: dist.ProcessGroup | None,
-        validate: bool | None,
+        decay: float = 0.99,
+        alpha: float = 0.5,
+        positive_threshold: float = 0.8,
+        negative_threshold: float = 0.2,
+        measure: str = "unit_pearson",
+        estimator: str = "batch",
+        normalization: str = "all_pairs",
+        reduction: str = "mean",
+        pos_weight: Any = None,
+        label_names: Sequence[str] | None = None,
+        relation: Any = None,
+        freeze: bool = False,
+        impl: str = "auto",
+        sync: bool = True,
+        process_group: dist.ProcessGroup | None = None,
+        validate: bool | None = None,
     ) -> None:
+        settings = Settings(
+            decay=decay,
+            alpha=alpha,
+            positive_threshold=positive_threshold,
+            negative_threshold=negative_threshold,
+            measure=measure,
+            estimator=estimator,
+            normalization=normalization,
+        )
         check_choice("reduction", reduction, REDUCTIONS)
         check_impl(impl)
         super().__init__(
@@ -169,22 +182,6 @@ class Criterion(RelationModule):
             self._fill_pos_weight()
         self._arrivals = fused.new_arrivals(self.relation_weight.device)
         return self
-
-    def save_relation(self, path: str | os.PathLike[str]) -> None:
-        """Write the relation as an .npz (no pickle) that every framework of obrl can start from."""
-        save_relation(path, self._host_state(), self.settings, self.label_names)
-
-    def load_relation(self, path: str | os.PathLike[str]) -> None:
-        """Replace the relation by that of a file.
-
-        Raises:
-            FileNotFoundError: there is no such file.
-            ValueError: no relation of obrl, or one of another number of labels, other names, or another decay,
-                measure or estimator. The relation has then not changed.
-        """
-        start = loaded_relation(path, self.settings, self.num_labels, self.label_names)
-        self._write(start.state)
-        self.label_names = start.label_names
 
     def _terms(self, batch: Batch, update: bool | None, *, joint: bool, parts: bool) -> Tensors:
         """Update the relation if this call should, then compute the terms; see `differentiable_terms`.

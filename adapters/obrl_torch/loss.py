@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
-import torch.distributed as dist
 from torch import Tensor
 
 from obrl.algebra import LossTerms
-from obrl.settings import Settings
 from obrl_torch.criterion import Batch, Criterion
 
 
@@ -73,50 +68,6 @@ class OBRLoss(Criterion):
     """
 
     __module__ = "obrl.torch"
-
-    def __init__(
-        self,
-        num_labels: int,
-        *,
-        decay: float = 0.99,
-        alpha: float = 0.5,
-        positive_threshold: float = 0.8,
-        negative_threshold: float = 0.2,
-        measure: str = "unit_pearson",
-        estimator: str = "batch",
-        normalization: str = "all_pairs",
-        reduction: str = "mean",
-        pos_weight: Any = None,
-        label_names: Sequence[str] | None = None,
-        relation: Any = None,
-        freeze: bool = False,
-        impl: str = "auto",
-        sync: bool = True,
-        process_group: dist.ProcessGroup | None = None,
-        validate: bool | None = None,
-    ) -> None:
-        settings = Settings(
-            decay=decay,
-            alpha=alpha,
-            positive_threshold=positive_threshold,
-            negative_threshold=negative_threshold,
-            measure=measure,
-            estimator=estimator,
-            normalization=normalization,
-        )
-        super().__init__(
-            num_labels,
-            settings,
-            reduction=reduction,
-            pos_weight=pos_weight,
-            label_names=label_names,
-            relation=relation,
-            freeze=freeze,
-            impl=impl,
-            sync=sync,
-            process_group=process_group,
-            validate=validate,
-        )
 
     def forward(
         self,

@@ -10,11 +10,10 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-import obrl
 from obrl.errors import check_label_names, check_num_labels
+from obrl.holders import RelationHolder
 from obrl.labels import Labels
 from obrl.online import RelationState, known_relation, state_shapes, update_state
-from obrl.pairs import Pairs, active_pairs
 from obrl.relation import starting_relation
 from obrl.settings import Settings
 from obrl_torch.compat import in_transform, is_wrapped, outside_transforms, without_gradient
@@ -26,7 +25,7 @@ WIDE = (torch.float32, torch.float64)
 """The dtypes that the state may have."""
 
 
-class RelationModule(nn.Module):
+class RelationModule(RelationHolder, nn.Module):
     """A relation in two buffers, `relation_sum` and `relation_weight`.
 
     The buffers are float32 or float64, whatever the dtype of the model. They are written in place, because
@@ -82,14 +81,6 @@ class RelationModule(nn.Module):
         """R_g, (num_labels, num_labels) in the dtype of the state, NaN where there is no evidence; a new tensor."""
         value, known = known_relation(TORCH, self._state(), self.settings)
         return torch.where(known, value, torch.nan)
-
-    def pairs(self) -> Pairs:
-        """The active pairs; printing them gives a table, or says that there is none. Copies the state to the host."""
-        return active_pairs(self._host_state(), self.settings, self.label_names)
-
-    def to_numpy(self) -> obrl.OnlineBatchRelation:
-        """The relation as an `obrl.OnlineBatchRelation`, copied to the host in float64."""
-        return obrl.OnlineBatchRelation.from_state(self._host_state(), self.settings, self.label_names)
 
     def _state(self) -> RelationState:
         """The buffers, in float32 or float64.

@@ -50,7 +50,8 @@ def _operator(
 
 def _are_eager(arguments: Sequence[Any]) -> bool:
     """Whether nothing but the function needs to see these arguments."""
-    if torch.compiler.is_compiling() or torch.jit.is_tracing() or in_dispatch_mode():
+    is_traced: bool = torch.jit.is_tracing()  # type: ignore[attr-defined] # public, but not in __all__
+    if torch.compiler.is_compiling() or is_traced or in_dispatch_mode():
         return False
     return all(type(argument) in (Tensor, Parameter) for argument in arguments if isinstance(argument, Tensor))
 

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, Self
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
-import obrl
 from obrl.errors import check_labels
-from obrl.pairs import Pairs, active_pairs, describe
+from obrl.holders import RelationAlone
+from obrl.pairs import describe
 from obrl.settings import Settings
-from obrl.storage import save_relation
 from obrl_torch.inputs import may_read_values, metadata, optional_metadata, split_targets, without_autocast
 from obrl_torch.module import RelationModule
 
 
-class OnlineBatchRelation(RelationModule):
+class OnlineBatchRelation(RelationAlone, RelationModule):
     """The moving average of how labels relate within each mini-batch (Eq. 1), as a module.
 
     Its state is two buffers, `relation_sum` and `relation_weight`. They move with `.to(device)`, are in `state_dict`,
@@ -107,49 +104,13 @@ class OnlineBatchRelation(RelationModule):
             self.update(targets, observed=observed)
         return self.relation
 
-    def merge(self, later: Self) -> OnlineBatchRelation:
+    def merge(self, later: Self) -> Self:
         """The relation of a whole run: this module saw its first part, and `later`, which started empty, the rest.
 
         Computed on the host in float64; the result is a new module on the CPU.
         """
         merged = self.to_numpy().merge(later.to_numpy())
-        return OnlineBatchRelation(
-            self.num_labels,
-            decay=self.settings.decay,
-            measure=self.settings.measure,
-            estimator=self.settings.estimator,
-            relation=merged,
-            sync=self.sync,
-            process_group=self.process_group,
-            validate=self.validate,
-        )
-
-    def pairs(self, *, positive_threshold: float = 0.8, negative_threshold: float = 0.2) -> Pairs:
-        """The active pairs under these thresholds; printing them gives a table, or says that there is none."""
-        settings = replace(self.settings, positive_threshold=positive_threshold, negative_threshold=negative_threshold)
-        return active_pairs(self._host_state(), settings, self.label_names)
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the relation as an .npz (no pickle) that every framework of obrl can start from."""
-        save_relation(path, self._host_state(), self.settings, self.label_names)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Make a relation from a file that any framework's `save` or `save_relation` wrote, with the file's settings.
-
-        Raises:
-            FileNotFoundError: there is no such file.
-            ValueError: the file is no relation, is damaged, or has a newer format.
-        """
-        start = obrl.OnlineBatchRelation.load(path)
-        settings = start.settings
-        return cls(
-            start.num_labels,
-            decay=settings.decay,
-            measure=settings.measure,
-            estimator=settings.estimator,
-            relation=start,
-        )
+        return self._from_numpy(merged, sync=self.sync, process_group=self.process_group, validate=self.validate)
 
     def extra_repr(self) -> str:
         """The settings that differ from the defaults."""

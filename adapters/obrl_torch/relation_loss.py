@@ -13,7 +13,7 @@ from obrl import errors
 from obrl.algebra import PairLaplacians, pair_laplacians
 from obrl.errors import check_impl
 from obrl.online import threshold_pairs
-from obrl.settings import Settings, check_relation_loss
+from obrl.settings import check_relation_loss
 from obrl_torch import fused
 from obrl_torch.criterion import Batch, Criterion, differentiable_terms
 from obrl_torch.fused_loss import FusedLoss, code_relation
@@ -56,19 +56,15 @@ class RelationLoss(Criterion):
         process_group: dist.ProcessGroup | None = None,
         validate: bool | None = None,
     ) -> None:
-        settings = Settings(
+        super().__init__(
+            num_labels,
             decay=decay,
             positive_threshold=positive_threshold,
             negative_threshold=negative_threshold,
             measure=measure,
             estimator=estimator,
             normalization=normalization,
-        )
-        super().__init__(
-            num_labels,
-            settings,
             reduction=reduction,
-            pos_weight=None,
             label_names=label_names,
             relation=relation,
             freeze=freeze,

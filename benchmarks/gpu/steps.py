@@ -43,7 +43,7 @@ class Entry:
 class OperatorsLoss(OBRLoss):
     """The loss in torch's own operators, as `impl="auto"` computes it where it does not choose the kernels."""
 
-    def _is_fused(self, batch: Any, *, joint: bool) -> bool:
+    def _is_fused(self, batch: Any, state: Any, *, joint: bool) -> bool:
         return False
 
 

@@ -93,12 +93,12 @@ class FaceImages(Dataset[Sample]):
         self.size = size
         self.workers = workers or os.cpu_count() or 1
         self.memory_bytes = len(table) * 3 * size * size
-        self._kept = self._decode(range(len(table))) if self.memory_bytes <= memory_mb * MEGABYTE else None
+        self._pictures = self._decode(range(len(table))) if self.memory_bytes <= memory_mb * MEGABYTE else None
 
     @property
     def in_memory(self) -> bool:
         """Whether the decoded pictures are stored in memory."""
-        return self._kept is not None
+        return self._pictures is not None
 
     def __len__(self) -> int:
         """Return the number of pictures."""
@@ -119,8 +119,8 @@ class FaceImages(Dataset[Sample]):
         Returns:
             The pictures (batch, 3, size, size) uint8 and the targets (batch, M) float32, both new arrays.
         """
-        if self._kept is not None:
-            return self._kept[indices], self.table.targets[indices]
+        if self._pictures is not None:
+            return self._pictures[indices], self.table.targets[indices]
         return self._decode(np.asarray(indices).tolist()), self.table.targets[indices]
 
     def _decode(self, rows: Sequence[int]) -> npt.NDArray[np.uint8]:

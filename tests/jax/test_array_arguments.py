@@ -97,6 +97,19 @@ def test_strict_modes(compiled: bool, impl: str) -> None:
     assert_same(strict, list(results()))
 
 
+def test_random_keys_are_no_numbers() -> None:
+    criterion = OBRLoss(3)
+    keys = jax.random.split(jax.random.key(0), (4, 3))
+    with pytest.raises(TypeError, match="targets must be bool, integer or floating point, got key"):
+        criterion(LOGITS, keys, criterion.init())
+
+
+def test_constructors_take_no_traced_array() -> None:
+    for name, value in {"pos_weight": jnp.ones(3), "relation": jnp.eye(3)}.items():
+        with pytest.raises(TypeError, match=f"{name} must hold values, got a traced array"):
+            jax.eval_shape(lambda array, name=name: OBRLoss(3, **{name: array}).init(), value)
+
+
 def test_strict_modes_of_everything_else() -> None:
     """Second derivatives, gradients of weights, a relation from outside, merging, and the view of a state."""
     logits, targets = batches(2, 8)

@@ -17,7 +17,6 @@ import pytest
 from jax import Array
 
 from obrl.jax import OBRLoss, RelationLoss, relation_loss
-from obrl.measures import MEASURES
 from obrl_jax import cuda, fused
 from obrl_native import build, cpu
 from obrl_native.build import Recipe, Unit
@@ -70,7 +69,7 @@ def both(settings: dict[str, Any], run: Any) -> tuple[Any, Any]:
 
 
 @pytest.mark.parametrize("estimator", ["batch", "counts"])
-@pytest.mark.parametrize("measure", MEASURES)
+@pytest.mark.parametrize("measure", ["unit_pearson", "conditional", "phi_ratio"])
 def test_the_relation_is_the_same(measure: str, estimator: str) -> None:
     def run(criterion: OBRLoss) -> Any:
         state, steps = criterion.init(), []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -11,7 +12,7 @@ import pytest
 import scipy.sparse
 
 from obrl.keras import OBRLossLayer
-from tests.keras.data import BACKEND, host
+from tests.keras.data import BACKEND, endpoint_model, host
 from tests.support.tolerances import assert_exact
 
 TARGETS = np.ma.masked_array(
@@ -70,6 +71,17 @@ def test_half_weights_are_widened() -> None:
     layer.set_weights([weight.astype(np.float16) for weight in layer.get_weights()])
     for weight in (layer.relation_sum, layer.relation_weight):
         assert (weight.dtype, host(weight).dtype) == ("float32", np.float32)
+
+
+def test_a_state_that_is_not_finite_is_not_loaded(tmp_path: Path) -> None:
+    model, layer = endpoint_model()
+    model.save_weights(tmp_path / "good.weights.h5")
+    layer.set_weights([np.full_like(weight, np.nan) for weight in layer.get_weights()])
+    model.save_weights(tmp_path / "bad.weights.h5")
+    model.load_weights(tmp_path / "good.weights.h5")
+    with pytest.raises(ValueError, match="accumulators of a relation must be finite"):
+        model.load_weights(tmp_path / "bad.weights.h5")
+    assert not host(layer.relation_weight).any()
 
 
 def test_a_frozen_layer_needs_a_relation_to_start_from() -> None:

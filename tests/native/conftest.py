@@ -1,4 +1,4 @@
-"""The launcher over the driver that records."""
+"""The library on a CPU, and the launcher over the driver that records."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from obrl_native import cuda
+from obrl_native import cpu, cuda
 from tests.native import recording
 
 
@@ -23,3 +23,8 @@ def driver() -> Iterator[recording.Driver]:
 @pytest.fixture(scope="session")
 def launcher() -> cuda.Library:
     return recording.library()
+
+
+@pytest.fixture(scope="session")
+def library() -> cpu.Library:
+    return cpu.library()

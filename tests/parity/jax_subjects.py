@@ -140,10 +140,11 @@ def _plain_step(reduction: str) -> Callable[..., Any]:
 
     def terms(x: Array, y: Array, known: Array, pos_weight: Array, weight: Array, pairs: Any, alpha: Any) -> Any:
         log_p, log_q = jax.nn.log_sigmoid(x), jax.nn.log_sigmoid(-x)
-        entropy = -jnp.where(known, pos_weight * y * log_p + (1 - y) * log_q, 0).sum(axis=1) * weight
+        entropy = -jnp.where(known, pos_weight[None] * y * log_p + (1 - y) * log_q, 0).sum(axis=1) * weight
         p = jax.nn.sigmoid(x)
         square = (p[:, :, None] - p[:, None, :]) ** 2
-        positive, negative, normaliser = pairs
+        *codes, normaliser = pairs
+        positive, negative = (code[None] for code in codes)
         relation = (positive * square + negative * (1 - square) ** 2).sum(axis=(1, 2)) / normaliser * weight
         return tuple(map(reduced, (entropy + alpha * relation, entropy, relation)))
 

@@ -13,8 +13,8 @@ from obrl.settings import Settings
 from obrl_native import cpu
 from obrl_tensorflow import native
 
-SETTINGS = Settings(measure="cosine", label_names=("a", "b"))
-"""Settings of no other test, for `native.reading` is cached."""
+SETTINGS = Settings(measure="cosine", decay=0.125)
+"""Settings of no other test, since the attributes of each are cached."""
 TARGETS = tf.ones((3, 2))
 
 
@@ -35,11 +35,11 @@ CALLS: dict[str, Any] = {
 
 @pytest.mark.parametrize("number", [-1, len(MEASURES)])
 def test_an_unknown_measure(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    native.reading.cache_clear()
+    native.pair_attributes.cache_clear()
     monkeypatch.setitem(cpu.MEASURES, "cosine", number)
-    moved = variables()
-    for call in (*CALLS.values(), lambda: native.move_variables(TARGETS, None, moved, False, SETTINGS)):
+    accumulators = variables()
+    for call in (*CALLS.values(), lambda: native.move_variables(TARGETS, None, accumulators, False, SETTINGS)):
         with pytest.raises(tf.errors.InvalidArgumentError, match=r"must be one of obrl_cpu\.h"):
             call()
-    assert not moved.relation_weight.numpy().any()
-    native.reading.cache_clear()
+    assert not accumulators.relation_weight.numpy().any()
+    native.pair_attributes.cache_clear()

@@ -83,17 +83,4 @@ class State {
   std::map<unsigned long long, Context> contexts_;
 };
 
-inline std::mutex start_mutex;
-inline State* the_state = nullptr;  // never deleted, for other threads may call until the process ends
-
-inline State* state_or_null() {
-  const std::lock_guard<std::mutex> lock(start_mutex);
-  return the_state;
-}
-
-inline State& state() {
-  if (State* started = state_or_null()) return *started;
-  throw Failure(OBRL_CUDA_MISSING, "obrl_cuda_start has not been called, or failed");
-}
-
 }  // namespace obrl::cuda

@@ -73,9 +73,9 @@ using Apply = void (*)(const Counts<S>& counts, int64_t size, S* value, S* defin
 template <class S, bool exact>
 Apply<S> apply_of(int32_t measure) {
 #define OBRL_APPLY(number, name, symmetric) apply<S, OBRL_##number, exact>,
-  static constexpr Apply<S> kApply[] = {OBRL_MEASURES(OBRL_APPLY)};
+  constexpr Apply<S> functions[] = {OBRL_MEASURES(OBRL_APPLY)};
 #undef OBRL_APPLY
-  return kApply[measure];
+  return functions[measure];
 }
 
 }  // namespace obrl

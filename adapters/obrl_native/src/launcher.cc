@@ -17,6 +17,20 @@
 namespace obrl::cuda {
 namespace {
 
+// Not an inline variable of a header, which all libraries of a process would share.
+std::mutex start_mutex;
+State* the_state = nullptr;  // never deleted, for other threads may call until the process ends
+
+State* state_or_null() {
+  const std::lock_guard<std::mutex> lock(start_mutex);
+  return the_state;
+}
+
+State& state() {
+  if (State* started = state_or_null()) return *started;
+  throw Failure(OBRL_CUDA_MISSING, "obrl_cuda_start has not been called, or failed");
+}
+
 // Call `run`, and return an exception as a status and a text.
 template <class Run>
 int32_t guarded(char* error, int64_t error_bytes, Run&& run) noexcept {

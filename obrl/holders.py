@@ -1,0 +1,109 @@
+"""What losses and relations offer in every framework whose objects hold a state: they show, save and load it.
+
+A framework says how its state is copied to the host and how it is written; JAX, whose state is an argument, has these
+methods with one argument more.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import Any, Self
+
+from obrl.online import RelationState
+from obrl.pairs import Pairs, active_pairs
+from obrl.relation import OnlineBatchRelation, loaded_relation
+from obrl.settings import Settings
+from obrl.storage import save_relation
+
+
+class RelationHolder:
+    """Something with a relation.
+
+    Attributes:
+        num_labels: M.
+        settings: of the relation, and of its loss where there is one.
+        label_names: one name a label, or None.
+    """
+
+    num_labels: int
+    settings: Settings
+    label_names: tuple[str, ...] | None
+
+    def _host_state(self) -> RelationState:
+        """The accumulators as NumPy arrays, in the dtype in which they are held; copies, if need be."""
+        raise NotImplementedError
+
+    def _write(self, state: RelationState) -> None:
+        """Replace the accumulators by NumPy arrays."""
+        raise NotImplementedError
+
+    def to_numpy(self) -> OnlineBatchRelation:
+        """The relation as an `obrl.OnlineBatchRelation`, copied to the host in float64."""
+        return OnlineBatchRelation.from_state(self._host_state(), self.settings, self.label_names)
+
+
+class LossWithRelation(RelationHolder):
+    """A loss, or a layer that adds one."""
+
+    def pairs(self) -> Pairs:
+        """The pairs that the loss acts on now; printing them gives a table, or says that there is none.
+
+        Copies the state to the host.
+        """
+        return active_pairs(self._host_state(), self.settings, self.label_names)
+
+    def save_relation(self, path: str | os.PathLike[str]) -> None:
+        """Write the relation as an .npz (no pickle) that every framework of obrl can start from."""
+        save_relation(path, self._host_state(), self.settings, self.label_names)
+
+    def load_relation(self, path: str | os.PathLike[str]) -> None:
+        """Replace the relation by that of a file.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: no relation of obrl, or one of another number of labels, other names, or another decay,
+                measure or estimator. The state is then as it was.
+        """
+        start = loaded_relation(path, self.settings, self.num_labels, self.label_names)
+        self._write(start.state)
+        self.label_names = start.label_names
+
+
+class RelationAlone(RelationHolder):
+    """An `OnlineBatchRelation` of a framework, built from `num_labels`, its settings and `relation=`."""
+
+    def pairs(self, *, positive_threshold: float = 0.8, negative_threshold: float = 0.2) -> Pairs:
+        """The active pairs under these thresholds; printing them gives a table, or says that there is none.
+
+        Copies the state to the host.
+        """
+        settings = replace(self.settings, positive_threshold=positive_threshold, negative_threshold=negative_threshold)
+        return active_pairs(self._host_state(), settings, self.label_names)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the relation as an .npz (no pickle) that every framework of obrl can start from."""
+        save_relation(path, self._host_state(), self.settings, self.label_names)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Make a relation from a file that any framework wrote, with the settings and label names of the file.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: the file is no relation, is damaged, or has a newer format.
+        """
+        return cls._from_numpy(OnlineBatchRelation.load(path))
+
+    @classmethod
+    def _from_numpy(cls, relation: OnlineBatchRelation, **options: Any) -> Self:
+        """A relation of this class with the state, settings and names of NumPy's."""
+        settings = relation.settings
+        return cls(
+            relation.num_labels,
+            decay=settings.decay,
+            measure=settings.measure,
+            estimator=settings.estimator,
+            relation=relation,
+            **options,
+        )  # type: ignore[call-arg]
