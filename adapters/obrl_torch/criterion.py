@@ -32,7 +32,7 @@ from obrl_torch.inputs import (
     to_host,
     without_autocast,
 )
-from obrl_torch.module import RelationModule, check_wide
+from obrl_torch.module import RelationModule, check_same_device, check_wide
 from obrl_torch.namespace import TORCH
 from obrl_torch.plain import PlainLoss, Tensors, plain_loss
 
@@ -200,11 +200,12 @@ class Criterion(LossWithRelation, RelationModule):
             optional_metadata("sample_weight", sample_weight),
             num_labels=self.num_labels,
         )
-        self._check_device("logits", logits)
+        state = self._state()
+        check_same_device("logits", logits, state)
         if self.pos_weight is not None:
             check_wide("pos_weight", self.pos_weight)
         moves = resolve_update(update, default=self.training and torch.is_grad_enabled(), freeze=self.freeze)
-        dtype, state = computation_dtype(logits), self._state()
+        dtype = computation_dtype(logits)
         loss: PlainLoss | FusedLoss
         with without_autocast(logits.device.type):
             if self._is_fused(batch, state, joint=joint):

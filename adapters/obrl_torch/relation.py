@@ -14,7 +14,7 @@ from obrl.holders import RelationAlone
 from obrl.pairs import describe
 from obrl.settings import Settings
 from obrl_torch.inputs import may_read_values, metadata, optional_metadata, split_targets, without_autocast
-from obrl_torch.module import RelationModule
+from obrl_torch.module import RelationModule, check_same_device
 
 
 class OnlineBatchRelation(RelationAlone, RelationModule):
@@ -91,8 +91,8 @@ class OnlineBatchRelation(RelationAlone, RelationModule):
             TypeError, ValueError: what was expected and what came; the state has then not changed.
         """
         check_labels(metadata("targets", targets), optional_metadata("observed", observed), num_labels=self.num_labels)
-        self._check_device("targets", targets)
         state = self._state()
+        check_same_device("targets", targets, state)
         labels = split_targets(targets, observed, read_values=may_read_values(self.validate, targets))
         with torch.no_grad(), without_autocast(targets.device.type):
             self._update(labels, state)
