@@ -56,7 +56,6 @@ TENSORS_ONLY = (
         "meta",
     ),
     BadInput("sparse logits", {"logits": LOGITS.to_sparse()}, TypeError, "logits must be a dense", "torch.sparse_coo"),
-    BadInput("logits in rows", {"logits": LOGITS.to_sparse_csr()}, TypeError, "logits must be", "torch.sparse_csr"),
     BadInput("logits of oneDNN", {"logits": LOGITS.float().to_mkldnn()}, TypeError, "logits must be", "torch._mkldnn"),
     BadInput("nested logits", {"logits": NESTED}, TypeError, "logits must be a dense tensor", "a nested tensor"),
     BadInput("sparse targets", {"targets": TARGETS.to_sparse()}, TypeError, "targets must be", "torch.sparse_coo"),

@@ -27,7 +27,8 @@ def load_narrow(module: nn.Module) -> None:
 def narrow_data(module: nn.Module) -> None:
     """What FSDP does for `MixedPrecision(buffer_dtype=torch.bfloat16)`."""
     for buffer in module.buffers():
-        buffer.data = buffer.data.bfloat16()
+        if buffer.is_floating_point():
+            buffer.data = buffer.data.bfloat16()
 
 
 def replace_buffers(module: nn.Module) -> None:
