@@ -1,7 +1,7 @@
-"""What the losses share: they check a batch, move the relation, and compute value and gradient in one pass.
+"""What the losses share: check a batch, update the relation, compute value and gradient in one pass.
 
-`OnePass` keeps the gradient that was computed with the value, and backward scales it. Second derivatives, and gradients
-with respect to targets or weights, come from autograd's differentiating the plain loss.
+`OnePass` saves the gradient that was computed with the value, and backward scales it. Second derivatives, and gradients
+with respect to targets or weights, are autograd's, of the plain loss.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from obrl_torch.inputs import (
     to_host,
     without_autocast,
 )
-from obrl_torch.module import RelationModule, check_wide
+from obrl_torch.module import RelationModule, check_same_device, check_wide
 from obrl_torch.namespace import TORCH
 from obrl_torch.plain import PlainLoss, Tensors, plain_loss
 
@@ -96,7 +96,7 @@ def differentiable_terms(
 
 
 class Batch(NamedTuple):
-    """What a call of a loss takes, as it came."""
+    """The tensors of one call, as the user gave them; the fields are those of `OBRLoss.forward`."""
 
     logits: Tensor
     targets: Tensor
@@ -178,13 +178,13 @@ class Criterion(LossWithRelation, RelationModule):
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         had_values = not self.relation_weight.is_meta
         super()._apply(fn, recurse)
-        if not had_values:  # `to_empty` leaves any values in buffers, and no state_dict holds these
+        if not had_values:  # `to_empty` leaves buffers uninitialised, and no state_dict holds these two
             self._fill_pos_weight()
         self._arrivals = fused.new_arrivals(self.relation_weight.device)
         return self
 
     def _terms(self, batch: Batch, update: bool | None, *, joint: bool, parts: bool) -> Tensors:
-        """The terms, after the relation has moved where it should; see `differentiable_terms`.
+        """Update the relation if this call should, then compute the terms; see `differentiable_terms`.
 
         Args:
             batch: not checked yet.
@@ -200,11 +200,12 @@ class Criterion(LossWithRelation, RelationModule):
             optional_metadata("sample_weight", sample_weight),
             num_labels=self.num_labels,
         )
-        self._check_device("logits", logits)
+        state = self._state()
+        check_same_device("logits", logits, state)
         if self.pos_weight is not None:
             check_wide("pos_weight", self.pos_weight)
         moves = resolve_update(update, default=self.training and torch.is_grad_enabled(), freeze=self.freeze)
-        dtype, state = computation_dtype(logits), self._state()
+        dtype = computation_dtype(logits)
         loss: PlainLoss | FusedLoss
         with without_autocast(logits.device.type):
             if self._is_fused(batch, state, joint=joint):
@@ -232,7 +233,7 @@ class Criterion(LossWithRelation, RelationModule):
     def _plain_loss(
         self, batch: Batch, state: RelationState, dtype: torch.dtype, *, moves: bool, joint: bool
     ) -> PlainLoss:
-        """The loss in torch's operations, after the relation has moved."""
+        """Update the relation if `moves`, and give the loss in torch's operations."""
         read_values = may_read_values(self.validate, batch.targets)
         labels = split_targets(batch.targets, batch.observed, read_values=read_values)
         with torch.no_grad():
@@ -253,7 +254,7 @@ class Criterion(LossWithRelation, RelationModule):
         )
 
     def _fused_loss(self, batch: Batch, state: RelationState, *, moves: bool, joint: bool) -> FusedLoss:
-        """The loss in native code or kernels, after the relation has moved."""
+        """Update the relation if `moves`, and give the loss in native code or kernels."""
         _, targets, observed, sample_weight = batch
         if may_read_values(self.validate, targets):
             check_target_values(targets, observed)

@@ -40,7 +40,7 @@ class Codes(NamedTuple):
 
 
 class FusedLoss(NamedTuple):
-    """A loss to evaluate at some logits; the tensors are the user's, as they came.
+    """A loss to evaluate at some logits; the tensors are the user's, in any of their dtypes.
 
     Attributes:
         targets: (batch, num_labels), NaN where missing; None for L_B alone.

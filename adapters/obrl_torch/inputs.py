@@ -50,13 +50,17 @@ def to_host(name: str, value: Any) -> Any:
     metadata(name, value)
     if value.is_meta:
         raise ValueError(f"{name} must hold values, got a tensor on the meta device")
-    tensor = value.detach().cpu()
+    return _numpy(value)
+
+
+def _numpy(tensor: Tensor) -> Any:
+    tensor = tensor.detach().cpu()
     return (tensor.double() if tensor.dtype == torch.bfloat16 else tensor).numpy()
 
 
 def check_target_values(targets: Tensor, observed: Tensor | None) -> bool:
     """Raise ValueError where an observed target is outside [0, 1]; say whether no target is missing."""
-    return check_values(to_host("targets", targets), to_host("observed", observed))
+    return check_values(_numpy(targets), None if observed is None else _numpy(observed))
 
 
 def split_targets(targets: Tensor, observed: Tensor | None, *, read_values: bool) -> Labels:
@@ -79,9 +83,9 @@ def may_read_values(validate: bool | None, tensor: Tensor) -> bool:
     """Whether the values of a tensor may be read on the host.
 
     On the CPU yes, unless `validate=False`; elsewhere only with `validate=True`, since it makes the host wait. Never
-    while a graph is traced or under a transform of `torch.func`, where a tensor may hold no values.
+    where a tensor may hold no values: on the meta device, in a graph that is traced, under a transform of `torch.func`.
     """
-    if torch.compiler.is_compiling() or in_transform():
+    if torch.compiler.is_compiling() or in_transform() or tensor.is_meta:
         return False
     return tensor.device.type == "cpu" if validate is None else validate
 

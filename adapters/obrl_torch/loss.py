@@ -16,13 +16,14 @@ class OBRLoss(Criterion):
 
     with p = sigmoid(logits), f_p(R) = 1 where R >= positive_threshold and f_n(R) = 1 where R <= negative_threshold
     (Eq. 3; the diagonal and pairs without evidence count for neither). The relation R comes from the targets alone:
-    no gradient flows through it. It is updated first, then used, in training mode with gradients enabled; so a
-    validation pass under `torch.no_grad()` leaves it alone, even if the module is never put in eval mode. With
-    gradient accumulation it moves once a micro-batch. Missing targets leave L_E and the relation; L_B acts on every
-    prediction.
+    no gradient flows through it. A call in training mode with gradients enabled updates it first, then uses it. So a
+    validation pass under `torch.no_grad()` does not update it, even if the module is never put in eval mode; with
+    gradient accumulation each micro-batch updates it. Missing targets do not enter L_E or the relation; L_B acts on
+    every prediction.
 
     The state is that of `OnlineBatchRelation`. Value and gradient are computed in one pass, in O(batch M + M^2)
-    memory, without waiting for a device; second derivatives work in eager mode.
+    memory, without waiting for a device; second derivatives work in eager mode. Built on the meta device,
+    `reset_parameters()` sets every buffer after `to_empty`.
 
     Args:
         num_labels: M.
@@ -35,18 +36,20 @@ class OBRLoss(Criterion):
         normalization: `"all_pairs"` (Eq. 2) or `"active_pairs"`, which divides by the number of active ordered pairs
             in place of M^2.
         reduction: `"mean"` (the paper: 1/K sum_k w_k L_k), `"sum"` or `"none"`.
-        pos_weight: (num_labels,), finite and non-negative; multiplies the positives' part of L_E.
+        pos_weight: (num_labels,), finite and non-negative; multiplies the positives' part of L_E. Held as a float32
+            buffer, which `.double()` widens; not in `state_dict`.
         label_names: one distinct name a label, for `pairs`.
         relation: where to start: an OnlineBatchRelation, its .npz, or a (num_labels, num_labels) matrix.
-        freeze: never update the relation.
-        impl: `"auto"` computes the gradient with the value; `"plain"` leaves it to autograd, as `torch.func` needs;
-            `"fused"` runs both in kernels: on a GPU in Triton's, on a CPU in native code, which a C++ compiler builds
-            at the first call. `"auto"` takes those of a GPU where that was measured to be worth it: on Hopper, in
-            single and half precision, not in a compiled step.
-        sync: False keeps each process of `torch.distributed` by itself; else the counts of all are summed.
+        freeze: never update the relation, which `relation` must then give.
+        impl: how to compute. `"plain"`: in torch's operations, with the gradient left to autograd. `"auto"`: the same
+            operations, with the gradient computed beside the value; on a Hopper GPU, in single and half precision and
+            not in a compiled step, the kernels of `"fused"`, which were measured to be faster there. `"fused"`: in
+            Triton's kernels on a GPU; on a CPU in native code, which a C++ compiler builds at the first call.
+            Transforms of `torch.func` and forward mode work with `"plain"` and `"auto"`.
+        sync: whether to sum the pair counts of all processes of `torch.distributed`.
         process_group: None is the default group.
-        validate: whether to check the values of targets: None does on the CPU; True does everywhere, where it makes
-            the host wait for the device; False never does. Shapes, dtypes and devices are always checked.
+        validate: whether to check the values of targets. None: on the CPU; True: on every device, where the check
+            makes the host wait; False: never. Shapes, dtypes and devices are always checked.
 
     Raises:
         TypeError, ValueError: an argument of another type, shape or range.
@@ -75,14 +78,14 @@ class OBRLoss(Criterion):
         sample_weight: Tensor | None = None,
         update: bool | None = None,
     ) -> Tensor:
-        """Update the relation where it should move, then give L.
+        """Update the relation if this call should, then compute L.
 
         Args:
             logits: x, (batch, num_labels), float16, bfloat16, float32 or float64.
             targets: y, (batch, num_labels), bool, integer or floating point in [0, 1]; NaN is missing; the relation
                 counts at least 0.5 as 1.
-            observed: (batch, num_labels), bool; False marks a missing target, whatever it holds.
-            sample_weight: w, (batch,); multiplies each sample's loss and never touches the relation.
+            observed: (batch, num_labels), bool; False marks a missing target, whatever its value.
+            sample_weight: w, (batch,); multiplies each sample's loss and does not affect the relation.
             update: whether to update the relation; None: in training mode with gradients enabled, unless frozen.
 
         Returns:
@@ -90,7 +93,7 @@ class OBRLoss(Criterion):
             comes in the dtype of the logits.
 
         Raises:
-            TypeError, ValueError: what was expected and what came; the relation is then as it was.
+            TypeError, ValueError: what was expected and what came; the relation has then not changed.
         """
         return self._terms(Batch(logits, targets, observed, sample_weight), update, joint=True, parts=False)[0]
 
@@ -103,5 +106,5 @@ class OBRLoss(Criterion):
         sample_weight: Tensor | None = None,
         update: bool | None = None,
     ) -> LossTerms:
-        """As a call, with L_E and L_B (before alpha) beside the total; each can be differentiated."""
+        """The same as a call, but gives L, L_E and L_B (before alpha); each can be differentiated."""
         return LossTerms(*self._terms(Batch(logits, targets, observed, sample_weight), update, joint=True, parts=True))

@@ -122,13 +122,6 @@ class RelationModule(RelationHolder, nn.Module):
         for buffer, value in zip(state, update_state(TORCH, state, counts, self.settings), strict=True):
             buffer.copy_(value)
 
-    def _check_device(self, name: str, tensor: Tensor) -> None:
-        if tensor.device != self.relation_weight.device:
-            raise ValueError(
-                f"{name} must be on the device of the relation, {self.relation_weight.device}, got {tensor.device}; "
-                f"move the module with .to({str(tensor.device)!r})"
-            )
-
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """As torch's, which `.to`, `.half` and the like call; a buffer never becomes narrower than float32."""
         before = dict(self.named_buffers(recurse=False))
@@ -160,4 +153,14 @@ def check_wide(name: str, buffer: Tensor) -> None:
         raise TypeError(
             f"{name} must be float32 or float64, got {buffer.dtype}: widen the module with .float(), and keep "
             "load_state_dict(assign=True) and FSDP's MixedPrecision(buffer_dtype=...) from narrowing it"
+        )
+
+
+def check_same_device(name: str, tensor: Tensor, state: RelationState) -> None:
+    """Raise ValueError unless a tensor is on the device of the relation."""
+    device = state.relation_weight.device
+    if tensor.device != device:
+        raise ValueError(
+            f"{name} must be on the device of the relation, {device}, got {tensor.device}; "
+            f"move the module with .to({str(tensor.device)!r})"
         )

@@ -14,16 +14,16 @@ from obrl.holders import RelationAlone
 from obrl.pairs import describe
 from obrl.settings import Settings
 from obrl_torch.inputs import may_read_values, metadata, optional_metadata, split_targets, without_autocast
-from obrl_torch.module import RelationModule
+from obrl_torch.module import RelationModule, check_same_device
 
 
 class OnlineBatchRelation(RelationAlone, RelationModule):
     """The moving average of how labels relate within each mini-batch (Eq. 1), as a module.
 
-    Its state is two buffers, `relation_sum` and `relation_weight`: they move with `.to(device)`, are in `state_dict`,
-    are never narrower than float32 (`.half()` and `.bfloat16()` leave them alone, `.double()` widens them), and are
-    written in place. Where `torch.distributed` is initialised, an update sums the pair counts of all processes first,
-    so that they all hold the relation of the whole batch.
+    Its state is two buffers, `relation_sum` and `relation_weight`. They move with `.to(device)`, are in `state_dict`,
+    are written in place, and are never narrower than float32: `.half()` and `.bfloat16()` do not change them,
+    `.double()` widens them, and an update refuses buffers that were narrowed in another way. Where `torch.distributed`
+    is initialised, an update first sums the pair counts of all processes, so all hold the relation of the whole batch.
 
     Args:
         num_labels: M.
@@ -32,10 +32,10 @@ class OnlineBatchRelation(RelationAlone, RelationModule):
         estimator: `"batch"` (Eq. 1) or `"counts"`.
         label_names: one distinct name a label, for `pairs`.
         relation: where to start: an OnlineBatchRelation, its .npz, or a (num_labels, num_labels) matrix.
-        sync: False keeps each process by itself.
+        sync: whether to sum the pair counts of all processes of `torch.distributed`.
         process_group: None is the default group.
-        validate: whether to check the values of targets: None does on the CPU; True does everywhere, where it makes
-            the host wait for the device; False never does.
+        validate: whether to check the values of targets. None: on the CPU; True: on every device, where the check
+            makes the host wait; False: never.
 
     Raises:
         TypeError, ValueError: an argument of another type, shape or range.
@@ -77,22 +77,22 @@ class OnlineBatchRelation(RelationAlone, RelationModule):
         self.reset_parameters()
 
     def update(self, targets: Tensor, *, observed: Tensor | None = None) -> Self:
-        """Eq. 1 for one batch, in whichever mode the module is.
+        """Eq. 1 for one batch, in training mode and in eval mode.
 
         Args:
             targets: (batch, num_labels), bool, integer or floating point in [0, 1]; at least 0.5 counts as 1, NaN is
                 missing.
-            observed: (batch, num_labels), bool; False marks a missing target, whatever it holds.
+            observed: (batch, num_labels), bool; False marks a missing target, whatever its value.
 
         Returns:
             The same module.
 
         Raises:
-            TypeError, ValueError: what was expected and what came; the state is then as it was.
+            TypeError, ValueError: what was expected and what came; the state has then not changed.
         """
         check_labels(metadata("targets", targets), optional_metadata("observed", observed), num_labels=self.num_labels)
-        self._check_device("targets", targets)
         state = self._state()
+        check_same_device("targets", targets, state)
         labels = split_targets(targets, observed, read_values=may_read_values(self.validate, targets))
         with torch.no_grad(), without_autocast(targets.device.type):
             self._update(labels, state)
@@ -105,7 +105,7 @@ class OnlineBatchRelation(RelationAlone, RelationModule):
         return self.relation
 
     def merge(self, later: Self) -> Self:
-        """The relation of one run, of which this is the first part and `later` the second, started from nothing.
+        """The relation of a whole run: this module saw its first part, and `later`, which started empty, the rest.
 
         Computed on the host in float64; the result is a new module on the CPU.
         """

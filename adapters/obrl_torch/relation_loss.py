@@ -82,7 +82,7 @@ class RelationLoss(Criterion):
         sample_weight: Tensor | None = None,
         update: bool | None = None,
     ) -> Tensor:
-        """Update the relation where it should move, then give L_B; the arguments are those of `OBRLoss.forward`."""
+        """Update the relation if this call should, then compute L_B; the arguments are those of `OBRLoss.forward`."""
         return self._terms(Batch(logits, targets, observed, sample_weight), update, joint=False, parts=False)[0]
 
 
@@ -106,8 +106,8 @@ def relation_loss(
         negative_threshold: r_n of Eq. 3, below it.
         normalization: `"all_pairs"` (Eq. 2) or `"active_pairs"`.
         reduction: `"mean"`, `"sum"` or `"none"`.
-        impl: `"auto"` computes the gradient with the value; `"plain"` leaves it to autograd; `"fused"` runs in the
-            kernels of a GPU, or on a CPU in native code.
+        impl: `"plain"` leaves the gradient to autograd; `"auto"` computes it beside the value; `"fused"` runs in
+            Triton's kernels on a GPU and in native code on a CPU.
 
     Returns:
         A scalar, or (batch,) with `reduction="none"`; float64 for float64 logits, else float32.

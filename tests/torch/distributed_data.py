@@ -21,7 +21,7 @@ def batches(*, missing: bool = False) -> list[Tensor]:
         missing: whether the first rows miss some targets.
     """
     random = np.random.default_rng(5)
-    found = []
+    data = []
     for _ in range(3):
         targets = random.integers(0, 2, (ROWS, LABELS)).astype(np.float32)
         targets[:, 1] = targets[:, 0]
@@ -30,8 +30,8 @@ def batches(*, missing: bool = False) -> list[Tensor]:
         targets[7:, 3] = 1
         if missing:
             targets[:7][random.random((7, LABELS)) < 0.2] = np.nan
-        found.append(torch.from_numpy(targets))
-    return found
+        data.append(torch.from_numpy(targets))
+    return data
 
 
 def logits_of(targets: Tensor) -> Tensor:

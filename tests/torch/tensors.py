@@ -47,17 +47,17 @@ def arguments(batch: Batch, dtype: torch.dtype, *, update: bool = True, device: 
     if dtype == torch.bfloat16 and targets.dtype == torch.float16:
         targets = targets.to(dtype)
     logits = laid_out(torch.from_numpy(batch.logits.copy()).to(device, dtype), batch.layout)
-    found: dict[str, Any] = {
+    keywords: dict[str, Any] = {
         "logits": logits.detach().requires_grad_(),
         "targets": laid_out(targets, batch.layout),
     }
     if batch.observed is not None:
-        found["observed"] = laid_out(torch.from_numpy(batch.observed.copy()).to(device), batch.layout)
+        keywords["observed"] = laid_out(torch.from_numpy(batch.observed.copy()).to(device), batch.layout)
     if batch.sample_weight is not None:
-        found["sample_weight"] = torch.from_numpy(batch.sample_weight.copy()).to(device, dtype)
+        keywords["sample_weight"] = torch.from_numpy(batch.sample_weight.copy()).to(device, dtype)
     if update:
-        found["update"] = batch.update
-    return found
+        keywords["update"] = batch.update
+    return keywords
 
 
 def values(tensor: Tensor) -> NDArray[Any]:

@@ -26,22 +26,22 @@ def logits() -> Tensor:
 
 
 def criterion(impl: str, reduction: str = "mean", **settings: Any) -> OBRLoss:
-    made = OBRLoss(4, impl=impl, reduction=reduction, alpha=3.0, pos_weight=[1, 2, 0.5, 1], **settings)
-    made(logits(), TARGETS)
-    assert len(made.pairs()) == 3
-    return made.eval()
+    subject = OBRLoss(4, impl=impl, reduction=reduction, alpha=3.0, pos_weight=[1, 2, 0.5, 1], **settings)
+    subject(logits(), TARGETS)
+    assert len(subject.pairs()) == 3
+    return subject.eval()
 
 
 @IMPLS
 @REDUCTIONS
 @pytest.mark.parametrize("normalization", strategies.NORMALIZATIONS)
 def test_gradcheck(impl: str, reduction: str, normalization: str) -> None:
-    made = criterion(impl, reduction, normalization=normalization)
+    subject = criterion(impl, reduction, normalization=normalization)
     observed = TARGETS.new_ones(TARGETS.shape, dtype=torch.bool)
     observed[0, 0] = False
 
     def total(x: Tensor) -> Tensor:
-        return made(x, TARGETS, observed=observed, sample_weight=WEIGHT)
+        return subject(x, TARGETS, observed=observed, sample_weight=WEIGHT)
 
     assert torch.autograd.gradcheck(total, logits())
     assert torch.autograd.gradgradcheck(total, logits())
@@ -50,10 +50,10 @@ def test_gradcheck(impl: str, reduction: str, normalization: str) -> None:
 @IMPLS
 @REDUCTIONS
 def test_gradcheck_of_each_term(impl: str, reduction: str) -> None:
-    made = criterion(impl, reduction)
+    subject = criterion(impl, reduction)
 
     def terms(x: Tensor) -> tuple[Tensor, ...]:
-        return tuple(made.terms(x, TARGETS, sample_weight=WEIGHT))
+        return tuple(subject.terms(x, TARGETS, sample_weight=WEIGHT))
 
     assert torch.autograd.gradcheck(terms, logits())
     assert torch.autograd.gradgradcheck(terms, logits())
@@ -74,25 +74,25 @@ def test_gradcheck_of_the_relation_losses(impl: str) -> None:
 @examples(60)
 @given(strategies.cases(max_batches=2))
 def test_both_implementations_have_the_same_second_derivatives(case: Case) -> None:
-    found = []
+    results = []
     for impl in ("auto", "plain"):
-        made = OBRLoss(case.num_labels, **case.arguments, impl=impl)
+        subject = OBRLoss(case.num_labels, **case.arguments, impl=impl)
         for batch in case.batches:
-            given_arguments = arguments(batch, torch.float64)
-            x = given_arguments["logits"]
-            (slope,) = torch.autograd.grad(made(**given_arguments).sum(), x, create_graph=True)
+            keywords = arguments(batch, torch.float64)
+            x = keywords["logits"]
+            (slope,) = torch.autograd.grad(subject(**keywords).sum(), x, create_graph=True)
             (curvature,) = torch.autograd.grad((slope * slope.detach().cos()).sum(), x)
-        found.append(values(curvature))
+        results.append(values(curvature))
     size = 16 * (1 + case.alpha) * 9 * 9
-    assert_close("second derivative", found[0], found[1], band(case.num_labels, size))
+    assert_close("second derivative", results[0], results[1], band(case.num_labels, size))
 
 
 @IMPLS
 def test_a_penalty_on_the_gradient_trains(impl: str) -> None:
     x = logits()
-    made = criterion(impl)
-    (slope,) = torch.autograd.grad(made(x, TARGETS), x, create_graph=True)
-    (made(x, TARGETS) + slope.square().sum()).backward()
+    subject = criterion(impl)
+    (slope,) = torch.autograd.grad(subject(x, TARGETS), x, create_graph=True)
+    (subject(x, TARGETS) + slope.square().sum()).backward()
     assert x.grad is not None
     assert x.grad.isfinite().all()
     assert not torch.equal(x.grad, slope)
@@ -100,24 +100,24 @@ def test_a_penalty_on_the_gradient_trains(impl: str) -> None:
 
 @IMPLS
 def test_upstream_factors(impl: str) -> None:
-    made, factors = criterion(impl, "none"), torch.tensor([2.0, 0.0, -1.0, 3.0, 0.5], dtype=torch.float64)
+    subject, factors = criterion(impl, "none"), torch.tensor([2.0, 0.0, -1.0, 3.0, 0.5], dtype=torch.float64)
     x = logits()
-    (plain,) = torch.autograd.grad(made(x, TARGETS).sum(), x)
-    (scaled,) = torch.autograd.grad(made(x, TARGETS), x, factors)
+    (plain,) = torch.autograd.grad(subject(x, TARGETS).sum(), x)
+    (scaled,) = torch.autograd.grad(subject(x, TARGETS), x, factors)
     assert_close("gradient", values(scaled), values(plain * factors[:, None]), band(1, values(scaled)))
 
 
 @IMPLS
 def test_terms_add_up(impl: str) -> None:
-    made, x = criterion(impl), logits()
-    terms = made.terms(x, TARGETS)
+    subject, x = criterion(impl), logits()
+    terms = subject.terms(x, TARGETS)
     slopes = [torch.autograd.grad(term, x, retain_graph=True)[0] for term in terms]
     joined = values(slopes[1] + 3.0 * slopes[2])
     assert_close("gradient", values(slopes[0]), joined, band(4, abs(joined) + 1))
     assert slopes[2].abs().max() > 0
     (mixed,) = torch.autograd.grad(terms.cross_entropy + 7 * terms.relation_loss - terms.total, x)
-    wanted = values(slopes[1] + 7 * slopes[2] - slopes[0])
-    assert_close("a mixture", values(mixed), wanted, band(4, abs(wanted) + 7))
+    expected = values(slopes[1] + 7 * slopes[2] - slopes[0])
+    assert_close("a mixture", values(mixed), expected, band(4, abs(expected) + 7))
 
 
 @IMPLS
@@ -134,35 +134,35 @@ def test_backward_twice(impl: str) -> None:
 
 @IMPLS
 def test_gradients_of_weights_and_targets(impl: str) -> None:
-    made, x = criterion(impl, "sum"), logits()
+    subject, x = criterion(impl, "sum"), logits()
     weight = WEIGHT.clone().requires_grad_()
     soft = TARGETS.double().requires_grad_()
-    loss = made(x, soft, sample_weight=weight)
+    loss = subject(x, soft, sample_weight=weight)
     by_logits, by_weight, by_targets = torch.autograd.grad(loss, (x, weight, soft))
     each = criterion(impl, "none")(x, TARGETS)
     assert_close("by weight", values(by_weight), values(each), band(8, abs(values(each)) + 1))
-    (wanted,) = torch.autograd.grad(made(x, TARGETS, sample_weight=WEIGHT), x)
-    assert_close("by logits", values(by_logits), values(wanted), band(8, abs(values(wanted)) + 1))
+    (expected,) = torch.autograd.grad(subject(x, TARGETS, sample_weight=WEIGHT), x)
+    assert_close("by logits", values(by_logits), values(expected), band(8, abs(values(expected)) + 1))
     log_odds = WEIGHT[:, None] * (-2 * x - (torch.tensor([1, 2, 0.5, 1]) - 1) * torch.nn.functional.logsigmoid(x) + x)
     assert_close("by targets", values(by_targets), values(log_odds), band(8, abs(values(log_odds)) + 4))
 
 
 @IMPLS
 def test_no_gradient_where_none_is_wanted(impl: str) -> None:
-    made = criterion(impl)
-    assert not made(logits().detach(), TARGETS).requires_grad
+    subject = criterion(impl)
+    assert not subject(logits().detach(), TARGETS).requires_grad
     with torch.no_grad():
-        assert not made(logits(), TARGETS).requires_grad
-    assert not made.relation.requires_grad
-    assert not any(True for _ in made.parameters())
+        assert not subject(logits(), TARGETS).requires_grad
+    assert not subject.relation.requires_grad
+    assert not any(True for _ in subject.parameters())
 
 
 @IMPLS
 def test_both_implementations_give_the_same_value(impl: str) -> None:
-    made, x = criterion(impl), logits()
+    subject, x = criterion(impl), logits()
     with torch.no_grad():
-        without = made(x, TARGETS)
-    assert_exact("value", values(made(x, TARGETS)), values(without))
+        without = subject(x, TARGETS)
+    assert_exact("value", values(subject(x, TARGETS)), values(without))
     assert_exact("value", values(criterion("plain")(x, TARGETS)), values(without))
 
 
@@ -170,14 +170,14 @@ def test_both_implementations_give_the_same_value(impl: str) -> None:
 @pytest.mark.parametrize("name", ["sample_weight", "targets"])
 def test_gradients_of_one_thing_alone(impl: str, name: str) -> None:
     """Also where the logits need none."""
-    given = {"targets": TARGETS.double(), "sample_weight": WEIGHT}
-    one = given[name].clone().requires_grad_()
-    found = []
+    others = {"targets": TARGETS.double(), "sample_weight": WEIGHT}
+    one = others[name].clone().requires_grad_()
+    results = []
     for x in (logits(), logits().detach()):
-        loss = criterion(impl, "sum")(x, **{**given, name: one})
-        found += torch.autograd.grad(loss, one)
-    assert_exact(name, *map(values, found))
-    assert found[0].abs().max() > 0
+        loss = criterion(impl, "sum")(x, **{**others, name: one})
+        results += torch.autograd.grad(loss, one)
+    assert_exact(name, *map(values, results))
+    assert results[0].abs().max() > 0
 
 
 @IMPLS

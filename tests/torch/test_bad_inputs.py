@@ -1,11 +1,13 @@
 """The table of bad inputs, for torch; after each, the state is what it was."""
 
 import copy
+import re
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from scipy.sparse import csr_matrix
 
 from obrl.errors import IMPLEMENTATIONS
 from obrl.torch import OBRLoss, OnlineBatchRelation, RelationLoss, relation_loss
@@ -14,6 +16,7 @@ from tests.support.bad_inputs import ARGUMENTS, CALLS, GOOD_LOGITS, GOOD_TARGETS
 
 KINDS = (OBRLoss, RelationLoss)
 LOGITS, TARGETS = torch.from_numpy(GOOD_LOGITS), torch.from_numpy(GOOD_TARGETS)
+NESTED = torch.nested.nested_tensor([row.tolist() for row in LOGITS], layout=torch.jagged)
 
 TENSORS_ONLY = (
     BadInput(
@@ -52,6 +55,12 @@ TENSORS_ONLY = (
         "logits must be on the device of the relation",
         "meta",
     ),
+    BadInput("sparse logits", {"logits": LOGITS.to_sparse()}, TypeError, "logits must be a dense", "torch.sparse_coo"),
+    BadInput("logits of oneDNN", {"logits": LOGITS.float().to_mkldnn()}, TypeError, "logits must be", "torch._mkldnn"),
+    BadInput("nested logits", {"logits": NESTED}, TypeError, "logits must be a dense tensor", "a nested tensor"),
+    BadInput("sparse targets", {"targets": TARGETS.to_sparse()}, TypeError, "targets must be", "torch.sparse_coo"),
+    BadInput("sparse mask", {"observed": TARGETS.bool().to_sparse()}, TypeError, "observed must be", "sparse_coo"),
+    BadInput("sparse weights", {"sample_weight": torch.ones(5).to_sparse()}, TypeError, "sample_weight must", "sparse"),
 )
 
 
@@ -165,3 +174,27 @@ def test_merging_what_does_not_fit() -> None:
     for other, word in ((OnlineBatchRelation(4), "labels"), (OnlineBatchRelation(3, decay=0.5), "decay")):
         with pytest.raises(ValueError, match=word):
             relation.merge(other)
+
+
+@pytest.mark.parametrize(
+    ("weights", "error", "message"),
+    [
+        (torch.ones(3).to_sparse(), TypeError, "pos_weight must be a dense tensor, got torch.sparse_coo"),
+        (torch.ones(3, device="meta"), ValueError, "pos_weight must hold values, got a tensor on the meta device"),
+        (np.ma.masked_array([1.0, 2, 3], [0, 1, 0]), TypeError, "pos_weight must be a dense array, got a masked array"),
+        (csr_matrix(np.ones((1, 3))), TypeError, "pos_weight must be a dense array, got scipy.sparse.csr_matrix"),
+    ],
+)
+def test_weights_of_positives(weights: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=re.escape(message)):
+        OBRLoss(NUM_LABELS, pos_weight=weights)
+
+
+@pytest.mark.parametrize("kind", (*KINDS, OnlineBatchRelation))
+def test_matrices_to_start_from(kind: Any) -> None:
+    """A masked entry is no evidence; what is not dense is refused."""
+    masked = kind(NUM_LABELS, relation=np.ma.masked_array(np.eye(NUM_LABELS), np.eye(NUM_LABELS) == 0))
+    assert torch.equal(masked.relation.isnan(), torch.eye(NUM_LABELS) == 0)
+    for matrix in (torch.eye(NUM_LABELS).to_sparse(), csr_matrix(np.eye(NUM_LABELS))):
+        with pytest.raises(TypeError, match=r"relation must be a dense .*, got .*sparse"):
+            kind(NUM_LABELS, relation=matrix)

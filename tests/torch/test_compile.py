@@ -26,9 +26,9 @@ LABELS = 5
 
 
 def labels(random: np.random.Generator, size: int) -> NDArray[np.float64]:
-    found = random.integers(0, 2, (size, LABELS)).astype(np.float64)
-    found[:, 1], found[:, 2] = found[:, 0], 1 - found[:, 0]
-    return found
+    targets = random.integers(0, 2, (size, LABELS)).astype(np.float64)
+    targets[:, 1], targets[:, 2] = targets[:, 0], 1 - targets[:, 0]
+    return targets
 
 
 def batch(random: np.random.Generator, size: int, *, missing: bool, weighted: bool, dtype: str) -> Batch:
@@ -47,8 +47,8 @@ def batch(random: np.random.Generator, size: int, *, missing: bool, weighted: bo
 def case(seed: int, *, missing: bool = False, weighted: bool = False, dtype: str = "float32", **settings: Any) -> Case:
     random = np.random.default_rng(seed)
     batches = tuple(batch(random, size, missing=missing, weighted=weighted, dtype=dtype) for size in SIZES)
-    made = Case(LABELS, batches, decay=0.9, alpha=5.0, positive_threshold=0.83, negative_threshold=0.17)
-    return replace(made, **settings)
+    example = Case(LABELS, batches, decay=0.9, alpha=5.0, positive_threshold=0.83, negative_threshold=0.17)
+    return replace(example, **settings)
 
 
 CASES = {
@@ -68,11 +68,11 @@ CASES = {
 }
 
 
-def marked(given_arguments: dict[str, Any]) -> dict[str, Any]:
-    for value in given_arguments.values():
+def marked(keywords: dict[str, Any]) -> dict[str, Any]:
+    for value in keywords.values():
         if isinstance(value, torch.Tensor):
             torch._dynamo.mark_dynamic(value, 0)
-    return given_arguments
+    return keywords
 
 
 @pytest.fixture(autouse=True)
@@ -87,14 +87,14 @@ def test_joint_loss(name: str) -> None:
     compiled = torch.compile(criterion.terms, fullgraph=True)
     active = 0
     for position, (data, state) in enumerate(zip(example.batches, oracle.trajectory(example), strict=True)):
-        given_arguments = marked(arguments(data, dtype))
+        keywords = marked(arguments(data, dtype))
         with torch._dynamo.config.patch(error_on_recompile=position > 0):
-            terms = compiled(**given_arguments)
-            (gradient,) = torch.autograd.grad(terms.total.sum(), given_arguments["logits"])
-        rounded = as_given(data, given_arguments["logits"])
+            terms = compiled(**keywords)
+            (gradient,) = torch.autograd.grad(terms.total.sum(), keywords["logits"])
+        rounded = as_given(data, keywords["logits"])
         expected, bounds = expected_and_bounds(example, rounded, state, dtype)
-        found = type(terms)(*(values(term) for term in terms))
-        assert_loss_terms(example, rounded, expected, found, values(gradient), bounds)
+        computed = type(terms)(*(values(term) for term in terms))
+        assert_loss_terms(example, rounded, expected, computed, values(gradient), bounds)
         assert_state(example, expected, holder(criterion), "float32")
         active += expected.codes.active
     assert active > 0
@@ -106,13 +106,13 @@ def test_relation_loss(impl: str) -> None:
     criterion = RelationLoss(LABELS, **example.relation_arguments, impl=impl)
     compiled = torch.compile(criterion, fullgraph=True)
     for position, (data, state) in enumerate(zip(example.batches, oracle.trajectory(example), strict=True)):
-        given_arguments = marked(arguments(data, torch.float32))
+        keywords = marked(arguments(data, torch.float32))
         with torch._dynamo.config.patch(error_on_recompile=position > 0):
-            value = compiled(**given_arguments)
+            value = compiled(**keywords)
             value.backward()
-        rounded = as_given(data, given_arguments["logits"])
+        rounded = as_given(data, keywords["logits"])
         expected, bounds = expected_and_bounds(example, rounded, state, torch.float32)
-        gradient = values(given_arguments["logits"].grad)
+        gradient = values(keywords["logits"].grad)
         assert_relation_loss(example, rounded, expected, values(value), gradient, bounds)
         assert_state(example, expected, holder(criterion), "float32")
 

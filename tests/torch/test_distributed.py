@@ -115,8 +115,8 @@ def test_the_loss_is_the_local_mean_under_the_shared_relation(result: Result, ra
     rows = part("7 and 3", rank)
     for position, targets in enumerate(batches()):
         criterion(logits_of(targets), targets)
-        wanted = criterion(logits_of(targets)[rows], targets[rows], update=False)
-        assert result.get(rank, "batch", "loss")[position] == float(wanted)
+        expected = criterion(logits_of(targets)[rows], targets[rows], update=False)
+        assert result.get(rank, "batch", "loss")[position] == float(expected)
 
 
 def test_an_empty_rank_has_no_loss(result: Result) -> None:
@@ -135,5 +135,5 @@ def test_the_data_tells_the_scenarios_apart() -> None:
 
 
 def test_every_scenario_is_compared(result: Result) -> None:
-    found = {name.split("/")[0] for name in result.by_rank[0]}
-    assert found == set(SCENARIOS)
+    scenarios = {name.split("/")[0] for name in result.by_rank[0]}
+    assert scenarios == set(SCENARIOS)

@@ -61,15 +61,15 @@ def test_second_derivatives() -> None:
 
 
 def test_each_sample_has_its_own_upstream() -> None:
-    found = []
+    gradients = []
     for impl in ("fused", "auto"):
         loss = OBRLoss(LABELS, positive_threshold=0.7, negative_threshold=0.3, reduction="none", impl=impl)
         x = batch()[0].requires_grad_()
         terms = loss.terms(**call(logits=x))
         upstream = torch.linspace(-1.0, 2.0, len(x))
         (terms.total @ upstream + terms.relation_loss @ upstream.square()).backward()
-        found.append(x.grad)
-    torch.testing.assert_close(*found)
+        gradients.append(x.grad)
+    torch.testing.assert_close(*gradients)
 
 
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # torch's compiler, of itself
@@ -92,15 +92,15 @@ def test_in_a_compiled_step() -> None:
 
 def test_the_loss_may_be_changed_in_place() -> None:
     """As in gradient accumulation."""
-    found = []
+    gradients = []
     for scale in (1.0, 0.5):
         x = batch()[0].requires_grad_()
         loss = criterion()(**call(logits=x))
         loss *= scale
         loss += scale
         loss.backward()
-        found.append(x.grad)
-    assert torch.equal(found[0] * 0.5, found[1])
+        gradients.append(x.grad)
+    assert torch.equal(gradients[0] * 0.5, gradients[1])
 
 
 def test_under_autocast() -> None:

@@ -139,10 +139,10 @@ def test_nothing_of_the_callers_is_written(case: Case) -> None:
     for kind, settings in ((OBRLoss, case.arguments), (RelationLoss, case.relation_arguments)):
         criterion = kind(case.num_labels, **settings)
         for batch in case.batches:
-            given_arguments = arguments(batch, torch.float32)
-            tensors = [value for value in given_arguments.values() if isinstance(value, Tensor)]
+            keywords = arguments(batch, torch.float32)
+            tensors = [value for value in keywords.values() if isinstance(value, Tensor)]
             copies = [(tensor.detach().clone(), tensor._version) for tensor in tensors]
-            criterion(**given_arguments).sum().backward()
+            criterion(**keywords).sum().backward()
             for tensor, (copied, version) in zip(tensors, copies, strict=True):
                 assert tensor._version == version
                 assert torch.equal(tensor.isnan(), copied.isnan())

@@ -48,7 +48,7 @@ def continue_alike(first: Any, second: Any) -> None:
 
 @pytest.mark.parametrize("estimator", strategies.ESTIMATORS)
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("way", [copy.deepcopy, lambda made: pickle.loads(pickle.dumps(made))])  # noqa: S301
+@pytest.mark.parametrize("way", [copy.deepcopy, lambda module: pickle.loads(pickle.dumps(module))])  # noqa: S301
 def test_copies(way: Any, kind: Any, estimator: str) -> None:
     original = trained(kind, estimator=estimator)
     copied = way(original)
@@ -89,9 +89,9 @@ def test_a_state_dict_of_another_size_is_refused() -> None:
 @pytest.mark.parametrize("narrow", [torch.float16, torch.bfloat16])
 def test_half_leaves_the_state_alone(narrow: torch.dtype, estimator: str) -> None:
     for way in (
-        lambda made: made.half() if narrow == torch.float16 else made.bfloat16(),
-        lambda made: made.to(narrow),
-        lambda made: nn.ModuleList([made]).to(narrow)[0],
+        lambda module: module.half() if narrow == torch.float16 else module.bfloat16(),
+        lambda module: module.to(narrow),
+        lambda module: nn.ModuleList([module]).to(narrow)[0],
     ):
         original = trained(estimator=estimator, pos_weight=[1.1, 2, 3])
         changed = way(copy.deepcopy(original))
@@ -167,10 +167,10 @@ def test_every_form_of_a_start(suffix: str) -> None:
         "numpy relation": source.to_numpy(),
         "loss": source,
     }[suffix]
-    made = OBRLoss(3, decay=0.9, relation=start)
-    assert_close("relation", values(made.relation), values(source.relation), band(3, 1.0, "float32"))
+    module = OBRLoss(3, decay=0.9, relation=start)
+    assert_close("relation", values(module.relation), values(source.relation), band(3, 1.0, "float32"))
     before = values(source.relation_sum)
-    made(LOGITS, OTHER)
+    module(LOGITS, OTHER)
     assert_exact("the source", values(source.relation_sum), before)
 
 
@@ -192,8 +192,8 @@ def test_merge_is_the_whole(case: Case) -> None:
     def updated(batches: Any) -> OnlineBatchRelation:
         relation = OnlineBatchRelation(case.num_labels, **case.accumulation).double()
         for batch in batches:
-            given_arguments = arguments(batch, torch.float32)
-            relation.update(given_arguments["targets"], observed=given_arguments.get("observed"))
+            keywords = arguments(batch, torch.float32)
+            relation.update(keywords["targets"], observed=keywords.get("observed"))
         return relation
 
     split = len(case.batches) // 2
