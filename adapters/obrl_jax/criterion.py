@@ -98,7 +98,7 @@ class Criterion(RelationConfiguration):
         save_relation(path, state_on_host(self._checked(state)), self.settings, self.label_names)
 
     def load_relation(self, path: str | os.PathLike[str], dtype: Any = jnp.float32) -> RelationState:
-        """The state in a file that any framework of obrl wrote; label names in it must be those given here, if any.
+        """The state in a file that any framework of obrl wrote; its label names must be those of this loss, if any.
 
         Raises:
             FileNotFoundError: there is no such file.

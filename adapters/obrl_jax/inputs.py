@@ -53,7 +53,7 @@ def split_labels(targets: Any, observed: Any, *, complete: bool) -> Labels:
     Args:
         targets: (batch, num_labels), bool, integer or floating point; NaN is missing.
         observed: the same shape, bool; False is missing, whatever the target holds.
-        complete: whether no target is missing, as `values_are_complete` found.
+        complete: whether no target is missing, from `values_are_complete`.
 
     Returns:
         As `obrl.labels.split_labels`; NumPy arrays where both arguments are, else JAX arrays.

@@ -76,8 +76,7 @@ def test_sparse_matrices_are_refused(name: str) -> None:
         relation_loss(LOGITS, sparse)
 
 
-@every
-@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize(("compiled", "impl"), [(False, "auto"), (True, "auto"), (True, "plain"), (True, "fused")])
 def test_strict_modes(compiled: bool, impl: str) -> None:
     """No operation promotes a rank or a dtype."""
     logits, targets = batch(8)

@@ -1,7 +1,7 @@
 """What JAX does for a CUDA device, on a CPU with another launcher: custom calls, casts, reductions, derivatives.
 
-That launcher (`tests/native/host_launcher.cc`) takes the arrays as the one of a GPU does. Not seen here: XLA's stream
-and scratch memory, and the kernels, which have tests of their own.
+That launcher (`tests/native/host_launcher.cc`) takes the arrays as the one of a GPU does. Not tested here: XLA's
+stream and scratch memory, and the kernels, which `tests/kernels` tests.
 """
 
 from __future__ import annotations

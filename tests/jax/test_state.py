@@ -123,8 +123,8 @@ def test_frozen_needs_a_relation() -> None:
 
 def test_a_matrix_to_start_from() -> None:
     matrix = np.array([[1.0, 0.75], [0.75, 1.0]])
-    for given in (matrix, jnp.asarray(matrix), jnp.asarray(matrix, jnp.bfloat16)):
-        criterion = OBRLoss(2, relation=given, pos_weight=jnp.ones(2, jnp.bfloat16))
+    for relation in (matrix, jnp.asarray(matrix), jnp.asarray(matrix, jnp.bfloat16)):
+        criterion = OBRLoss(2, relation=relation, pos_weight=jnp.ones(2, jnp.bfloat16))
         assert_close("relation", criterion.relation(criterion.init()), matrix, band(4, 1.0, "float32"))
         assert criterion == OBRLoss(2, relation=matrix, pos_weight=[1.0, 1.0])
         assert hash(criterion) == hash(OBRLoss(2, relation=matrix, pos_weight=[1.0, 1.0]))
