@@ -101,6 +101,13 @@ class StatefulLayer(LossWithRelation, keras.layers.Layer):
         value, known = known_relation(KERAS, self._state(), self.settings)
         return ops.where(known, value, float("nan"))
 
+    def load_own_variables(self, store: Any) -> None:
+        """Read the state from a file of weights; as with `load_relation`, one that is not finite raises ValueError."""
+        names = store.keys()  # a store has no iterator
+        if not all(np.isfinite(np.asarray(store[name])).all() for name in names):
+            raise ValueError("the accumulators of a relation must be finite, got NaN or infinity in a file of weights")
+        super().load_own_variables(store)
+
     def reset(self) -> None:
         """Forget all evidence, also what the relation started from."""
         self._write(RelationState(*(np.zeros(part.shape, np.float32) for part in self._state())))

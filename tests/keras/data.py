@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import pytest
 from keras import ops
 from numpy.typing import NDArray
 
@@ -16,6 +17,10 @@ from obrl_keras.inputs import on_host
 BACKEND = keras.backend.backend()
 FEATURES, LABELS, SIZE, STEPS, EPOCHS = 8, 5, 16, 6, 3
 NAMES = ["hat", "cap", "bald", "young", "smile"]
+KERAS_OWN = pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
+)
+"""Ignores a warning of NumPy about how Keras converts tensors to arrays."""
 
 
 def labels(random: np.random.Generator, size: int) -> NDArray[np.float32]:

@@ -12,7 +12,7 @@ import pytest
 import scipy.sparse
 
 from obrl.keras import OBRLossLayer
-from tests.keras.data import BACKEND, endpoint_model, host
+from tests.keras.data import BACKEND, KERAS_OWN, endpoint_model, host
 from tests.support.tolerances import assert_exact
 
 TARGETS = np.ma.masked_array(
@@ -20,6 +20,7 @@ TARGETS = np.ma.masked_array(
     mask=[[0, 0, 1], [0, 0, 0], [0, 0, 0], [1, 0, 0]],
 )
 LOGITS = np.zeros((4, 3), np.float32)
+pytestmark = KERAS_OWN
 
 
 def sparse_tensor() -> tuple[Any, str]:

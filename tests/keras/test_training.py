@@ -16,6 +16,7 @@ from tests.keras.data import (
     BACKEND,
     EPOCHS,
     FEATURES,
+    KERAS_OWN,
     LABELS,
     NAMES,
     SIZE,
@@ -27,11 +28,6 @@ from tests.keras.data import (
 )
 from tests.project.helpers import run_python
 from tests.support.tolerances import assert_close, assert_exact, band
-
-KERAS_OWN = pytest.mark.filterwarnings(
-    "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
-)
-"""How Keras turns tensors into NumPy arrays."""
 
 
 def fit(model: keras.Model, x: Any, y: Any, **arguments: Any) -> Any:
