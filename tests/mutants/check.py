@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.mutants.mutant import Mutant, MutantError, apply, split_test
+from tests.project.helpers import ROOT, tracked_files
 
-ROOT = Path(__file__).parents[2]
-COPIED = ("obrl", "adapters", "tests", "pyproject.toml")
 PACKAGES = ("obrl", "obrl_native", "obrl_torch", "obrl_jax", "obrl_keras", "obrl_tensorflow", "tests")
 SECONDS = 900
 FAILED, PASSED = 1, 0  # pytest's exit codes; others mean that it could not run the tests
@@ -52,14 +51,11 @@ def problems(mutant: Mutant, root: Path = ROOT) -> list[str]:
 
 
 def copy_tree(target: Path) -> None:
-    """Copy the sources and the tests."""
-    ignore = shutil.ignore_patterns("__pycache__", "*.pyc", ".hypothesis")
-    for name in COPIED:
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, target / name, ignore=ignore)
-        else:
-            shutil.copy2(source, target / name)
+    """Copy the repository's files."""
+    for path in tracked_files():
+        copy = target / path.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, copy)
 
 
 def environment(tree: Path) -> dict[str, str]:

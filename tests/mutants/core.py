@@ -13,14 +13,14 @@ CORE_MUTANTS = (
         "obrl:update_state",
         "$remaining * state.relation_sum",
         "state.relation_sum",
-        ONLINE,
+        PARITY,
     ),
     Mutant(
         "Eq. 1: pairs that a batch leaves undefined decay",
         "obrl:_remaining",
         "defined * (settings.decay - 1.0) + 1.0",
         "settings.decay",
-        ONLINE,
+        PARITY,
     ),
     Mutant(
         "Eq. 1: a merge forgets the decay of the first part",
@@ -52,7 +52,7 @@ CORE_MUTANTS = (
         "obrl:select_pairs",
         "settings.positive_threshold, settings.negative_threshold",
         "settings.negative_threshold, settings.positive_threshold",
-        LOSSES,
+        PARITY,
     ),
     Mutant(
         "Eq. 3: the diagonal is active", "obrl:threshold_pairs", "$known & ~ns.eye(like=relation)", "$known", PARITY
@@ -75,12 +75,23 @@ CORE_MUTANTS = (
         PARITY,
     ),
     Mutant(
-        "total: alpha squared in the gradient", "obrl:joint_loss", "(alpha, relation)", "(alpha**2, relation)", PARITY
+        "total: alpha squared in the gradient",
+        "obrl:evaluate",
+        "(problem.alpha, relation)",
+        "(problem.alpha**2, relation)",
+        PARITY,
     ),
-    Mutant("mean: over one row more", "obrl:_share", "max(rows, 1)", "(rows + 1)", PARITY),
+    Mutant(
+        "total: alpha is missing in the chain rule",
+        "obrl:chain_rule",
+        "alpha * total",
+        "total",
+        "tests/torch/test_autograd.py",
+    ),
+    Mutant("mean: over one row more", "obrl:_share", "max($rows, 1)", "($rows + 1)", PARITY),
     Mutant(
         "none: the constant of L_B is missing",
-        "obrl:reduce_terms",
+        "obrl:_reduce",
         "$value = $value + terms.constant",
         "pass",
         PARITY,

@@ -25,13 +25,6 @@ NATIVE_MUTANTS = (
         "tests/native/test_cpu.py",
     ),
     Mutant(
-        "native: the second label of a pair has no gradient",
-        "C++:add_pairs_of",
-        "-= t * d",
-        "-= V<T>{}",
-        "tests/native/test_cpu.py",
-    ),
-    Mutant(
         "XLA: a sum of any shape",
         "C++:check_relation",
         "!has_shape(sum,",
