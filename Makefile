@@ -81,7 +81,7 @@ wheel: $(VENV)/.dev  ## build the wheel and try it in a fresh environment outsid
 	PYTHON=$(BIN)/python bash tests/wheel/smoke.sh
 
 cubins: $(VENV)/.dev  ## compile the kernels that TensorFlow and JAX launch on a GPU; some ten minutes, without one
-	$(BIN)/python -m obrl_torch.kernels.cubins adapters/obrl_native/cubins
+	$(BIN)/python -m tools.cubins.build adapters/obrl_native/cubins
 
 benchmark: $(VENV)/.dev  ## time one step of the loss against its peers
 	$(BIN)/python -m benchmarks.loss_step

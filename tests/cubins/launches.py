@@ -11,13 +11,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from obrl_torch.kernels import cubins, entries, launch
-from obrl_torch.kernels.compiled import TARGETS
+from obrl_torch.kernels import launch
 from obrl_torch.operators import loss as loss_operators
 from obrl_torch.operators import relation as relation_operators
 from tests.cubins.table import rows
 from tests.native import recording
 from tests.native.recording import Launch, Memory
+from tools.cubins import build, entries
+from tools.cubins.compiled import TARGETS
 
 LIBRARY = recording.library()
 DRIVER = recording.driver()
@@ -92,7 +93,7 @@ def compare(calls: list[Any], expected: OperatorLaunches, memory: Memory, output
         assert (variant.launch.blocks, variant.launch.options) == (run.blocks, run.options)
         constants = {name: value for name, value in arguments.items() if name not in variant.types}
         assert same_code(variant.constants, constants)
-        types = cubins.arguments(variant)
+        types = build.arguments(variant)
         assert len(types) == len(one.arguments)
         assert all(arguments[name] == 1 for name in variant.ones if name not in OUTSIDE)
         for (name, kind), data in zip(types.items(), one.arguments, strict=True):

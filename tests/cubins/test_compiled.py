@@ -8,9 +8,9 @@ import pytest
 from triton.compiler.errors import CompilationError
 
 from obrl_torch.kernels import launch
-from obrl_torch.kernels.compiled import GRID_RULES, MAX_SHARED, TARGETS, compile_variant
-from obrl_torch.kernels.variants import variants
 from tests.support.profiles import draws_many
+from tools.cubins.compiled import GRID_RULES, MAX_SHARED, TARGETS, compile_variant
+from tools.cubins.variants import variants
 
 VARIANTS = {variant.name: variant for variant in variants()}
 

@@ -15,10 +15,11 @@ import triton
 from obrl.counts import MAX_EXACT_COUNT
 from obrl_native.cuda import CUBINS
 from obrl_torch import fused
-from obrl_torch.kernels import cubins, entries, launch
-from obrl_torch.kernels.compiled import MAX_SHARED, TARGETS
+from obrl_torch.kernels import launch
 from tests.cubins.table import lines, rows, value
 from tests.support.profiles import draws_many
+from tools.cubins import build, entries
+from tools.cubins.compiled import MAX_SHARED, TARGETS
 
 ENTRIES = entries.entries()
 ROWS = rows()
@@ -40,19 +41,19 @@ def sample() -> list[int]:
 def test_they_were_made_from_these_sources() -> None:
     """Run `make cubins` where this fails."""
     assert value("triton") == triton.__version__
-    assert value("sources") == cubins.digest()
+    assert value("sources") == build.digest()
 
 
 def test_the_hash_depends_on_the_sources(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = cubins.digest()
+    before = build.digest()
     monkeypatch.setattr(Path, "read_bytes", lambda path: f"another {path.name}".encode())
-    assert cubins.digest() != before
+    assert build.digest() != before
 
 
 def test_every_source_of_a_kernel_is_hashed() -> None:
-    folder = Path(cubins.__file__).parent
+    folder = Path(build.__file__).parent
     assert {path.stem for path in folder.glob("*.py") if "@triton.jit" in path.read_text()} == {
-        *cubins.SOURCES,
+        *build.SOURCES,
         "scale",
     }
 
@@ -60,7 +61,7 @@ def test_every_source_of_a_kernel_is_hashed() -> None:
 @pytest.mark.parametrize("number", sample(), ids=lambda number: f"{ENTRIES[number].key}-sm_{ENTRIES[number].target}")
 def test_they_are_what_the_kernels_compile_to(number: int) -> None:
     entry, row = ENTRIES[number], ROWS[number]
-    compiled = cubins.compile_entry(entry)
+    compiled = build.compile_entry(entry)
     assert (entry.target, entry.key) == (row.target, row.key)
     assert compiled.cubin == row.cubin
     assert (compiled.symbol, compiled.shared) == (row.symbol, row.shared)
@@ -76,7 +77,7 @@ def test_the_table_has_every_entry() -> None:
 
 def test_the_files_are_those_of_the_table() -> None:
     bundles = {f"sm_{target}.bin": [size, digest] for target, size, digest in lines("bundle")}
-    files = {path.name: path.read_bytes() for path in CUBINS.iterdir() if path.name != cubins.TABLE}
+    files = {path.name: path.read_bytes() for path in CUBINS.iterdir() if path.name != build.TABLE}
     assert bundles == {name: [str(len(data)), hashlib.sha256(data).hexdigest()] for name, data in files.items()}
     assert len(bundles) == len(TARGETS)
 

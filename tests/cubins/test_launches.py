@@ -10,13 +10,14 @@ import pytest
 import torch
 
 from obrl.measures import MEASURES
-from obrl_torch.kernels import cubins, launch
-from obrl_torch.kernels.compiled import TARGETS
+from obrl_torch.kernels import launch
 from obrl_torch.operators import loss as loss_operators
 from obrl_torch.operators import relation as relation_operators
 from tests.cubins.launches import DRIVER, ENTRIES, LIBRARY, OperatorLaunches, compare, number, pairs_at, stream
 from tests.native import recording
 from tests.native.recording import Launch, Memory, Set
+from tools.cubins import build
+from tools.cubins.compiled import TARGETS
 
 SIZES = (
     *((0, 40), (1, 1), (1, 16), (64, 40), (65, 17), (511, 40), (1024, 40), (5000, 40), (64, 64), (100, 65), (7, 128)),
@@ -181,7 +182,7 @@ def test_what_is_not_wanted_goes_to_scratch(size: tuple[int, int], gradients: st
         assert variant.constants["GRADIENT"] == ("parts" if gradients == "parts" or not joint else "total")
         places = {
             name: memory.find(number(kind, data))
-            for (name, kind), data in zip(cubins.arguments(variant).items(), last.arguments, strict=True)
+            for (name, kind), data in zip(build.arguments(variant).items(), last.arguments, strict=True)
             if kind.startswith("*") and not name.endswith("_scratch")
         }
         first, second = places["gradient"], places["second_gradient"]

@@ -23,7 +23,9 @@ OWN_FRAMEWORKS = {
     "obrl_keras": {"keras"},
 }
 SOURCES = sorted(
-    path for part in ("obrl", "adapters", "reference_model", "benchmarks") for path in (ROOT / part).rglob("*.py")
+    path
+    for part in ("obrl", "adapters", "reference_model", "benchmarks", "tools")
+    for path in (ROOT / part).rglob("*.py")
 )
 
 
@@ -51,7 +53,7 @@ def violations(path, source):
     names = imported_modules(source, package)
     tops = {name.partition(".")[0] for name in names}
     outside = tops - set(sys.stdlib_module_names) - {"", area}
-    wrong = outside & ({"tests", "adapters"} | ({"benchmarks"} - {area}))
+    wrong = outside & ({"tests", "adapters"} | ({"benchmarks", "tools"} - {area}))
     if area == "obrl":
         face = path.stem if len(parts) == 2 and path.stem in FACES else None
         wrong |= outside - {"numpy"} - ({f"obrl_{face}"} | OWN_FRAMEWORKS[f"obrl_{face}"] if face else set())
@@ -78,7 +80,7 @@ def test_file_imports_only_what_it_may(path):
 
 def test_all_parts_were_read():
     areas = {path.relative_to(ROOT).parts[0] for path in SOURCES}
-    assert areas == {"obrl", "adapters", "reference_model", "benchmarks"}
+    assert areas == {"obrl", "adapters", "reference_model", "benchmarks", "tools"}
 
 
 @pytest.mark.parametrize(

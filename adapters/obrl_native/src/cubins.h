@@ -1,4 +1,4 @@
-// The table of kernels, which `obrl_torch.kernels.cubins` describes and writes, and their cubins.
+// The table of kernels, which `tools.cubins.build` describes and writes, and their cubins.
 #pragma once
 
 #include <algorithm>

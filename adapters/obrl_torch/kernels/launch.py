@@ -1,6 +1,6 @@
 """The launch of each kernel: its grid, block sizes and warps, which depend on the problem's size and the kind of GPU.
 
-The block sizes are the fastest, on an H200 on 2026-11-26, of those that spill nothing (`obrl_torch.kernels.variants`
+The block sizes are the fastest, on an H200 on 2026-11-26, of those that spill nothing (`tools.cubins.variants`
 shows it). Only the functions with the argument `capability` depend on the GPU; the results of the others are the same
 on every GPU.
 """

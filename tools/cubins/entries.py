@@ -18,8 +18,8 @@ from obrl.counts import MAX_EXACT_COUNT
 from obrl.measures import MEASURES
 from obrl_native.cpu import MAX_LABELS
 from obrl_torch.kernels import launch
-from obrl_torch.kernels.compiled import TARGETS, Variant, argument_types
 from obrl_torch.kernels.launch import Launch
+from tools.cubins.compiled import TARGETS, Variant, argument_types
 
 PARTS = 8
 """Number of parts of a batch of any size in `relation_kernel`; each further choice would add 16 cubins a target."""

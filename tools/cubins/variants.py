@@ -1,6 +1,6 @@
 """The variants of the kernels that are compiled to see that nothing spills, and a table of what each needs.
 
-python -m obrl_torch.kernels.variants [--target 80 90 100]
+python -m tools.cubins.variants [--target 80 90 100]
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 import triton.language as tl
 
 from obrl_torch.kernels import launch
-from obrl_torch.kernels.compiled import TARGETS, Variant, argument_types, compile_variant
 from obrl_torch.kernels.launch import Launch
+from tools.cubins.compiled import TARGETS, Variant, argument_types, compile_variant
 
 _BATCH = 1024
 _STATE = {"relation_sum": "*fp32", "relation_weight": "*fp32"}
@@ -161,7 +161,7 @@ def variants() -> tuple[Variant, ...]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print a line for every variant and target."""
-    parser = argparse.ArgumentParser(prog="python -m obrl_torch.kernels.variants", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tools.cubins.variants", description=__doc__)
     parser.add_argument("--target", type=int, nargs="+", choices=TARGETS, default=TARGETS)
     for target in parser.parse_args(arguments).target:
         for variant in variants():

@@ -1,6 +1,6 @@
 """`make cubins`: the cubins that TensorFlow and JAX launch, and the table of them; `entries` lists them.
 
-    python -m obrl_torch.kernels.cubins FOLDER
+    python -m tools.cubins.build FOLDER
 
 There is one file for each target, with all its cubins one after the other, and `table.txt`. The first word of a line
 says what the line holds:
@@ -32,8 +32,8 @@ from triton import knobs
 from obrl.counts import MAX_EXACT_COUNT
 from obrl_native.cpu import MAX_LABELS
 from obrl_torch.kernels import launch
-from obrl_torch.kernels.compiled import TARGETS, Compiled, Variant, compile_variant
-from obrl_torch.kernels.entries import Entry, compiler_options, entries
+from tools.cubins.compiled import TARGETS, Compiled, Variant, compile_variant
+from tools.cubins.entries import Entry, compiler_options, entries
 
 SOURCES = ("counting", "loss", "measures", "relation", "terms", "tiles", "wide_loss", "wide_relation")
 """The modules that hold the kernels."""
@@ -49,7 +49,7 @@ def digest() -> str:
     """A hash of everything that the cubins depend on: the kernels' sources, and the entries."""
     state = hashlib.sha256()
     for name in SOURCES:
-        text = (Path(__file__).parent / f"{name}.py").read_bytes()
+        text = (Path(launch.__file__).parent / f"{name}.py").read_bytes()
         state.update(f"{name} {len(text)}\n".encode() + text)
     for entry in entries():
         variant = entry.variant
@@ -168,7 +168,7 @@ def write(folder: Path) -> None:
 
 def main(words: Sequence[str] | None = None) -> None:
     """Write the files to the folder of the command line."""
-    parser = argparse.ArgumentParser(prog="python -m obrl_torch.kernels.cubins", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m tools.cubins.build", description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     write(parser.parse_args(words).folder)
 

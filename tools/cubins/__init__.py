@@ -1,0 +1,1 @@
+"""How the kernels become the cubins that TensorFlow and JAX launch, without a GPU."""
