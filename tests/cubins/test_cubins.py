@@ -51,7 +51,7 @@ def test_the_hash_depends_on_the_sources(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_every_source_of_a_kernel_is_hashed() -> None:
-    folder = Path(build.__file__).parent
+    folder = Path(launch.__file__).parent
     assert {path.stem for path in folder.glob("*.py") if "@triton.jit" in path.read_text()} == {
         *build.SOURCES,
         "scale",
