@@ -1,4 +1,4 @@
-"""What the suite asks of a framework. One `Framework` an adapter, found by its name in `FRAMEWORKS`."""
+"""What the suite asks of a framework. `FRAMEWORKS` names the `Framework` of each adapter."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ FRAMEWORKS = {
 
 
 @dataclass(frozen=True)
-class Found:
+class Outcome:
     """What a call gave.
 
     Attributes:
@@ -78,14 +78,14 @@ class Endpoint(Protocol):
     def state(self) -> State:
         """What its relation holds now."""
 
-    def call(self, batch: Batch) -> Found:
+    def call(self, batch: Batch) -> Outcome:
         """The value alone and its gradient."""
 
 
 class Criterion(Endpoint, Protocol):
     """A loss under test."""
 
-    def terms(self, batch: Batch) -> Found:
+    def terms(self, batch: Batch) -> Outcome:
         """L, L_E, L_B and the gradient of L."""
 
 
@@ -123,7 +123,7 @@ class Framework:
     joint: Callable[[Case, str, str], Criterion] | None = None
     compiled_joint: Callable[[Case, str], Criterion] | None = None
     relation_criterion: Callable[[Case, str, str], Criterion] | None = None
-    stateless: Callable[[Case, Batch, NDArray[np.float64], str, str], Found] | None = None
+    stateless: Callable[[Case, Batch, NDArray[np.float64], str, str], Outcome] | None = None
     relation: Callable[[Case, str], Relation] | None = None
     endpoint: Callable[[Case, str], Endpoint] | None = None
     scale: float = 1.0
