@@ -118,12 +118,6 @@ def test_stateless_relation(relation: Any, message: str) -> None:
         relation_loss(GOOD_LOGITS, relation)
 
 
-def test_there_are_twenty() -> None:
-    assert len(ARGUMENTS) + len(CALLS) >= 20
-    assert len({bad.name for bad in ARGUMENTS + CALLS}) == len(ARGUMENTS) + len(CALLS)
-    assert GOOD_LOGITS.shape == GOOD_TARGETS.shape
-
-
 def test_the_helper_needs_both_halves_of_the_message() -> None:
     bad = BadInput("example", {}, ValueError, "expected this", "got that")
     with refused(bad):

@@ -85,33 +85,6 @@ def test_decay_1_measures_all_rows_at_once(case: Case) -> None:
     assert_exact("relation", updated(case).relation, updated(whole).relation)
 
 
-@given(case=strategies.cases(), data=st.data())
-def test_the_order_of_samples_is_nothing(case: Case, data: st.DataObject) -> None:
-    shuffled = tuple(
-        take(batch, np.array(data.draw(st.permutations(range(batch.size))), np.intp)) for batch in case.batches
-    )
-    assert_same_state(updated(case), updated(case, shuffled))
-
-
-@given(case=strategies.cases(), data=st.data())
-def test_permuting_labels_permutes_the_relation(case: Case, data: st.DataObject) -> None:
-    order = np.array(data.draw(st.permutations(range(case.num_labels))), np.intp)
-    shuffled = tuple(
-        replace(
-            batch,
-            logits=batch.logits[:, order],
-            targets=batch.targets[:, order],
-            observed=None if batch.observed is None else batch.observed[:, order],
-        )
-        for batch in case.batches
-    )
-    before, after = updated(case), updated(case, shuffled)
-    # Products are taken in another order, so phi may differ by a rounding.
-    bound = band(case.num_labels, 1.0)
-    assert_close("relation", after.relation, before.relation[np.ix_(order, order)], bound)
-    assert_exact("weight", after.relation_weight, before.relation_weight[np.ix_(order, order)])
-
-
 @given(case=strategies.cases(max_batches=5), split=st.integers(0, 5))
 def test_split_and_merge_is_the_whole(case: Case, split: int) -> None:
     note(case.snippet())

@@ -132,11 +132,3 @@ def test_layouts_hold_the_same_values(layout: str) -> None:
     array = laid_out(LOGITS, layout)
     np.testing.assert_array_equal(array, LOGITS)
     assert array.flags.c_contiguous == (layout == "rows")
-
-
-def test_a_snippet_runs() -> None:
-    observed = np.ones(TARGETS.shape, bool)
-    targets = TARGETS.astype(np.float32)
-    targets[0, 0] = np.nan
-    batch = Batch(LOGITS, targets, observed=observed, sample_weight=np.ones(5), update=True)
-    exec(compile(replace(CASE, batches=(batch,)).snippet(), "snippet", "exec"), {})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import struct
 from collections import defaultdict
 from itertools import pairwise
 from pathlib import Path
@@ -101,29 +100,6 @@ def test_every_size_has_one_kernel() -> None:
 
 def test_the_limits_are_those_of_torch() -> None:
     assert value("limits") == f"{launch.SMALL_LABELS} {fused.MAX_LABELS} {MAX_EXACT_COUNT}"
-
-
-def parameters(cubin: bytes, symbol: str) -> list[int]:
-    """The sizes of a kernel's parameters, from its attributes."""
-    (headers,) = struct.unpack_from("<Q", cubin, 0x28)
-    each, number, of_names = struct.unpack_from("<HHH", cubin, 0x3A)
-    sections = [struct.unpack_from("<IIQQQQ", cubin, headers + each * place) for place in range(number)]
-    names = {cubin[sections[of_names][4] + one[0] :].split(b"\0", 1)[0].decode(): one for one in sections}
-    _, _, _, _, begin, size = names[f".nv.info.{symbol}"]
-    sizes, place = {}, begin
-    while place < begin + size:
-        form, attribute, length = struct.unpack_from("<BBH", cubin, place)
-        if attribute == 0x17:
-            _, ordinal, _, about = struct.unpack_from("<IHHI", cubin, place + 4)
-            sizes[ordinal] = about >> 18
-        place += 4 + (length if form == 4 else 0)
-    return [sizes[ordinal] for ordinal in range(len(sizes))]
-
-
-def test_kernels_take_what_the_table_says() -> None:
-    sizes = {"i32": 4, "fp64": 8}
-    expected = {symbol: [sizes.get(word.split(":")[1], 8) for word in words] for symbol, *words in lines("arguments")}
-    assert all(parameters(row.cubin, row.symbol) == expected[row.symbol] for row in ROWS)
 
 
 def test_nothing_of_a_machine_is_in_them() -> None:

@@ -64,12 +64,6 @@ def test_counts_are_exact(dtype: torch.dtype, masked: bool) -> None:
     assert torch.equal(counts.double(), torch.stack([o.T @ o, y.T @ y, y.T @ o]))
 
 
-def test_nan_is_missing() -> None:
-    _, targets, mask = batch()
-    values = targets.float().masked_fill(~mask, torch.nan)
-    assert torch.equal(operators.count_pairs(values, None), operators.count_pairs(targets, mask))
-
-
 @pytest.mark.parametrize(("value", "counted"), [(0.5, 1.0), (0.49999999, 0.0)])
 def test_one_half_is_decided_in_the_dtype_of_the_targets(value: float, counted: float) -> None:
     targets = torch.full((1, 1), value, dtype=torch.float64)
