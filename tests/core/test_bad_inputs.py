@@ -122,7 +122,7 @@ def test_the_helper_needs_both_halves_of_the_message() -> None:
     bad = BadInput("example", {}, ValueError, "expected this", "got that")
     with refused(bad):
         raise ValueError("expected this, got that")
-    with pytest.raises(AssertionError, match="does not say what came"), refused(bad):
+    with pytest.raises(AssertionError, match="does not say what the argument is"), refused(bad):
         raise ValueError("expected this")
     with pytest.raises(AssertionError), refused(bad):
         raise ValueError("got that")

@@ -1,4 +1,4 @@
-"""Every measure on every fourfold table of small n, and the counts it is made of."""
+"""Every measure on every fourfold table of small n, and the pair counts."""
 
 import re
 from collections.abc import Iterator
@@ -60,10 +60,10 @@ def test_every_small_table(name: str, dtype: type[np.floating]) -> None:
     for size in range(LARGEST + 1):
         for table in tables(size):
             targets = labels_of(table)
-            wanted = spec.measure_pairs(name, spec.pair_counts(targets))
+            expected = spec.measure_pairs(name, spec.pair_counts(targets))
             got = measured(name, count_pairs(targets), dtype)
             bound = band(TERMS_OF_A_MEASURE, 1.0, np.dtype(dtype).name)
-            assert_close(f"{name} of {table}", got, wanted, bound)
+            assert_close(f"{name} of {table}", got, expected, bound)
             known = got[~np.isnan(got)]
             assert ((known >= MEASURES[name].low - bound) & (known <= MEASURES[name].high + bound)).all()
             if MEASURES[name].symmetric:
@@ -84,9 +84,9 @@ def test_large_tables_in_float32(name: str, table: tuple[int, int, int, int]) ->
         np.array([[both + only_i, both], [both, both + only_j]]),
         np.array([[both + only_i, both + only_i], [both + only_j, both + only_j]]),
     )
-    wanted = spec.measure_pairs(name, exact)
+    expected = spec.measure_pairs(name, exact)
     got = measured(name, counts.PairCounts(*exact, exact.r.T), np.float32)
-    assert_close(name, got, wanted, band(TERMS_OF_A_MEASURE, 1.0, "float32"))
+    assert_close(name, got, expected, band(TERMS_OF_A_MEASURE, 1.0, "float32"))
 
 
 @given(strategies.cases())
@@ -94,8 +94,8 @@ def test_counts_are_exact(case: Case) -> None:
     note(case.snippet())
     for batch in case.batches:
         got = count_pairs(laid_out(batch.targets, batch.layout), observed=batch.observed)
-        wanted = spec.pair_counts(batch.targets, batch.observed)
-        for name, have, want in zip("nsrc", got, (*wanted, wanted.r.T), strict=True):
+        expected = spec.pair_counts(batch.targets, batch.observed)
+        for name, have, want in zip("nsrc", got, (*expected, expected.r.T), strict=True):
             assert have.dtype == np.int64
             assert_exact(name, have, want)
 

@@ -1,6 +1,5 @@
 """The pure functions need nothing but the namespace."""
 
-
 import numpy as np
 import pytest
 from hypothesis import given, note

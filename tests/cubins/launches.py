@@ -65,7 +65,7 @@ class OperatorLaunches:
         return self.tensors[name]
 
     def codes(self, num_labels: int) -> tuple[Tensor, Tensor, Tensor]:
-        """The codes, the numbers of active pairs and the counter, with the sizes that the launcher gives them."""
+        """The codes, the numbers of active pairs and the counter, with the sizes that the launcher uses."""
         numbers = LIBRARY.pairs_bytes(num_labels) - num_labels * launch.code_row(num_labels)
         code = self.tensor("pairs", num_labels, launch.code_row(num_labels), dtype=torch.int8)
         active = self.tensor("active", numbers // 4, dtype=torch.int32)

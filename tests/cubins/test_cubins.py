@@ -1,4 +1,4 @@
-"""The cubins in the package are what the kernels compile to, and hold nothing of the machine that made them."""
+"""The cubins in the package are what the kernels compile to, and contain no path of the machine that compiled them."""
 
 from __future__ import annotations
 

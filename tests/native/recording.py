@@ -244,7 +244,7 @@ _copies = count()
 
 
 def fresh(folder: Path, **options: Any) -> cuda.Library:
-    """A launcher of its own, with nothing started or loaded."""
+    """Another launcher, which has started and loaded nothing."""
     path = folder / f"launcher-{next(_copies)}.so"
     shutil.copy(built(), path)
     return cuda.Library(str(path), **{"driver": driver().path, **options})

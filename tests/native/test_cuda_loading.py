@@ -158,12 +158,12 @@ def test_many_threads_at_once(driver: recording.Driver, tmp_path: Path) -> None:
 
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(work, range(threads)))
-    said = driver.calls()
-    loads = [one for one in said if isinstance(one, Load)]
+    calls = driver.calls()
+    loads = [one for one in calls if isinstance(one, Load)]
     assert len(loads) == len({(one.context, one.image) for one in loads}) == 5 * len(contexts)
     for context in contexts:
         for number in range(threads):
-            mine = [one for one in said if not isinstance(one, Load) and one.stream == context * 4096 + number]
+            mine = [one for one in calls if not isinstance(one, Load) and one.stream == context * 4096 + number]
             assert [one.symbol for one in mine if isinstance(one, Launch)] == [
                 "relation_kernel",
                 "halves_kernel",

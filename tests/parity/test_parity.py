@@ -28,7 +28,7 @@ SCALARS: dict[str, Any] = {"reductions": ("mean", "sum")}
 
 
 MANY_EXAMPLES = 700
-"""Examples among which every kind of case must be; fewer are drawn for Keras on JAX and for interpreted kernels."""
+"""From so many examples on, each kind of case must be among them; Keras on JAX and interpreted kernels draw fewer."""
 
 LEAST_COMPILED = 200
 """Examples through a framework's compiler, under the default profile."""
@@ -41,7 +41,7 @@ def loss_dtype(dtype: str) -> str:
 def expected_and_bounds(
     framework: Framework, case: Case, batch: Batch, state: spec.SpecState, outcome: Outcome, dtype: str
 ) -> tuple[Batch, Expected, tolerances.Bounds]:
-    """The specification for the logits that were given, and how far off a result may be."""
+    """The specification for the logits as rounded to their dtype, and how far off a result may be."""
     rounded = replace(batch, logits=outcome.logits)
     expected = oracle.evaluate(case, rounded, state, outcome.logits)
     if dtype == "float64":
@@ -77,7 +77,7 @@ def assert_dtypes(outcome: Outcome, dtype: str) -> None:
 
 
 def check_joint_loss(framework: Framework, case: Case, impl: str, dtype: str, in_parts: Sequence[bool]) -> State:
-    """Batch by batch, by the method that gives the parts too, or by a call; the state in the end."""
+    """Compare batch by batch, by the method that returns every term or by a call; returns the last state."""
     assert framework.joint is not None
     criterion = framework.joint(case, impl, dtype)
     for batch, state, parts in zip(case.batches, oracle.trajectory(case), in_parts, strict=True):

@@ -1,7 +1,6 @@
-"""Bad inputs, with the error that each must give: what was expected, and what came.
+"""Bad inputs, and the error of each: its type, what it says was expected, and what it says it got.
 
-One table for every framework. `ARGUMENTS` are refused when a loss is made; `CALLS` when it is called, before its state
-moves.
+One table for every framework. Constructors of losses refuse `ARGUMENTS`; calls refuse `CALLS` before the state moves.
 """
 
 from __future__ import annotations
@@ -29,14 +28,14 @@ class BadInput:
         change: the arguments that are wrong; arrays are NumPy's, for the framework to convert.
         error: the type of the exception.
         expected: part of the message that says what was expected.
-        came: part of it that says what came.
+        actual: part of it that says what the argument is.
     """
 
     name: str
     change: dict[str, Any]
     error: type[Exception]
     expected: str
-    came: str
+    actual: str
 
     def __str__(self) -> str:
         return self.name.replace(" ", "-")
@@ -47,12 +46,12 @@ class BadInput:
         return not {"alpha", "pos_weight"} & set(self.change)
 
 
-def _value(name: str, expected: str, came: str, **change: Any) -> BadInput:
-    return BadInput(name, change, ValueError, expected, came)
+def _value(name: str, expected: str, actual: str, **change: Any) -> BadInput:
+    return BadInput(name, change, ValueError, expected, actual)
 
 
-def _type(name: str, expected: str, came: str, **change: Any) -> BadInput:
-    return BadInput(name, change, TypeError, expected, came)
+def _type(name: str, expected: str, actual: str, **change: Any) -> BadInput:
+    return BadInput(name, change, TypeError, expected, actual)
 
 
 _CROSSED = "negative_threshold must be below positive_threshold"
@@ -140,7 +139,7 @@ CALLS = (
 WITHOUT_KERNELS = _value(
     "fused kernels where there are none", "obrl has no kernels of its own", 'impl="fused"', impl="fused"
 )
-"""An argument too, of NumPy's losses."""
+"""An argument that NumPy's losses alone refuse."""
 
 
 def good_call(change: dict[str, Any], convert: Callable[[Any], Any]) -> dict[str, Any]:
@@ -151,8 +150,10 @@ def good_call(change: dict[str, Any], convert: Callable[[Any], Any]) -> dict[str
 
 @contextmanager
 def refused(bad: BadInput) -> Iterator[None]:
-    """Expect the error of an entry."""
+    """Expect the error of a bad input."""
     with pytest.raises(bad.error, match=re.escape(bad.expected)) as caught:
         yield
-    if bad.came not in str(caught.value):
-        raise AssertionError(f"{bad.name}: the message does not say what came ({bad.came}): {caught.value}")
+    if bad.actual not in str(caught.value):
+        raise AssertionError(
+            f"{bad.name}: the message does not say what the argument is ({bad.actual}): {caught.value}"
+        )

@@ -89,7 +89,7 @@ class Sizes:
         entropy: (K,), of L_E.
         pairs: (K,), of L_B: sum(A + B) / normaliser, since no pair costs more than 1.
         entropy_slope: (K, M), of dL_E / dx.
-        pairs_slope: (K, M), of dL_B / dx: each label's own share of sum(A + B) / normaliser.
+        pairs_slope: (K, M), of dL_B / dx: each label's share of sum(A + B) / normaliser.
         weight: (K,), the sample weights, divided by K for the mean.
     """
 
@@ -200,7 +200,7 @@ def lower_precision(plain_error: ArrayLike, output_band: ArrayLike, pairs_band: 
 
 @dataclass(frozen=True)
 class Results:
-    """What some code gives for a batch, in float64."""
+    """The results of some code for a batch, in float64."""
 
     total: Any
     cross_entropy: Any
@@ -216,7 +216,7 @@ def lower_bounds(
 
     Args:
         case: what was run.
-        batch: with the logits that were given, in float64.
+        batch: with the logits that the code saw, in float64.
         expected: the specification for them.
         plain: plain framework code for them, in the precision `computed`.
         computed: the precision of the loss.
