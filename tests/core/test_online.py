@@ -58,18 +58,6 @@ def test_pandas_agrees_on_eq_1(case: Case) -> None:
     assert_close("relation", updated(case).relation, expected, band(4 * len(case.batches), 1.0))
 
 
-@given(strategies.cases(max_batches=5, estimators=("batch",)))
-def test_decay_1_is_the_plain_mean(case: Case) -> None:
-    note(case.snippet())
-    case = replace(case, decay=1.0)
-    values = batch_relations(case)
-    seen = (~np.isnan(values)).sum(axis=0)
-    mean = np.where(seen > 0, np.nansum(values, axis=0) / np.maximum(seen, 1), np.nan)
-    relation = updated(case)
-    assert_exact("weight", relation.relation_weight, seen)
-    assert_close("relation", relation.relation, mean, band(len(values), 1.0))
-
-
 @given(strategies.cases(max_batches=5, estimators=("counts",)))
 def test_decay_1_measures_all_rows_at_once(case: Case) -> None:
     note(case.snippet())

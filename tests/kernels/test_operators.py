@@ -168,17 +168,6 @@ def test_a_gradient_that_is_not_asked_for_takes_no_memory() -> None:
     assert sizes == {"none": (0, 0), "total": (full, 0), "parts": (full, full)}
 
 
-def test_an_empty_batch() -> None:
-    before = state()
-    empty = torch.empty(0, LABELS)
-    codes = operators.move_relation(empty, None, *before, arrivals(), *SETTINGS)
-    assert not any(part.any() for part in before)
-    *terms, gradient, _ = loss(codes, logits=empty, targets=empty, observed=None)
-    assert [term.item() for term in terms] == [0.0, 0.0, 0.0]
-    assert gradient.shape == (0, LABELS)
-    assert operators.scale_gradients(gradient, None, terms[0], None, None, 0.5, torch.float16).dtype == torch.float16
-
-
 def test_opcheck() -> None:
     """Schemas, fake tensors and mutation are as declared, with symbolic shapes too."""
     logits, targets, mask = batch()
