@@ -1,4 +1,4 @@
-"""The table of bad inputs, for NumPy; after each, the state is what it was."""
+"""The table of bad inputs, for NumPy: no bad call changes the state."""
 
 from typing import Any
 

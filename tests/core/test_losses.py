@@ -131,6 +131,6 @@ def test_half_precision_inputs_of_every_kind() -> None:
     soft: NDArray[np.float16] = (TARGETS * 0.75 + 0.125).astype(np.float16)
     criterion, exact = OBRLoss(3), OBRLoss(3)
     weight = np.ones(5, np.float16)
-    got = criterion.terms(LOGITS.astype(np.float16), soft, sample_weight=weight)
-    assert_exact("total", got.total, exact.terms(LOGITS, soft.astype(np.float64)).total)
+    result = criterion.terms(LOGITS.astype(np.float16), soft, sample_weight=weight)
+    assert_exact("total", result.total, exact.terms(LOGITS, soft.astype(np.float64)).total)
     assert_same_state(criterion, exact)

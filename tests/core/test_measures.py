@@ -61,14 +61,14 @@ def test_every_small_table(name: str, dtype: type[np.floating]) -> None:
         for table in tables(size):
             targets = labels_of(table)
             expected = spec.measure_pairs(name, spec.pair_counts(targets))
-            got = measured(name, count_pairs(targets), dtype)
+            result = measured(name, count_pairs(targets), dtype)
             bound = band(TERMS_OF_A_MEASURE, 1.0, np.dtype(dtype).name)
-            assert_close(f"{name} of {table}", got, expected, bound)
-            known = got[~np.isnan(got)]
+            assert_close(f"{name} of {table}", result, expected, bound)
+            known = result[~np.isnan(result)]
             assert ((known >= MEASURES[name].low - bound) & (known <= MEASURES[name].high + bound)).all()
             if MEASURES[name].symmetric:
-                np.testing.assert_array_equal(got, got.T)
-            seen, undefined = seen + 1, undefined + int(np.isnan(got[0, 1]))
+                np.testing.assert_array_equal(result, result.T)
+            seen, undefined = seen + 1, undefined + int(np.isnan(result[0, 1]))
     assert seen == sum(len(list(tables(size))) for size in range(LARGEST + 1))
     assert 0 < undefined < seen
 
@@ -85,19 +85,19 @@ def test_large_tables_in_float32(name: str, table: tuple[int, int, int, int]) ->
         np.array([[both + only_i, both + only_i], [both + only_j, both + only_j]]),
     )
     expected = spec.measure_pairs(name, exact)
-    got = measured(name, counts.PairCounts(*exact, exact.r.T), np.float32)
-    assert_close(name, got, expected, band(TERMS_OF_A_MEASURE, 1.0, "float32"))
+    result = measured(name, counts.PairCounts(*exact, exact.r.T), np.float32)
+    assert_close(name, result, expected, band(TERMS_OF_A_MEASURE, 1.0, "float32"))
 
 
 @given(strategies.cases())
 def test_counts_are_exact(case: Case) -> None:
     note(case.snippet())
     for batch in case.batches:
-        got = count_pairs(laid_out(batch.targets, batch.layout), observed=batch.observed)
+        result = count_pairs(laid_out(batch.targets, batch.layout), observed=batch.observed)
         expected = spec.pair_counts(batch.targets, batch.observed)
-        for name, have, want in zip("nsrc", got, (*expected, expected.r.T), strict=True):
-            assert have.dtype == np.int64
-            assert_exact(name, have, want)
+        for name, actual, exact in zip("nsrc", result, (*expected, expected.r.T), strict=True):
+            assert actual.dtype == np.int64
+            assert_exact(name, actual, exact)
 
 
 @given(case=strategies.cases(max_batches=1), rows=st.integers(1, 4))
@@ -105,16 +105,16 @@ def test_counting_in_blocks(case: Case, rows: int) -> None:
     (batch,) = case.batches
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(counts, "MAX_EXACT_COUNT", rows)
-        got = count_pairs(batch.targets, observed=batch.observed)
-    for name, have, want in zip("nsrc", got, count_pairs(batch.targets, observed=batch.observed), strict=True):
-        assert_exact(name, have, want)
+        result = count_pairs(batch.targets, observed=batch.observed)
+    for name, actual, exact in zip("nsrc", result, count_pairs(batch.targets, observed=batch.observed), strict=True):
+        assert_exact(name, actual, exact)
 
 
 def test_counts_beyond_what_float32_adds_up() -> None:
     rows = 2**24 + 3
-    got = count_pairs(np.ones((rows, 1), bool))
-    assert int(got.n[0, 0]) == rows
-    assert int(got.s[0, 0]) == rows
+    result = count_pairs(np.ones((rows, 1), bool))
+    assert int(result.n[0, 0]) == rows
+    assert int(result.s[0, 0]) == rows
 
 
 @pytest.mark.parametrize("rows", [4096, 4097])

@@ -1,4 +1,4 @@
-"""Properties of the relation over time: Eq. 1 against pandas, and what must not matter."""
+"""Properties of the relation over time: Eq. 1 against pandas, merging, masks and files."""
 
 from dataclasses import replace
 from pathlib import Path

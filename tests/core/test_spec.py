@@ -31,10 +31,10 @@ def test_cross_entropy_is_scipys(case: Case) -> None:
     y = np.where(present, y, 0.0)
     weight = np.ones(case.num_labels) if case.pos_weight is None else case.pos_weight
     terms = weight * xlogy(y, expit(x)) + xlog1py(1 - y, -expit(x))
-    got = spec.cross_entropy(x, batch.targets, batch.observed, pos_weight=case.pos_weight)
+    result = spec.cross_entropy(x, batch.targets, batch.observed, pos_weight=case.pos_weight)
     # 1 - p has lost log2(1 / (1 - p)) bits, which is what exp(|x|) says.
     lost = np.exp(np.abs(x)).max(initial=1.0)
-    assert_close("L_E", got, -(present * terms).sum(axis=1), band(case.num_labels, (1 + weight).sum() * lost))
+    assert_close("L_E", result, -(present * terms).sum(axis=1), band(case.num_labels, (1 + weight).sum() * lost))
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from(["pearson", "unit_pearson"]))
@@ -44,8 +44,8 @@ def test_pearson_is_numpys(seed: int, measure: str) -> None:
     targets[:2] = [[0] * 5, [1] * 5]
     phi = np.corrcoef(targets.T)
     expected = phi if measure == "pearson" else (1 + phi) / 2
-    got = spec.measure_pairs(measure, spec.pair_counts(targets))
-    assert_close(measure, got, expected, band(len(targets), 1.0))
+    result = spec.measure_pairs(measure, spec.pair_counts(targets))
+    assert_close(measure, result, expected, band(len(targets), 1.0))
 
 
 @given(strategies.cases(label_counts=(1, 2, 3, 4), max_batches=1, reductions=("sum",)))

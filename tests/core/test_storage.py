@@ -94,7 +94,7 @@ def test_a_damaged_file_is_refused(saved: Path, changes: dict[str, Any], message
 
 
 class Bomb:
-    """Something that says so when it is unpickled."""
+    """Sets `exploded` when it is unpickled."""
 
     exploded = False
 

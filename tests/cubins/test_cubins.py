@@ -28,7 +28,7 @@ SAMPLE = (
     *((key, 90) for key in ("relation/conditional/counts", "products")),
     *((key, 100) for key in ("wide_relation/pearson/batch", "wide_loss/active_pairs/parts")),
 )
-"""The cubins that are compiled again here. With `HYPOTHESIS_PROFILE=slow`, all are."""
+"""The cubins that the tests compile again. With `HYPOTHESIS_PROFILE=slow`, all are."""
 
 
 def sample() -> list[int]:
@@ -37,7 +37,7 @@ def sample() -> list[int]:
     return list(range(len(ENTRIES))) if draws_many() else [numbers[one] for one in SAMPLE]
 
 
-def test_they_were_made_from_these_sources() -> None:
+def test_they_were_compiled_from_these_sources() -> None:
     """Run `make cubins` where this fails."""
     assert value("triton") == triton.__version__
     assert value("sources") == build.digest()

@@ -37,7 +37,7 @@ class Launch(NamedTuple):
 
 
 class Set(NamedTuple):
-    """Memory that is filled with one number of 32 bits."""
+    """A number of 32 bits written all over an array."""
 
     context: int
     address: int
@@ -47,7 +47,7 @@ class Set(NamedTuple):
 
 
 class Copy(NamedTuple):
-    """Memory that is copied."""
+    """A copy from one array into another."""
 
     context: int
     to: int

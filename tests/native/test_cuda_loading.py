@@ -103,8 +103,8 @@ def test_devices_without(capability: int, driver: recording.Driver, tmp_path: Pa
 @pytest.mark.parametrize(
     "function", ["cuModuleLoadData", "cuModuleGetFunction", "cuFuncSetAttribute", "cuLaunchKernel", "cuMemsetD32Async"]
 )
-def test_what_the_driver_says(function: str, driver: recording.Driver, tmp_path: Path) -> None:
-    """Its error becomes text. Nothing is enqueued before all kernels are loaded, and the next call can succeed."""
+def test_errors_of_the_driver(function: str, driver: recording.Driver, tmp_path: Path) -> None:
+    """Nothing is enqueued before all kernels are loaded, and the next call can succeed."""
     library = recording.fresh(tmp_path)
     driver.fail(function, INVALID_VALUE)
     with pytest.raises(RuntimeError, match=rf"{function}.* failed: CUDA_ERROR_INVALID_VALUE, invalid argument"):

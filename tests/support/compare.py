@@ -13,7 +13,7 @@ from tests.support.oracle import Expected
 
 
 def assert_state(case: Case, expected: Expected, holder: Any, precision: str = "float64") -> None:
-    """Compare the accumulators, and the relation they make.
+    """Compare the accumulators and the relation.
 
     Args:
         case: what was run.
