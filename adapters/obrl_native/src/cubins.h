@@ -144,8 +144,8 @@ class Table {
 
   const std::map<int, Target>& targets() const { return targets_; }
 
-  // The kernels that write codes, for every device. Kernels with the same symbol, label range and block sizes are listed
-  // once.
+  // The kernels that write codes, for every device. Kernels with the same symbol, label range and block sizes are
+  // listed once.
   const std::vector<Kernel>& code_kernels() const { return code_kernels_; }
 
   // The kernels for a device of this compute capability; all devices of 8.x use those of 8.0.

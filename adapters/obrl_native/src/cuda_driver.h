@@ -106,8 +106,8 @@ class Driver {
   void* library_;
 };
 
-// Makes a stream's context current while this object exists. For the default stream, a green context's stream or one being
-// captured, it uses the context that is already current.
+// Makes a stream's context current while this object exists. For the default stream, a green context's stream or one
+// being captured, it uses the context that is already current.
 class Current {
  public:
   Current(const Driver& driver, CUstream stream) : driver_(driver) {
