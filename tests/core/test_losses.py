@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 import obrl
 from obrl import OBRLoss, OnlineBatchRelation, RelationLoss, relation_loss, spec
@@ -125,12 +124,3 @@ def test_the_public_names() -> None:
         assert list(get_type_hints(kind)) == list(kind.__annotations__)
     for name in spec.__all__:
         assert getattr(spec, name).__doc__
-
-
-def test_half_precision_inputs_of_every_kind() -> None:
-    soft: NDArray[np.float16] = (TARGETS * 0.75 + 0.125).astype(np.float16)
-    criterion, exact = OBRLoss(3), OBRLoss(3)
-    weight = np.ones(5, np.float16)
-    result = criterion.terms(LOGITS.astype(np.float16), soft, sample_weight=weight)
-    assert_exact("total", result.total, exact.terms(LOGITS, soft.astype(np.float64)).total)
-    assert_same_state(criterion, exact)
