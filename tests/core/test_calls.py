@@ -44,11 +44,8 @@ def test_nothing_is_written_to(case: Case) -> None:
 def test_gradient_has_the_dtype_of_the_logits(case: Case, dtype: str) -> None:
     criterion, double = OBRLoss(case.num_labels, **case.arguments), OBRLoss(case.num_labels, **case.arguments)
     for batch in case.batches:
-        weight = batch.sample_weight
-        rounded = {
-            "logits": batch.logits.astype(dtype),
-            "sample_weight": None if weight is None else weight.astype(dtype),
-        }
+        floats = {"logits": batch.logits, "sample_weight": batch.sample_weight}
+        rounded = {name: value.astype(dtype) for name, value in floats.items() if value is not None}
         terms, gradient = criterion.value_and_grad(**{**arguments(batch), **rounded})
         exact, slope = double.value_and_grad(**{**arguments(batch), "logits": rounded["logits"].astype(np.float64)})
         assert gradient.dtype == np.dtype(dtype)
