@@ -57,11 +57,12 @@ class OnePass(torch.autograd.Function):
         loss = ctx.loss
         if all(gradient is None for gradient in upstream):
             return None, None, None, None
-        if torch.is_grad_enabled() and not torch.compiler.is_compiling():
-            # create_graph=True: compute the gradient again, in operations that can be differentiated.
-            loss = loss.plain(logits.shape[0], ctx.dtype)
-            gradients = loss.evaluate(logits, ctx.dtype, ctx.gradient)[1]
-        return loss.chain(gradients, upstream, logits.dtype), None, None, None
+        with without_autocast(logits.device.type):
+            if torch.is_grad_enabled() and not torch.compiler.is_compiling():
+                # create_graph=True: compute the gradient again, in operations that can be differentiated.
+                loss = loss.plain(logits.shape[0], ctx.dtype)
+                gradients = loss.evaluate(logits, ctx.dtype, ctx.gradient)[1]
+            return loss.chain(gradients, upstream, logits.dtype), None, None, None
 
 
 def differentiable_terms(
@@ -78,8 +79,8 @@ def differentiable_terms(
         parts: whether L_E and L_B are needed too, ready to be differentiated on their own.
 
     Returns:
-        L, and with `parts` L_E and L_B; or L_B alone where the loss has no targets. More than asked for where no
-        gradient is computed.
+        L, and with `parts` L_E and L_B; or L_B alone where the loss has no targets. Where no gradient is computed, all
+        three terms whatever `parts` is.
     """
     others = (loss.targets, loss.sample_weight, loss.pos_weight)
     if (
