@@ -45,9 +45,14 @@ def unmask_labels(targets: Any, observed: Any) -> tuple[Any, Any]:
 
     Returns:
         Targets, and `observed` with False where targets are masked.
+
+    Raises:
+        TypeError: `observed` is a sparse matrix, or a sequence of masked arrays.
     """
     if isinstance(observed, np.ma.MaskedArray):
         observed = observed.filled(False) if observed.dtype == np.bool_ else np.asarray(observed)
+    else:
+        check_dense("observed", observed)
     if isinstance(targets, np.ma.MaskedArray):
         known = ~np.ma.getmaskarray(targets)
         targets = targets.filled(0)

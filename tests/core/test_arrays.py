@@ -58,6 +58,10 @@ def _masked(shape: tuple[int, ...]) -> Any:
         ({"targets": scipy.sparse.csr_array(TARGETS)}, "targets must be a dense array, got scipy.sparse.csr_array"),
         ({"logits": scipy.sparse.coo_matrix(LOGITS)}, "logits must be a dense array, got scipy.sparse.coo_matrix"),
         ({"observed": scipy.sparse.csr_array(~MISSING)}, "observed must be a dense array"),
+        (
+            {"targets": np.ma.masked_array(TARGETS, MISSING), "observed": scipy.sparse.csr_matrix(~MISSING)},
+            "observed must be a dense array, got scipy.sparse.csr_matrix",
+        ),
         ({"logits": _masked((4, 3))}, "logits must be a dense array, got a masked array with 12 masked entries"),
         ({"sample_weight": _masked((4,))}, "sample_weight must be a dense array, got a masked array"),
         ({"targets": list(_masked((4, 3)))}, "targets must be a dense array, got a masked array"),

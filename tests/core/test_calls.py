@@ -1,4 +1,4 @@
-"""Calls of the NumPy losses: the pairs they act on, the arrays they are given and the dtypes they return."""
+"""Calls of the NumPy losses: which pairs they act on, that they write to no argument, and which dtypes they return."""
 
 import numpy as np
 import pytest
@@ -30,12 +30,12 @@ def test_pairs_are_those_of_the_specification(case: Case) -> None:
 def test_nothing_is_written_to(case: Case) -> None:
     criterion = OBRLoss(case.num_labels, **case.arguments)
     for batch in case.batches:
-        given_arrays = {name: value for name, value in arguments(batch).items() if isinstance(value, np.ndarray)}
-        copies = {name: value.copy() for name, value in given_arrays.items()}
-        for value in given_arrays.values():
+        arrays = {name: value for name, value in arguments(batch).items() if isinstance(value, np.ndarray)}
+        copies = {name: value.copy() for name, value in arrays.items()}
+        for value in arrays.values():
             value.flags.writeable = False
-        criterion.value_and_grad(**{**arguments(batch), **given_arrays})
-        for name, value in given_arrays.items():
+        criterion.value_and_grad(**{**arguments(batch), **arrays})
+        for name, value in arrays.items():
             np.testing.assert_array_equal(value, copies[name])
 
 

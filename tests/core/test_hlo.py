@@ -1,4 +1,4 @@
-"""The reading of compiled programs, on one small enough to count by hand."""
+"""`tests.support.hlo` on a program that is small enough to count by hand."""
 
 import pytest
 

@@ -27,7 +27,7 @@ EDITS = {
         ("}\n\n\ndef measure_pairs", '    "dice": _dice,\n'),
     ),
 }
-"""For each file: before what, and which lines are added."""
+"""For each file: the text before which lines are added, and the lines."""
 
 CHECK = """
 import numpy as np

@@ -1,4 +1,4 @@
-"""Properties of the relation over time: Eq. 1 against pandas, and what must not matter."""
+"""Properties of the relation over time: Eq. 1 against pandas, merging, masks and files."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -58,18 +58,6 @@ def test_pandas_agrees_on_eq_1(case: Case) -> None:
     assert_close("relation", updated(case).relation, expected, band(4 * len(case.batches), 1.0))
 
 
-@given(strategies.cases(max_batches=5, estimators=("batch",)))
-def test_decay_1_is_the_plain_mean(case: Case) -> None:
-    note(case.snippet())
-    case = replace(case, decay=1.0)
-    values = batch_relations(case)
-    seen = (~np.isnan(values)).sum(axis=0)
-    mean = np.where(seen > 0, np.nansum(values, axis=0) / np.maximum(seen, 1), np.nan)
-    relation = updated(case)
-    assert_exact("weight", relation.relation_weight, seen)
-    assert_close("relation", relation.relation, mean, band(len(values), 1.0))
-
-
 @given(strategies.cases(max_batches=5, estimators=("counts",)))
 def test_decay_1_measures_all_rows_at_once(case: Case) -> None:
     note(case.snippet())
@@ -83,33 +71,6 @@ def test_decay_1_measures_all_rows_at_once(case: Case) -> None:
     whole = replace(case, batches=(Batch(np.concatenate(rows), np.concatenate(rows)),))
     assert_exact("sum", updated(case).relation_sum, updated(whole).relation_sum)
     assert_exact("relation", updated(case).relation, updated(whole).relation)
-
-
-@given(case=strategies.cases(), data=st.data())
-def test_the_order_of_samples_is_nothing(case: Case, data: st.DataObject) -> None:
-    shuffled = tuple(
-        take(batch, np.array(data.draw(st.permutations(range(batch.size))), np.intp)) for batch in case.batches
-    )
-    assert_same_state(updated(case), updated(case, shuffled))
-
-
-@given(case=strategies.cases(), data=st.data())
-def test_permuting_labels_permutes_the_relation(case: Case, data: st.DataObject) -> None:
-    order = np.array(data.draw(st.permutations(range(case.num_labels))), np.intp)
-    shuffled = tuple(
-        replace(
-            batch,
-            logits=batch.logits[:, order],
-            targets=batch.targets[:, order],
-            observed=None if batch.observed is None else batch.observed[:, order],
-        )
-        for batch in case.batches
-    )
-    before, after = updated(case), updated(case, shuffled)
-    # Products are taken in another order, so phi may differ by a rounding.
-    bound = band(case.num_labels, 1.0)
-    assert_close("relation", after.relation, before.relation[np.ix_(order, order)], bound)
-    assert_exact("weight", after.relation_weight, before.relation_weight[np.ix_(order, order)])
 
 
 @given(case=strategies.cases(max_batches=5), split=st.integers(0, 5))

@@ -1,4 +1,4 @@
-"""The specification against oracles that are not ours: scipy.special, numpy.corrcoef, differences, and by hand."""
+"""The specification against SciPy, numpy.corrcoef, finite differences and values computed by hand."""
 
 from typing import Any
 
@@ -31,10 +31,10 @@ def test_cross_entropy_is_scipys(case: Case) -> None:
     y = np.where(present, y, 0.0)
     weight = np.ones(case.num_labels) if case.pos_weight is None else case.pos_weight
     terms = weight * xlogy(y, expit(x)) + xlog1py(1 - y, -expit(x))
-    got = spec.cross_entropy(x, batch.targets, batch.observed, pos_weight=case.pos_weight)
+    result = spec.cross_entropy(x, batch.targets, batch.observed, pos_weight=case.pos_weight)
     # 1 - p has lost log2(1 / (1 - p)) bits, which is what exp(|x|) says.
     lost = np.exp(np.abs(x)).max(initial=1.0)
-    assert_close("L_E", got, -(present * terms).sum(axis=1), band(case.num_labels, (1 + weight).sum() * lost))
+    assert_close("L_E", result, -(present * terms).sum(axis=1), band(case.num_labels, (1 + weight).sum() * lost))
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from(["pearson", "unit_pearson"]))
@@ -43,9 +43,9 @@ def test_pearson_is_numpys(seed: int, measure: str) -> None:
     targets = random.integers(0, 2, size=(24, 5))
     targets[:2] = [[0] * 5, [1] * 5]
     phi = np.corrcoef(targets.T)
-    wanted = phi if measure == "pearson" else (1 + phi) / 2
-    got = spec.measure_pairs(measure, spec.pair_counts(targets))
-    assert_close(measure, got, wanted, band(len(targets), 1.0))
+    expected = phi if measure == "pearson" else (1 + phi) / 2
+    result = spec.measure_pairs(measure, spec.pair_counts(targets))
+    assert_close(measure, result, expected, band(len(targets), 1.0))
 
 
 @given(strategies.cases(label_counts=(1, 2, 3, 4), max_batches=1, reductions=("sum",)))
@@ -91,7 +91,7 @@ def test_eq_1_by_hand() -> None:
     assert_exact("sum", state.relation_sum[0, 1], (1 * 0.5 - 1) * 0.5 + 1)
     assert_exact("weight", state.relation_weight[0, 1], (1 * 0.5 + 1) * 0.5 + 1)
     # The second label alone is not constant in it.
-    assert_exact("own weight", state.relation_weight[1, 1], ((1 * 0.5 + 1) * 0.5 + 1) * 0.5 + 1)
+    assert_exact("weight on the diagonal", state.relation_weight[1, 1], ((1 * 0.5 + 1) * 0.5 + 1) * 0.5 + 1)
     assert_exact("relation", spec.relation(state)[0, 1], 0.75 / 1.75)
 
 
@@ -108,9 +108,9 @@ def test_one_way_pairs_count_once() -> None:
     assert_exact("f_p", codes.positive, [[0, 1], [0, 0]])
 
 
-@pytest.mark.parametrize(("reduction", "wanted"), [("mean", 1.5), ("sum", 3.0), ("none", np.array([1.0, 2.0]))])
-def test_reductions(reduction: str, wanted: Any) -> None:
-    assert_exact(reduction, spec.reduce_samples(np.array([1.0, 2.0]), reduction), wanted)
+@pytest.mark.parametrize(("reduction", "expected"), [("mean", 1.5), ("sum", 3.0), ("none", np.array([1.0, 2.0]))])
+def test_reductions(reduction: str, expected: Any) -> None:
+    assert_exact(reduction, spec.reduce_samples(np.array([1.0, 2.0]), reduction), expected)
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])

@@ -97,12 +97,12 @@ def test_counts_have_no_tolerance() -> None:
 
 
 @pytest.mark.parametrize(
-    ("got", "message"),
+    ("actual", "message"),
     [(np.zeros((2, 3)), "shape"), (np.array([0.0, np.nan]), "NaN"), (np.array([0.0, 0.2]), r"\(1,\)")],
 )
-def test_close_says_what_is_wrong(got: Any, message: str) -> None:
+def test_close_says_what_is_wrong(actual: Any, message: str) -> None:
     with pytest.raises(AssertionError, match=message):
-        assert_close("value", got, np.zeros(2), 0.1)
+        assert_close("value", actual, np.zeros(2), 0.1)
 
 
 def test_bounds_are_small() -> None:
@@ -132,11 +132,3 @@ def test_layouts_hold_the_same_values(layout: str) -> None:
     array = laid_out(LOGITS, layout)
     np.testing.assert_array_equal(array, LOGITS)
     assert array.flags.c_contiguous == (layout == "rows")
-
-
-def test_a_snippet_runs() -> None:
-    observed = np.ones(TARGETS.shape, bool)
-    targets = TARGETS.astype(np.float32)
-    targets[0, 0] = np.nan
-    batch = Batch(LOGITS, targets, observed=observed, sample_weight=np.ones(5), update=True)
-    exec(compile(replace(CASE, batches=(batch,)).snippet(), "snippet", "exec"), {})

@@ -1,4 +1,4 @@
-"""The launches of the operators of torch beside those of the native launcher, over the driver that records."""
+"""Compare the launches of the operators of torch with those of the native launcher, over the driver that records."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tools.cubins.compiled import TARGETS
 LIBRARY = recording.library()
 DRIVER = recording.driver()
 ENTRIES = {DRIVER.hash(row.cubin): entry for row, entry in zip(rows(), entries.entries(), strict=True)}
-"""By the name of their cubin. Entries with one cubin differ only in constants that the kernel does not use."""
+"""By the hash of their cubin. Entries that share a cubin differ only in constants that the kernel does not use."""
 
 for one in TARGETS:
     DRIVER.device(one, one)
@@ -65,7 +65,7 @@ class OperatorLaunches:
         return self.tensors[name]
 
     def codes(self, num_labels: int) -> tuple[Tensor, Tensor, Tensor]:
-        """The codes, the numbers of active pairs and the counter, with the sizes that the launcher gives them."""
+        """The codes, the numbers of active pairs and the counter, with the sizes that the launcher uses."""
         numbers = LIBRARY.pairs_bytes(num_labels) - num_labels * launch.code_row(num_labels)
         code = self.tensor("pairs", num_labels, launch.code_row(num_labels), dtype=torch.int8)
         active = self.tensor("active", numbers // 4, dtype=torch.int32)

@@ -171,8 +171,8 @@ def run_loss(expected: OperatorLaunches, batch: int, num_labels: int, gradient: 
 
 @pytest.mark.parametrize("gradients", ["none", "total", "parts"])
 @pytest.mark.parametrize("size", SMALL_AND_WIDE, ids=str)
-def test_what_is_not_wanted_goes_to_scratch(size: tuple[int, int], gradients: str) -> None:
-    """Kernels write more than the caller wants for L_B alone and without a gradient; the rest goes to the scratch."""
+def test_results_that_the_caller_does_not_take_go_to_scratch(size: tuple[int, int], gradients: str) -> None:
+    """For L_B alone, or without a gradient, the kernels write more than the caller takes."""
     for joint in (True, False):
         memory = Memory()
         DRIVER.reset()

@@ -1,4 +1,4 @@
-"""The faster interpreter of the tests computes the same as Triton's own."""
+"""The interpreter of the tests computes the same as Triton's."""
 
 import os
 import subprocess

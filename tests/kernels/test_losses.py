@@ -52,7 +52,9 @@ class TestWhatAutoChooses:
         assert torch.equal(by_auto.relation_sum, by_kernels.relation_sum)
         assert len(launches) == 4
 
-    @pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # torch's compiler and forward mode, of theirs
+    @pytest.mark.filterwarnings(
+        "ignore:.torch.jit:DeprecationWarning"
+    )  # raised inside torch's compiler and forward mode
     @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
     def test_not_where_they_were_not_measured_or_cannot_run(self, launches: list[str]) -> None:
         logits, targets, observed = batch()

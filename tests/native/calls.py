@@ -46,7 +46,7 @@ def move(
     counts: Array | None = None,
     threads: int = 1,
 ) -> Array:
-    """Moves the state in place; returns the codes."""
+    """Move the state in place; return the coded pairs."""
     num_labels = state.relation_weight.shape[0]
     code = np.full((num_labels, num_labels), 255, np.uint8)
     relation = cpu.Relation(
@@ -80,7 +80,7 @@ def loss(
     normalization: str = "all_pairs",
     threads: int = 1,
 ) -> tuple[list[Array], list[Array]]:
-    """The terms and two gradients; NaN where nothing is written."""
+    """The terms and two gradients; NaN where the library writes nothing."""
     dtype = logits.dtype
     shape = (len(logits),) if reduction == "none" else ()
     terms = [np.full(shape, np.nan, dtype) for _ in range(3)]

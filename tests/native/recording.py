@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import shutil
-from dataclasses import dataclass
 from functools import cache
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from obrl_native import cpu, cuda
 from obrl_native.build import Recipe, Unit, build
@@ -16,8 +15,7 @@ from obrl_native.build import Recipe, Unit, build
 DRIVER = Path(__file__).parent / "recording_driver"
 
 
-@dataclass(frozen=True)
-class Load:
+class Load(NamedTuple):
     """The loading of a cubin; `image` is its hash, and `mode` the capture mode of the thread at that time."""
 
     context: int
@@ -25,8 +23,7 @@ class Load:
     mode: int
 
 
-@dataclass(frozen=True)
-class Launch:
+class Launch(NamedTuple):
     """The launch of a kernel, with its arguments as the bytes that it reads."""
 
     context: int
@@ -39,9 +36,8 @@ class Launch:
     arguments: tuple[bytes, ...]
 
 
-@dataclass(frozen=True)
-class Set:
-    """Memory that is filled with one number of 32 bits."""
+class Set(NamedTuple):
+    """A number of 32 bits written all over an array."""
 
     context: int
     address: int
@@ -50,9 +46,8 @@ class Set:
     stream: int
 
 
-@dataclass(frozen=True)
-class Copy:
-    """Memory that is copied."""
+class Copy(NamedTuple):
+    """A copy from one array into another."""
 
     context: int
     to: int
@@ -249,7 +244,7 @@ _copies = count()
 
 
 def fresh(folder: Path, **options: Any) -> cuda.Library:
-    """A launcher of its own, with nothing started or loaded."""
+    """Another launcher, which has started and loaded nothing."""
     path = folder / f"launcher-{next(_copies)}.so"
     shutil.copy(built(), path)
     return cuda.Library(str(path), **{"driver": driver().path, **options})

@@ -87,7 +87,7 @@ def test_what_is_damaged_is_built_again(damage: str, sources: Path, cache: Path,
 
 
 def test_a_build_that_was_killed_is_done_again(sources: Path, cache: Path, tmp_path: Path) -> None:
-    """Its files are removed."""
+    """The next build removes its files."""
     slow = tmp_path / "slow"
     slow.write_text(f"#!/bin/sh\ntouch {tmp_path}/started\nsleep 60\n")
     slow.chmod(0o755)
@@ -133,7 +133,7 @@ def test_what_is_built_needs_no_compiler(sources: Path, cache: Path, monkeypatch
 
 
 def test_a_compiler_with_arguments(sources: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (sources / "small.cc").write_text("#ifndef GIVEN\n#error not given\n#endif\n")
+    (sources / "small.cc").write_text("#ifndef FLAG\n#error no flag\n#endif\n")
     monkeypatch.setenv("CXX", f"{build.find_compiler()[0]} -DGIVEN")
     assert small(sources).exists()
 

@@ -1,4 +1,4 @@
-"""Pair counts and the relation in native code, compared with NumPy's; numbers that it does not know."""
+"""Pair counts and the relation in native code, compared with NumPy's; unknown numbers are errors."""
 
 from __future__ import annotations
 

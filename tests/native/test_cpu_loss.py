@@ -95,12 +95,12 @@ def test_the_loss_is_that_of_the_algebra(
             terms, gradients = loss(library, logits, targets, code, alpha=0.7, **arguments)
             exact_terms, exact_gradients = reference(logits, targets, code, arguments)
             of_pairs, of_slopes = sizes(logits, code, arguments)
-            for have, want in zip(terms, exact_terms, strict=True):
-                if want is not None:
-                    bound = tolerances.band(num_labels, want + of_pairs, dtype)
-                    tolerances.assert_close("term", have, want, bound)
-            for have, want in zip(gradients, exact_gradients, strict=False):
-                tolerances.assert_close("gradient", have, want, tolerances.band(num_labels, of_slopes, dtype))
+            for result, exact in zip(terms, exact_terms, strict=True):
+                if exact is not None:
+                    bound = tolerances.band(num_labels, exact + of_pairs, dtype)
+                    tolerances.assert_close("term", result, exact, bound)
+            for result, exact in zip(gradients, exact_gradients, strict=False):
+                tolerances.assert_close("gradient", result, exact, tolerances.band(num_labels, of_slopes, dtype))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -136,24 +136,23 @@ def test_addresses_are_checked(name: str, wrong: int | None, driver: recording.D
         assert driver.enqueued() == []
 
 
-def test_either_targets_or_counts(launcher: cuda.Library) -> None:
-    with pytest.raises(ValueError, match="expected targets or counts, got both"):
-        launcher.move(
-            cuda.Relation(*[4096] * 7, batch=8, num_labels=40), stream=4096, scratch=4096, scratch_bytes=2**30
-        )
-
-
-@pytest.mark.parametrize("measure", [-1, len(cpu.MEASURES)])
-def test_an_unknown_measure(measure: int, launcher: cuda.Library) -> None:
-    relation = cuda.Relation(4096, None, *[4096] * 5, batch=8, num_labels=40, measure=measure)
-    with pytest.raises(ValueError, match=f"there is no measure {measure}"):
-        launcher.move(relation, stream=4096, scratch=4096, scratch_bytes=2**30)
-
-
-def test_an_unknown_choice_of_gradients(launcher: cuda.Library) -> None:
-    arguments = cuda.LossArguments(*[4096] * 10, batch=8, num_labels=40, gradients=3)
-    with pytest.raises(ValueError, match="there is no choice of gradients 3"):
-        launcher.loss(arguments, stream=4096, scratch=4096, scratch_bytes=2**30)
+@pytest.mark.parametrize(
+    ("kind", "addresses", "change", "message"),
+    [
+        (cuda.Relation, [4096] * 7, {}, "expected targets or counts, got both"),
+        *(
+            (cuda.Relation, [4096, None, *[4096] * 5], {"measure": number}, f"there is no measure {number}")
+            for number in (-1, len(cpu.MEASURES))
+        ),
+        (cuda.LossArguments, [4096] * 10, {"gradients": 3}, "there is no choice of gradients 3"),
+    ],
+)
+def test_arguments_that_do_not_exist(
+    kind: type[Any], addresses: list[int | None], change: dict[str, int], message: str, launcher: cuda.Library
+) -> None:
+    call = launcher.move if kind is cuda.Relation else launcher.loss
+    with pytest.raises(ValueError, match=message):
+        call(kind(*addresses, batch=8, num_labels=40, **change), stream=4096, scratch=4096, scratch_bytes=2**30)
 
 
 def test_too_little_scratch(driver: recording.Driver, launcher: cuda.Library) -> None:

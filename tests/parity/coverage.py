@@ -73,7 +73,7 @@ class Coverage:
         return [name for name in (*OF_A_CASE, *OF_A_BATCH) if not self.kinds[group][name]]
 
     def lines(self) -> list[str]:
-        """What was counted, for people."""
+        """The lines of the summary at the end of a run."""
         totals = ", ".join(f"{count} {group}" for group, count in self.examples.items())
         counts = [
             (name, " ".join(f"{self.kinds[group][name]:8}" for group in self.examples))
@@ -83,4 +83,4 @@ class Coverage:
 
 
 COVERAGE = Coverage()
-"""Of this process."""
+"""The counts of this process."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from obrl import spec
 from obrl.jax import OBRLoss, OnlineBatchRelation, RelationLoss, relation_loss
-from tests.parity.subjects import Found, Framework, State, plain_arguments
+from tests.parity.subjects import Framework, Outcome, State, plain_arguments
 from tests.support.cases import Batch, Case, laid_out
 from tests.support.tolerances import Results
 
@@ -84,18 +84,18 @@ class Criterion(Relation):
         self.step = step
         self.held = criterion.init()
 
-    def _run(self, method: str, batch: Batch) -> Found:
+    def _run(self, method: str, batch: Batch) -> Outcome:
         with precision_of(self.dtype):
             rest = arguments(batch, self.dtype)
             logits = rest.pop("logits")
             values, gradient, self.held = self.step(self.configuration, method, batch.update, logits, rest, self.held)
         dtypes = str(values[0].dtype), str(gradient.dtype)
-        return Found(tuple(wide(value) for value in values), wide(gradient), wide(logits), *dtypes)
+        return Outcome(tuple(wide(value) for value in values), wide(gradient), wide(logits), *dtypes)
 
-    def terms(self, batch: Batch) -> Found:
+    def terms(self, batch: Batch) -> Outcome:
         return self._run("terms", batch)
 
-    def call(self, batch: Batch) -> Found:
+    def call(self, batch: Batch) -> Outcome:
         return self._run("__call__", batch)
 
 
@@ -111,7 +111,7 @@ def relation_criterion(case: Case, impl: str, dtype: str) -> Criterion:
     return Criterion(RelationLoss(case.num_labels, **case.relation_arguments, impl=impl), dtype)
 
 
-def stateless(case: Case, batch: Batch, relation: NDArray[np.float64], impl: str, dtype: str) -> Found:
+def stateless(case: Case, batch: Batch, relation: NDArray[np.float64], impl: str, dtype: str) -> Outcome:
     def loss(x: Array) -> Any:
         value = relation_loss(
             x,
@@ -126,7 +126,7 @@ def stateless(case: Case, batch: Batch, relation: NDArray[np.float64], impl: str
     with precision_of(dtype):
         logits = arguments(batch, dtype)["logits"]
         (_, value), gradient = jax.value_and_grad(loss, has_aux=True)(logits)
-    return Found((wide(value),), wide(gradient), wide(logits), str(value.dtype), str(gradient.dtype))
+    return Outcome((wide(value),), wide(gradient), wide(logits), str(value.dtype), str(gradient.dtype))
 
 
 @cache

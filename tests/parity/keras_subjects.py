@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from obrl.keras import OBRLossLayer
 from obrl_keras.inputs import on_host
-from tests.parity.subjects import Found, Framework, State
+from tests.parity.subjects import Framework, Outcome, State
 from tests.support.cases import Batch, Case, laid_out
 
 BACKEND = keras.backend.backend()
@@ -39,7 +39,7 @@ class Endpoint:
         layer = self.layer
         return State(*(wide(ops.convert_to_tensor(getattr(layer, name))) for name in State.__dataclass_fields__))
 
-    def call(self, batch: Batch) -> Found:
+    def call(self, batch: Batch) -> Outcome:
         with precision_of(self.dtype):
             logits = ops.cast(ops.convert_to_tensor(laid_out(batch.logits, batch.layout)), self.dtype)
             weight = batch.sample_weight
@@ -51,7 +51,7 @@ class Endpoint:
             }
             value, gradient = _value_and_gradient(self.layer, logits, options)
             dtypes = [keras.backend.standardize_dtype(tensor.dtype) for tensor in (value, gradient)]
-            return Found((wide(value),), wide(gradient), wide(logits), *dtypes)
+            return Outcome((wide(value),), wide(gradient), wide(logits), *dtypes)
 
 
 def _value_and_gradient(layer: OBRLossLayer, logits: Any, options: dict[str, Any]) -> tuple[Any, Any]:

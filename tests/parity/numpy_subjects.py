@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 import obrl
 from obrl import spec
-from tests.parity.subjects import Found, Framework, State
+from tests.parity.subjects import Framework, Outcome, State
 from tests.support.cases import Batch, Case, laid_out
 from tests.support.tolerances import Results
 
@@ -40,17 +40,17 @@ class Criterion(Relation):
     def __init__(self, kind: Any, case: Case, settings: dict[str, Any], impl: str) -> None:
         self.holder = kind(case.num_labels, **settings, impl=impl)
 
-    def terms(self, batch: Batch) -> Found:
+    def terms(self, batch: Batch) -> Outcome:
         terms, gradient = self.holder.value_and_grad(**arguments(batch))
         return outcome(terms, gradient, batch)
 
-    def call(self, batch: Batch) -> Found:
+    def call(self, batch: Batch) -> Outcome:
         values, gradient = self.holder.value_and_grad(**arguments(batch))
         return outcome(values[:1] if isinstance(values, obrl.LossTerms) else (values,), gradient, batch)
 
 
-def outcome(values: Any, gradient: NDArray[Any], batch: Batch) -> Found:
-    return Found(tuple(values), gradient, batch.logits, str(np.asarray(values[0]).dtype), str(gradient.dtype))
+def outcome(values: Any, gradient: NDArray[Any], batch: Batch) -> Outcome:
+    return Outcome(tuple(values), gradient, batch.logits, str(np.asarray(values[0]).dtype), str(gradient.dtype))
 
 
 def joint(case: Case, impl: str, dtype: str) -> Criterion:
@@ -61,7 +61,7 @@ def relation_criterion(case: Case, impl: str, dtype: str) -> Criterion:
     return Criterion(obrl.RelationLoss, case, case.relation_arguments, impl)
 
 
-def stateless(case: Case, batch: Batch, relation: NDArray[np.float64], impl: str, dtype: str) -> Found:
+def stateless(case: Case, batch: Batch, relation: NDArray[np.float64], impl: str, dtype: str) -> Outcome:
     """The value of `obrl.relation_loss`, which has no gradient, and that of a loss that starts from the matrix."""
     value = obrl.relation_loss(
         laid_out(batch.logits, batch.layout),

@@ -1,4 +1,4 @@
-"""What the suite asks of a framework. One `Framework` an adapter, found by its name in `FRAMEWORKS`."""
+"""What the suite asks of a framework. `FRAMEWORKS` names the `Framework` of each adapter."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ FRAMEWORKS = {
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a call gave.
+class Outcome:
+    """The results of a call.
 
     Attributes:
         values: of the terms (L, L_E, L_B), or of the one value asked for, in float64.
         gradient: of the first, with respect to the logits, in float64.
-        logits: as they were given, after rounding to their dtype, in float64.
-        value_dtype: the name of the dtype the values came in.
+        logits: after rounding to their dtype, in float64.
+        value_dtype: the name of the dtype of the values.
         gradient_dtype: likewise.
     """
 
@@ -73,19 +73,19 @@ class Relation(Protocol):
 
 
 class Endpoint(Protocol):
-    """A loss under test that gives its value alone; a call updates it as a training step does."""
+    """A loss under test that returns its value alone; a call updates it as a training step does."""
 
     def state(self) -> State:
         """What its relation holds now."""
 
-    def call(self, batch: Batch) -> Found:
+    def call(self, batch: Batch) -> Outcome:
         """The value alone and its gradient."""
 
 
 class Criterion(Endpoint, Protocol):
     """A loss under test."""
 
-    def terms(self, batch: Batch) -> Found:
+    def terms(self, batch: Batch) -> Outcome:
         """L, L_E, L_B and the gradient of L."""
 
 
@@ -102,13 +102,13 @@ class Framework:
         joint: an `OBRLoss` for the settings of a case; takes the case, implementation and dtype.
         compiled_joint: the same through the compiler, which compiles once for the same settings, shapes and dtype.
         relation_criterion: a `RelationLoss`, likewise.
-        stateless: `relation_loss` under a given relation; takes case, batch, relation, implementation and dtype.
+        stateless: `relation_loss`; takes case, batch, relation, implementation and dtype.
         relation: an `OnlineBatchRelation`; takes the case and the dtype of its state.
-        endpoint: a layer that gives the value alone, and never one for each sample; takes the case and the dtype.
+        endpoint: a layer that returns one value, never one for each sample; takes the case and the dtype.
         scale: what the suite's numbers of examples are multiplied by.
-        least_examples: how many that must make on the eager paths, under the default profile; Keras makes 1,000 over
+        least_examples: the fewest examples on the eager paths under the default profile; Keras draws 1,000 over
             its three backends.
-        ignored_warnings: of the framework's own compiler, as pytest's `filterwarnings` has them.
+        ignored_warnings: of the framework's compiler, in the form of pytest's `filterwarnings`.
         label_counts: the numbers of labels to draw from.
         sizes: the numbers of rows to draw from; few where every shape is compiled, operation by operation.
         max_batches: of a case; fewer where a step is slow.
@@ -123,7 +123,7 @@ class Framework:
     joint: Callable[[Case, str, str], Criterion] | None = None
     compiled_joint: Callable[[Case, str], Criterion] | None = None
     relation_criterion: Callable[[Case, str, str], Criterion] | None = None
-    stateless: Callable[[Case, Batch, NDArray[np.float64], str, str], Found] | None = None
+    stateless: Callable[[Case, Batch, NDArray[np.float64], str, str], Outcome] | None = None
     relation: Callable[[Case, str], Relation] | None = None
     endpoint: Callable[[Case, str], Endpoint] | None = None
     scale: float = 1.0

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from obrl import spec
 from obrl.tensorflow import OBRLoss, OnlineBatchRelation, RelationLoss, relation_loss
-from tests.parity.subjects import Found, Framework, State, plain_arguments
+from tests.parity.subjects import Framework, Outcome, State, plain_arguments
 from tests.support.cases import Batch, Case, laid_out
 from tests.support.tolerances import Results
 
@@ -65,16 +65,16 @@ class Criterion(Relation):
         self.dtype = dtype
         self.step = step
 
-    def _run(self, method: str, batch: Batch) -> Found:
+    def _run(self, method: str, batch: Batch) -> Outcome:
         tensors = arguments(batch, self.dtype)
         values, gradient = self.step(self.holder, method, batch.update, tensors)
         dtypes = values[0].dtype.name, gradient.dtype.name
-        return Found(tuple(wide(value) for value in values), wide(gradient), wide(tensors["y_pred"]), *dtypes)
+        return Outcome(tuple(wide(value) for value in values), wide(gradient), wide(tensors["y_pred"]), *dtypes)
 
-    def terms(self, batch: Batch) -> Found:
+    def terms(self, batch: Batch) -> Outcome:
         return self._run("terms", batch)
 
-    def call(self, batch: Batch) -> Found:
+    def call(self, batch: Batch) -> Outcome:
         return self._run("__call__", batch)
 
 
@@ -104,7 +104,7 @@ def relation_criterion(case: Case, impl: str, dtype: str) -> Criterion:
     return Criterion(RelationLoss(case.num_labels, **case.relation_arguments, impl=impl), dtype)
 
 
-def stateless(case: Case, batch: Batch, relation: NDArray[np.float64], impl: str, dtype: str) -> Found:
+def stateless(case: Case, batch: Batch, relation: NDArray[np.float64], impl: str, dtype: str) -> Outcome:
     logits = arguments(batch, dtype)["y_pred"]
     with tf.GradientTape() as tape:
         tape.watch(logits)
@@ -118,7 +118,7 @@ def stateless(case: Case, batch: Batch, relation: NDArray[np.float64], impl: str
         )
         total = tf.reduce_sum(value)
     gradient = tape.gradient(total, logits)
-    return Found((wide(value),), wide(gradient), wide(logits), value.dtype.name, gradient.dtype.name)
+    return Outcome((wide(value),), wide(gradient), wide(logits), value.dtype.name, gradient.dtype.name)
 
 
 @cache

@@ -14,7 +14,7 @@ from obrl import spec
 from obrl.algebra import LossTerms
 from tests.parity import degenerate, templates
 from tests.parity.coverage import COVERAGE
-from tests.parity.subjects import Found, Framework, State
+from tests.parity.subjects import Framework, Outcome, State
 from tests.parity.templates import Template
 from tests.support import oracle, strategies, tolerances
 from tests.support.cases import Batch, Case
@@ -28,7 +28,7 @@ SCALARS: dict[str, Any] = {"reductions": ("mean", "sum")}
 
 
 MANY_EXAMPLES = 700
-"""Examples among which every kind of case is outcome; fewer are drawn for Keras on JAX and for interpreted kernels."""
+"""From so many examples on, each kind of case must be among them; Keras on JAX and interpreted kernels draw fewer."""
 
 LEAST_COMPILED = 200
 """Examples through a framework's compiler, under the default profile."""
@@ -39,9 +39,9 @@ def loss_dtype(dtype: str) -> str:
 
 
 def expected_and_bounds(
-    framework: Framework, case: Case, batch: Batch, state: spec.SpecState, outcome: Found, dtype: str
+    framework: Framework, case: Case, batch: Batch, state: spec.SpecState, outcome: Outcome, dtype: str
 ) -> tuple[Batch, Expected, tolerances.Bounds]:
-    """The specification for the logits that were given, and how far off a result may be."""
+    """The specification for the logits as rounded to their dtype, and how far off a result may be."""
     rounded = replace(batch, logits=outcome.logits)
     expected = oracle.evaluate(case, rounded, state, outcome.logits)
     if dtype == "float64":
@@ -71,13 +71,13 @@ def written(framework: Framework, name: str) -> Case:
     return case
 
 
-def assert_dtypes(outcome: Found, dtype: str) -> None:
+def assert_dtypes(outcome: Outcome, dtype: str) -> None:
     assert outcome.value_dtype == loss_dtype(dtype)
     assert outcome.gradient_dtype == dtype
 
 
 def check_joint_loss(framework: Framework, case: Case, impl: str, dtype: str, in_parts: Sequence[bool]) -> State:
-    """Batch by batch, by the method that gives the parts too, or by a call; the state in the end."""
+    """Compare batch by batch, by the method that returns every term or by a call; returns the last state."""
     assert framework.joint is not None
     criterion = framework.joint(case, impl, dtype)
     for batch, state, parts in zip(case.batches, oracle.trajectory(case), in_parts, strict=True):

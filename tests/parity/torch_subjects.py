@@ -12,7 +12,7 @@ from torch import Tensor
 
 from obrl import spec
 from obrl.torch import OBRLoss, OnlineBatchRelation, RelationLoss, relation_loss
-from tests.parity.subjects import Found, Framework, NoDeviceError, State
+from tests.parity.subjects import Framework, NoDeviceError, Outcome, State
 from tests.parity.templates import TEMPLATES
 from tests.support.cases import Batch, Case
 from tests.support.tolerances import Results
@@ -38,19 +38,19 @@ class Criterion(Relation):
         self.dtype = DTYPES[dtype]
         self.terms_of = terms or getattr(holder, "terms", None)
 
-    def terms(self, batch: Batch) -> Found:
+    def terms(self, batch: Batch) -> Outcome:
         call = arguments(batch, self.dtype, device=self.device)
         return outcome(tuple(self.terms_of(**call)), call["logits"])
 
-    def call(self, batch: Batch) -> Found:
+    def call(self, batch: Batch) -> Outcome:
         call = arguments(batch, self.dtype, device=self.device)
         return outcome((self.holder(**call),), call["logits"])
 
 
-def outcome(terms: tuple[Tensor, ...], logits: Tensor) -> Found:
+def outcome(terms: tuple[Tensor, ...], logits: Tensor) -> Outcome:
     (gradient,) = torch.autograd.grad(terms[0].sum(), logits)
     names = [str(tensor.dtype).removeprefix("torch.") for tensor in (terms[0], gradient)]
-    return Found(tuple(values(term) for term in terms), values(gradient), values(logits), *names)
+    return Outcome(tuple(values(term) for term in terms), values(gradient), values(logits), *names)
 
 
 _COMPILED: dict[str, tuple[Any, Any]] = {}
@@ -91,7 +91,7 @@ class On:
         relation = OnlineBatchRelation(case.num_labels, **case.accumulation).to(self.device)
         return Relation(relation.double() if precision == "float64" else relation, self.device)
 
-    def stateless(self, case: Case, batch: Batch, relation: NDArray[np.float64], impl: str, dtype: str) -> Found:
+    def stateless(self, case: Case, batch: Batch, relation: NDArray[np.float64], impl: str, dtype: str) -> Outcome:
         logits = arguments(batch, DTYPES[dtype], device=self.device)["logits"]
         value = relation_loss(
             logits,

@@ -1,7 +1,6 @@
-"""Bad inputs, with the error that each must give: what was expected, and what came.
+"""Bad inputs, and the error of each: its type, what it says was expected, and what it says it got.
 
-One table for every framework. `ARGUMENTS` are refused when a loss is made; `CALLS` when it is called, before its state
-moves.
+One table for every framework. Constructors of losses refuse `ARGUMENTS`; calls refuse `CALLS` before the state moves.
 """
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -29,202 +28,118 @@ class BadInput:
         change: the arguments that are wrong; arrays are NumPy's, for the framework to convert.
         error: the type of the exception.
         expected: part of the message that says what was expected.
-        came: part of it that says what came.
-        relation_loss: whether `RelationLoss` takes the argument too.
+        actual: part of it that says what the argument is.
     """
 
     name: str
     change: dict[str, Any]
     error: type[Exception]
     expected: str
-    came: str
-    relation_loss: bool = field(default=True)
+    actual: str
 
     def __str__(self) -> str:
         return self.name.replace(" ", "-")
 
+    @property
+    def relation_loss(self) -> bool:
+        """Whether `RelationLoss` takes the argument too."""
+        return not {"alpha", "pos_weight"} & set(self.change)
+
+
+def _value(name: str, expected: str, actual: str, **change: Any) -> BadInput:
+    return BadInput(name, change, ValueError, expected, actual)
+
+
+def _type(name: str, expected: str, actual: str, **change: Any) -> BadInput:
+    return BadInput(name, change, TypeError, expected, actual)
+
+
+_CROSSED = "negative_threshold must be below positive_threshold"
+_IN_RANGE = "targets must lie in [0, 1]"
+_ONES = GOOD_TARGETS > 0
 
 ARGUMENTS = (
-    BadInput("decay 0", {"decay": 0.0}, ValueError, "decay must be in (0, 1]", "got 0.0"),
-    BadInput("decay above 1", {"decay": 1.01}, ValueError, "decay must be in (0, 1]", "got 1.01"),
-    BadInput("decay NaN", {"decay": float("nan")}, ValueError, "decay must be in (0, 1]", "got nan"),
-    BadInput("decay a word", {"decay": "0.9"}, TypeError, "decay must be a real number", "got '0.9'"),
-    BadInput("alpha negative", {"alpha": -1.0}, ValueError, "alpha must be", "got -1.0", relation_loss=False),
-    BadInput("alpha infinite", {"alpha": float("inf")}, ValueError, "finite", "got inf", relation_loss=False),
-    BadInput(
-        "thresholds that cross",
-        {"positive_threshold": 0.2, "negative_threshold": 0.8},
-        ValueError,
-        "negative_threshold must be below positive_threshold",
-        "negative_threshold=0.8 and positive_threshold=0.2",
+    _value("decay 0", "decay must be in (0, 1]", "got 0.0", decay=0.0),
+    _value("decay above 1", "decay must be in (0, 1]", "got 1.01", decay=1.01),
+    _value("decay NaN", "decay must be in (0, 1]", "got nan", decay=float("nan")),
+    _type("decay a word", "decay must be a real number", "got '0.9'", decay="0.9"),
+    _value("alpha negative", "alpha must be", "got -1.0", alpha=-1.0),
+    _value("alpha infinite", "finite", "got inf", alpha=float("inf")),
+    *(
+        _value(
+            f"thresholds that {how}",
+            _CROSSED,
+            f"negative_threshold={low} and positive_threshold={high}",
+            positive_threshold=high,
+            negative_threshold=low,
+        )
+        for how, low, high in (("cross", 0.8, 0.2), ("are equal", 0.5, 0.5))
     ),
-    BadInput(
-        "thresholds that are equal",
-        {"positive_threshold": 0.5, "negative_threshold": 0.5},
-        ValueError,
-        "negative_threshold must be below positive_threshold",
-        "negative_threshold=0.5 and positive_threshold=0.5",
+    _value("threshold NaN", _CROSSED, "positive_threshold=nan", positive_threshold=float("nan")),
+    _value("unknown measure", "'unit_pearson'", "got 'kendall'", measure="kendall"),
+    _value("unknown estimator", "'batch', 'counts'", "got 'mean'", estimator="mean"),
+    _value("unknown normalization", "'all_pairs'", "got 'pairs'", normalization="pairs"),
+    _value("unknown reduction", "'mean', 'sum', 'none'", "got 'avg'", reduction="avg"),
+    _value("unknown impl", "'auto', 'plain', 'fused'", "got 'triton'", impl="triton"),
+    _value("pos_weight of another length", "(3,)", "got (4,)", pos_weight=np.ones(4)),
+    _value("pos_weight a matrix", "pos_weight must have shape (num_labels,)", "(1, 3)", pos_weight=np.ones((1, 3))),
+    _value("pos_weight negative", "non-negative", "-2", pos_weight=np.array([1.0, -2.0, 1.0])),
+    _value("pos_weight NaN", "finite", "nan", pos_weight=np.array([1.0, np.nan, 1.0])),
+    _value("too few label names", "label_names must hold 3 names", "got 2", label_names=["a", "b"]),
+    _value("a label name twice", "must be distinct", "a more than once", label_names=["a", "b", "a"]),
+    _type("label names in one word", "sequence of 3 strings", "'abc'", label_names="abc"),
+    _type("label names that are numbers", "strings", "got 1", label_names=[1, 2, 3]),
+    _value("a matrix of another size", "relation must have shape (3, 3)", "(4, 4)", relation=np.eye(4)),
+    _value("a matrix out of range", "relation must lie in [0, 1]", "-0.5", relation=np.full((3, 3), -0.5)),
+    _value(
+        "a matrix that is not symmetric", "relation must be symmetric", "that is not", relation=np.triu(np.ones((3, 3)))
     ),
-    BadInput(
-        "threshold NaN",
-        {"positive_threshold": float("nan")},
-        ValueError,
-        "negative_threshold must be below positive_threshold",
-        "positive_threshold=nan",
-    ),
-    BadInput("unknown measure", {"measure": "kendall"}, ValueError, "'unit_pearson'", "got 'kendall'"),
-    BadInput("unknown estimator", {"estimator": "mean"}, ValueError, "'batch', 'counts'", "got 'mean'"),
-    BadInput("unknown normalization", {"normalization": "pairs"}, ValueError, "'all_pairs'", "got 'pairs'"),
-    BadInput("unknown reduction", {"reduction": "avg"}, ValueError, "'mean', 'sum', 'none'", "got 'avg'"),
-    BadInput("unknown impl", {"impl": "triton"}, ValueError, "'auto', 'plain', 'fused'", "got 'triton'"),
-    BadInput(
-        "pos_weight of another length",
-        {"pos_weight": np.ones(4)},
-        ValueError,
-        "(3,)",
-        "got (4,)",
-        relation_loss=False,
-    ),
-    BadInput(
-        "pos_weight a matrix",
-        {"pos_weight": np.ones((1, 3))},
-        ValueError,
-        "pos_weight must have shape (num_labels,)",
-        "(1, 3)",
-        relation_loss=False,
-    ),
-    BadInput(
-        "pos_weight negative",
-        {"pos_weight": np.array([1.0, -2.0, 1.0])},
-        ValueError,
-        "non-negative",
-        "-2",
-        relation_loss=False,
-    ),
-    BadInput(
-        "pos_weight NaN",
-        {"pos_weight": np.array([1.0, np.nan, 1.0])},
-        ValueError,
-        "finite",
-        "nan",
-        relation_loss=False,
-    ),
-    BadInput("too few label names", {"label_names": ["a", "b"]}, ValueError, "label_names must hold 3 names", "got 2"),
-    BadInput(
-        "a label name twice", {"label_names": ["a", "b", "a"]}, ValueError, "must be distinct", "a more than once"
-    ),
-    BadInput("label names in one word", {"label_names": "abc"}, TypeError, "sequence of 3 strings", "'abc'"),
-    BadInput("label names that are numbers", {"label_names": [1, 2, 3]}, TypeError, "strings", "got 1"),
-    BadInput(
-        "a matrix of another size", {"relation": np.eye(4)}, ValueError, "relation must have shape (3, 3)", "(4, 4)"
-    ),
-    BadInput(
-        "a matrix out of range",
-        {"relation": np.full((3, 3), -0.5)},
-        ValueError,
-        "relation must lie in [0, 1]",
-        "-0.5",
-    ),
-    BadInput(
-        "a matrix that is not symmetric",
-        {"relation": np.triu(np.ones((3, 3)))},
-        ValueError,
-        "relation must be symmetric",
-        "that is not",
-    ),
-    BadInput(
-        "a matrix for counts",
-        {"relation": np.eye(3), "estimator": "counts"},
-        ValueError,
-        'estimator="batch"',
-        "got a matrix",
-    ),
+    _value("a matrix for counts", 'estimator="batch"', "got a matrix", relation=np.eye(3), estimator="counts"),
 )
 
 CALLS = (
-    BadInput(
-        "logits of rank 1", {"logits": GOOD_LOGITS[0]}, ValueError, "logits must have shape (batch, num_labels)", "(3,)"
-    ),
-    BadInput(
+    _value("logits of rank 1", "logits must have shape (batch, num_labels)", "(3,)", logits=GOOD_LOGITS[0]),
+    _value(
         "logits of rank 3",
-        {"logits": GOOD_LOGITS[None], "targets": GOOD_TARGETS[None]},
-        ValueError,
         "logits must have shape (batch, num_labels)",
         "(1, 5, 3)",
+        logits=GOOD_LOGITS[None],
+        targets=GOOD_TARGETS[None],
     ),
-    BadInput(
-        "too many labels",
-        {"logits": np.zeros((5, 4)), "targets": np.zeros((5, 4))},
-        ValueError,
-        "num_labels = 3",
-        "(5, 4)",
-    ),
-    BadInput("targets of another batch size", {"targets": GOOD_TARGETS[:4]}, ValueError, "(5, 3)", "got (4, 3)"),
-    BadInput("targets as class indices", {"targets": np.zeros(5, np.int64)}, ValueError, "(batch, num_labels)", "(5,)"),
-    BadInput("integer logits", {"logits": GOOD_TARGETS}, TypeError, "logits must be floating point", "int64"),
-    BadInput("complex logits", {"logits": GOOD_LOGITS + 0j}, TypeError, "logits must be floating point", "complex128"),
-    BadInput(
-        "complex targets", {"targets": GOOD_TARGETS + 0j}, TypeError, "targets must be bool, integer", "complex128"
-    ),
-    BadInput("targets in -1 and 1", {"targets": 2 * GOOD_TARGETS - 1}, ValueError, "targets must lie in [0, 1]", "-1"),
-    BadInput("targets above 1", {"targets": GOOD_TARGETS * 1.5}, ValueError, "targets must lie in [0, 1]", "1.5"),
-    BadInput(
-        "an infinite target",
-        {"targets": np.where(GOOD_TARGETS > 0, np.inf, 0.0)},
-        ValueError,
-        "targets must lie in [0, 1]",
-        "inf",
-    ),
-    BadInput(
-        "a bad target beside a missing one",
-        {"targets": np.where(GOOD_TARGETS > 0, 2.0, np.nan)},
-        ValueError,
-        "targets must lie in [0, 1]",
-        "2",
-    ),
-    BadInput("observed as numbers", {"observed": np.ones((5, 3))}, TypeError, "observed must be bool", "float64"),
-    BadInput(
+    _value("too many labels", "num_labels = 3", "(5, 4)", logits=np.zeros((5, 4)), targets=np.zeros((5, 4))),
+    _value("targets of another batch size", "(5, 3)", "got (4, 3)", targets=GOOD_TARGETS[:4]),
+    _value("targets as class indices", "(batch, num_labels)", "(5,)", targets=np.zeros(5, np.int64)),
+    _type("integer logits", "logits must be floating point", "int64", logits=GOOD_TARGETS),
+    _type("complex logits", "logits must be floating point", "complex128", logits=GOOD_LOGITS + 0j),
+    _type("complex targets", "targets must be bool, integer", "complex128", targets=GOOD_TARGETS + 0j),
+    _value("targets in -1 and 1", _IN_RANGE, "-1", targets=2 * GOOD_TARGETS - 1),
+    _value("targets above 1", _IN_RANGE, "1.5", targets=GOOD_TARGETS * 1.5),
+    _value("an infinite target", _IN_RANGE, "inf", targets=np.where(_ONES, np.inf, 0.0)),
+    _value("a bad target beside a missing one", _IN_RANGE, "2", targets=np.where(_ONES, 2.0, np.nan)),
+    _type("observed as numbers", "observed must be bool", "float64", observed=np.ones((5, 3))),
+    _value(
         "observed of another shape",
-        {"observed": np.ones((5, 1), bool)},
-        ValueError,
         "observed must have shape (batch, num_labels) = (5, 3)",
         "got (5, 1)",
+        observed=np.ones((5, 1), bool),
     ),
-    BadInput(
+    _value(
         "sample weights of another length",
-        {"sample_weight": np.ones(4)},
-        ValueError,
         "sample_weight must have shape (batch,) = (5,)",
         "got (4,)",
+        sample_weight=np.ones(4),
     ),
-    BadInput(
-        "sample weights a column",
-        {"sample_weight": np.ones((5, 1))},
-        ValueError,
-        "sample_weight must have shape (batch,)",
-        "(5, 1)",
+    _value(
+        "sample weights a column", "sample_weight must have shape (batch,)", "(5, 1)", sample_weight=np.ones((5, 1))
     ),
-    BadInput(
-        "complex sample weights",
-        {"sample_weight": np.ones(5) + 0j},
-        TypeError,
-        "sample_weight must be",
-        "complex128",
-    ),
-    BadInput("update a number", {"update": 1}, TypeError, "update must be True, False or None", "got 1"),
+    _type("complex sample weights", "sample_weight must be", "complex128", sample_weight=np.ones(5) + 0j),
+    _type("update a number", "update must be True, False or None", "got 1", update=1),
 )
 
-UPDATE_ARGUMENTS = ("targets", "observed")
-
-
-WITHOUT_KERNELS = BadInput(
-    "fused kernels where there are none",
-    {"impl": "fused"},
-    ValueError,
-    "obrl has no kernels of its own",
-    'impl="fused"',
+WITHOUT_KERNELS = _value(
+    "fused kernels where there are none", "obrl has no kernels of its own", 'impl="fused"', impl="fused"
 )
-"""An argument too, of NumPy's losses."""
+"""An argument that NumPy's losses alone refuse."""
 
 
 def good_call(change: dict[str, Any], convert: Callable[[Any], Any]) -> dict[str, Any]:
@@ -235,8 +150,10 @@ def good_call(change: dict[str, Any], convert: Callable[[Any], Any]) -> dict[str
 
 @contextmanager
 def refused(bad: BadInput) -> Iterator[None]:
-    """Expect the error of an entry."""
+    """Expect the error of a bad input."""
     with pytest.raises(bad.error, match=re.escape(bad.expected)) as caught:
         yield
-    if bad.came not in str(caught.value):
-        raise AssertionError(f"{bad.name}: the message does not say what came ({bad.came}): {caught.value}")
+    if bad.actual not in str(caught.value):
+        raise AssertionError(
+            f"{bad.name}: the message does not say what the argument is ({bad.actual}): {caught.value}"
+        )

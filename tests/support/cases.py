@@ -1,4 +1,4 @@
-"""A case: settings and several batches, as plain NumPy data that any framework can be given."""
+"""A case: settings and several batches, as NumPy arrays that every framework can take."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LAYOUTS = ("rows", "columns", "strided")
 
 @dataclass(frozen=True)
 class Batch:
-    """What one call takes. `logits` is float64; `targets` has the dtype that the call is to be given."""
+    """The arguments of one call. `logits` is float64; `targets` has the dtype that the call takes."""
 
     logits: NDArray[np.float64]
     targets: NDArray[Any]

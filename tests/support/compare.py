@@ -13,7 +13,7 @@ from tests.support.oracle import Expected
 
 
 def assert_state(case: Case, expected: Expected, holder: Any, precision: str = "float64") -> None:
-    """Compare the accumulators, and the relation they make.
+    """Compare the accumulators and the relation.
 
     Args:
         case: what was run.
@@ -50,7 +50,7 @@ def assert_relation_loss(
     gradient: ArrayLike | None,
     bounds: tolerances.Bounds | None = None,
 ) -> None:
-    """Compare L_B and, where given, its gradient; without `bounds`, in float64."""
+    """Compare L_B and its gradient, unless that is None; without `bounds`, in float64."""
     bounds = tolerances.bounds(case, batch, expected) if bounds is None else bounds
     tolerances.assert_close("relation_loss", value, expected.relation_value, bounds.relation_loss)
     if gradient is not None:

@@ -1,4 +1,4 @@
-"""A compiler that writes each of its commands down."""
+"""A compiler that logs its commands."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ echo "$@" >> {log}
 exec {compiler} "$@" {flags}
 """
 
-# No source is compiled twice: the object is kept, under the name that the first command gave it.
-_KEEPING = """#!/bin/bash
+# Compiles each source once and copies the object file afterwards.
+_CACHING = """#!/bin/bash
 echo "$@" >> {log}
 case " $* " in *" -c "*) ;; *) exec {compiler} "$@" {flags} ;; esac
-object={folder}/kept-$(basename "${{!#}}")
+object={folder}/cached-$(basename "${{!#}}")
 [ -e "$object" ] || {compiler} "$@" {flags} -o "$object" || exit
 cp "$object" "${{!#}}"
 """
@@ -28,13 +28,13 @@ class LoggedCompiler:
     Args:
         folder: where it may write.
         flags: to add at the end of each command.
-        keeps: whether it compiles no source twice, which takes time.
+        keeps: whether to compile each source once and to copy its object file afterwards, which is faster.
     """
 
     def __init__(self, folder: Path, *, flags: str = "", keeps: bool = False) -> None:
         self._log, self.path = folder / "compiler.log", folder / "compiler"
         self._log.touch()
-        program = _KEEPING if keeps else _PROGRAM
+        program = _CACHING if keeps else _PROGRAM
         (compiler,) = find_compiler()
         self.path.write_text(program.format(log=self._log, compiler=compiler, flags=flags, folder=folder))
         self.path.chmod(0o755)
@@ -44,5 +44,5 @@ class LoggedCompiler:
         return {**os.environ, "CXX": str(self.path), "OBRL_CACHE": str(cache)}
 
     def links(self) -> int:
-        """How many libraries it has made."""
+        """How many libraries it has linked."""
         return sum("-shared" in line for line in self._log.read_text().splitlines())

@@ -1,4 +1,4 @@
-"""What a program that XLA has compiled holds and launches, read from its optimized HLO text."""
+"""The kernels and the largest buffer of a program that XLA compiled, from its optimized HLO text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import NamedTuple
 WITHOUT_KERNELS = frozenset(
     ("parameter", "constant", "tuple", "get-tuple-element", "bitcast", "partition-id", "replica-id", "after-all")
 )
-"""Operations that name a value, and compute none."""
+"""Operations that launch no kernel."""
 
 _COMPUTATION = re.compile(r"(ENTRY )?%?([\w.-]+) \(.*\{$")
 _INSTRUCTION = re.compile(r"\s+(?:ROOT )?%?[\w.-]+ = .*?\s([a-z][a-z0-9-]*)\(")

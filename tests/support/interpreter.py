@@ -1,4 +1,4 @@
-"""Triton's interpreter, without the work that it repeats: several times as fast for kernels made of small functions."""
+"""Triton's interpreter without its repeated set-up: several times as fast for kernels that call small functions."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def interpret() -> None:
 
 
 def _patch_once() -> None:
-    """Put interpreted operations into Triton's language once a launch, not again in every function that a kernel calls.
+    """Patch Triton's language once a launch, not again in every function that a kernel calls.
 
-    A launch puts them into `triton.language` and takes them out at its end. What a function called by a kernel puts
-    there is there already; only Triton's own library, which has `triton.language.core` in its place, needs them
-    there too, where they stay.
+    A launch puts interpreted operations into `triton.language` and takes them out at its end, which serves every
+    function that a kernel calls. Only Triton's library uses `triton.language.core` instead, which stays patched from
+    the first call on.
     """
     from triton import language
     from triton.runtime import interpreter
@@ -47,7 +47,7 @@ def _patch_once() -> None:
 
 
 def _leave_out_overflow_checks() -> None:
-    """Integers are computed as compiled kernels compute them, which by default do not check each sum for overflow."""
+    """Leave out the check of each integer sum for overflow, as compiled kernels do by default."""
     from triton.runtime.interpreter import interpreter_builder
 
     interpreter_builder.options = replace(interpreter_builder.options, sanitize_overflow=False)

@@ -1,4 +1,4 @@
-"""The specification run over a case: what every implementation is compared with."""
+"""The specification run over a case, with which every implementation is compared."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.cases import Batch, Case
 
 @dataclass(frozen=True)
 class Expected:
-    """What the specification says after one batch."""
+    """The results of the specification after one batch."""
 
     state: spec.SpecState
     relation: NDArray[np.float64]

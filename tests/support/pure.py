@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -116,13 +116,3 @@ def _check_losses(case: Case, batch: Batch, expected: Expected, run: Any) -> Non
     (value,), (slope,) = evaluate(run.ns, logits, problem._replace(targets=None), gradient="total")
     assert_relation_loss(case, batch, expected, run.unwrap(value), run.unwrap(slope))
     assert np.isfinite(run.unwrap(slope)).all()
-
-
-def iterate_weights(size: int, seed: int) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """Non-negative pair weights that are neither 0/1 nor symmetric, zero on the diagonal."""
-    random = np.random.default_rng(seed)
-    for _ in range(3):
-        positive, negative = random.random((2, size, size)) * (random.random((2, size, size)) < 0.6)
-        for weights in (positive, negative):
-            np.fill_diagonal(weights, 0)
-        yield positive, negative

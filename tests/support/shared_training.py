@@ -17,7 +17,7 @@ LOSS_TOLERANCE, RELATION_TOLERANCE = 1e-5, 1e-6
 
 @dataclass(frozen=True)
 class Run:
-    """What a run gave: the loss of every step, and the relation at the end, (LABELS, LABELS)."""
+    """The results of a run: the loss of every step, and the relation at the end, (LABELS, LABELS)."""
 
     losses: NDArray[np.float64]
     relation: NDArray[np.float64]
@@ -47,12 +47,12 @@ def expected() -> Run:
 
 def assert_same_run(losses: Any, relation: Any) -> None:
     """Raise AssertionError unless a framework's run is the one of NumPy, with active pairs of both signs."""
-    wanted = expected()
-    assert (wanted.relation >= 0.8).sum() > LABELS
-    assert (wanted.relation <= 0.2).any()
-    assert wanted.losses[-1] < 0.7 * wanted.losses[0]
-    off = np.abs(np.asarray(losses, np.float64) - wanted.losses)
+    reference = expected()
+    assert (reference.relation >= 0.8).sum() > LABELS
+    assert (reference.relation <= 0.2).any()
+    assert reference.losses[-1] < 0.7 * reference.losses[0]
+    off = np.abs(np.asarray(losses, np.float64) - reference.losses)
     assert off.shape == (STEPS,)
     assert off.max() <= LOSS_TOLERANCE, f"loss off by {off.max():.2g} at step {off.argmax()}"
-    apart = np.abs(np.asarray(relation, np.float64) - wanted.relation)
+    apart = np.abs(np.asarray(relation, np.float64) - reference.relation)
     assert apart.max() <= RELATION_TOLERANCE, f"relation off by {apart.max():.2g}"

@@ -58,27 +58,27 @@ def band(terms: int, magnitude: ArrayLike, precision: str = "float64") -> NDArra
     return (terms + ROUNDINGS) * EPS[precision] * np.abs(np.asarray(magnitude, np.float64)) + SMALLEST[precision]
 
 
-def assert_close(name: str, got: ArrayLike, expected: ArrayLike, bound: ArrayLike) -> None:
+def assert_close(name: str, actual: ArrayLike, expected: ArrayLike, bound: ArrayLike) -> None:
     """Raise AssertionError unless shapes agree, NaNs stand in the same places, and the rest is within `bound`."""
-    have, want = np.asarray(got, np.float64), np.asarray(expected, np.float64)
-    if have.shape != want.shape:
-        raise AssertionError(f"{name}: expected shape {want.shape}, got {have.shape}")
-    if not np.array_equal(np.isnan(have), np.isnan(want)):
-        raise AssertionError(f"{name}: NaN in other places: expected\n{want}\ngot\n{have}")
-    limit = np.broadcast_to(np.asarray(bound, np.float64), want.shape)
-    known = ~np.isnan(want)
-    error = np.abs(np.subtract(have, want, out=np.zeros(want.shape), where=known))
+    result, exact = np.asarray(actual, np.float64), np.asarray(expected, np.float64)
+    if result.shape != exact.shape:
+        raise AssertionError(f"{name}: expected shape {exact.shape}, got {result.shape}")
+    if not np.array_equal(np.isnan(result), np.isnan(exact)):
+        raise AssertionError(f"{name}: NaN in other places: expected\n{exact}\ngot\n{result}")
+    limit = np.broadcast_to(np.asarray(bound, np.float64), exact.shape)
+    known = ~np.isnan(exact)
+    error = np.abs(np.subtract(result, exact, out=np.zeros(exact.shape), where=known))
     if not (error <= limit).all():
-        worst = np.unravel_index(np.argmax(np.where(known, error - limit, -np.inf)), want.shape)
+        worst = np.unravel_index(np.argmax(np.where(known, error - limit, -np.inf)), exact.shape)
         raise AssertionError(
             f"{name}: off by {error[worst]:.3g} where {limit[worst]:.3g} is allowed, at {tuple(map(int, worst))}: "
-            f"expected {want[worst]!r}, got {have[worst]!r}"
+            f"expected {exact[worst]!r}, got {result[worst]!r}"
         )
 
 
-def assert_exact(name: str, got: ArrayLike, expected: ArrayLike) -> None:
+def assert_exact(name: str, actual: ArrayLike, expected: ArrayLike) -> None:
     """Raise AssertionError unless both are equal, NaN for NaN."""
-    assert_close(name, got, expected, 0.0)
+    assert_close(name, actual, expected, 0.0)
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Sizes:
         entropy: (K,), of L_E.
         pairs: (K,), of L_B: sum(A + B) / normaliser, since no pair costs more than 1.
         entropy_slope: (K, M), of dL_E / dx.
-        pairs_slope: (K, M), of dL_B / dx: each label's own share of sum(A + B) / normaliser.
+        pairs_slope: (K, M), of dL_B / dx: each label's share of sum(A + B) / normaliser.
         weight: (K,), the sample weights, divided by K for the mean.
     """
 
@@ -200,7 +200,7 @@ def lower_precision(plain_error: ArrayLike, output_band: ArrayLike, pairs_band: 
 
 @dataclass(frozen=True)
 class Results:
-    """What some code gives for a batch, in float64."""
+    """The results of some code for a batch, in float64."""
 
     total: Any
     cross_entropy: Any
@@ -216,7 +216,7 @@ def lower_bounds(
 
     Args:
         case: what was run.
-        batch: with the logits that were given, in float64.
+        batch: with the logits that the code saw, in float64.
         expected: the specification for them.
         plain: plain framework code for them, in the precision `computed`.
         computed: the precision of the loss.
