@@ -13,7 +13,7 @@ from benchmarks.__main__ import QUICK_ENOUGH, at_once, fitting
 from benchmarks.batches import kinds_up_to
 from benchmarks.measure import Timed, make_rows
 from benchmarks.registry import IMPLEMENTATIONS
-from benchmarks.scaling import ALONG, exponents, fit
+from benchmarks.scaling import ALONG, fit
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -50,12 +50,6 @@ def row(batch, milliseconds, peak):
     return make_rows(batch, 10, "sparse", timed, {"torch_obrl": peak})[0]
 
 
-def test_exponents_of_time_and_memory():
-    time, memory = exponents([row(10, 1.0, 3_000_000), row(20, 2.0, 12_000_000)], "batch")
-    assert (time.quantity, time.exponent, time.values) == ("time", 1.0, (1.0, 2.0))
-    assert (memory.quantity, memory.exponent, memory.sizes) == ("memory", 2.0, ((10, 10), (20, 10)))
-
-
 def test_a_short_run(tmp_path):
     options = ["--quick", "--no-scaling", "--sizes", "64x40", "--frameworks", "jax", "--out", str(tmp_path)]
     command = [sys.executable, "-m", "benchmarks", *options]
@@ -71,7 +65,7 @@ def test_a_short_run(tmp_path):
 
 def test_growth_alone_shows_its_own_sizes(tmp_path, monkeypatch, capsys):
     def measure_rows(batch, num_labels, names, kinds, plan, *, say):
-        scaled = row(batch, batch * num_labels**2 / 1e6, 1_000_000)
+        scaled = row(batch, batch * num_labels**2 / 1e6, 1000 * batch**2)
         return [replace(scaled, implementation=name, num_labels=num_labels) for name in names], {}
 
     monkeypatch.setattr(everything, "measure_size", measure_rows)
@@ -81,6 +75,7 @@ def test_growth_alone_shows_its_own_sizes(tmp_path, monkeypatch, capsys):
     assert list(dict.fromkeys((entry["batch"], entry["num_labels"]) for entry in document["rows"])) == along
     exponent = {(entry["variable"], entry["quantity"]): entry["exponent"] for entry in document["growth"]}
     assert (exponent["batch", "time"], exponent["num_labels", "time"]) == (1.0, 2.0)
+    assert (exponent["batch", "memory"], exponent["num_labels", "memory"]) == (2.0, 0.0)
     with pytest.raises(SystemExit):
         everything.main(["--only-scaling", "--sizes", "64x40"])
     assert "sets its sizes itself" in capsys.readouterr().err

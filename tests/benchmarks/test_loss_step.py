@@ -27,7 +27,7 @@ ROW_TYPES = {
 WITHOUT_A_RELATION = (":bce", ":bce_eager", ":asymmetric")
 
 
-SHOWN = ["torch_bce", "torch_bce_compiled", "torch_obrl", "torch_plain"]
+SHOWN = ["torch_bce", "torch_obrl", "torch_plain"]
 """What a short run measures; `test_every_implementation_works` has the others, and test_all.py measures JAX's."""
 NOT_COMPILED_AGAIN = ["torch_obrl_compiled", "torch_obrl_fused_compiled", "torch_plain_compiled"]
 """Left out, for they are compiled as `torch_bce_compiled` is, and compiling takes most of the time."""

@@ -17,12 +17,9 @@ def parse(*arguments: str) -> RunConfig:
     return parse_command(arguments).config
 
 
-def test_defaults_are_the_demo_on_synthetic_faces() -> None:
+def test_defaults_are_the_demo_on_synthetic_faces_and_real_ones_start_from_the_small_preset() -> None:
     config = parse()
     assert (config.preset, config.data, config.loss, config.seed) == ("demo", "synthetic", "both", 0)
-
-
-def test_real_faces_start_from_the_small_preset() -> None:
     config = parse("--data", "celeba", "--root", "faces")
     assert (config.preset, config.loss, config.root) == ("small", "obrl", Path("faces"))
 

@@ -65,25 +65,16 @@ def test_metrics_go_on_from_the_checkpoint(tmp_path: Path) -> None:
 
 
 def test_comparison_names_the_groups_below_the_baseline() -> None:
-    def report(accuracies: dict[str, float]) -> dict[str, object]:
+    def report(**accuracies: float) -> dict[str, object]:
         groups = {
             name: {"attributes": [name], "accuracy": value, "majority_accuracy": 0.75}
             for name, value in accuracies.items()
         }
-        return {
-            "data": "synthetic",
-            "split": "test",
-            "samples": 8,
-            "groups": groups,
-            "attributes": dict.fromkeys(accuracies),
-            "mean_accuracy": 0.8,
-            "mean_majority_accuracy": 0.75,
-            "relation": {"statement": "The relation loss is active."},
-        }
+        about = {"data": "synthetic", "split": "test", "samples": 8, "attributes": dict.fromkeys(accuracies)}
+        means = {"mean_accuracy": 0.8, "mean_majority_accuracy": 0.75}
+        return {**about, **means, "groups": groups, "relation": {"statement": "The relation loss is active."}}
 
-    comparison = compare_reports(
-        {"ce": report({"hair": 0.875, "nose": 0.75}), "obrl": report({"hair": 0.9, "nose": 0.8})}
-    )
+    comparison = compare_reports({"ce": report(hair=0.875, nose=0.75), "obrl": report(hair=0.9, nose=0.8)})
     assert comparison["below_majority"] == {"ce": ["nose"], "obrl": []}
     text = format_comparison(comparison)
     assert "cross-entropy: not above the majority class in nose." in text

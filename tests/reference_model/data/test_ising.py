@@ -69,12 +69,6 @@ def test_samples_keep_exclusions(model: IsingModel, labels: np.ndarray) -> None:
     assert (columns["Straight_Hair"] & columns["Wavy_Hair"]).mean() < 0.01
 
 
-def test_the_seed_decides() -> None:
-    first = sample_labels(200, seed=5, sweeps=3)
-    np.testing.assert_array_equal(first, sample_labels(200, seed=5, sweeps=3))
-    assert (first != sample_labels(200, seed=6, sweeps=3)).any()
-
-
 def test_sampling_a_small_model_gives_its_exact_distribution() -> None:
     coupling = np.array([[0, 1.5, -1.0], [1.5, 0, 0.5], [-1.0, 0.5, 0]])
     small = IsingModel(("a", "b", "c"), np.array([-0.5, -1.0, 0.3]), coupling, np.array([0.5, 0.5, 0.5]))

@@ -72,23 +72,13 @@ def test_the_seed_and_the_number_decide_person_and_scene() -> None:
     assert make_scene(3, 7) == make_scene(3, 7)
     assert len({make_person(seed, number) for seed in range(3) for number in range(5)}) == 15
     assert len({make_scene(seed, number) for seed in range(3) for number in range(5)}) == 15
-    assert {make_person(0, number).race for number in range(30)} == {0, 1, 2}
-    assert {make_scene(0, number).background for number in range(40)} == set(range(5))
-
-
-def test_a_person_keeps_a_face_and_a_scene_varies_it() -> None:
-    person, other = make_person(0, 1), make_person(0, 2)
-    scene = make_scene(0, 1)
-    same = draw(person, scene, PLAIN)
-    assert (same.size, same.mode) == ((178, 218), "RGB")  # as CelebA's
-    assert same.tobytes() == draw(person, scene, PLAIN).tobytes()
-    assert difference(same, draw(other, scene, PLAIN)).mean() > 1
-    assert difference(same, draw(person, make_scene(0, 2), PLAIN)).mean() > 1
 
 
 def test_names_are_matched_in_any_spelling_and_unknown_ones_refused() -> None:
     person, scene = people()[0]
-    assert draw(person, scene, {"wearing hat": True}).tobytes() == draw(person, scene, {"Wearing_Hat": True}).tobytes()
+    picture = draw(person, scene, {"wearing hat": True})
+    assert (picture.size, picture.mode) == ((178, 218), "RGB")  # as CelebA's
+    assert picture.tobytes() == draw(person, scene, {"Wearing_Hat": True}).tobytes()
     with pytest.raises(ValueError, match="not attributes of CelebA: Freckles"):
         draw(person, scene, {"Freckles": True})
     with pytest.raises(ValueError, match=r"strength must be in \[0, 1\], got 1.5"):

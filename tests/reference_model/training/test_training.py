@@ -72,15 +72,6 @@ def test_report_of_a_run(finished: dict[str, Path]) -> None:
     assert [entry["attributes"] for entry in relation["active_pairs"]] == [list(pair.names) for pair in pairs]
 
 
-def test_without_relation_loss_the_report_says_so(finished: dict[str, Path]) -> None:
-    relation = read(finished["ce"] / "report.json")["relation"]
-    assert relation == {
-        "used": False,
-        "active": False,
-        "statement": "No relation loss was used: the model was trained with cross-entropy alone.",
-    }
-
-
 def test_weights_load_without_pickle(finished: dict[str, Path]) -> None:
     checkpoint = torch.load(finished["obrl"] / "checkpoints" / "last.ckpt", weights_only=True)
     with safe_open(finished["obrl"] / "model.safetensors", framework="pt") as file:
