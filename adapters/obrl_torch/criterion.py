@@ -44,7 +44,8 @@ class OnePass(torch.autograd.Function):
     def forward(ctx: Any, logits: Tensor, loss: PlainLoss | FusedLoss, dtype: torch.dtype, gradient: str) -> Tensors:
         """The terms, with their gradients saved for backward; `gradient` is "total" or "parts"."""
         terms, gradients = loss.evaluate(logits, dtype, gradient)
-        # Saved inputs make autograd raise where the batch is written into before backward, as for any other loss.
+        # Autograd then raises if the batch is written into before backward, as it does for any other loss, even though
+        # only a gradient with a graph reads it again.
         ctx.save_for_backward(logits, loss.targets, loss.observed, loss.sample_weight, *gradients)
         ctx.loss, ctx.dtype, ctx.gradient = loss, dtype, gradient
         ctx.set_materialize_grads(False)
@@ -59,7 +60,8 @@ class OnePass(torch.autograd.Function):
             return None, None, None, None
         with without_autocast(logits.device.type):
             if torch.is_grad_enabled() and not torch.compiler.is_compiling():
-                # create_graph=True: compute the gradient again, in operations that can be differentiated.
+                # create_graph=True: compute the gradient again, in operations that can be differentiated. A compiled
+                # backward never builds a graph.
                 loss = loss.plain(logits.shape[0], ctx.dtype)
                 gradients = loss.evaluate(logits, ctx.dtype, ctx.gradient)[1]
             return loss.chain(gradients, upstream, logits.dtype), None, None, None
