@@ -94,8 +94,8 @@ class OBRLoss(Criterion):
             comes in the dtype of the logits.
 
         Raises:
-            TypeError, ValueError: what was expected and what came; the relation has then not changed. (Other errors, such
-                as a lack of memory, can come after Eq. 1 has moved it.)
+            TypeError, ValueError: what was expected and what came; the relation has then not changed. (Another error,
+                such as a lack of memory, can come after Eq. 1 has moved it.)
         """
         return self._terms(Batch(logits, targets, observed, sample_weight), update, joint=True, parts=False)[0]
 
