@@ -107,7 +107,7 @@ def warn_unreachable_thresholds(settings: Settings) -> None:
         warnings.warn(
             f"{' and '.join(outside)} outside of [{measure.low}, {measure.high}], the range of "
             f"measure={settings.measure!r}: no pair, or every pair, passes",
-            stacklevel=5,  # the line that builds a loss
+            stacklevel=4,  # the line that builds the loss
         )
 
 
