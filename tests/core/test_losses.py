@@ -110,14 +110,8 @@ def test_one_way_relations_count_half() -> None:
 
 
 def test_the_public_names() -> None:
-    assert set(obrl.__all__) >= {
-        "OBRLoss",
-        "RelationLoss",
-        "OnlineBatchRelation",
-        "relation_loss",
-        "count_pairs",
-        "MEASURES",
-    }
+    classes = {"OBRLoss", "RelationLoss", "OnlineBatchRelation"}
+    assert set(obrl.__all__) >= {*classes, "relation_loss", "count_pairs", "MEASURES"}
     for name in set(obrl.__all__) - {"MEASURES", "__version__"}:
         assert getattr(obrl, name).__module__ == "obrl"
     for kind in (obrl.LossTerms, obrl.PairCounts, obrl.Pair, obrl.Settings):
