@@ -128,7 +128,7 @@ def test_what_is_built_needs_no_compiler(sources: Path, cache: Path, monkeypatch
 
 def test_a_compiler_with_arguments(sources: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (sources / "small.cc").write_text("#ifndef FLAG\n#error no flag\n#endif\n")
-    monkeypatch.setenv("CXX", f"{build.find_compiler()[0]} -DGIVEN")
+    monkeypatch.setenv("CXX", f"{build.find_compiler()[0]} -DFLAG")
     assert small(sources).exists()
 
 
