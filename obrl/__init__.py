@@ -1,7 +1,7 @@
 """Online Batch Relation: learn how labels relate while a model trains, and use it as supervision.
 
-The names here are the NumPy version, which is the specification; `obrl.torch` and `obrl.jax` are the same for PyTorch
-and JAX.
+The NumPy losses and relation. `obrl.torch`, `obrl.jax`, `obrl.keras` and `obrl.tensorflow` offer them for those
+frameworks; all are tested against `obrl.spec`.
 """
 
 from obrl._version import __version__
@@ -15,8 +15,8 @@ from obrl.relation import OnlineBatchRelation
 from obrl.relation_loss import RelationLoss, relation_loss
 from obrl.settings import Settings
 
-# What users see in a message or a pickle is the name they import; the losses say so in their own bodies, which a
-# NamedTuple cannot.
+# Set `__module__`, so that messages and pickles name `obrl.LossTerms`, not `obrl.algebra.LossTerms`. The losses set it
+# in their class body; a NamedTuple cannot.
 for _public in (LossTerms, Pair, PairCounts, Pairs, Settings, count_pairs, relation_loss):
     _public.__module__ = "obrl"
 del _public

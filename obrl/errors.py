@@ -1,7 +1,8 @@
-"""What every framework refuses, and in which words.
+"""Checks of arguments, with error messages that all frameworks share.
 
-The checks read metadata only (rank, shape, kind of dtype), so they cost nothing on a device and hold under
-tracing. Checks of values (`check_target_range`) take plain numbers: whoever has them at hand calls them.
+Most checks read metadata only (rank, shape, kind of dtype), so they cost nothing on a device and work while tracing.
+Two check values: `checked_pos_weight` reads an array, and `check_target_range` takes two numbers. A framework calls the
+value checks only where it can read values on the host.
 """
 
 from __future__ import annotations
@@ -55,12 +56,12 @@ def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
 
 
 def check_impl(impl: object, *, has_kernels: bool = True) -> None:
-    """Raise ValueError unless `impl` names an implementation that is there."""
+    """Raise ValueError unless `impl` is one of `IMPLEMENTATIONS`; without kernels, as in NumPy, also for "fused"."""
     check_choice("impl", impl, IMPLEMENTATIONS)
     if impl == "fused" and not has_kernels:
         raise ValueError(
-            'impl="fused": obrl has no kernels of its own, "auto" runs in NumPy; obrl.torch, obrl.jax and '
-            "obrl.tensorflow have them"
+            'impl="fused" needs obrl.torch, obrl.jax or obrl.tensorflow, got impl="fused" in NumPy\'s version, which '
+            "computes in NumPy alone"
         )
 
 

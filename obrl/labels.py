@@ -1,4 +1,4 @@
-"""The one place where targets, `observed` and NaN become: known or missing, 1 or 0."""
+"""Split targets into values, positives and a mask of observed entries. NaN and `observed=False` both mean missing."""
 
 from __future__ import annotations
 

@@ -35,8 +35,9 @@ class OBRLoss(RelationCriterion):
         pos_weight: (num_labels,), finite and non-negative; multiplies the positives' part of L_E.
         label_names: one distinct name a label, for `pairs`.
         relation: where to start: an OnlineBatchRelation, its .npz, or a (num_labels, num_labels) matrix.
-        freeze: never update the relation.
-        impl: `"auto"` or `"plain"`, which are one here; `"fused"`, the kernels of `obrl.torch`, is refused.
+        freeze: never update the relation; requires `relation=`.
+        impl: `"auto"` or `"plain"`, which are the same here. `"fused"` raises a ValueError: it needs `obrl.torch`,
+            `obrl.jax` or `obrl.tensorflow`.
 
     Raises:
         TypeError, ValueError: an argument of another type, shape or range.

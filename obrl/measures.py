@@ -4,9 +4,9 @@ A measure is a numerator over a denominator, and undefined where the denominator
 and j are written a, b, c, d: both 1, only i, only j, neither. In that form every measure is accurate to a few
 roundings whatever the counts: n s - r c cancels badly when written so (in float32 it puts phi wrong by 1e-4 at
 n = 25,600), but equals ad - bc, whose two products are each bounded by the denominator. Where n is a plain int, the
-size of a batch without missing labels, and float32 holds n^2, n s - r c is exact as it stands. Decayed averages of
-counts are rounded themselves: in float32 a label that is constant for a thousand batches loses the last trace of its
-other value.
+size of a batch without missing labels, and float32 holds n^2, n s - r c is exact as it stands. With
+`estimator="counts"` the moving sums are rounded too: in float32, after about a thousand batches in which a label is
+constant, they look as if it had always been constant.
 """
 
 from __future__ import annotations

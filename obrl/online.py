@@ -153,10 +153,10 @@ def relation_laplacians(
 
 
 def merge_states(earlier: RelationState, later: RelationState, decay: float) -> RelationState:
-    """The state of one run, given those of its first part and of its second part started from nothing.
+    """Merge two parts of one run: `earlier` saw the first batches; `later` started empty and saw the rest.
 
-    After n updates from nothing the weight is 1 + lambda + ... + lambda^(n-1), so lambda^n = 1 - (1 - lambda) weight,
-    pair by pair, and no counter is needed.
+    The result equals the state that saw all batches. After n updates from nothing the weight is
+    1 + lambda + ... + lambda^(n-1), so lambda^n = 1 - (1 - lambda) weight, pair by pair, and no counter is needed.
     """
     remaining = 1.0 - (1.0 - decay) * later.relation_weight
     return RelationState(

@@ -108,9 +108,9 @@ class OnlineBatchRelation:
         return self
 
     def merge(self, later: OnlineBatchRelation) -> OnlineBatchRelation:
-        """The relation of one run, of which this is the first part and `later` the second, started from nothing.
+        """Merge two parts of one run: this relation saw the first batches; `later` started empty and saw the rest.
 
-        Exact, pair by pair: updating here and there and merging equals updating in one place.
+        The result equals one relation that saw all batches.
 
         Raises:
             TypeError: `later` is no OnlineBatchRelation.
@@ -206,7 +206,7 @@ def starting_relation(
         settings: of the loss.
         num_labels: of the loss.
         label_names: of the loss, or None to take those of the relation.
-        freeze: whether the loss never updates its relation; it then needs one to start from.
+        freeze: never update the relation; requires `relation`.
 
     Raises:
         ValueError: another number of labels, other names, another decay, measure or estimator, a matrix that

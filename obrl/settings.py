@@ -36,7 +36,7 @@ class Settings:
         alpha: weight of the relation loss L_B in L = L_E + alpha L_B, at least 0.
         positive_threshold: r_p of Eq. 3; pairs related by at least this much are pulled together.
         negative_threshold: r_n of Eq. 3, below `positive_threshold`; pairs related by at most this much are
-            pushed apart. A threshold beyond the measure's range switches its sign off; a loss warns of it.
+            pushed apart. A threshold outside the measure's range selects no pair, or every pair; a loss then warns.
         measure: what relates two labels, a key of `obrl.MEASURES`. The thresholds are on its scale.
         estimator: `"batch"` averages the relation of each batch (Eq. 1); `"counts"` averages the pair counts
             and applies the measure to the average.

@@ -118,11 +118,11 @@ class RelationConfiguration:
                 f"got {type(state).__name__}"
             )
         for name, part, shape in zip(RelationState._fields, state, self._shapes(), strict=True):
-            came = metadata(f"state.{name}", part)
-            if came.shape != shape or came.dtype not in ("float32", "float64"):
+            part_metadata = metadata(f"state.{name}", part)
+            if part_metadata.shape != shape or part_metadata.dtype not in ("float32", "float64"):
                 raise ValueError(
                     f"state.{name} must have shape {shape} in float32 or float64, as init() gives it, "
-                    f"got {came.shape} in {came.dtype}"
+                    f"got {part_metadata.shape} in {part_metadata.dtype}"
                 )
         relation_sum, relation_weight = map(jnp.asarray, state)
         if relation_sum.dtype != relation_weight.dtype:

@@ -42,7 +42,7 @@ class OBRLoss(Criterion):
         pos_weight: (num_labels,), finite and non-negative; multiplies the positives' part of L_E.
         label_names: one distinct name a label, for `pairs`.
         relation: where to start: an OnlineBatchRelation of NumPy, its .npz, or a (num_labels, num_labels) matrix.
-        freeze: never update the relation, which must come from `relation`.
+        freeze: never update the relation; requires `relation=`.
         impl: `"auto"` computes the gradient with the value; `"plain"` leaves it to JAX; `"fused"` runs both in native
             code, on a CPU or a CUDA device, which a C++ compiler builds at the first call.
         axis_name: the axis, or axes, of `jax.shard_map` or `jax.pmap` over which to sum the counts. Under plain jit

@@ -40,24 +40,24 @@ def advance(state: RelationState, labels: Labels, settings: Settings, axis_name:
     """
     positive = jnp.asarray(labels.positive).astype(_counting_dtype(len(labels.positive)))
 
-    def moved(observed: Array | None) -> RelationState:
+    def next_state(observed: Array | None) -> RelationState:
         counts = _count_batch(positive, observed, axis_name)
         dtype = state.relation_weight.dtype
         cast = PairCounts(*(part if isinstance(part, int) else part.astype(dtype) for part in counts))
         return update_state(JAX, state, jax.lax.stop_gradient(cast), settings)
 
     if labels.observed is None:
-        return moved(None)
+        return next_state(None)
     observed = jnp.asarray(labels.observed)
     if axis_name is not None or not is_traced(observed):
-        return moved(observed)
+        return next_state(observed)
 
-    def asked_at_run_time(observed: Array) -> RelationState:
-        return jax.lax.cond(observed.all(), lambda: moved(None), lambda: moved(observed))
+    def check_at_run_time(observed: Array) -> RelationState:
+        return jax.lax.cond(observed.all(), lambda: next_state(None), lambda: next_state(observed))
 
-    # Without a missing target one product counts all pairs, in place of three. Compiled for a CPU, the program looks;
-    # on a GPU it would have to wait for the host.
-    return RelationState(*jax.lax.platform_dependent(observed, cpu=asked_at_run_time, default=moved))
+    # Without a missing target, one matrix product replaces three. A program for a CPU checks at run time whether a
+    # target is missing; on a GPU the check would make the host wait.
+    return RelationState(*jax.lax.platform_dependent(observed, cpu=check_at_run_time, default=next_state))
 
 
 def _counting_dtype(rows: int) -> Any:
@@ -155,7 +155,10 @@ class OnlineBatchRelation(RelationConfiguration):
         return advance(state, labels, self.settings, self.axis_name)
 
     def merge(self, earlier: RelationState, later: RelationState) -> RelationState:
-        """The state of one run, of which `earlier` is the first part and `later` the second, started from nothing."""
+        """Merge two parts of one run: `earlier` saw the first batches; `later` started empty and saw the rest.
+
+        The result equals the state that saw all batches.
+        """
         with jax.numpy_rank_promotion("allow"):  # a matrix of weights times a stack of counts
             return merge_states(self._checked(earlier), self._checked(later), self.settings.decay)
 

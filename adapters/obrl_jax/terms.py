@@ -144,7 +144,11 @@ def _evaluate_fused(
 
 @_evaluate_fused.defjvp
 def _second_derivative(options: LossOptions, gradient: str, primals: Any, tangents: Any) -> Any:
-    """The derivative of terms and gradients, by the algebra. First derivatives go by `_derivative` and end there."""
+    """The derivative of terms and gradients, by the algebra.
+
+    JAX uses this rule for second derivatives only: for first derivatives, `_derivative` returns the gradient that the
+    native code computed.
+    """
 
     def by_algebra(logits: Array, problem: FusedProblem) -> tuple[Results, Results]:
         dtype = computation_dtype(logits)

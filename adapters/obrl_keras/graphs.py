@@ -95,8 +95,8 @@ def next_state(
 ) -> RelationState:
     """Eq. 1 for one batch.
 
-    A graph for a CPU decides when it runs whether it must count the observed pairs: a batch without a missing target
-    needs one matrix product in place of four. On a GPU the host would have to wait for that answer.
+    A graph for a CPU checks at run time whether a target is missing: without one, one matrix product replaces three. On
+    a GPU this check would make the host wait.
 
     Args:
         ns: the framework's functions.

@@ -61,7 +61,7 @@ class OBRLossLayer(StatefulLayer):
         label_names: one distinct name a label, for `pairs`.
         relation: where to start: an OnlineBatchRelation, its .npz, or a (num_labels, num_labels) matrix. It is not
             part of the layer's configuration: a saved model holds the state itself.
-        freeze: never update the relation, which `relation=` must then give.
+        freeze: never update the relation; requires `relation=`.
         validate: whether to check the values of targets: None does for eager tensors on the CPU; True does on every
             device, where it makes the host wait; False never does. Shapes and dtypes are always checked.
         trainable: whether the relation may move; as that of every layer, it can be changed later.

@@ -96,7 +96,7 @@ def build(recipe: Recipe, *, sources: Path = SOURCES) -> Path:
         return _build(recipe, sources)
     except (OSError, RuntimeError) as error:  # the latter where a user has no home
         raise BuildError(
-            f"the native code of obrl cannot be kept: {error}; OBRL_CACHE in the environment may name another folder"
+            f"the native code of obrl cannot be stored: {error}; OBRL_CACHE in the environment may name another folder"
         ) from error
 
 
@@ -205,9 +205,9 @@ def _check_private(path: Path) -> None:
     status = path.stat()
     if status.st_uid != os.geteuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise BuildError(
-            f"the native code of obrl is loaded from folders and files that their user alone may write to, and {path} "
-            f"belongs to user {status.st_uid} with mode {stat.S_IMODE(status.st_mode):o}; chmod go-w it, or name "
-            "another folder in the environment's OBRL_CACHE"
+            f"{path} must belong to you and be writable by you alone, because obrl loads native code from it; got "
+            f"owner {status.st_uid} and mode {stat.S_IMODE(status.st_mode):o}: run chmod go-w on it, or set OBRL_CACHE to "
+            "another folder"
         )
 
 

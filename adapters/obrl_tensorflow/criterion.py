@@ -33,7 +33,8 @@ class _Options(NamedTuple):
 
     Attributes:
         update: whether Eq. 1 moves the relation.
-        hold: a bool tensor that holds the relation still nevertheless, where a pause or a validation may; else None.
+        hold: a bool tensor; where it is True (paused or validating), Eq. 1 is skipped although `update` is True. None
+            if the call sets `update` itself, or the loss is frozen.
         read_values: whether to check the values of targets.
         reduction: of the terms.
         parts: whether to return L_E and L_B beside L.

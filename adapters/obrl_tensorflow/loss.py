@@ -44,7 +44,7 @@ class OBRLoss(Criterion):
         pos_weight: (num_labels,), finite and non-negative; multiplies the positives' part of L_E.
         label_names: one distinct name a label, for `pairs`.
         relation: where to start: an OnlineBatchRelation, its .npz, or a (num_labels, num_labels) matrix.
-        freeze: never update the relation, which `relation=` must then give; every backend of Keras will do.
+        freeze: never update the relation; requires `relation=`. A frozen loss runs on every backend of Keras.
         impl: `"auto"` computes the gradient with the value, with respect to y_pred alone; `"plain"` leaves it to
             TensorFlow, with respect to y_true and sample_weight too; `"fused"` does as `"auto"` in native code, which
             a C++ compiler builds at the first call, on a CPU or a CUDA device. XLA cannot compile native code, so

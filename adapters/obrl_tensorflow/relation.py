@@ -104,9 +104,9 @@ class OnlineBatchRelation(RelationAlone, tf.Module):
         return host_state(self.accumulators)
 
     def merge(self, later: Self) -> Self:
-        """The relation of one run, of which this is the first part and `later` the second, started from nothing.
+        """Merge two parts of one run: this relation saw the first batches; `later` started empty and saw the rest.
 
-        Computed on the host in float64; the result is a new module.
+        The result equals one relation that saw all batches. It is computed on the host in float64, and is a new module.
         """
         return self._from_numpy(self.to_numpy().merge(later.to_numpy()))
 

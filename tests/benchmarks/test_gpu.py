@@ -157,8 +157,8 @@ def test_ratios_are_over_the_same_size_and_framework():
     assert ratios[FUSED, 512]["over_floor"] == pytest.approx(3_000 / floor_of(*large, RATES).floor_us)
     assert ratios["torch_bce", 1024]["over_floor"] is None
     assert ratios[FUSED, 512]["over_bce"] is None
-    held = {bar["ratio"]: bar["met"] for bar in bars(list(ratios.values()))}
-    assert held == {"over_bce": True, "plain_compiled_over": True, "over_floor": True}
+    met = {bar["ratio"]: bar["met"] for bar in bars(list(ratios.values()))}
+    assert met == {"over_bce": True, "plain_compiled_over": True, "over_floor": True}
     assert {bar["met"] for bar in bars(with_ratios(rows[1:2], None))} == {None}
     slow = with_ratios([rows[0], measured(FUSED, small, 16.0)], RATES)
     assert [bar["met"] for bar in bars(slow)] == [False]

@@ -92,7 +92,7 @@ def test_logits_at_the_end_of_float16() -> None:
     assert_exact("gradient", gradient, np.array([[1, -1, -0.5]], np.float16))
 
 
-def test_lists_do() -> None:
+def test_lists_are_accepted_as_arrays() -> None:
     terms = OBRLoss(2).terms([[0.0, 0.0]], [[1, 0]], observed=[[True, False]], sample_weight=[2.0])
     assert_close("L_E", terms.cross_entropy, 2 * np.log(2), band(2, 2.0))
 

@@ -154,7 +154,7 @@ def test_a_float64_state_stays_one() -> None:
         assert_close("relation_sum", state.relation_sum, numpy.relation_sum, band(8, 10.0))
 
 
-def test_names_and_homes() -> None:
+def test_classes_name_their_public_module() -> None:
     for kind in (OBRLoss, RelationLoss, OnlineBatchRelation):
         assert kind.__module__ == "obrl.jax"
         assert hash(kind(3)) == hash(kind(3))

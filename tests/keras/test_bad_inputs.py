@@ -52,7 +52,7 @@ def test_calls(bad: BadInput) -> None:
 
 
 @pytest.mark.parametrize("bad", [bad for bad in LAYER_CALLS if bad.expected in READ_VALUES], ids=str)
-def test_values_are_not_read_without_leave(bad: BadInput) -> None:
+def test_validate_false_reads_no_values(bad: BadInput) -> None:
     layer = OBRLossLayer(NUM_LABELS, validate=False)
     layer(**bad_inputs.good_call(bad.change, ops.convert_to_tensor), training=True)
 

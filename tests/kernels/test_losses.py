@@ -56,7 +56,7 @@ class TestWhatAutoChooses:
         "ignore:.torch.jit:DeprecationWarning"
     )  # raised inside torch's compiler and forward mode
     @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
-    def test_not_where_they_were_not_measured_or_cannot_run(self, launches: list[str]) -> None:
+    def test_auto_avoids_the_kernels_where_unmeasured_or_unsupported(self, launches: list[str]) -> None:
         logits, targets, observed = batch()
         plain, loss, double = OBRLoss(LABELS, impl="plain"), OBRLoss(LABELS), OBRLoss(LABELS).double()
         plain(logits, targets, observed=observed)

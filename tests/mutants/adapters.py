@@ -48,7 +48,7 @@ ADAPTER_MUTANTS = (
     Mutant(
         "JAX: a state of any shape",
         "obrl_jax:RelationConfiguration._checked",
-        "came.shape != shape or",
+        "part_metadata.shape != shape or",
         "",
         "tests/jax/test_bad_inputs.py",
     ),

@@ -23,7 +23,7 @@ NEEDS = {
 """What each test asks of a framework."""
 
 OF_THE_WHOLE_RUN = ("test_the_degenerate_cases_were_run", "test_enough_was_drawn")
-"""Tests of what the others ran, which mean nothing of a part of the suite; the last, nothing where little is drawn."""
+"""Tests that check what the other tests ran. A shard skips both; a profile that draws few examples skips the second."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

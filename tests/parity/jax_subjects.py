@@ -50,23 +50,25 @@ class Relation:
         self.configuration: Any = OnlineBatchRelation(case.num_labels, **case.accumulation)
         self.dtype = precision
         with precision_of(precision):
-            self.held = self.configuration.init(precision)
+            self.jax_state = self.configuration.init(precision)
 
     def state(self) -> State:
         with precision_of(self.dtype):
-            return State(*map(wide, self.held), wide(self.configuration.relation(self.held)))
+            return State(*map(wide, self.jax_state), wide(self.configuration.relation(self.jax_state)))
 
     def update(self, batch: Batch) -> None:
         with precision_of(self.dtype):
             labels = arguments(batch, "float32")
-            self.held = self.configuration.update(labels["targets"], self.held, observed=labels["observed"])
+            self.jax_state = self.configuration.update(labels["targets"], self.jax_state, observed=labels["observed"])
 
 
-def value_and_gradient(criterion: Any, method: str, update: bool | None, logits: Array, rest: Any, held: Any) -> Any:
+def value_and_gradient(
+    criterion: Any, method: str, update: bool | None, logits: Array, rest: Any, old_state: Any
+) -> Any:
     """(values, gradient of the sum of the first, new state)."""
 
     def loss(x: Array) -> Any:
-        values, state = getattr(criterion, method)(x, state=held, update=update, **rest)
+        values, state = getattr(criterion, method)(x, state=old_state, update=update, **rest)
         values = tuple(values) if method == "terms" else (values,)
         return values[0].sum(), (values, state)
 
@@ -82,13 +84,15 @@ class Criterion(Relation):
         self.configuration = criterion
         self.dtype = dtype
         self.step = step
-        self.held = criterion.init()
+        self.jax_state = criterion.init()
 
     def _run(self, method: str, batch: Batch) -> Outcome:
         with precision_of(self.dtype):
             rest = arguments(batch, self.dtype)
             logits = rest.pop("logits")
-            values, gradient, self.held = self.step(self.configuration, method, batch.update, logits, rest, self.held)
+            values, gradient, self.jax_state = self.step(
+                self.configuration, method, batch.update, logits, rest, self.jax_state
+            )
         dtypes = str(values[0].dtype), str(gradient.dtype)
         return Outcome(tuple(wide(value) for value in values), wide(gradient), wide(logits), *dtypes)
 

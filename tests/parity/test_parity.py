@@ -28,7 +28,8 @@ SCALARS: dict[str, Any] = {"reductions": ("mean", "sum")}
 
 
 MANY_EXAMPLES = 700
-"""From so many examples on, each kind of case must be among them; Keras on JAX and interpreted kernels draw fewer."""
+"""With at least this many examples, every kind of degenerate case must occur. Keras on JAX and interpreted kernels draw
+fewer."""
 
 LEAST_COMPILED = 200
 """Examples through a framework's compiler, under the default profile."""

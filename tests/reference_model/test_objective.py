@@ -27,8 +27,8 @@ def draw(seed: int, *, missing: float = 0.0) -> tuple[torch.Tensor, torch.Tensor
     logits = 3 * torch.randn(32, 6, generator=generator, dtype=torch.float64)
     targets = torch.randint(0, 2, (32, 6), generator=generator).double()
     targets[:, 1], targets[:, 2] = targets[:, 0], 1 - targets[:, 0]
-    gone = torch.rand(targets.shape, generator=generator) < missing
-    return logits.requires_grad_(), torch.where(gone, math.nan, targets)
+    is_missing = torch.rand(targets.shape, generator=generator) < missing
+    return logits.requires_grad_(), torch.where(is_missing, math.nan, targets)
 
 
 @given(seed=st.integers(0, 10_000), missing=st.sampled_from([0.0, 0.3, 1.0]))

@@ -137,7 +137,10 @@ CALLS = (
 )
 
 WITHOUT_KERNELS = _value(
-    "fused kernels where there are none", "obrl has no kernels of its own", 'impl="fused"', impl="fused"
+    "fused code in NumPy",
+    'impl="fused" needs obrl.torch, obrl.jax or obrl.tensorflow',
+    'got impl="fused" in NumPy',
+    impl="fused",
 )
 """An argument that NumPy's losses alone refuse."""
 

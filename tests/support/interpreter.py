@@ -27,9 +27,8 @@ def interpret() -> None:
 def _patch_once() -> None:
     """Patch Triton's language once a launch, not again in every function that a kernel calls.
 
-    A launch puts interpreted operations into `triton.language` and takes them out at its end, which serves every
-    function that a kernel calls. Only Triton's library uses `triton.language.core` instead, which stays patched from
-    the first call on.
+    A launch already patches `triton.language`, so a function that a kernel calls needs no patch of its own. Triton's
+    own functions refer to `triton.language.core`: they are patched at their first call and stay patched.
     """
     from triton import language
     from triton.runtime import interpreter

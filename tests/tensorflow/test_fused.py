@@ -115,9 +115,9 @@ def test_what_has_been_read_stays_as_it_was(in_graph: bool) -> None:
         return before, [part.read_value() for part in criterion.online.accumulators]
 
     before, after = (tf.function(step) if in_graph else step)(*map(tf.constant, batch(6, seed=1)))
-    for then, now, held in zip(before, after, expected, strict=True):
-        assert (then.numpy() == held).all()
-        assert (now.numpy() != held).any()
+    for then, now, first_state in zip(before, after, expected, strict=True):
+        assert (then.numpy() == first_state).all()
+        assert (now.numpy() != first_state).any()
 
 
 def test_variables_move_in_place() -> None:

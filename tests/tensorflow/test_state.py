@@ -191,7 +191,7 @@ def test_variables_of_keras_are_taken() -> None:
     assert_exact("loss", loss.numpy(), OBRLoss(LABELS)(targets, logits).numpy())
 
 
-def test_names_and_homes() -> None:
+def test_classes_name_their_public_module() -> None:
     for kind in (OBRLoss, RelationLoss, OnlineBatchRelation, OBRLossCallback):
         assert kind.__module__ == "obrl.tensorflow"
     assert isinstance(OBRLoss(LABELS).terms(*batch(4)), LossTerms)

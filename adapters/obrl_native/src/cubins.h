@@ -144,8 +144,9 @@ class Table {
 
   const std::map<int, Target>& targets() const { return targets_; }
 
-  // The kernels of all devices that write codes; of those that differ only in their cubin, one.
-  const std::vector<Kernel>& coders() const { return coders_; }
+  // The kernels that write codes, for every device. Kernels with the same symbol, label range and block sizes are listed
+  // once.
+  const std::vector<Kernel>& code_kernels() const { return code_kernels_; }
 
   // The kernels for a device of this compute capability; all devices of 8.x use those of 8.0.
   const Target& target(int major, int minor) const {
@@ -249,14 +250,14 @@ class Table {
         return other.symbol == symbol && other.labels_from == kernel.labels_from &&
                other.labels_to == kernel.labels_to && other.blocks == kernel.blocks;
       };
-      if (std::none_of(coders_.begin(), coders_.end(), alike)) coders_.push_back(kernel);
+      if (std::none_of(code_kernels_.begin(), code_kernels_.end(), alike)) code_kernels_.push_back(kernel);
     }
     target->second.kernels[key].push_back(std::move(kernel));
   }
 
   std::string path_;
   std::map<int, Target> targets_;
-  std::vector<Kernel> coders_;
+  std::vector<Kernel> code_kernels_;
   std::map<std::string, std::vector<Parameter>> arguments_;  // kernels point to its elements
 };
 

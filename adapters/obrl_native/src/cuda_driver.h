@@ -106,7 +106,8 @@ class Driver {
   void* library_;
 };
 
-// Makes the context of a stream current while this object exists; of a stream without one, the context that is current.
+// Makes a stream's context current while this object exists. For the default stream, a green context's stream or one being
+// captured, it uses the context that is already current.
 class Current {
  public:
   Current(const Driver& driver, CUstream stream) : driver_(driver) {

@@ -76,7 +76,7 @@ inline int64_t code_row(int64_t num_labels) { return padded(num_labels, kAligned
 // The size of the array behind the codes for numbers of active pairs: as many as any kernel writes.
 inline int64_t active_numbers(const Table& table, int64_t num_labels) {
   int64_t most = 0;
-  for (const Kernel& kernel : table.coders()) {
+  for (const Kernel& kernel : table.code_kernels()) {
     if (kernel.is_for_labels(num_labels)) most = std::max(most, tile_pairs(kernel, num_labels));
   }
   return most;

@@ -86,7 +86,7 @@ int64_t obrl_cuda_move_scratch(int64_t batch, int64_t num_labels) {
   using namespace obrl::cuda;
   return size_of(batch, num_labels, [&](const Table& table) {
     int64_t most = 0;
-    for (const Kernel& kernel : table.coders()) {
+    for (const Kernel& kernel : table.code_kernels()) {
       if (kernel.is_for(batch, num_labels) && (batch || kernel.symbol == "code_kernel")) {
         most = std::max(most, MoveScratch(kernel, batch, num_labels).bytes);
       }

@@ -136,7 +136,8 @@ class Loss {
     for (int64_t j = 0; j < num_labels_; ++j) gradient[j] *= weights_[first + row];
   }
 
-  // From f to the gradient with respect to the logits, with dp/dx = 1/4 - q^2.
+  // The gradient of L_B with respect to the logits, with dp/dx = 1/4 - q^2. `scratch.slope` holds the sum of f over the
+  // pairs of each label (pair_loss.h has f), half the derivative of their terms with respect to q.
   void add_relation_gradient(int64_t first, int64_t rows, const Scratch<T>& scratch) {
     auto* slopes = reinterpret_cast<V<T>*>(scratch.slope.get());
     const auto* all_q = reinterpret_cast<const V<T>*>(scratch.q.get());

@@ -47,7 +47,8 @@ struct Scratch {
   Buffer<T> entropy, centred, q, slope;
 };
 
-// Some labels in ascending order, as whole vectors of labels, `squares`, and the labels behind the last whole vector.
+// The labels to visit: `squares_` holds the first label of each group of `width` labels with at least one of them;
+// `singles_` holds labels after the last whole group.
 template <class T>
 class LabelSet {
  public:

@@ -64,7 +64,7 @@ struct obrl_loss_arguments {
   int32_t target_dtype;   // `dtype` or OBRL_UINT8
   int32_t reduction;      // obrl_reduction
   int32_t gradients;      // obrl_gradient
-  int32_t joint;          // whether L is wanted, not L_B alone
+  int32_t joint;          // whether to compute L, not L_B alone
   int32_t active_pairs;   // whether L_B is divided by the number of active ordered pairs, not by num_labels^2
 };
 

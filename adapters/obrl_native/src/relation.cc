@@ -27,7 +27,8 @@ bool mirrors_itself(const obrl_relation& relation) { return is_symmetric(relatio
 template <class S>
 class Rows {
  public:
-  // `batch` is null where nothing moves. A pair is written to `pairs` as `unit` (f_p + 4 f_n).
+  // `batch` is null where nothing moves. A pair is written to `pairs` as unit * (f_p + 4 f_n); `unit` is 2 where both
+  // directions are equal, so that it is already the code.
   Rows(const obrl_relation& relation, const BatchCounts<S>* batch, uint8_t* pairs, int32_t unit)
       : sum_(static_cast<S*>(relation.sum)),
         weight_(static_cast<S*>(relation.weight)),

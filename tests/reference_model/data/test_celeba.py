@@ -172,7 +172,7 @@ class TestMissingLabels:
         rows = tuple(row.replace("-1", "0") for row in TinyCelebA().rows)
         assert_is_flat(TinyCelebA(rows=rows).write(tmp_path))
 
-    def test_the_encoding_can_be_said(self, tmp_path: Path) -> None:
+    def test_the_encoding_can_be_set(self, tmp_path: Path) -> None:
         rows = ("0 1 1", "1 1 1", "1 0 1", "1 1 1", "1 1 0", "1 1 1")
         root = TinyCelebA(rows=rows).write(tmp_path)
         assert np.isnan(read_celeba(root, encoding="signed").targets).sum() == 3
