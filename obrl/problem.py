@@ -20,7 +20,7 @@ class Problem(NamedTuple):
         pairs: the pair weights.
         alpha: weight of L_B.
         reduction: `"mean"` over all rows (never divided by the sum of w; 0 without a row), `"sum"` or `"none"`.
-        rows: the size of the batch; a scalar array where a graph does not know it.
+        rows: the size of the batch, an int; where a graph does not know it, a scalar array in the dtype to compute in.
     """
 
     targets: Array | None

@@ -39,7 +39,7 @@ class Target:
 
 
 def target_of(num_labels: int, dtype: Any, **arrays: Any) -> Target:
-    """The native code for arrays.
+    """The native code for the device of the last array that holds values.
 
     Where all are traced it is that of JAX's default device. If the program is then compiled for another, XLA raises an
     error that names the missing call.
@@ -50,7 +50,8 @@ def target_of(num_labels: int, dtype: Any, **arrays: Any) -> Target:
         arrays: by name.
 
     Raises:
-        ValueError: arrays on another device, or what the native code of theirs does not take.
+        ValueError: that array is neither on a CPU nor on a CUDA device, or a dtype or number of labels that the native
+            code does not take.
     """
     name, platform = "the default device", default_platform()
     for argument, array in arrays.items():

@@ -54,7 +54,9 @@ def _register() -> None:
 
 
 def check(dtype: Any, num_labels: int) -> None:
-    """Accept any dtype to compute in, and any number of labels."""
+    """Raise ValueError for too many labels; any dtype to compute in will do."""
+    if num_labels > cpu.MAX_LABELS:
+        raise ValueError(f'impl="fused" takes at most {cpu.MAX_LABELS} labels, got {num_labels}')
 
 
 def codes(code: Array, num_labels: int) -> Array:

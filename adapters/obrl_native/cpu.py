@@ -15,7 +15,7 @@ UNITS = (Unit("relation.cc", ("-ffp-contract=off",)), Unit("loss.cc", ("-ffp-con
 
 UINT8, FLOAT32, FLOAT64 = range(3)
 MAX_LABELS = 2**14
-"""The most labels: an int32 holds three times the number of their pairs."""
+"""The most labels of every fused implementation: the kernels hold three times the number of their pairs in an int32."""
 
 MEASURES = {name: number for number, name in enumerate(measures.MEASURES)}
 """`obrl_measure`, in the order of `measures.h`. The native code refuses a number that is not in its list."""

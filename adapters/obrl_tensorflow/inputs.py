@@ -13,7 +13,7 @@ from obrl.arrays import check_dense, unmask_labels
 from obrl.counts import MAX_EXACT_COUNT
 from obrl.errors import Metadata
 from obrl.labels import Labels
-from obrl_keras.graphs import with_rows_of
+from obrl_keras.graphs import with_rows_of, with_shape
 from obrl_keras.inputs import known_rows
 from obrl_tensorflow.namespace import TENSORFLOW, Tensor
 
@@ -91,10 +91,7 @@ def check_labels(targets: Any, observed: Any, *, num_labels: int) -> tuple[Tenso
 
 def _with_shape(name: str, value: Any, shape: tuple[int | None, ...]) -> Tensor:
     """The argument as a tensor, of this shape where a graph does not know it; that is checked when the graph runs."""
-    tensor = as_tensor(name, value)
-    rank = tensor.shape.rank
-    is_open = rank is None or (rank == len(shape) and None in tuple(tensor.shape)[1:])
-    return tf.ensure_shape(tensor, shape) if is_open else tensor
+    return with_shape(tf, as_tensor(name, value), shape)
 
 
 def split_labels(targets: Tensor, observed: Tensor | None, *, read_values: bool) -> Labels:

@@ -39,12 +39,14 @@ def in_transform() -> bool:
     return bool(torch._C._functorch.peek_interpreter_stack()) or forward_ad._current_level >= 0
 
 
-def in_dispatch_mode() -> bool:
-    """Whether a `TorchDispatchMode` (FakeTensorMode, a profiler, a tracer) wants to see every operator.
+def is_recorded() -> bool:
+    """Whether something records operations for later: `torch.compile`, `torch.jit.trace`, or a `TorchDispatchMode`.
 
-    Waits for `torch.utils.is_in_torch_dispatch_mode`.
+    A dispatch mode is what FakeTensorMode, `make_fx` and profilers use. What a recording concludes from the values of
+    one batch would hold for all later ones. Waits for `torch.utils.is_in_torch_dispatch_mode`.
     """
-    return is_in_torch_dispatch_mode()
+    is_traced: bool = torch.jit.is_tracing()  # type: ignore[attr-defined] # public, but not in __all__
+    return torch.compiler.is_compiling() or is_traced or is_in_torch_dispatch_mode()
 
 
 def outside_transforms() -> AbstractContextManager[Any]:

@@ -44,7 +44,8 @@ class OnePass(torch.autograd.Function):
     def forward(ctx: Any, logits: Tensor, loss: PlainLoss | FusedLoss, dtype: torch.dtype, gradient: str) -> Tensors:
         """The terms, with their gradients saved for backward; `gradient` is "total" or "parts"."""
         terms, gradients = loss.evaluate(logits, dtype, gradient)
-        # Saved inputs make autograd raise where the batch is written into before backward, as for any other loss.
+        # Autograd then raises if the batch is written into before backward, as it does for any other loss, even though
+        # only a gradient with a graph reads it again.
         ctx.save_for_backward(logits, loss.targets, loss.observed, loss.sample_weight, *gradients)
         ctx.loss, ctx.dtype, ctx.gradient = loss, dtype, gradient
         ctx.set_materialize_grads(False)
@@ -57,11 +58,13 @@ class OnePass(torch.autograd.Function):
         loss = ctx.loss
         if all(gradient is None for gradient in upstream):
             return None, None, None, None
-        if torch.is_grad_enabled() and not torch.compiler.is_compiling():
-            # create_graph=True: compute the gradient again, in operations that can be differentiated.
-            loss = loss.plain(logits.shape[0], ctx.dtype)
-            gradients = loss.evaluate(logits, ctx.dtype, ctx.gradient)[1]
-        return loss.chain(gradients, upstream, logits.dtype), None, None, None
+        with without_autocast(logits.device.type):
+            if torch.is_grad_enabled() and not torch.compiler.is_compiling():
+                # create_graph=True: compute the gradient again, in operations that can be differentiated. A compiled
+                # backward never builds a graph.
+                loss = loss.plain(logits.shape[0], ctx.dtype)
+                gradients = loss.evaluate(logits, ctx.dtype, ctx.gradient)[1]
+            return loss.chain(gradients, upstream, logits.dtype), None, None, None
 
 
 def differentiable_terms(
@@ -78,8 +81,8 @@ def differentiable_terms(
         parts: whether L_E and L_B are needed too, ready to be differentiated on their own.
 
     Returns:
-        L, and with `parts` L_E and L_B; or L_B alone where the loss has no targets. More than asked for where no
-        gradient is computed.
+        L, and with `parts` L_E and L_B; or L_B alone where the loss has no targets. Where no gradient is computed, all
+        three terms whatever `parts` is.
     """
     others = (loss.targets, loss.sample_weight, loss.pos_weight)
     if (

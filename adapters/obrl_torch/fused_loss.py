@@ -63,7 +63,10 @@ class FusedLoss(NamedTuple):
     reduction: str
 
     def evaluate(self, logits: Tensor, dtype: torch.dtype, gradient: str) -> tuple[Tensors, Tensors]:
-        """As `PlainLoss.evaluate`; on a GPU, a gradient that was not asked for is an empty tensor."""
+        """As `PlainLoss.evaluate`, with two differences that `OnePass` allows for.
+
+        On a CPU, `"total"` gives L alone; on a GPU, a gradient that was not asked for is an empty tensor.
+        """
         tensors = (logits, self.targets, self.observed, self.sample_weight, self.pos_weight)
         options = (self.alpha, self.normalization, self.reduction, gradient, dtype)
         if self.codes.active is None:
@@ -76,7 +79,7 @@ class FusedLoss(NamedTuple):
         return tuple(terms if self.targets is not None else terms[2:]), (first, second)
 
     def chain(self, gradients: Sequence[Tensor], upstream: Sequence[Tensor | None], dtype: torch.dtype) -> Tensor:
-        """The gradient with respect to the logits in `dtype`; see `chain`."""
+        """The gradient with respect to the logits in `dtype`, from what arrives for each term."""
         if self.codes.active is None:
             return chain(gradients, upstream, alpha=self.alpha, reduction=self.reduction, dtype=dtype)
         from obrl_torch import operators

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from obrl.errors import Metadata
 from obrl.labels import Labels, check_values, split_labels
-from obrl_torch.compat import in_transform
+from obrl_torch.compat import in_transform, is_recorded
 from obrl_torch.namespace import TORCH
 
 _INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
@@ -83,9 +83,10 @@ def may_read_values(validate: bool | None, tensor: Tensor) -> bool:
     """Whether the values of a tensor may be read on the host.
 
     On the CPU yes, unless `validate=False`; elsewhere only with `validate=True`, since it makes the host wait. Never
-    where a tensor may hold no values: on the meta device, in a graph that is traced, under a transform of `torch.func`.
+    where a tensor may hold no values: on the meta device, under a transform of `torch.func`, while something records
+    the operations.
     """
-    if torch.compiler.is_compiling() or in_transform() or tensor.is_meta:
+    if is_recorded() or in_transform() or tensor.is_meta:
         return False
     return tensor.device.type == "cpu" if validate is None else validate
 

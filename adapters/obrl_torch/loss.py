@@ -40,11 +40,12 @@ class OBRLoss(Criterion):
             buffer, which `.double()` widens; not in `state_dict`.
         label_names: one distinct name a label, for `pairs`.
         relation: where to start: an OnlineBatchRelation, its .npz, or a (num_labels, num_labels) matrix.
-        freeze: never update the relation, which `relation` must then give.
+        freeze: never update the relation; requires `relation=`.
         impl: how to compute. `"plain"`: in torch's operations, with the gradient left to autograd. `"auto"`: the same
-            operations, with the gradient computed beside the value; on a Hopper GPU, in single and half precision and
-            not in a compiled step, the kernels of `"fused"`, which were measured to be faster there. `"fused"`: in
-            Triton's kernels on a GPU; on a CPU in native code, which a C++ compiler builds at the first call.
+            operations, with the gradient computed beside the value; or the kernels of `"fused"` where they were
+            measured to be faster: on a Hopper GPU with Triton 3.6 or later, in single and half precision, in eager
+            mode, and in one process (or with `sync=False`). `"fused"`: in Triton's kernels on a GPU; on a CPU in
+            native code, which a C++ compiler builds at the first call.
             Transforms of `torch.func` and forward mode work with `"plain"` and `"auto"`.
         sync: whether to sum the pair counts of all processes of `torch.distributed`.
         process_group: None is the default group.
@@ -93,7 +94,8 @@ class OBRLoss(Criterion):
             comes in the dtype of the logits.
 
         Raises:
-            TypeError, ValueError: what was expected and what came; the relation has then not changed.
+            TypeError, ValueError: what was expected and what came; the relation has then not changed. (Another error,
+                such as a lack of memory, can come after Eq. 1 has moved it.)
         """
         return self._terms(Batch(logits, targets, observed, sample_weight), update, joint=True, parts=False)[0]
 

@@ -28,7 +28,8 @@ WIDE = (torch.float32, torch.float64)
 class RelationModule(RelationHolder, nn.Module):
     """A relation in two buffers, `relation_sum` and `relation_weight`.
 
-    The buffers are float32 or float64, whatever the dtype of the model. They are written in place, because
+    A subclass's constructor ends with `reset_parameters`, which fills the buffers; before that they hold no values.
+    They are float32 or float64, whatever the dtype of the model, and are written in place, because
     DistributedDataParallel goes on synchronising the tensors of the time when it was built.
     """
 

@@ -17,7 +17,7 @@ from torch.autograd.graph import increment_version
 from torch.nn import Parameter
 
 from obrl_native import cpu
-from obrl_torch.compat import in_dispatch_mode
+from obrl_torch.compat import is_recorded
 
 _DTYPES = {torch.bool: cpu.UINT8, torch.uint8: cpu.UINT8, torch.float32: cpu.FLOAT32, torch.float64: cpu.FLOAT64}
 # Not `torch.library.custom_op`: it wraps each operator in two Python kernels for autograd, slower than the operator.
@@ -50,8 +50,7 @@ def _operator(
 
 def _are_eager(arguments: Sequence[Any]) -> bool:
     """Whether nothing but the function needs to see these arguments."""
-    is_traced: bool = torch.jit.is_tracing()  # type: ignore[attr-defined] # public, but not in __all__
-    if torch.compiler.is_compiling() or is_traced or in_dispatch_mode():
+    if is_recorded():
         return False
     return all(type(argument) in (Tensor, Parameter) for argument in arguments if isinstance(argument, Tensor))
 

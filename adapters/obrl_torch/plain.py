@@ -30,7 +30,7 @@ class PlainLoss(Problem):
         return evaluate(TORCH, logits.to(dtype), self, gradient=gradient)
 
     def chain(self, gradients: Sequence[Tensor], upstream: Sequence[Tensor | None], dtype: torch.dtype) -> Tensor:
-        """The gradient with respect to the logits in `dtype`; see `chain`."""
+        """The gradient with respect to the logits in `dtype`, from what arrives for each term."""
         return chain(gradients, upstream, alpha=self.alpha, reduction=self.reduction, dtype=dtype)
 
     def plain(self, rows: int, dtype: torch.dtype) -> PlainLoss:

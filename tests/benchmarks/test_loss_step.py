@@ -19,24 +19,15 @@ from benchmarks.report import busy_warning, machine, markdown, text_table
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
 ROW_TYPES = {
-    "implementation": str,
-    "title": str,
+    **dict.fromkeys(("implementation", "title", "labels"), str),
+    **dict.fromkeys(("batch", "num_labels", "steps", "peak_memory_bytes"), int),
+    **dict.fromkeys(("median_ms", "min_ms", "max_ms", "over_bce", "plain_over"), float),
     "compiled": bool,
-    "batch": int,
-    "num_labels": int,
-    "labels": str,
-    "steps": int,
-    "median_ms": float,
-    "min_ms": float,
-    "max_ms": float,
-    "over_bce": float,
-    "plain_over": float,
-    "peak_memory_bytes": int,
 }
 WITHOUT_A_RELATION = (":bce", ":bce_eager", ":asymmetric")
 
 
-SHOWN = ["torch_bce", "torch_bce_compiled", "torch_obrl", "torch_plain"]
+SHOWN = ["torch_bce", "torch_obrl", "torch_plain"]
 """What a short run measures; `test_every_implementation_works` has the others, and test_all.py measures JAX's."""
 NOT_COMPILED_AGAIN = ["torch_obrl_compiled", "torch_obrl_fused_compiled", "torch_plain_compiled"]
 """Left out, for they are compiled as `torch_bce_compiled` is, and compiling takes most of the time."""
@@ -120,17 +111,6 @@ def test_the_json_holds_what_was_measured_on_every_kind_of_labels(run):
     assert rows == [(kind, name) for kind in LABEL_KINDS for name in SHOWN]
 
 
-def test_all_losses_saw_the_same_share_of_active_pairs(run):
-    _, document, _ = run
-    for kind in LABEL_KINDS:
-        seen = {
-            (row["active_together"], row["active_apart"])
-            for row in document["rows"]
-            if row["labels"] == kind and row["active_together"] is not None
-        }
-        assert len(seen) == 1, kind
-
-
 def test_the_table_and_the_markdown_show_every_row(run):
     printed, document, text = run
     assert printed.strip() == text_table(document).strip()
@@ -139,13 +119,6 @@ def test_the_table_and_the_markdown_show_every_row(run):
         assert printed.count(f"\n{title} ") >= len(LABEL_KINDS)
         assert text.count(f"| {title} |") == len(LABEL_KINDS)
     assert "GPU: not measured" in text
-
-
-def test_the_check_of_the_form_fails_on_a_wrong_document(run):
-    _, document, _ = run
-    row = {**document["rows"][0], "median_ms": math.nan}
-    with pytest.raises(AssertionError):
-        check_document({**document, "rows": [row]})
 
 
 @pytest.mark.parametrize("folder", [".", "jax_tensorflow", "many_labels"])

@@ -1,5 +1,7 @@
 """Turns, medians and ratios, on workers that answer at once."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from benchmarks.measure import Plan, Timed, in_turn, make_rows
@@ -7,20 +9,19 @@ from benchmarks.processes import WorkerError, WorkerProcess
 from benchmarks.registry import FRAMEWORKS, IMPLEMENTATIONS, of_framework
 
 
-class Recorder:
+def recorder(name, log):
     """Stands for a worker process and notes when it was asked."""
 
-    def __init__(self, name, log):
-        self.name, self.log = name, log
+    def ask(command, *, budget_s, max_steps):
+        log.append(name)
+        return [float(len(log))]
 
-    def ask(self, command, *, budget_s, max_steps):
-        self.log.append(self.name)
-        return [float(len(self.log))]
+    return SimpleNamespace(ask=ask)
 
 
 def test_every_round_asks_each_worker_once_and_starts_with_another():
     log = []
-    seconds = in_turn([Recorder(name, log) for name in "abc"], Plan(rounds=3))
+    seconds = in_turn([recorder(name, log) for name in "abc"], Plan(rounds=3))
     assert "".join(log) == "abcbcacab"
     assert seconds == [[1.0, 6.0, 8.0], [2.0, 4.0, 9.0], [3.0, 5.0, 7.0]]
 
@@ -42,24 +43,18 @@ def test_rows_hold_medians_and_the_two_ratios():
     assert rows["torch_obrl_compiled"].over_bce is None, "compiled BCE was not measured"
 
 
-def test_baselines_are_entries_of_the_same_mode():
+def test_every_implementation_belongs_to_a_framework_and_its_baseline_to_the_same_mode():
+    assert FRAMEWORKS == ("torch", "jax", "tensorflow")
+    assert [name for framework in FRAMEWORKS for name in of_framework(framework)] == list(IMPLEMENTATIONS)
     for implementation in IMPLEMENTATIONS.values():
         baseline, plain = IMPLEMENTATIONS[implementation.baseline], IMPLEMENTATIONS[implementation.plain]
         assert baseline.compiled == implementation.compiled
         assert baseline.framework == plain.framework == implementation.framework
 
 
-def test_every_implementation_belongs_to_a_framework():
-    assert FRAMEWORKS == ("torch", "jax", "tensorflow")
-    assert [name for framework in FRAMEWORKS for name in of_framework(framework)] == list(IMPLEMENTATIONS)
-
-
-def test_a_worker_that_cannot_start_is_an_error_with_its_reason():
+def test_a_worker_that_cannot_start_and_a_request_that_fails_say_why():
     with WorkerProcess("no_such_entry", 4, 3, threads=1) as worker, pytest.raises(WorkerError, match="no_such_entry"):
         worker.ask("versions")
-
-
-def test_a_request_that_fails_is_an_error_with_its_traceback():
     with WorkerProcess("torch_bce", 4, 3, threads=1) as worker:
         with pytest.raises(WorkerError, match="no_such_kind"):
             worker.ask("load", labels="no_such_kind")

@@ -44,9 +44,10 @@ def test_nothing_is_written_to(case: Case) -> None:
 def test_gradient_has_the_dtype_of_the_logits(case: Case, dtype: str) -> None:
     criterion, double = OBRLoss(case.num_labels, **case.arguments), OBRLoss(case.num_labels, **case.arguments)
     for batch in case.batches:
-        rounded = batch.logits.astype(dtype)
-        terms, gradient = criterion.value_and_grad(**{**arguments(batch), "logits": rounded})
-        exact, slope = double.value_and_grad(**{**arguments(batch), "logits": rounded.astype(np.float64)})
+        floats = {"logits": batch.logits, "sample_weight": batch.sample_weight}
+        rounded = {name: value.astype(dtype) for name, value in floats.items() if value is not None}
+        terms, gradient = criterion.value_and_grad(**{**arguments(batch), **rounded})
+        exact, slope = double.value_and_grad(**{**arguments(batch), "logits": rounded["logits"].astype(np.float64)})
         assert gradient.dtype == np.dtype(dtype)
         assert_exact("total", terms.total, exact.total)
         assert_exact("gradient", gradient, slope.astype(dtype))

@@ -123,11 +123,7 @@ def test_patterns_see_neither_spaces_nor_names(pattern: str, source: str, fits: 
 
 @pytest.mark.parametrize(
     ("pattern", "replacement", "verdict"),
-    [
-        ("2 * x", "x + x", "survived"),
-        ("2 * x", "3 * x", "caught"),
-        ("def double", "def triple", "broken"),
-    ],
+    [("2 * x", "x + x", "survived"), ("2 * x", "3 * x", "caught"), ("def double", "def triple", "broken")],
 )
 def test_verdicts(tree: Path, pattern: str, replacement: str, verdict: str) -> None:
     assert try_mutant(replace(LAMP, pattern=pattern, replacement=replacement), tree).verdict == verdict

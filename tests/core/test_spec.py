@@ -12,14 +12,7 @@ from scipy.special import expit, xlog1py, xlogy
 from obrl import spec
 from tests.support import oracle, strategies
 from tests.support.cases import Case
-from tests.support.tolerances import (
-    FINITE_DIFFERENCE,
-    FINITE_DIFFERENCE_STEP,
-    assert_close,
-    assert_exact,
-    band,
-    bounds,
-)
+from tests.support.tolerances import FINITE_DIFFERENCE, FINITE_DIFFERENCE_STEP, assert_close, assert_exact, band, bounds
 
 
 @given(strategies.cases(max_batches=1))

@@ -44,11 +44,6 @@ def test_it_holds_arrays_settings_and_a_version(saved: Path) -> None:
         assert all(file[name].dtype.kind != "O" for name in file.files)
 
 
-def test_nothing_else_is_left_in_the_folder(saved: Path) -> None:
-    OnlineBatchRelation.load(saved).save(saved)
-    assert [path.name for path in saved.parent.iterdir()] == [saved.name]
-
-
 @pytest.mark.parametrize(
     ("settings", "word"),
     [({"decay": 0.5}, "decay"), ({"measure": "pearson"}, "measure"), ({"estimator": "counts"}, "estimator")],

@@ -76,7 +76,10 @@ def test_sparse_matrices_are_refused(name: str) -> None:
         relation_loss(LOGITS, sparse)
 
 
-@pytest.mark.parametrize(("compiled", "impl"), [(False, "auto"), (True, "auto"), (True, "plain"), (True, "fused")])
+@pytest.mark.parametrize(
+    ("compiled", "impl"),
+    [(False, "auto"), (True, "auto"), pytest.param(True, "plain", marks=pytest.mark.slow), (True, "fused")],
+)
 def test_strict_modes(compiled: bool, impl: str) -> None:
     """No operation promotes a rank or a dtype."""
     logits, targets = batch(8)

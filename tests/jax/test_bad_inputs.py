@@ -33,26 +33,13 @@ ARRAYS_ONLY = (
         )
     ),
     BadInput("no state", {"state": None}, TypeError, "state must be a RelationState", "got NoneType"),
-    BadInput(
-        "a state of another size",
-        {"state": RelationState(np.zeros((4, 4), np.float32), np.zeros((4, 4), np.float32))},
-        ValueError,
-        "state.relation_sum must have shape (3, 3)",
-        "got (4, 4)",
-    ),
-    BadInput(
-        "a state in half precision",
-        {"state": RelationState(np.zeros((3, 3), np.float16), np.zeros((3, 3), np.float16))},
-        ValueError,
-        "in float32 or float64",
-        "float16",
-    ),
-    BadInput(
-        "the state of counts",
-        {"state": RelationState(np.zeros((3, 3, 3), np.float32), np.zeros((3, 3), np.float32))},
-        ValueError,
-        "state.relation_sum must have shape (3, 3)",
-        "got (3, 3, 3)",
+    *(
+        BadInput(name, {"state": RelationState(np.zeros(shape, kind), np.zeros(shape[-2:], kind))}, ValueError, *words)
+        for name, shape, kind, *words in (
+            ("a state of another size", (4, 4), "float32", "state.relation_sum must have shape (3, 3)", "got (4, 4)"),
+            ("a state in half precision", (3, 3), "float16", "in float32 or float64", "float16"),
+            ("the state of counts", (3, 3, 3), "float32", "state.relation_sum must have shape (3, 3)", "got (3, 3, 3)"),
+        )
     ),
 )
 READ_VALUES = ("targets must lie in [0, 1]",)

@@ -1,41 +1,20 @@
-"""The library of the custom calls: built once, when it is asked for, and clean under the sanitizers."""
+"""The library of the custom calls: built when it is asked for, and clean under the sanitizers."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.native import test_sanitizers
 from tests.project.helpers import ROOT
-from tests.support.compiler import LoggedCompiler
-
-USE = """
-import jax.numpy as jnp
-from obrl_jax import native
-print(int(native.count_pairs(jnp.ones((5, 2), bool), None).sum()))
-"""
 
 
 def run(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True
     )
-
-
-def test_four_processes_build_it_once_and_a_damaged_file_again(tmp_path: Path) -> None:
-    compiler, folder = LoggedCompiler(tmp_path, flags="-O0", keeps=True), tmp_path / "cache"
-    environment = compiler.environment(folder)
-    with ThreadPoolExecutor(4) as pool:
-        ended = list(pool.map(lambda _: run(USE, **environment), range(4)))
-    assert [(process.returncode, process.stdout.split()[:1]) for process in ended] == [(0, ["60"])] * 4
-    assert compiler.links() == 1
-    (library,) = (folder / "native").glob("obrl_jax-*.so")
-    library.write_bytes(library.read_bytes()[:1000])
-    assert run(USE, **environment).stdout.split()[0] == "60"
-    assert compiler.links() == 2
 
 
 def test_without_a_compiler_only_fused_is_missing(tmp_path: Path) -> None:

@@ -70,13 +70,6 @@ def test_orbax_keeps_the_state(tmp_path: Path) -> None:
         assert_exact("state", theirs, ours)
 
 
-def test_a_state_is_a_pytree() -> None:
-    state = OBRLoss(LABELS).init()
-    assert len(jax.tree.leaves(state)) == 2
-    assert isinstance(jax.tree.map(lambda part: part + 1, state), RelationState)
-    assert OBRLoss(LABELS, estimator="counts").init().relation_sum.shape == (3, LABELS, LABELS)
-
-
 def test_what_people_see() -> None:
     criterion, state = trained()
     numpy = criterion.to_numpy(state)

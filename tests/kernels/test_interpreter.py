@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 PROGRAM = """
 import torch
 from obrl.torch import OBRLoss
@@ -18,6 +20,7 @@ results = [logits.grad, criterion.relation_sum, criterion.relation_weight]
 """
 
 
+@pytest.mark.slow  # finds nothing that no other test does unless Triton changes its interpreter
 def test_results_are_those_of_tritons_own_interpreter() -> None:
     here: dict[str, list[object]] = {}
     exec(PROGRAM, here)

@@ -12,11 +12,11 @@ from obrl_torch import fused, operators
 from tests.torch.test_fused import (  # noqa: F401
     LABELS,
     batch,
+    related,
     test_another_device,
     test_each_sample_has_its_own_upstream,
     test_from_the_meta_device,
     test_in_a_compiled_step,
-    test_second_derivatives,
     test_the_logits_may_change_only_after_backward,
     test_the_loss_may_be_changed_in_place,
     test_too_many_labels,
@@ -76,6 +76,22 @@ class TestWhatAutoChooses:
             lambda state: torch.func.functional_call(loss.eval(), state, (logits, targets)), randomness="error"
         )(states)
         assert launches == []
+
+
+def test_second_derivatives_are_those_of_the_algebra() -> None:
+    """`gradgradcheck` of an interpreted kernel takes minutes; the native code passes it in `tests/torch`."""
+    fused = related()
+    thresholds = {"positive_threshold": 0.7, "negative_threshold": 0.3}
+    plain = OBRLoss(LABELS, **thresholds, relation=fused.to_numpy(), freeze=True, impl="plain").double()
+    seconds = []
+    for loss in (fused, plain):
+        logits, targets, observed = batch(rows=2)
+        x = logits.double().requires_grad_()
+        terms = loss.terms(x, targets, observed=observed)
+        (slope,) = torch.autograd.grad(terms.total + terms.cross_entropy * terms.relation_loss, x, create_graph=True)
+        seconds.append(torch.autograd.grad(slope.square().sum(), x)[0])
+    assert seconds[0].any()
+    torch.testing.assert_close(*seconds)
 
 
 def test_nothing_was_measured_on_a_cpu() -> None:

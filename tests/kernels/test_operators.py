@@ -182,10 +182,7 @@ def test_opcheck() -> None:
         (operators.move_by_counts, (operators.count_pairs(targets, None), *state(), *SETTINGS)),
         (operators.code_pairs, (*state(), *SETTINGS[1:])),
         *(
-            (
-                operators.loss_terms,
-                (logits, labels, None, *weights, *codes, 0.5, "all_pairs", *how, torch.float32),
-            )
+            (operators.loss_terms, (logits, labels, None, *weights, *codes, 0.5, "all_pairs", *how, torch.float32))
             for labels in (targets, None)
             for how in (("mean", "total"), ("none", "parts"), ("sum", "none"))
         ),

@@ -64,8 +64,12 @@ def test_four_processes_build_it_once(cache: Path, compiler: LoggedCompiler) -> 
 def test_it_is_built_once(
     sources: Path, cache: Path, compiler: LoggedCompiler, caplog: pytest.LogCaptureFixture
 ) -> None:
-    library = small(sources)
-    assert small(sources) == library
+    before = os.umask(0o002)  # the folders and files are private whatever it says
+    try:
+        library = small(sources)
+        assert small(sources) == library
+    finally:
+        os.umask(before)
     assert compiler.links() == 1
     assert caplog.messages == [f"compiling the native code of obrl for later runs too: {library}"]
 
@@ -115,16 +119,6 @@ build.build(build.Recipe("small", (build.Unit("small.cc"),)), sources=Path({str(
     assert {path.suffix for path in (cache / "native").iterdir()} == {".so", ".sha256", ".lock"}
 
 
-def test_build_works_under_a_permissive_umask(sources: Path, cache: Path, compiler: LoggedCompiler) -> None:
-    before = os.umask(0o002)
-    try:
-        library = small(sources)
-        assert small(sources) == library
-    finally:
-        os.umask(before)
-    assert compiler.links() == 1
-
-
 def test_what_is_built_needs_no_compiler(sources: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CXX", raising=False)
     library = small(sources)
@@ -151,7 +145,7 @@ def test_it_depends_on_sources_and_flags(sources: Path, cache: Path) -> None:
 def test_a_cache_that_others_may_write_to_is_refused(part: str, mode: int, sources: Path, cache: Path) -> None:
     small(sources)
     (cache.parent / part).chmod(mode)
-    with pytest.raises(BuildError, match=r"run chmod go-w on it, or set OBRL_CACHE"):
+    with pytest.raises(BuildError, match=r"chmod go-w it.* OBRL_CACHE"):
         small(sources)
 
 
@@ -193,7 +187,7 @@ def test_a_compiler_that_fails(sources: Path, cache: Path) -> None:
 def test_a_cache_that_cannot_be_made(sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("OBRL_CACHE", str(tmp_path / "file" / "cache"))
-    with pytest.raises(BuildError, match=r"cannot be stored.*OBRL_CACHE"):
+    with pytest.raises(BuildError, match=r"cannot be kept.*OBRL_CACHE"):
         small(sources)
 
 

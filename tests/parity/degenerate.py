@@ -48,9 +48,7 @@ CASES = {
         **_OFF_THE_RELATIONS,
     ),
     "one label": Case(
-        1,
-        (_batch(_RELATED[:, :1].astype(np.float64), update=True), _batch(np.zeros((1, 1), np.int64))),
-        alpha=40.0,
+        1, (_batch(_RELATED[:, :1].astype(np.float64), update=True), _batch(np.zeros((1, 1), np.int64))), alpha=40.0
     ),
     "related labels": Case(
         4,

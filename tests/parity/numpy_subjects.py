@@ -41,8 +41,7 @@ class Criterion(Relation):
         self.holder = kind(case.num_labels, **settings, impl=impl)
 
     def terms(self, batch: Batch) -> Outcome:
-        terms, gradient = self.holder.value_and_grad(**arguments(batch))
-        return outcome(terms, gradient, batch)
+        return outcome(*self.holder.value_and_grad(**arguments(batch)), batch)
 
     def call(self, batch: Batch) -> Outcome:
         values, gradient = self.holder.value_and_grad(**arguments(batch))

@@ -65,12 +65,7 @@ TEMPLATES = (
     ),
     Template("float64", "float64", 5, 3, "int64", settings={**_THRESHOLDS, "alpha": 40.0, "decay": 1.0}),
     Template(
-        "half",
-        "float16",
-        8,
-        3,
-        "bool",
-        settings={**_THRESHOLDS, "measure": "cosine", "normalization": "active_pairs"},
+        "half", "float16", 8, 3, "bool", settings={**_THRESHOLDS, "measure": "cosine", "normalization": "active_pairs"}
     ),
     Template(
         "brain", "bfloat16", 8, 4, "float16", True, settings={**_THRESHOLDS, "measure": "phi_ratio", "reduction": "sum"}
@@ -83,9 +78,7 @@ TEMPLATES = (
 def cases(draw: st.DrawFn, template: Template) -> Case:
     """Two batches of the template's shape, with relations away from the thresholds."""
     case = Case(
-        num_labels=template.num_labels,
-        batches=tuple(draw(_batches(template)) for _ in range(2)),
-        **template.settings,
+        num_labels=template.num_labels, batches=tuple(draw(_batches(template)) for _ in range(2)), **template.settings
     )
     attained = np.concatenate([relation[np.isfinite(relation)] for relation in oracle.relations(case)])
     for threshold in (case.positive_threshold, case.negative_threshold):

@@ -57,7 +57,7 @@ def drawn(framework: Framework, data: st.DataObject, **settings: Any) -> Case:
     case: Case = data.draw(
         strategies.cases(
             label_counts=framework.label_counts, sizes=framework.sizes, max_batches=framework.max_batches, **settings
-        ),
+        )
     )
     note(case.snippet(framework.package))
     COVERAGE.count("eager", case)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from reference_model.cli import PRESETS, SettingsError, dump_config, load_config, parse_command
-from reference_model.config import RunConfig, TrainConfig
+from reference_model.config import RunConfig
 from reference_model.runs import create_run_folder, write_atomically
 from reference_model.train import main
 
@@ -17,12 +17,9 @@ def parse(*arguments: str) -> RunConfig:
     return parse_command(arguments).config
 
 
-def test_defaults_are_the_demo_on_synthetic_faces() -> None:
+def test_defaults_are_the_demo_on_synthetic_faces_and_real_ones_start_from_the_small_preset() -> None:
     config = parse()
     assert (config.preset, config.data, config.loss, config.seed) == ("demo", "synthetic", "both", 0)
-
-
-def test_real_faces_start_from_the_small_preset() -> None:
     config = parse("--data", "celeba", "--root", "faces")
     assert (config.preset, config.loss, config.root) == ("small", "obrl", Path("faces"))
 
@@ -176,8 +173,3 @@ def test_every_setting_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
     text = " ".join(capsys.readouterr().out.split())
     for words in ("Ctrl-C and the end of an epoch", "The paper's lambda", "Probability that a written label"):
         assert words in text
-
-
-def test_settings_cannot_be_built_wrong() -> None:
-    with pytest.raises(ValueError, match=r"train\.batch_size must be at least 1; got 0"):
-        TrainConfig(batch_size=0)

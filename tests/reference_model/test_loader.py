@@ -67,14 +67,6 @@ def test_going_on_anywhere_gives_the_same_batches(start: int, length: int, batch
     assert take(resumed, 15 - start) == whole[start:]
 
 
-def test_state_counts_what_was_handed_out_not_what_was_prepared() -> None:
-    loader = make()
-    batches = iter(loader)
-    for done in range(1, len(loader) + 1):
-        next(batches)
-        assert loader.state_dict() == {"batches_done": done}
-
-
 def test_an_epoch_has_no_sample_twice_and_leaves_out_the_rest() -> None:
     loader = make(length=23, batch_size=4)
     assert len(loader) == 5

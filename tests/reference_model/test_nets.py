@@ -26,15 +26,7 @@ def test_cnn_m_has_the_published_sizes() -> None:
         maps = layer(maps)
         if isinstance(layer, nn.Conv2d | nn.MaxPool2d):
             sizes.append(tuple(maps.shape[1:]))
-    assert sizes == [
-        (96, 109, 109),
-        (96, 54, 54),
-        (256, 26, 26),
-        (256, 13, 13),
-        (512, 13, 13),
-        (512, 13, 13),
-        (512, 13, 13),
-    ]
+    assert sizes == [(96, 109, 109), (96, 54, 54), (256, 26, 26), (256, 13, 13), *[(512, 13, 13)] * 3]
     weights = sum(module.weight.numel() for module in net.modules() if isinstance(module, nn.Conv2d))
     assert weights == 96 * 3 * 49 + 256 * 96 * 25 + 512 * 256 * 9 + 2 * 512 * 512 * 9
 
@@ -153,16 +145,12 @@ def test_a_step_of_the_paper_preset() -> None:
     """CNN-M at 224 pixels, three nets fused, nine groups, the paper's loss: forward and backward."""
     config = parse_command(["--preset=paper"]).config
     assert (config.images.size, config.net.width, config.net.depth, config.net.norm) == (224, 1.0, 3, "lrn")
-    relation = config.relation
-    assert (relation.decay, relation.alpha) == (0.99, 0.5)
-    assert (relation.positive_threshold, relation.negative_threshold) == (0.8, 0.2)
-    groups = attribute_groups()
-    model = build_model(config.images.size, list(groups.values()), config.net, seed=0)
+    model = build_model(config.images.size, list(attribute_groups().values()), config.net, seed=0)
     images = torch.randint(0, 256, (2, 3, 224, 224), dtype=torch.uint8)
     targets = torch.randint(0, 2, (2, 40)).float()
     logits = model(images)
     assert logits.shape == (2, 40)
-    build_criterion("obrl", relation, [str(column) for column in range(40)]).terms(logits, targets).total.backward()
+    build_criterion("obrl", config.relation, list(map(str, range(40)))).terms(logits, targets).total.backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
         assert torch.isfinite(parameter.grad).all(), name

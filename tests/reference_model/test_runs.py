@@ -9,14 +9,11 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 import reference_model
 from reference_model.comparison import compare_reports, format_comparison
 from reference_model.logs import MetricsFile
-from reference_model.plots import plot_relation
 from reference_model.runs import RunError, create_run_folder, default_run_path, read_json, write_json
 
 
@@ -67,37 +64,17 @@ def test_metrics_go_on_from_the_checkpoint(tmp_path: Path) -> None:
         resumed.log_metrics({"a": 1.0})
 
 
-def test_relation_picture_shows_missing_evidence(tmp_path: Path) -> None:
-    relation = np.array([[1.0, 0.9, np.nan], [0.9, 1.0, 0.1], [np.nan, 0.1, 1.0]])
-    for measure in ("unit_pearson", "pearson", "jaccard"):
-        plot_relation(tmp_path / "relation.png", relation, ["a", "b", "c"], measure=measure)
-        with Image.open(tmp_path / "relation.png") as picture:
-            colours = picture.convert("RGB").getcolors(maxcolors=picture.width * picture.height)
-        assert colours is not None
-        grey = max(count for count, colour in colours if colour == (204, 204, 204))
-        assert grey > 1000
-
-
 def test_comparison_names_the_groups_below_the_baseline() -> None:
-    def report(accuracies: dict[str, float]) -> dict[str, object]:
+    def report(**accuracies: float) -> dict[str, object]:
         groups = {
             name: {"attributes": [name], "accuracy": value, "majority_accuracy": 0.75}
             for name, value in accuracies.items()
         }
-        return {
-            "data": "synthetic",
-            "split": "test",
-            "samples": 8,
-            "groups": groups,
-            "attributes": dict.fromkeys(accuracies),
-            "mean_accuracy": 0.8,
-            "mean_majority_accuracy": 0.75,
-            "relation": {"statement": "The relation loss is active."},
-        }
+        about = {"data": "synthetic", "split": "test", "samples": 8, "attributes": dict.fromkeys(accuracies)}
+        means = {"mean_accuracy": 0.8, "mean_majority_accuracy": 0.75}
+        return {**about, **means, "groups": groups, "relation": {"statement": "The relation loss is active."}}
 
-    comparison = compare_reports(
-        {"ce": report({"hair": 0.875, "nose": 0.75}), "obrl": report({"hair": 0.9, "nose": 0.8})}
-    )
+    comparison = compare_reports({"ce": report(hair=0.875, nose=0.75), "obrl": report(hair=0.9, nose=0.8)})
     assert comparison["below_majority"] == {"ce": ["nose"], "obrl": []}
     text = format_comparison(comparison)
     assert "cross-entropy: not above the majority class in nose." in text

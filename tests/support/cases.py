@@ -55,10 +55,7 @@ class Case:
 
     @property
     def thresholds(self) -> dict[str, float]:
-        return {
-            "positive_threshold": self.positive_threshold,
-            "negative_threshold": self.negative_threshold,
-        }
+        return {"positive_threshold": self.positive_threshold, "negative_threshold": self.negative_threshold}
 
     @property
     def relation_arguments(self) -> dict[str, Any]:
@@ -92,11 +89,7 @@ class Case:
         return f"Case(\n{self.snippet()}\n)"
 
 
-_IMPORTS = {
-    "torch": ("import torch",),
-    "jax": ("import jax.numpy as jnp",),
-    "tensorflow": ("import tensorflow as tf",),
-}
+_IMPORTS = {"torch": ("import torch",), "jax": ("import jax.numpy as jnp",), "tensorflow": ("import tensorflow as tf",)}
 _CONVERSIONS = {"torch": "torch.tensor({})", "jax": "jnp.asarray({})", "tensorflow": "tf.constant({})"}
 
 

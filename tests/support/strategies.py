@@ -98,9 +98,7 @@ def target_arrays(draw: st.DrawFn, size: int, num_labels: int) -> tuple[NDArray[
 
 @st.composite
 def batches(draw: st.DrawFn, num_labels: int, *, sizes: tuple[int, ...]) -> Batch:
-    size = draw(
-        st.one_of(*(st.sampled_from([size for size in sizes if size >= least]) for least in (4, 2, 0))),
-    )
+    size = draw(st.one_of(*(st.sampled_from([size for size in sizes if size >= least]) for least in (4, 2, 0))))
     targets, observed = draw(target_arrays(size, num_labels))
     weights = arrays_of((size,), fractions(0, 12, 4))
     return Batch(

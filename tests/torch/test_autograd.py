@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given
 from torch import Tensor
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from obrl.torch import OBRLoss, RelationLoss, relation_loss
 from tests.support import strategies
@@ -186,3 +187,23 @@ def test_a_non_leaf(impl: str) -> None:
     criterion(impl)(logits() @ weights, TARGETS).backward()
     assert weights.grad is not None
     assert weights.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize("impl", ["auto", "fused"])
+def test_autocast_does_not_reach_a_gradient_with_a_graph(impl: str) -> None:
+    subject = criterion(impl)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        (with_graph,) = torch.autograd.grad(
+            subject(x := logits().float().detach().requires_grad_(), TARGETS), x, create_graph=True
+        )
+    (expected,) = torch.autograd.grad(criterion("plain")(x, TARGETS), x)
+    assert_close("gradient", values(with_graph), values(expected), band(16, 1.0, "float32"))
+
+
+@IMPLS
+def test_a_recorded_step_knows_later_missing_targets(impl: str) -> None:
+    """What a graph is made of is one complete batch; the next may miss a target."""
+    x, subject = logits().detach(), criterion(impl)
+    graph = make_fx(lambda targets: subject(x, targets))(TARGETS.double())
+    missing = TARGETS.double().index_put((torch.tensor([0]), torch.tensor([1])), torch.tensor(torch.nan).double())
+    assert_exact("loss", values(graph(missing)), values(subject(x, missing)))

@@ -22,7 +22,6 @@ class TinyCelebA:
     rows: Sequence[str] = ("-1  1 -1", "-1 -1  1", " 1  1 -1", "-1 -1 -1", "-1  1  1", " 1 -1 -1")
     partition: Sequence[str] = ("0", "0", "0", "1", "2", "2")
     identity: Sequence[str] | None = ("5", "5", "7", "9", "11", "12")
-    count: str | None = None
     newline: str = "\n"
     header_end: str = " "
     folders: dict[str, str] = field(default_factory=lambda: {"attr": "", "eval": "", "img": ""})
@@ -33,14 +32,12 @@ class TinyCelebA:
         return np.array([[0, 1, 0], [0, 0, 1], [1, 1, 0], [0, 0, 0], [0, 1, 1], [1, 0, 0]], dtype=np.float32)
 
     def attribute_text(self) -> str:
-        count = str(len(self.rows)) if self.count is None else self.count
-        lines = [count, " ".join(self.names) + self.header_end]
+        lines = [str(len(self.rows)), " ".join(self.names) + self.header_end]
         lines += [f"{name} {row}" for name, row in zip(self.files, self.rows, strict=True)]
         return self.newline.join(lines) + self.newline
 
     def pair_text(self, values: Sequence[str]) -> str:
-        lines = [f"{name} {value}" for name, value in zip(self.files, values, strict=True)]
-        return self.newline.join(lines) + self.newline
+        return self.newline.join([*map(" ".join, zip(self.files, values, strict=True)), ""])
 
     def write(self, root: Path) -> Path:
         lists, parts = root / self.folders["attr"], root / self.folders["eval"]
@@ -60,10 +57,7 @@ class TinyCelebA:
         rows = [",".join([name, *row.split()]) for name, row in zip(self.files, self.rows, strict=True)]
         lines = [",".join(["image_id", *self.names]), *rows]
         (root / "list_attr_celeba.csv").write_bytes((newline.join(lines) + newline).encode())
-        pairs = [
-            "image_id,partition",
-            *(f"{name},{part}" for name, part in zip(self.files, self.partition, strict=True)),
-        ]
+        pairs = ["image_id,partition", *map(",".join, zip(self.files, self.partition, strict=True))]
         (root / "list_eval_partition.csv").write_bytes((newline.join(pairs) + newline).encode())
         write_pictures(images, self.files)
         return root

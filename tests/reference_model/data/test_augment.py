@@ -38,11 +38,6 @@ def test_another_seed_epoch_or_index_varies_differently() -> None:
         assert (other != usual).any(axis=(1, 2, 3)).sum() > 48
 
 
-def test_nothing_to_do_changes_nothing() -> None:
-    result = augment_batch(IMAGES, INDICES, seed=1, epoch=0, flip=False, crop_padding=0)
-    np.testing.assert_array_equal(result, IMAGES)
-
-
 def test_mirroring_is_left_to_right_and_half_of_the_time() -> None:
     result = augment_batch(IMAGES, INDICES, seed=1, epoch=0, crop_padding=0)
     mirrored = np.array([np.array_equal(new, old[:, :, ::-1]) for new, old in zip(result, IMAGES, strict=True)])

@@ -13,28 +13,16 @@ RATES = {
     "5_o_Clock_Shadow": 0.1111,
     "Attractive": 0.5125,
     "Bald": 0.0224,
-    "Big_Nose": 0.2345,
-    "Double_Chin": 0.0467,
     "Eyeglasses": 0.0651,
     "Male": 0.4168,
-    "Mouth_Slightly_Open": 0.4834,
-    "No_Beard": 0.8349,
-    "Smiling": 0.4821,
-    "Wearing_Lipstick": 0.4724,
     "Young": 0.7736,
 }
 # Correlations over CelebA's first 20,000 pictures.
 PHI = {
     ("Heavy_Makeup", "Wearing_Lipstick"): 0.805,
     ("Male", "Wearing_Lipstick"): -0.795,
-    ("High_Cheekbones", "Smiling"): 0.675,
     ("Heavy_Makeup", "Male"): -0.670,
     ("Goatee", "No_Beard"): -0.564,
-    ("Chubby", "Double_Chin"): 0.546,
-    ("Mouth_Slightly_Open", "Smiling"): 0.534,
-    ("Attractive", "Young"): 0.394,
-    ("Gray_Hair", "Young"): -0.374,
-    ("Straight_Hair", "Wavy_Hair"): -0.323,
     ("Black_Hair", "Brown_Hair"): -0.250,
     ("Bald", "Double_Chin"): 0.203,
 }
@@ -79,12 +67,6 @@ def test_samples_keep_exclusions(model: IsingModel, labels: np.ndarray) -> None:
     assert (colours >= 2).mean() < 0.03  # 1.5 % in CelebA, 7.3 % under a Gaussian copula
     assert (columns["No_Beard"] & columns["Goatee"]).mean() < 0.003
     assert (columns["Straight_Hair"] & columns["Wavy_Hair"]).mean() < 0.01
-
-
-def test_the_seed_decides() -> None:
-    first = sample_labels(200, seed=5, sweeps=3)
-    np.testing.assert_array_equal(first, sample_labels(200, seed=5, sweeps=3))
-    assert (first != sample_labels(200, seed=6, sweeps=3)).any()
 
 
 def test_sampling_a_small_model_gives_its_exact_distribution() -> None:

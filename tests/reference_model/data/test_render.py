@@ -1,7 +1,5 @@
 """Every attribute can be seen in its own region and, but for a few pixels, only there."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -9,7 +7,6 @@ from PIL import Image
 from reference_model.attributes import CELEBA_ATTRIBUTES
 from reference_model.data.ising import load_ising, sample_labels
 from reference_model.data.synthetic import Person, Scene, make_person, make_scene, render_face
-from reference_model.data.synthetic.canvas import curve
 from reference_model.data.synthetic.regions import REGIONS, region_mask
 
 FACES = 6
@@ -30,29 +27,15 @@ def people() -> list[tuple[Person, Scene]]:
     return [(make_person(0, number), make_scene(0, number)) for number in range(FACES)]
 
 
-def test_a_face_has_celebas_size() -> None:
-    person, scene = people()[0]
-    picture = draw(person, scene, {})
-    assert (picture.size, picture.mode) == ((178, 218), "RGB")
-
-
 @pytest.mark.parametrize("name", CELEBA_ATTRIBUTES)
-def test_an_attribute_shows_in_its_region_and_only_there(name: str) -> None:
+def test_an_attribute_shows_in_its_region_and_only_there_and_at_64_pixels(name: str) -> None:
     for person, scene in people():
         without, with_it = (draw(person, scene, {**PLAIN, name: value}) for value in (False, True))
         changed, mask = difference(without, with_it), region_mask(name, scene)
         assert changed[mask].max() > 25
         assert (changed[mask] > CHANGED).sum() > 60
         assert (changed[~mask] > CHANGED).sum() < STRAY_PIXELS
-
-
-@pytest.mark.parametrize("name", CELEBA_ATTRIBUTES)
-def test_an_attribute_shows_at_64_pixels(name: str) -> None:
-    for person, scene in people():
-        small = [
-            draw(person, scene, {**PLAIN, name: value}).resize((64, 64), Image.Resampling.BILINEAR)
-            for value in (False, True)
-        ]
+        small = [picture.resize((64, 64), Image.Resampling.BILINEAR) for picture in (without, with_it)]
         assert (difference(*small) > 15).sum() >= 10
 
 
@@ -77,11 +60,10 @@ def test_without_strength_nothing_shows() -> None:
 @pytest.mark.parametrize("name", CELEBA_ATTRIBUTES)
 def test_more_strength_shows_more(name: str) -> None:
     person, scene = people()[1]
-    changes = []
-    for strength in (0.0, 0.4, 1.0):
+    changes = [0]
+    for strength in (0.4, 1.0):
         without, with_it = (draw(person, scene, {**PLAIN, name: value}, strength=strength) for value in (False, True))
         changes.append(difference(without, with_it).sum())
-    assert changes[0] == 0
     assert changes[0] < changes[1] < changes[2]
 
 
@@ -90,39 +72,19 @@ def test_the_seed_and_the_number_decide_person_and_scene() -> None:
     assert make_scene(3, 7) == make_scene(3, 7)
     assert len({make_person(seed, number) for seed in range(3) for number in range(5)}) == 15
     assert len({make_scene(seed, number) for seed in range(3) for number in range(5)}) == 15
-    assert {make_person(0, number).race for number in range(30)} == {0, 1, 2}
-    assert {make_scene(0, number).background for number in range(40)} == set(range(5))
-
-
-def test_a_person_keeps_a_face_and_a_scene_varies_it() -> None:
-    person, other = make_person(0, 1), make_person(0, 2)
-    scene = make_scene(0, 1)
-    same = draw(person, scene, PLAIN)
-    assert same.tobytes() == draw(person, scene, PLAIN).tobytes()
-    assert difference(same, draw(other, scene, PLAIN)).mean() > 1
-    assert difference(same, draw(person, make_scene(0, 2), PLAIN)).mean() > 1
-
-
-def test_skin_bands_differ() -> None:
-    person, scene = make_person(0, 1), make_scene(0, 1)
-    cheeks = [
-        np.asarray(draw(dataclasses.replace(person, race=race, skin_tone=0.0), scene, PLAIN))[118:126, 80:98].mean()
-        for race in range(3)
-    ]
-    assert cheeks[0] > cheeks[1] + 10 > cheeks[2] + 20
 
 
 def test_names_are_matched_in_any_spelling_and_unknown_ones_refused() -> None:
     person, scene = people()[0]
-    assert draw(person, scene, {"wearing hat": True}).tobytes() == draw(person, scene, {"Wearing_Hat": True}).tobytes()
+    picture = draw(person, scene, {"wearing hat": True})
+    assert (picture.size, picture.mode) == ((178, 218), "RGB")  # as CelebA's
+    assert picture.tobytes() == draw(person, scene, {"Wearing_Hat": True}).tobytes()
     with pytest.raises(ValueError, match="not attributes of CelebA: Freckles"):
         draw(person, scene, {"Freckles": True})
     with pytest.raises(ValueError, match=r"strength must be in \[0, 1\], got 1.5"):
         draw(person, scene, {}, strength=1.5)
     with pytest.raises(ValueError, match="no attribute named 'Freckles'"):
         region_mask("Freckles", scene)
-    with pytest.raises(ValueError, match="expected 3 or 4 control points, got 2"):
-        curve([(0, 0), (1, 1)])
 
 
 def test_every_attribute_has_a_region_smaller_than_the_picture_except_blurry() -> None:

@@ -24,12 +24,16 @@ def rewrite_table(source: Path, target: Path, order: list[int], names: dict[str,
     table.write_text("\n".join(lines) + "\n")
 
 
+def evaluate_on(faces: Path, checkpoint: Path, *options: str | Path) -> int:
+    arguments = ["--checkpoint", checkpoint, "--data", "celeba", "--root", faces, *options]
+    return main([str(argument) for argument in arguments])
+
+
 @pytest.mark.parametrize("loss", ["ce", "obrl"])
 def test_evaluation_repeats_the_report_of_the_run(
     finished: dict[str, Path], faces: Path, loss: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["--checkpoint", finished[loss], "--data", "celeba", "--root", faces, "--out", tmp_path / "again"]
-    assert main([str(argument) for argument in arguments]) == 0
+    assert evaluate_on(faces, finished[loss], "--out", tmp_path / "again") == 0
     again = json.loads((tmp_path / "again" / "report.json").read_text())
     assert again == json.loads((finished[loss] / "report.json").read_text())
     assert again["relation"]["statement"] in capsys.readouterr().out
@@ -54,10 +58,7 @@ def test_another_order_of_the_attributes_is_mapped(finished: dict[str, Path], fa
 
 @pytest.mark.parametrize(
     ("order", "names", "message"),
-    [
-        (list(range(39)), None, "Young"),
-        (list(range(40)), {"Male": "Tall"}, "Tall"),
-    ],
+    [(list(range(39)), None, "Young"), (list(range(40)), {"Male": "Tall"}, "Tall")],
 )
 def test_other_attributes_are_refused(
     finished: dict[str, Path],
@@ -69,8 +70,7 @@ def test_other_attributes_are_refused(
     message: str,
 ) -> None:
     rewrite_table(faces, tmp_path / "faces", order, names)
-    arguments = ["--checkpoint", str(finished["ce"]), "--data", "celeba", "--root", str(tmp_path / "faces")]
-    assert main(arguments) == 2
+    assert evaluate_on(tmp_path / "faces", finished["ce"]) == 2
     assert message in capsys.readouterr().err
 
 
@@ -85,5 +85,5 @@ def test_a_damaged_checkpoint_is_refused(
     run = tmp_path / "run"
     shutil.copytree(finished["ce"], run)
     (run / "checkpoints" / "last.ckpt").write_bytes(b"PK\x03\x04 not a checkpoint")
-    assert main(["--checkpoint", str(run), "--data", "celeba", "--root", str(faces)]) == 2
+    assert evaluate_on(faces, run) == 2
     assert "last.ckpt is not a checkpoint" in capsys.readouterr().err

@@ -73,10 +73,10 @@ def test_the_comparison_can_fail() -> None:
 # Step 8 is inside the second of three epochs; the checkpoint of a killed run is an earlier one.
 SCENES = [
     ("SIGKILL", "training_step", 9, -signal.SIGKILL, 8),
-    ("SIGINT", "training_step", 9, 128 + signal.SIGINT, 10),
+    pytest.param("SIGINT", "training_step", 9, 128 + signal.SIGINT, 10, marks=pytest.mark.slow),
     ("SIGTERM", "training_step", 3, 128 + signal.SIGTERM, 4),
     ("SIGINT", "validation_step", STEPS_PER_EPOCH, 128 + signal.SIGINT, STEPS_PER_EPOCH),
-    ("SIGKILL", "on_train_epoch_end", 2 * STEPS_PER_EPOCH, -signal.SIGKILL, 10),
+    pytest.param("SIGKILL", "on_train_epoch_end", 2 * STEPS_PER_EPOCH, -signal.SIGKILL, 10, marks=pytest.mark.slow),
 ]
 
 

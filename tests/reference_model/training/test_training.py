@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,9 @@ from safetensors import safe_open
 
 from obrl import OnlineBatchRelation
 from reference_model.attributes import CELEBA_ATTRIBUTES, GROUPS
-from reference_model.cli import load_config
+from reference_model.cli import load_config, parse_command
 from reference_model.fitting import fit, start_run
-from reference_model.module import AttributeModule
+from reference_model.loader import epoch_order
 from reference_model.runs import RunFolder
 from reference_model.sources import open_source
 from tests.reference_model.training.commands import EPOCHS, STEPS_PER_EPOCH, tiny_arguments, train
@@ -36,7 +37,6 @@ def test_run_folder_holds_everything(finished: dict[str, Path], loss: str) -> No
     assert (config.loss, config.images.size, config.train.threads, config.out) == (loss, 32, 1, run)
     environment = read(run / "environment.json")
     assert environment["seed"] == 0
-    assert environment["versions"]["torch"] == torch.__version__.split("+")[0] or environment["versions"]["torch"]
     for name in ("obrl", "torch", "lightning", "numpy"):
         assert environment["versions"][name]
     with (run / "metrics.csv").open() as file:
@@ -72,15 +72,6 @@ def test_report_of_a_run(finished: dict[str, Path]) -> None:
     assert [entry["attributes"] for entry in relation["active_pairs"]] == [list(pair.names) for pair in pairs]
 
 
-def test_without_relation_loss_the_report_says_so(finished: dict[str, Path]) -> None:
-    relation = read(finished["ce"] / "report.json")["relation"]
-    assert relation == {
-        "used": False,
-        "active": False,
-        "statement": "No relation loss was used: the model was trained with cross-entropy alone.",
-    }
-
-
 def test_weights_load_without_pickle(finished: dict[str, Path]) -> None:
     checkpoint = torch.load(finished["obrl"] / "checkpoints" / "last.ckpt", weights_only=True)
     with safe_open(finished["obrl"] / "model.safetensors", framework="pt") as file:
@@ -90,36 +81,8 @@ def test_weights_load_without_pickle(finished: dict[str, Path]) -> None:
             assert torch.equal(file.get_tensor(name), checkpoint["state_dict"][f"model.{name}"])
 
 
-def test_the_same_seed_gives_the_same_run_and_another_another(
-    finished: dict[str, Path], faces: Path, tmp_path: Path
-) -> None:
-    short = ["--train.epochs", "1", "--loss", "ce"]
-    weights = []
-    for name, seed in (("a", "5"), ("b", "5"), ("c", "6")):
-        assert train(*tiny_arguments(faces, tmp_path / name), *short, "--seed", seed) == 0
-        checkpoint = torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=True)
-        weights.append(checkpoint["state_dict"]["model.attributes.output_weight"])
-    assert torch.equal(weights[0], weights[1])
-    assert not torch.equal(weights[0], weights[2])
-
-
-def test_validation_does_not_move_the_relation(
-    finished: dict[str, Path], faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def skip(module: AttributeModule, batch: object, batch_idx: int) -> None:
-        module._valid_sums += 1.0
-
-    monkeypatch.setattr(AttributeModule, "validation_step", skip)
-    assert train(*tiny_arguments(faces, tmp_path / "run"), "--loss", "obrl") == 0
-    with np.load(finished["obrl"] / "relation.npz") as ours, np.load(tmp_path / "run" / "relation.npz") as theirs:
-        for name in ("relation_sum", "relation_weight"):
-            assert np.array_equal(ours[name], theirs[name])
-
-
-def test_relation_is_that_of_the_training_targets(finished: dict[str, Path], faces: Path) -> None:
-    """Eq. 1 over the batches in their order, with NumPy alone."""
-    from reference_model.loader import epoch_order
-
+def test_relation_is_that_of_the_training_targets(finished: dict[str, Path]) -> None:
+    """Eq. 1 over the batches in their order, with NumPy alone; validation does not move it."""
     config = load_config(finished["obrl"] / "config.yaml")
     targets = open_source(config).table.subset("train").targets
     relation = OnlineBatchRelation(40)
@@ -171,15 +134,16 @@ def test_an_existing_folder_is_refused_or_replaced(
     assert (other / "thesis.tex").read_text() == "mine"
 
 
-def test_bad_data_deletes_nothing(
+def test_bad_data_deletes_nothing_and_leaves_no_folder(
     finished: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = tmp_path / "run"
     shutil.copytree(finished["ce"], run)
-    nowhere = tmp_path / "nowhere"
-    assert train("--data", "celeba", "--root", nowhere, "--out", run, "--overwrite") == 2
-    assert "nowhere" in capsys.readouterr().err
+    for out in (run, tmp_path / "new"):
+        assert train("--data", "celeba", "--root", tmp_path / "nowhere", "--out", out, "--overwrite") == 2
+        assert "nowhere" in capsys.readouterr().err
     assert (run / "report.json").exists()
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_broken_picture_is_named(faces: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -207,23 +171,13 @@ def test_the_process_is_left_as_it_was(faces: Path, tmp_path: Path) -> None:
         torch.set_num_threads(threads - 1)
 
 
-def test_bad_data_leaves_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert train("--data", "celeba", "--root", tmp_path / "nowhere", "--out", tmp_path / "run") == 2
-    assert "nowhere" in capsys.readouterr().err
-    assert not (tmp_path / "run").exists()
-
-
 def test_missing_labels_train(faces: Path, tmp_path: Path) -> None:
-    import dataclasses
-
-    from reference_model.cli import parse_command
-
     config = parse_command([*tiny_arguments(faces, tmp_path / "run"), "--train.epochs=1", "--loss=obrl"]).config
     source = open_source(config)
     targets = source.table.targets.copy()
     hidden = np.random.default_rng(0).random(targets.shape) < 0.3
     targets[hidden] = np.nan
-    gappy = dataclasses.replace(source, table=dataclasses.replace(source.table, targets=targets))
+    gappy = replace(source, table=replace(source.table, targets=targets))
     run = RunFolder(tmp_path / "run")
     run.path.mkdir()
     report = fit(run, start_run(run, config, gappy), gappy)
