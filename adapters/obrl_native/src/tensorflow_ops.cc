@@ -1,8 +1,8 @@
 // The functions of obrl_cpu.h as operations of TensorFlow: their signatures and shapes.
 //
 // An optional tensor is a list of none or one. Settings are attributes. No attribute holds a double, so a double is
-// passed as its bits. Python (obrl_tensorflow/inputs.py and fused.py) has checked what is known when a graph is made; the
-// kernels check the rest when it runs, before they compute anything.
+// passed as its bits. Python (obrl_tensorflow/inputs.py and fused.py) has checked what is known when a graph is built;
+// the kernels check the rest when it runs, before they compute anything.
 #include "tensorflow_loss.h"
 #include "tensorflow_relation.h"
 
