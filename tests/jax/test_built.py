@@ -44,7 +44,7 @@ for impl in ("auto", "plain", "fused"):
     assert not (tmp_path / "other").exists()
 
 
-@pytest.mark.slow  # the handlers pass on pointers and sizes; tests/native runs what they call under the sanitizers daily
+@pytest.mark.slow  # tests/native runs daily, under the sanitizers, what the handlers call
 def test_sanitizers_find_nothing(tmp_path: Path) -> None:
     ended = test_sanitizers.run("tests.jax.sanitized", tmp_path)
     assert ended.returncode == 0, ended.stderr
