@@ -206,8 +206,8 @@ def _check_private(path: Path) -> None:
     if status.st_uid != os.geteuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise BuildError(
             f"{path} must belong to you and be writable by you alone, because obrl loads native code from it; got "
-            f"owner {status.st_uid} and mode {stat.S_IMODE(status.st_mode):o}: run chmod go-w on it, or set "
-            "OBRL_CACHE to another folder"
+            f"owner {status.st_uid} and mode {stat.S_IMODE(status.st_mode):o}: run chmod go-w on it, or set OBRL_CACHE "
+            "to another folder"
         )
 
 

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.native import test_sanitizers
 from tests.project.helpers import ROOT
 
@@ -42,6 +44,7 @@ for impl in ("auto", "plain", "fused"):
     assert not (tmp_path / "other").exists()
 
 
+@pytest.mark.slow  # tests/native runs daily, under the sanitizers, what the handlers call
 def test_sanitizers_find_nothing(tmp_path: Path) -> None:
     ended = test_sanitizers.run("tests.jax.sanitized", tmp_path)
     assert ended.returncode == 0, ended.stderr
