@@ -29,7 +29,7 @@ from obrl_jax.inputs import (
 )
 from obrl_jax.namespace import JAX
 from obrl_jax.relation import advance
-from obrl_jax.terms import FusedProblem, LossOptions, Problem, Results, differentiable_terms
+from obrl_jax.terms import AlgebraLoss, FusedLoss, LossOptions, Results, differentiable_terms
 
 
 class Batch(NamedTuple):
@@ -132,14 +132,14 @@ class Criterion(RelationConfiguration):
         )
         state = jax.lax.stop_gradient(self._checked(state))
         moves = resolve_update(update, default=True, freeze=self.freeze)
-        build = self._fused_problem if self.impl == "fused" else self._problem
-        problem, state = build(batch, state, moves=moves, joint=joint)
+        build = self._fused_loss if self.impl == "fused" else self._algebra_loss
+        loss, state = build(batch, state, moves=moves, joint=joint)
         options = LossOptions(self.settings.alpha, self.reduction, self.settings.normalization, parts)
-        return differentiable_terms(options, jnp.asarray(batch.logits), problem, impl=self.impl), state
+        return differentiable_terms(options, jnp.asarray(batch.logits), loss, impl=self.impl), state
 
-    def _problem(
+    def _algebra_loss(
         self, batch: Batch, state: RelationState, *, moves: bool, joint: bool
-    ) -> tuple[Problem, RelationState]:
+    ) -> tuple[AlgebraLoss, RelationState]:
         """The loss for the algebra, and the new state."""
         complete = values_are_complete(self.validate, batch.targets, batch.observed)
         labels = split_labels(batch.targets, batch.observed, complete=complete)
@@ -148,18 +148,18 @@ class Criterion(RelationConfiguration):
         dtype = computation_dtype(batch.logits)
         like = jnp.zeros((), dtype)
         sample_weight, pos_weight = self._weights(batch, dtype)
-        problem = Problem(
+        loss = AlgebraLoss(
             targets=jnp.asarray(labels.targets).astype(dtype) if joint else None,
             observed=jnp.asarray(labels.observed) if joint and labels.observed is not None else None,
             sample_weight=sample_weight,
             pos_weight=pos_weight,
             pairs=state_laplacians(JAX, state, self.settings, num_labels=self.num_labels, like=like),
         )
-        return problem, state
+        return loss, state
 
-    def _fused_problem(
+    def _fused_loss(
         self, batch: Batch, state: RelationState, *, moves: bool, joint: bool
-    ) -> tuple[FusedProblem, RelationState]:
+    ) -> tuple[FusedLoss, RelationState]:
         """The loss for native code, and the new state."""
         from obrl_jax import fused
 
@@ -174,7 +174,7 @@ class Criterion(RelationConfiguration):
         else:
             code = fused.code_state(target, state, self.settings)
         sample_weight, pos_weight = self._weights(batch, dtype)
-        problem = FusedProblem(
+        loss = FusedLoss(
             targets=labels.targets if joint else None,
             observed=labels.observed if joint else None,
             sample_weight=sample_weight,
@@ -182,7 +182,7 @@ class Criterion(RelationConfiguration):
             code=code,
             target=target,
         )
-        return problem, state
+        return loss, state
 
     def _weights(self, batch: Batch, dtype: Any) -> tuple[Array | None, Array | None]:
         """The weights of the samples and of the positives, where there are any."""

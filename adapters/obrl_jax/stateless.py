@@ -15,7 +15,7 @@ from obrl.online import relation_laplacians, threshold_pairs
 from obrl.settings import check_relation_loss
 from obrl_jax.inputs import computation_dtype, metadata
 from obrl_jax.namespace import JAX
-from obrl_jax.terms import FusedProblem, LossOptions, Problem, differentiable_terms
+from obrl_jax.terms import AlgebraLoss, FusedLoss, LossOptions, differentiable_terms
 
 
 def relation_loss(
@@ -72,16 +72,16 @@ def relation_loss(
     values = jax.lax.stop_gradient(jnp.asarray(where(known, values, np.zeros((), values.dtype))))
     values = values.astype(values.dtype if values.dtype == jnp.float64 else jnp.float32)
     known = jnp.asarray(known)
-    problem: Problem | FusedProblem
+    loss: AlgebraLoss | FusedLoss
     if impl == "fused":
         from obrl_jax import fused
 
         target = fused.target_of(num_labels, dtype, relation=relation, logits=logits)
         code = fused.code_relation(target, *threshold_pairs(JAX, values, known, r_p, r_n))
-        problem = FusedProblem(None, None, None, None, code, target)
+        loss = FusedLoss(None, None, None, None, code, target)
     else:
         like = jnp.zeros((), dtype)
         pairs = relation_laplacians(JAX, values, known, r_p, r_n, normalization=normalization, like=like)
-        problem = Problem(None, None, None, None, pairs)
+        loss = AlgebraLoss(None, None, None, None, pairs)
     options = LossOptions(1.0, reduction, normalization, parts=False)
-    return differentiable_terms(options, jnp.asarray(logits), problem, impl=impl)[0]
+    return differentiable_terms(options, jnp.asarray(logits), loss, impl=impl)[0]

@@ -1,6 +1,6 @@
 """The terms of a loss and their derivatives.
 
-A `Problem` is evaluated by the algebra, a `FusedProblem` by native code; either gives the gradient with respect to the
+An `AlgebraLoss` is evaluated by the algebra, a `FusedLoss` by native code; either gives the gradient with respect to the
 logits together with the value. `differentiable_terms` tells JAX so: the derivative along dx is the sum of gradient
 times dx, which JAX uses in forward mode as it stands and transposes for reverse mode.
 """
@@ -15,8 +15,8 @@ import jax.numpy as jnp
 from jax import Array
 from jax.custom_derivatives import SymbolicZero
 
-from obrl import problem
 from obrl.algebra import PairLaplacians, coded_laplacians
+from obrl.problem import Problem, evaluate
 from obrl_jax.inputs import computation_dtype, split_labels
 from obrl_jax.namespace import JAX
 
@@ -42,7 +42,7 @@ class LossOptions(NamedTuple):
     parts: bool
 
 
-class Problem(NamedTuple):
+class AlgebraLoss(NamedTuple):
     """The arrays of a loss beside the logits, in the dtype to compute in.
 
     Attributes:
@@ -74,16 +74,16 @@ class Problem(NamedTuple):
         weight = None if self.sample_weight is None else self.sample_weight[:, None]
         pos_weight = None if self.pos_weight is None else self.pos_weight[None]
         arrays = (self.targets, self.observed, weight, pos_weight, self.pairs)
-        loss = problem.Problem(*arrays, options.alpha, options.reduction, logits.shape[0])
-        terms, gradients = problem.evaluate(JAX, x, loss, gradient=gradient)
+        problem = Problem(*arrays, options.alpha, options.reduction, logits.shape[0])
+        terms, gradients = evaluate(JAX, x, problem, gradient=gradient)
         return (terms if options.parts else terms[:1]), gradients
 
-    def for_algebra(self, options: LossOptions, dtype: Any) -> Problem:
-        """The same problem, for the algebra: this one."""
+    def for_algebra(self, options: LossOptions, dtype: Any) -> AlgebraLoss:
+        """The same loss, for the algebra: this one."""
         return self
 
 
-class FusedProblem(NamedTuple):
+class FusedLoss(NamedTuple):
     """The arrays of a loss beside the logits, for native code.
 
     Attributes:
@@ -104,16 +104,16 @@ class FusedProblem(NamedTuple):
     target: Target
 
     def evaluate(self, options: LossOptions, logits: Array, *, gradient: str) -> tuple[Results, Results]:
-        """As `Problem.evaluate`, in native code."""
+        """As `AlgebraLoss.evaluate`, in native code."""
         return _evaluate_fused(options, gradient, logits, self)
 
-    def for_algebra(self, options: LossOptions, dtype: Any) -> Problem:
-        """The same problem, for the algebra."""
+    def for_algebra(self, options: LossOptions, dtype: Any) -> AlgebraLoss:
+        """The same loss, for the algebra."""
         targets, observed = self.targets, self.observed
         if targets is not None:
             targets, _, observed = split_labels(targets, observed, complete=False)
         codes = self.target.calls.codes(self.code, self.target.num_labels).astype(jnp.int8)
-        return Problem(
+        return AlgebraLoss(
             targets=None if targets is None else targets.astype(dtype),
             observed=observed,
             sample_weight=self.sample_weight,
@@ -123,16 +123,14 @@ class FusedProblem(NamedTuple):
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1))
-def _evaluate_fused(
-    options: LossOptions, gradient: str, logits: Array, problem: FusedProblem
-) -> tuple[Results, Results]:
-    terms: tuple[Results, Results] = problem.target.calls.loss_terms(
+def _evaluate_fused(options: LossOptions, gradient: str, logits: Array, loss: FusedLoss) -> tuple[Results, Results]:
+    terms: tuple[Results, Results] = loss.target.calls.loss_terms(
         logits.astype(computation_dtype(logits)),
-        problem.targets,
-        problem.observed,
-        problem.sample_weight,
-        problem.pos_weight,
-        problem.code,
+        loss.targets,
+        loss.observed,
+        loss.sample_weight,
+        loss.pos_weight,
+        loss.code,
         alpha=options.alpha,
         normalization=options.normalization,
         reduction=options.reduction,
@@ -150,52 +148,52 @@ def _second_derivative(options: LossOptions, gradient: str, primals: Any, tangen
     native code computed.
     """
 
-    def by_algebra(logits: Array, problem: FusedProblem) -> tuple[Results, Results]:
+    def by_algebra(logits: Array, loss: FusedLoss) -> tuple[Results, Results]:
         dtype = computation_dtype(logits)
-        return problem.for_algebra(options, dtype).evaluate(options, logits, gradient=gradient)
+        return loss.for_algebra(options, dtype).evaluate(options, logits, gradient=gradient)
 
     return _evaluate_fused(options, gradient, *primals), jax.jvp(by_algebra, primals, tangents)[1]
 
 
-def differentiable_terms(options: LossOptions, logits: Array, problem: Problem | FusedProblem, *, impl: str) -> Results:
+def differentiable_terms(options: LossOptions, logits: Array, loss: AlgebraLoss | FusedLoss, *, impl: str) -> Results:
     """The terms as a function that JAX can differentiate, in both modes and to any order.
 
     Args:
         options: the rest of the loss.
         logits: x, (batch, num_labels), in any floating point dtype; its gradient comes in that dtype.
-        problem: the arrays.
+        loss: the arrays.
         impl: `"plain"` leaves the gradient to JAX; any other computes it with the value.
 
     Returns:
         L, and with `options.parts` L_E and L_B; or L_B alone.
     """
     if impl == "plain":
-        return problem.evaluate(options, logits, gradient="none")[0]
-    terms: Results = _terms(options, logits, problem)
+        return loss.evaluate(options, logits, gradient="none")[0]
+    terms: Results = _terms(options, logits, loss)
     return terms
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _terms(options: LossOptions, logits: Array, problem: Problem | FusedProblem) -> Results:
-    return problem.evaluate(options, logits, gradient="none")[0]
+def _terms(options: LossOptions, logits: Array, loss: AlgebraLoss | FusedLoss) -> Results:
+    return loss.evaluate(options, logits, gradient="none")[0]
 
 
 def _derivative(options: LossOptions, primals: Any, tangents: Any) -> tuple[Results, Results]:
     """The terms and their derivative along the tangents, from the gradients that are computed with the terms."""
-    (logits, problem), (dx, changes) = primals, tangents
+    (logits, loss), (dx, changes) = primals, tangents
     if isinstance(dx, SymbolicZero):
-        terms, _ = problem.evaluate(options, logits, gradient="none")
+        terms, _ = loss.evaluate(options, logits, gradient="none")
         along = tuple(jnp.zeros_like(term) for term in terms)
     else:
-        parts = options.parts and problem.targets is not None
-        terms, gradients = problem.evaluate(options, logits, gradient="parts" if parts else "total")
+        parts = options.parts and loss.targets is not None
+        terms, gradients = loss.evaluate(options, logits, gradient="parts" if parts else "total")
         # Cast once, so that reverse mode adds the parts' gradients before it rounds to the dtype of the logits.
         change = dx.astype(gradients[0].dtype)
         along = tuple(_along(gradient, change, options) for gradient in gradients)
         if parts:
             cross_entropy, relation_loss = along
             along = (cross_entropy + options.alpha * relation_loss, cross_entropy, relation_loss)
-    of_data = _derivative_of_data(options, logits, problem, changes)
+    of_data = _derivative_of_data(options, logits, loss, changes)
     return terms, along if of_data is None else tuple(map(jnp.add, along, of_data))
 
 
@@ -209,7 +207,7 @@ def _along(gradient: Array, dx: Array, options: LossOptions) -> Array:
 
 
 def _derivative_of_data(
-    options: LossOptions, logits: Array, problem: Problem | FusedProblem, changes: Any
+    options: LossOptions, logits: Array, loss: AlgebraLoss | FusedLoss, changes: Any
 ) -> Results | None:
     """The derivative of the terms along changes of targets and weights, by the algebra; None where nothing changes.
 
@@ -225,8 +223,8 @@ def _derivative_of_data(
         return None
 
     def terms(data: dict[str, Any]) -> Results:
-        changed = problem._replace(**data).for_algebra(options, computation_dtype(logits))
+        changed = loss._replace(**data).for_algebra(options, computation_dtype(logits))
         return changed.evaluate(options, logits, gradient="none")[0]
 
-    along: Results = jax.jvp(terms, ({name: getattr(problem, name) for name in tangents},), (tangents,))[1]
+    along: Results = jax.jvp(terms, ({name: getattr(loss, name) for name in tangents},), (tangents,))[1]
     return along

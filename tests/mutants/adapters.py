@@ -33,7 +33,7 @@ ADAPTER_MUTANTS = (
     ),
     Mutant(
         "JAX: update=False moves the relation",
-        "obrl_jax:Criterion._problem",
+        "obrl_jax:Criterion._algebra_loss",
         "if moves:",
         "if True:",
         "tests/jax/test_transforms.py",
