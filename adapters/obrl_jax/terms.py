@@ -1,7 +1,7 @@
 """The terms of a loss and their derivatives.
 
-An `AlgebraLoss` is evaluated by the algebra, a `FusedLoss` by native code; either gives the gradient with respect to the
-logits together with the value. `differentiable_terms` tells JAX so: the derivative along dx is the sum of gradient
+An `AlgebraLoss` is evaluated by the algebra, a `FusedLoss` by native code; either gives the gradient with respect to
+the logits together with the value. `differentiable_terms` tells JAX so: the derivative along dx is the sum of gradient
 times dx, which JAX uses in forward mode as it stands and transposes for reverse mode.
 """
 
