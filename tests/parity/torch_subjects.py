@@ -134,10 +134,7 @@ TORCH = Framework(
     relation=_CPU.relation,
     on=lambda device: moved(TORCH, device),
     scale=0.9,
-    ignored_warnings=(
-        "ignore:.*should not be instantiated:DeprecationWarning",
-        "ignore:.torch.jit:DeprecationWarning",
-    ),
+    ignored_warnings=("ignore:.*should not be instantiated:DeprecationWarning", "ignore:.torch.jit:DeprecationWarning"),
 )
 
 # The native code of a CPU, which computes losses only.

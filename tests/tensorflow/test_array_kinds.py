@@ -13,8 +13,7 @@ from obrl.tensorflow import OBRLoss, OnlineBatchRelation, RelationLoss, relation
 from tests.support.tolerances import assert_close, assert_exact, band
 
 TARGETS = np.ma.masked_array(
-    [[1.0, 0, 0], [0, 1, 0], [1, 1, 0], [1, 0, 1]],
-    mask=[[0, 0, 1], [0, 0, 0], [0, 0, 0], [1, 0, 0]],
+    [[1.0, 0, 0], [0, 1, 0], [1, 1, 0], [1, 0, 1]], mask=[[0, 0, 1], [0, 0, 0], [0, 0, 0], [1, 0, 0]]
 )
 LOGITS = np.zeros((4, 3), np.float32)
 NOT_DENSE = {

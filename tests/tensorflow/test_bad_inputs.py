@@ -10,15 +10,7 @@ import tensorflow as tf
 
 from obrl.tensorflow import OBRLoss, OBRLossCallback, OnlineBatchRelation, RelationLoss, relation_loss
 from tests.support import bad_inputs
-from tests.support.bad_inputs import (
-    ARGUMENTS,
-    CALLS,
-    GOOD_LOGITS,
-    GOOD_TARGETS,
-    NUM_LABELS,
-    BadInput,
-    refused,
-)
+from tests.support.bad_inputs import ARGUMENTS, CALLS, GOOD_LOGITS, GOOD_TARGETS, NUM_LABELS, BadInput, refused
 from tests.support.tolerances import assert_exact
 
 KINDS = (OBRLoss, RelationLoss)

@@ -106,13 +106,7 @@ def test_fit_on_two_replicas() -> None:
     history = network.fit(x[:16], y[:16], batch_size=16, shuffle=False, verbose=0)
     assert_close("loss", np.array(history.history["loss"][0]), first, band(80, 10.0, "float32"))
     network.fit(
-        x[16:],
-        y[16:],
-        batch_size=16,
-        shuffle=False,
-        validation_data=(x, y),
-        callbacks=[OBRLossCallback()],
-        verbose=0,
+        x[16:], y[16:], batch_size=16, shuffle=False, validation_data=(x, y), callbacks=[OBRLossCallback()], verbose=0
     )
     for start in (16, 32, 48):
         expected(np.zeros((16, LABELS)), y[start : start + 16])
