@@ -13,15 +13,10 @@ from tests.support import bad_inputs
 from tests.support.bad_inputs import ARGUMENTS, CALLS, GOOD_LOGITS, GOOD_TARGETS, NUM_LABELS, BadInput, refused
 from tests.support.tolerances import assert_exact
 
+TENSOR = "TensorFlow tensor or NumPy array"
 KINDS = (OBRLoss, RelationLoss)
 TENSORS_ONLY = tuple(
-    BadInput(
-        f"{name} a {kind}",
-        {name: value},
-        TypeError,
-        f"{name} must be a TensorFlow tensor or NumPy array",
-        f"got {kind}",
-    )
+    BadInput(f"{name} a {kind}", {name: value}, TypeError, f"{name} must be a {TENSOR}", f"got {kind}")
     for name, value, kind in (
         ("logits", GOOD_LOGITS.tolist(), "list"),
         ("targets", [[1, 0]], "list"),
