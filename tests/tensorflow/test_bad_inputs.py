@@ -24,6 +24,7 @@ TENSORS_ONLY = tuple(
         ("sample_weight", 2.0, "float"),
     )
 )
+UPDATES = [bad for bad in CALLS if set(bad.change) <= {"targets", "observed"} and "another batch size" not in bad.name]
 READ_VALUES = ("targets must lie in [0, 1]",)
 KERAS_NAMES = {"logits": "y_pred", "targets": "y_true"}
 
@@ -85,11 +86,7 @@ def test_values_are_read_where_they_can_be(bad: BadInput, impl: str) -> None:
     assert np.isfinite(OBRLoss(NUM_LABELS, impl=impl)(**arguments, observed=hidden))
 
 
-@pytest.mark.parametrize(
-    "bad",
-    [bad for bad in CALLS if set(bad.change) <= {"targets", "observed"} and "another batch size" not in bad.name],
-    ids=str,
-)
+@pytest.mark.parametrize("bad", UPDATES, ids=str)
 def test_updates(bad: BadInput) -> None:
     online = OnlineBatchRelation(NUM_LABELS)
     arguments = bad_inputs.good_call(bad.change, tf.constant)

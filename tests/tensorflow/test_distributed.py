@@ -40,10 +40,8 @@ def test_uneven_replicas_hold_the_relation_of_the_whole_batch(
     mirrored = strategy()
     whole = OBRLoss(LABELS, estimator=estimator)
     with mirrored.scope():
-        shared, online = (
-            OBRLoss(LABELS, estimator=estimator, impl=impl),
-            OnlineBatchRelation(LABELS, estimator=estimator),
-        )
+        shared = OBRLoss(LABELS, estimator=estimator, impl=impl)
+        online = OnlineBatchRelation(LABELS, estimator=estimator)
 
     def step(y: Any, x: Any) -> Any:
         online.update(y)

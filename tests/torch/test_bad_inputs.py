@@ -9,7 +9,6 @@ import pytest
 import torch
 from scipy.sparse import csr_matrix
 
-from obrl.errors import IMPLEMENTATIONS
 from obrl.torch import OBRLoss, OnlineBatchRelation, RelationLoss, relation_loss
 from tests.support import bad_inputs
 from tests.support.bad_inputs import ARGUMENTS, CALLS, GOOD_LOGITS, GOOD_TARGETS, NUM_LABELS, BadInput, refused
@@ -121,12 +120,6 @@ def test_a_frozen_relation_is_not_updated(kind: Any) -> None:
     with pytest.raises(ValueError, match="frozen"):
         criterion(LOGITS, TARGETS, update=True)
     assert_unmoved(criterion, before)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_implementation_is_known(kind: Any) -> None:
-    for impl in IMPLEMENTATIONS:
-        assert kind(NUM_LABELS, impl=impl).impl == impl
 
 
 def test_validation_of_values_can_be_turned_off() -> None:

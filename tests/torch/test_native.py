@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,9 +10,9 @@ from torch import Tensor
 
 from obrl.torch import OBRLoss, relation_loss
 from obrl_torch import fused, native
+from tests.project.helpers import run_python
 from tests.torch.test_fused import LABELS, ROWS, batch, call, generator
 
-ROOT = Path(__file__).parents[2]
 CHOSEN = (0.9, 0.7, 0.3, "unit_pearson", "batch")
 
 
@@ -149,5 +146,4 @@ x = torch.zeros(4, 3, requires_grad=True)
 step(x, torch.tensor([[1, 1, 0], [0, 0, 1], [1, 1, 0], [0, 0, 1]])).backward()
 print(bool(x.grad.any()), bool(loss.relation_weight.any()))
 """
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True, text=True)
-    assert done.stdout == "True True\n"
+    assert run_python(program) == "True True\n"
