@@ -13,21 +13,14 @@ from numpy.typing import NDArray
 import obrl
 from obrl.keras import OBRLossLayer
 from obrl_keras.inputs import on_host
+from tests.tensorflow.data import LABELS, labels
 
 BACKEND = keras.backend.backend()
-FEATURES, LABELS, SIZE, STEPS, EPOCHS = 8, 5, 16, 6, 3
-NAMES = ["hat", "cap", "bald", "young", "smile"]
+FEATURES, SIZE, STEPS, EPOCHS = 8, 16, 6, 3
 KERAS_OWN = pytest.mark.filterwarnings(
     "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
 )
 """Ignores a warning of NumPy about how Keras converts tensors to arrays."""
-
-
-def labels(random: np.random.Generator, size: int) -> NDArray[np.float32]:
-    """0/1 labels, of which the first two always agree and the third never agrees with them."""
-    targets = random.integers(0, 2, (size, LABELS)).astype(np.float32)
-    targets[:, 1], targets[:, 2] = targets[:, 0], 1 - targets[:, 0]
-    return targets
 
 
 def data(rows: int, *, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -13,11 +13,8 @@ import scipy.sparse
 from obrl.keras import OBRLossLayer
 from tests.keras.data import BACKEND, KERAS_OWN, host
 from tests.support.tolerances import assert_exact
+from tests.tensorflow.data import MASKED as TARGETS
 
-TARGETS = np.ma.masked_array(
-    [[1.0, 0, 0], [0, 1, 0], [1, 1, 0], [1, 0, 1]],
-    mask=[[0, 0, 1], [0, 0, 0], [0, 0, 0], [1, 0, 0]],
-)
 LOGITS = np.zeros((4, 3), np.float32)
 pytestmark = KERAS_OWN
 

@@ -58,9 +58,7 @@ def test_validate_false_reads_no_values(bad: BadInput) -> None:
 
 
 @pytest.mark.parametrize(
-    "bad",
-    [bad for bad in LAYER_CALLS if bad.expected not in READ_VALUES and "complex" not in bad.name],
-    ids=str,
+    "bad", [bad for bad in LAYER_CALLS if bad.expected not in READ_VALUES and "complex" not in bad.name], ids=str
 )
 def test_metadata_is_checked_when_a_model_is_made(bad: BadInput) -> None:
     def symbolic(array: np.ndarray[Any, Any]) -> Any:

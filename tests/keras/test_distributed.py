@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
-
 import keras
 import numpy as np
 import pytest
@@ -12,14 +9,10 @@ import tensorflow as tf
 
 import obrl
 from obrl.keras import OBRLossLayer
-from tests.keras.data import FEATURES, LABELS, SIZE, STEPS, data, host
+from tests.keras.data import FEATURES, SIZE, STEPS, data, host
 from tests.support.tolerances import assert_close, band
-
-
-@cache
-def strategy() -> Any:
-    """One for all tests: TensorFlow takes the sums of a second one on the same devices for those of the first."""
-    return tf.distribute.MirroredStrategy([f"CPU:{index}" for index in range(2)])
+from tests.tensorflow.data import LABELS
+from tests.tensorflow.test_distributed import strategy
 
 
 def model(*, layers: int = 1) -> keras.Model:

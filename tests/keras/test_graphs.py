@@ -10,8 +10,9 @@ import tensorflow as tf
 
 import obrl
 from obrl.keras import OBRLossLayer
-from tests.keras.data import LABELS, data, host
+from tests.keras.data import data, host
 from tests.support.tolerances import assert_close, band
+from tests.tensorflow.data import LABELS
 
 
 def graph(layer: OBRLossLayer, shape: Any) -> Any:

@@ -17,8 +17,6 @@ from tests.keras.data import (
     EPOCHS,
     FEATURES,
     KERAS_OWN,
-    LABELS,
-    NAMES,
     SIZE,
     STEPS,
     data,
@@ -28,6 +26,7 @@ from tests.keras.data import (
 )
 from tests.project.helpers import run_python
 from tests.support.tolerances import assert_close, assert_exact, band
+from tests.tensorflow.data import LABELS, NAMES
 
 
 def fit(model: keras.Model, x: Any, y: Any, **arguments: Any) -> Any:

@@ -116,15 +116,10 @@ def relation_criterion(case: Case, impl: str, dtype: str) -> Criterion:
 
 
 def stateless(case: Case, batch: Batch, relation: NDArray[np.float64], impl: str, dtype: str) -> Outcome:
-    options: dict[str, Any] = {
-        **case.thresholds,
-        "normalization": case.normalization,
-        "reduction": case.reduction,
-        "impl": impl,
-    }
-
     def loss(x: Array) -> Any:
-        value = relation_loss(x, relation, **options)
+        value = relation_loss(
+            x, relation, **case.thresholds, normalization=case.normalization, reduction=case.reduction, impl=impl
+        )
         return value.sum(), value
 
     with precision_of(dtype):

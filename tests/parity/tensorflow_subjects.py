@@ -109,12 +109,7 @@ def stateless(case: Case, batch: Batch, relation: NDArray[np.float64], impl: str
     with tf.GradientTape() as tape:
         tape.watch(logits)
         value = relation_loss(
-            logits,
-            relation,
-            **case.thresholds,
-            normalization=case.normalization,
-            reduction=case.reduction,
-            impl=impl,
+            logits, relation, **case.thresholds, normalization=case.normalization, reduction=case.reduction, impl=impl
         )
         total = tf.reduce_sum(value)
     gradient = tape.gradient(total, logits)

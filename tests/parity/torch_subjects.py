@@ -126,18 +126,10 @@ TORCH = Framework(
     eager={"auto": tuple(DTYPES), "plain": tuple(DTYPES)},
     compiled=tuple(DTYPES),
     state="float32",
-    plain=plain,
-    joint=_CPU.joint,
-    compiled_joint=_CPU.compiled_joint,
-    relation_criterion=_CPU.relation_criterion,
-    stateless=_CPU.stateless,
-    relation=_CPU.relation,
+    **{name: getattr(_CPU, name) for name in SUBJECTS},
     on=lambda device: moved(TORCH, device),
     scale=0.9,
-    ignored_warnings=(
-        "ignore:.*should not be instantiated:DeprecationWarning",
-        "ignore:.torch.jit:DeprecationWarning",
-    ),
+    ignored_warnings=("ignore:.*should not be instantiated:DeprecationWarning", "ignore:.torch.jit:DeprecationWarning"),
 )
 
 # The native code of a CPU, which computes losses only.

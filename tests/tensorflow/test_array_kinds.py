@@ -11,11 +11,8 @@ import tensorflow as tf
 
 from obrl.tensorflow import OBRLoss, OnlineBatchRelation, RelationLoss, relation_loss
 from tests.support.tolerances import assert_close, assert_exact, band
+from tests.tensorflow.data import MASKED as TARGETS
 
-TARGETS = np.ma.masked_array(
-    [[1.0, 0, 0], [0, 1, 0], [1, 1, 0], [1, 0, 1]],
-    mask=[[0, 0, 1], [0, 0, 0], [0, 0, 0], [1, 0, 0]],
-)
 LOGITS = np.zeros((4, 3), np.float32)
 NOT_DENSE = {
     "SparseTensor": tf.sparse.from_dense,

@@ -10,26 +10,13 @@ import tensorflow as tf
 
 from obrl.tensorflow import OBRLoss, OBRLossCallback, OnlineBatchRelation, RelationLoss, relation_loss
 from tests.support import bad_inputs
-from tests.support.bad_inputs import (
-    ARGUMENTS,
-    CALLS,
-    GOOD_LOGITS,
-    GOOD_TARGETS,
-    NUM_LABELS,
-    BadInput,
-    refused,
-)
+from tests.support.bad_inputs import ARGUMENTS, CALLS, GOOD_LOGITS, GOOD_TARGETS, NUM_LABELS, BadInput, refused
 from tests.support.tolerances import assert_exact
 
+TENSOR = "TensorFlow tensor or NumPy array"
 KINDS = (OBRLoss, RelationLoss)
 TENSORS_ONLY = tuple(
-    BadInput(
-        f"{name} a {kind}",
-        {name: value},
-        TypeError,
-        f"{name} must be a TensorFlow tensor or NumPy array",
-        f"got {kind}",
-    )
+    BadInput(f"{name} a {kind}", {name: value}, TypeError, f"{name} must be a {TENSOR}", f"got {kind}")
     for name, value, kind in (
         ("logits", GOOD_LOGITS.tolist(), "list"),
         ("targets", [[1, 0]], "list"),
@@ -37,6 +24,7 @@ TENSORS_ONLY = tuple(
         ("sample_weight", 2.0, "float"),
     )
 )
+UPDATES = [bad for bad in CALLS if set(bad.change) <= {"targets", "observed"} and "another batch size" not in bad.name]
 READ_VALUES = ("targets must lie in [0, 1]",)
 KERAS_NAMES = {"logits": "y_pred", "targets": "y_true"}
 
@@ -98,11 +86,7 @@ def test_values_are_read_where_they_can_be(bad: BadInput, impl: str) -> None:
     assert np.isfinite(OBRLoss(NUM_LABELS, impl=impl)(**arguments, observed=hidden))
 
 
-@pytest.mark.parametrize(
-    "bad",
-    [bad for bad in CALLS if set(bad.change) <= {"targets", "observed"} and "another batch size" not in bad.name],
-    ids=str,
-)
+@pytest.mark.parametrize("bad", UPDATES, ids=str)
 def test_updates(bad: BadInput) -> None:
     online = OnlineBatchRelation(NUM_LABELS)
     arguments = bad_inputs.good_call(bad.change, tf.constant)

@@ -43,9 +43,8 @@ def operations(tmp_path_factory: pytest.TempPathFactory) -> Any:
         Unit(HOST_LAUNCHER.name),
     )
     links = tuple(tf.sysconfig.get_link_flags())
-    recipe = Recipe(
-        "obrl_tensorflow_test", units, flags=("-O0",), links=links
-    )  # the tests run few labels, so optimising would cost more than it saves
+    # The tests run few labels, so optimising would cost more than it saves.
+    recipe = Recipe("obrl_tensorflow_test", units, flags=("-O0",), links=links)
     return native.load_operations(build.build(recipe, sources=sources))
 
 
@@ -115,10 +114,14 @@ def test_one_half_is_decided_in_the_dtype_of_the_targets() -> None:
         assert counts[1].numpy().item() == counted
 
 
-def test_missing_targets() -> None:
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_missing_targets(elsewhere: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also on a CPU, as a data set gives targets; the logits say where the kernels are."""
     y, x = batch(8)
     y[1, 2], y[3] = np.nan, np.nan
-    assert_same(*(value_and_gradient(OBRLoss(LABELS, impl=impl), y, tf.constant(x)) for impl in ("fused", "auto")))
+    y, x = map(tf.constant, (y, x))
+    monkeypatch.setattr(fused, "is_on_gpu", lambda tensor: not elsewhere or tensor is not y)
+    assert_same(*(value_and_gradient(OBRLoss(LABELS, impl=impl), y, x) for impl in ("fused", "auto")))
 
 
 @pytest.mark.parametrize("reduction", ["mean", "none"])
@@ -167,13 +170,6 @@ def test_a_pause_and_a_frozen_relation() -> None:
     assert_exact("relation", criterion.relation_sum.numpy(), before)
     frozen = OBRLoss(LABELS, impl="fused", relation=criterion.to_numpy(), freeze=True)
     assert_exact("loss", frozen(1 - y, x).numpy(), other.numpy())
-
-
-def test_targets_may_be_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a CPU, as a data set gives them; the logits say where the kernels are."""
-    y, x = map(tf.constant, batch(8))
-    monkeypatch.setattr(fused, "is_on_gpu", lambda tensor: tensor is not y)
-    assert_same(*(value_and_gradient(OBRLoss(LABELS, impl=impl), y, x) for impl in ("fused", "auto")))
 
 
 def test_thresholds_are_met_in_the_dtype_of_the_relation() -> None:

@@ -40,10 +40,8 @@ def test_uneven_replicas_hold_the_relation_of_the_whole_batch(
     mirrored = strategy()
     whole = OBRLoss(LABELS, estimator=estimator)
     with mirrored.scope():
-        shared, online = (
-            OBRLoss(LABELS, estimator=estimator, impl=impl),
-            OnlineBatchRelation(LABELS, estimator=estimator),
-        )
+        shared = OBRLoss(LABELS, estimator=estimator, impl=impl)
+        online = OnlineBatchRelation(LABELS, estimator=estimator)
 
     def step(y: Any, x: Any) -> Any:
         online.update(y)
@@ -106,13 +104,7 @@ def test_fit_on_two_replicas() -> None:
     history = network.fit(x[:16], y[:16], batch_size=16, shuffle=False, verbose=0)
     assert_close("loss", np.array(history.history["loss"][0]), first, band(80, 10.0, "float32"))
     network.fit(
-        x[16:],
-        y[16:],
-        batch_size=16,
-        shuffle=False,
-        validation_data=(x, y),
-        callbacks=[OBRLossCallback()],
-        verbose=0,
+        x[16:], y[16:], batch_size=16, shuffle=False, validation_data=(x, y), callbacks=[OBRLossCallback()], verbose=0
     )
     for start in (16, 32, 48):
         expected(np.zeros((16, LABELS)), y[start : start + 16])

@@ -15,9 +15,7 @@ import tensorflow as tf
 import obrl
 from obrl.tensorflow import LossTerms, OBRLoss, OBRLossCallback, OnlineBatchRelation, RelationLoss
 from tests.support.tolerances import assert_close, assert_exact, band
-from tests.tensorflow.data import LABELS, batch
-
-NAMES = ["hat", "cap", "bald", "young", "smile"]
+from tests.tensorflow.data import LABELS, NAMES, batch
 
 
 def trained(estimator: str = "batch", **settings: Any) -> OBRLoss:
@@ -76,12 +74,6 @@ def test_a_checkpoint_keeps_the_relation_beside_a_model(tmp_path: Path) -> None:
     assert_exact("loss", fresh(target, logits).numpy(), criterion(target, logits).numpy())
 
 
-def test_nothing_is_trained() -> None:
-    criterion = trained()
-    assert criterion.online.trainable_variables == ()
-    assert len(criterion.online.variables) == 2
-
-
 def test_what_people_see() -> None:
     criterion = trained()
     numpy = criterion.to_numpy()
@@ -107,12 +99,8 @@ def test_a_relation_by_itself(tmp_path: Path) -> None:
     assert online.relation_sum.dtype == tf.float64
     assert_close("relation", online.relation.numpy(), numpy.relation, band(8, 1.0))
     online.save(tmp_path / "relation.npz")
-    assert_close(
-        "sum",
-        OnlineBatchRelation.load(tmp_path / "relation.npz").relation_sum.numpy(),
-        numpy.relation_sum,
-        band(1, 10.0, "float32"),
-    )
+    loaded = OnlineBatchRelation.load(tmp_path / "relation.npz").relation_sum.numpy()
+    assert_close("sum", loaded, numpy.relation_sum, band(1, 10.0, "float32"))
     later.update(batch(8, seed=2)[0])
     whole = numpy.update(batch(8, seed=2)[0])
     assert_close("merged", online.merge(later).relation_sum.numpy(), whole.relation_sum, band(8, 10.0, "float32"))
@@ -195,7 +183,9 @@ def test_classes_name_their_public_module() -> None:
     for kind in (OBRLoss, RelationLoss, OnlineBatchRelation, OBRLossCallback):
         assert kind.__module__ == "obrl.tensorflow"
     assert isinstance(OBRLoss(LABELS).terms(*batch(4)), LossTerms)
-    assert isinstance(OBRLoss(LABELS), keras.losses.Loss)
+    criterion = OBRLoss(LABELS)
+    assert isinstance(criterion, keras.losses.Loss)
+    assert (len(criterion.online.variables), criterion.online.trainable_variables) == (2, ())
 
 
 def test_the_loss_of_each_sample() -> None:

@@ -12,17 +12,10 @@ import tensorflow as tf
 
 import obrl
 from obrl.tensorflow import OBRLoss, OBRLossCallback
+from tests.keras.data import EPOCHS, FEATURES, SIZE, STEPS, data, seen_by_the_oracle
+from tests.project.helpers import run_python
 from tests.support.tolerances import assert_close, band
-from tests.tensorflow.data import LABELS, labels
-
-FEATURES, SIZE, STEPS, EPOCHS = 8, 16, 6, 3
-
-
-def data(rows: int, *, seed: int = 0) -> tuple[Any, Any]:
-    random = np.random.default_rng(seed)
-    targets = labels(random, rows)
-    mixing = np.random.default_rng(1).standard_normal((LABELS, FEATURES))
-    return (targets @ mixing + 0.1 * random.standard_normal((rows, FEATURES))).astype(np.float32), targets
+from tests.tensorflow.data import LABELS
 
 
 def model() -> keras.Model:
@@ -30,12 +23,22 @@ def model() -> keras.Model:
     return keras.Sequential([keras.layers.Input((FEATURES,)), keras.layers.Dense(LABELS, dtype="float32")])
 
 
-def seen_by_the_oracle(targets: Any) -> obrl.OnlineBatchRelation:
-    relation = obrl.OnlineBatchRelation(LABELS)
-    for _ in range(EPOCHS):
-        for start in range(0, len(targets), SIZE):
-            relation.update(targets[start : start + SIZE])
-    return relation
+def compiled(optimizer: Any = "adam", network: Any = None, **settings: Any) -> tuple[OBRLoss, keras.Model]:
+    """A criterion, and a model that trains with it."""
+    criterion, network = OBRLoss(LABELS, **settings), network or model()
+    network.compile(optimizer, loss=criterion)
+    return criterion, network
+
+
+def fit(network: keras.Model, x: Any, y: Any, **arguments: Any) -> list[float]:
+    """The loss of each epoch."""
+    options: dict[str, Any] = {"batch_size": SIZE, "epochs": EPOCHS, "shuffle": False, "verbose": 0}
+    return network.fit(x, y, **options | arguments).history["loss"]
+
+
+def assert_weight(criterion: OBRLoss, targets: Any) -> None:
+    expected = seen_by_the_oracle(targets).relation_weight
+    assert_close("weight", criterion.relation_weight.numpy(), expected, band(40, 20.0, "float32"))
 
 
 @pytest.mark.parametrize(("impl", "jit_compile"), [("auto", False), ("auto", True), ("fused", False)])
@@ -44,20 +47,11 @@ def test_fit_with_validation(impl: str, jit_compile: bool) -> None:
     validation = data(2 * SIZE, seed=3)
     criterion, network = OBRLoss(LABELS, alpha=5.0, impl=impl), model()
     network.compile("adam", loss=criterion, jit_compile=jit_compile)
-    history = network.fit(
-        x,
-        y,
-        batch_size=SIZE,
-        epochs=EPOCHS,
-        shuffle=False,
-        validation_data=validation,
-        callbacks=[OBRLossCallback()],
-        verbose=0,
-    )
-    expected = seen_by_the_oracle(y)
-    assert_close("relation", criterion.relation.numpy(), expected.relation, band(SIZE, 1.0, "float32"))
-    assert_close("weight", criterion.relation_weight.numpy(), expected.relation_weight, band(40, 20.0, "float32"))
-    assert history.history["loss"][-1] < history.history["loss"][0]
+    losses = fit(network, x, y, validation_data=validation, callbacks=[OBRLossCallback()])
+    expected = seen_by_the_oracle(y).relation
+    assert_close("relation", criterion.relation.numpy(), expected, band(SIZE, 1.0, "float32"))
+    assert_weight(criterion, y)
+    assert losses[-1] < losses[0]
     before = criterion.relation_weight.numpy()
     network.evaluate(*validation, callbacks=[OBRLossCallback(criterion)], verbose=0)
     assert (criterion.relation_weight.numpy() == before).all()
@@ -65,8 +59,7 @@ def test_fit_with_validation(impl: str, jit_compile: bool) -> None:
 
 def test_the_callback_leaves_a_pause_alone() -> None:
     x, y = data(SIZE * STEPS)
-    criterion, network = OBRLoss(LABELS), model()
-    network.compile("adam", loss=criterion)
+    criterion, network = compiled()
     criterion.pause()
     network.fit(x, y, validation_data=(x, y), callbacks=[OBRLossCallback()], verbose=0)
     assert not criterion.relation_weight.numpy().any()
@@ -78,43 +71,29 @@ def test_the_callback_leaves_a_pause_alone() -> None:
 def test_without_the_callback_validation_is_learnt_too() -> None:
     """What the callback is for, and that the test above can fail."""
     x, y = data(SIZE * STEPS)
-    criterion, network = OBRLoss(LABELS), model()
-    network.compile("adam", loss=criterion)
-    network.fit(x, y, batch_size=SIZE, epochs=EPOCHS, shuffle=False, validation_data=data(2 * SIZE, seed=3), verbose=0)
+    criterion, network = compiled()
+    fit(network, x, y, validation_data=data(2 * SIZE, seed=3))
     assert criterion.relation_weight.numpy().max() > seen_by_the_oracle(y).relation_weight.max() + 1
 
 
 def test_an_evaluation_before_training_does_not_spoil_the_callback() -> None:
     x, y = data(SIZE * STEPS)
-    criterion, network = OBRLoss(LABELS), model()
-    network.compile("adam", loss=criterion)
+    criterion, network = compiled()
     network.evaluate(*data(2 * SIZE, seed=3), batch_size=SIZE, verbose=0)  # its graph is traced with updates
     criterion.reset()
-    network.fit(
-        x,
-        y,
-        batch_size=SIZE,
-        epochs=EPOCHS,
-        shuffle=False,
-        validation_data=data(2 * SIZE, seed=3),
-        callbacks=[OBRLossCallback()],
-        verbose=0,
-    )
-    expected = seen_by_the_oracle(y).relation_weight
-    assert_close("weight", criterion.relation_weight.numpy(), expected, band(40, 20.0, "float32"))
+    fit(network, x, y, validation_data=data(2 * SIZE, seed=3), callbacks=[OBRLossCallback()])
+    assert_weight(criterion, y)
 
 
 def test_training_goes_on_after_a_validation_that_fails() -> None:
     x, y = data(SIZE * STEPS)
-    criterion, network = OBRLoss(LABELS), model()
-    network.compile("adam", loss=criterion)
+    criterion, network = compiled()
     callback = OBRLossCallback(criterion)
     with pytest.raises(ValueError):
         network.fit(x, y, validation_data=(x, y[:, :3]), callbacks=[callback], verbose=0)
     criterion.reset()
-    network.fit(x, y, batch_size=SIZE, epochs=EPOCHS, shuffle=False, callbacks=[callback], verbose=0)
-    expected = seen_by_the_oracle(y).relation_weight
-    assert_close("weight", criterion.relation_weight.numpy(), expected, band(40, 20.0, "float32"))
+    fit(network, x, y, callbacks=[callback])
+    assert_weight(criterion, y)
 
 
 def test_the_callback_says_that_there_is_nothing_to_hold() -> None:
@@ -129,31 +108,26 @@ def test_mixed_precision(policy: str) -> None:
     keras.utils.set_random_seed(0)
     network = keras.Sequential([keras.layers.Input((FEATURES,)), keras.layers.Dense(LABELS, dtype=policy)])
     x, y = data(SIZE * STEPS)
-    criterion = OBRLoss(LABELS)
-    network.compile(keras.optimizers.Adam(0.01), loss=criterion)
-    history = network.fit(x, y, batch_size=SIZE, epochs=EPOCHS, shuffle=False, verbose=0)
+    criterion, _ = compiled(keras.optimizers.Adam(0.01), network)
+    losses = fit(network, x, y)
     assert network(x[:2]).dtype == keras.mixed_precision.DTypePolicy(policy).compute_dtype
-    assert history.history["loss"][-1] < history.history["loss"][0]
-    expected = seen_by_the_oracle(y).relation_weight
-    assert_close("weight", criterion.relation_weight.numpy(), expected, band(40, 20.0, "float32"))
+    assert losses[-1] < losses[0]
+    assert_weight(criterion, y)
 
 
 def test_sample_weights_of_fit() -> None:
     x, y = data(SIZE)
     weight = np.linspace(0, 2, SIZE, dtype=np.float32)
-    network, criterion = model(), obrl.OBRLoss(LABELS)
-    logits = network(x).numpy()
-    network.compile("sgd", loss=OBRLoss(LABELS))
-    history = network.fit(x, y, sample_weight=weight, batch_size=SIZE, verbose=0)
-    loss = np.array(history.history["loss"][0])
-    assert_close("loss", loss, criterion(logits, y, sample_weight=weight), band(80, 10.0, "float32"))
+    _, network = compiled("sgd")
+    expected = obrl.OBRLoss(LABELS)(network(x).numpy(), y, sample_weight=weight)
+    (loss,) = fit(network, x, y, sample_weight=weight, epochs=1)
+    assert_close("loss", np.array(loss), expected, band(80, 10.0, "float32"))
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning")
 def test_a_saved_model_holds_the_settings_and_an_exported_one_nothing(tmp_path: Path) -> None:
     x, y = data(SIZE)
-    network = model()
-    network.compile("adam", loss=OBRLoss(LABELS, decay=0.9))
+    _, network = compiled(decay=0.9)
     network.fit(x, y, verbose=0)
     network.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras")
@@ -171,32 +145,22 @@ def test_a_saved_model_holds_the_settings_and_an_exported_one_nothing(tmp_path: 
 @pytest.mark.parametrize("backend", ["jax", pytest.param("torch", marks=pytest.mark.slow)])
 def test_other_backends_of_keras(backend: str) -> None:
     """In a process of its own, since Keras chooses its backend once."""
-    from tests.project.helpers import run_python
-
     program = f"""
 import os
 os.environ["KERAS_BACKEND"] = {backend!r}
-import keras, numpy as np
+import keras, numpy as np, pytest
 import obrl
 from obrl.tensorflow import OBRLoss, RelationLoss
 for kind in (OBRLoss, RelationLoss):
-    try:
+    with pytest.raises(RuntimeError, match="{backend}.*obrl.keras.OBRLossLayer"):
         kind(3)
-    except RuntimeError as error:
-        assert "obrl.keras.OBRLossLayer" in str(error) and {backend!r} in str(error), error
-    else:
-        raise AssertionError("not refused")
 random = np.random.default_rng(0)
 y = random.integers(0, 2, (16, 3)).astype("float32")
 y[:, 1] = y[:, 0]
 x = random.standard_normal((16, 4)).astype("float32")
 start = obrl.OnlineBatchRelation(3).update(y)
-try:
+with pytest.raises(ValueError, match="runs in TensorFlow, got the {backend}"):
     OBRLoss(3, relation=start, freeze=True, impl="fused")
-except ValueError as error:
-    assert "runs in TensorFlow, got the " + {backend!r} in str(error), error
-else:
-    raise AssertionError("not refused")
 for kind in ("OBRLoss", "RelationLoss"):
     criterion = globals()[kind](3, relation=start, freeze=True)
     network = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(3)])

@@ -17,12 +17,7 @@ from tests.support import tolerances
 from tests.support.cases import Batch, Case
 from tests.support.oracle import Expected, evaluate
 
-DTYPES = {
-    "float64": torch.float64,
-    "float32": torch.float32,
-    "bfloat16": torch.bfloat16,
-    "float16": torch.float16,
-}
+DTYPES = {"float64": torch.float64, "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 def laid_out(tensor: Tensor, layout: str) -> Tensor:
@@ -47,10 +42,7 @@ def arguments(batch: Batch, dtype: torch.dtype, *, update: bool = True, device: 
     if dtype == torch.bfloat16 and targets.dtype == torch.float16:
         targets = targets.to(dtype)
     logits = laid_out(torch.from_numpy(batch.logits.copy()).to(device, dtype), batch.layout)
-    keywords: dict[str, Any] = {
-        "logits": logits.detach().requires_grad_(),
-        "targets": laid_out(targets, batch.layout),
-    }
+    keywords: dict[str, Any] = {"logits": logits.detach().requires_grad_(), "targets": laid_out(targets, batch.layout)}
     if batch.observed is not None:
         keywords["observed"] = laid_out(torch.from_numpy(batch.observed.copy()).to(device), batch.layout)
     if batch.sample_weight is not None:

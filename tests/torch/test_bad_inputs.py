@@ -9,7 +9,6 @@ import pytest
 import torch
 from scipy.sparse import csr_matrix
 
-from obrl.errors import IMPLEMENTATIONS
 from obrl.torch import OBRLoss, OnlineBatchRelation, RelationLoss, relation_loss
 from tests.support import bad_inputs
 from tests.support.bad_inputs import ARGUMENTS, CALLS, GOOD_LOGITS, GOOD_TARGETS, NUM_LABELS, BadInput, refused
@@ -18,50 +17,43 @@ KINDS = (OBRLoss, RelationLoss)
 LOGITS, TARGETS = torch.from_numpy(GOOD_LOGITS), torch.from_numpy(GOOD_TARGETS)
 NESTED = torch.nested.nested_tensor([row.tolist() for row in LOGITS], layout=torch.jagged)
 
+MASK = TARGETS.bool()
 TENSORS_ONLY = (
-    BadInput(
-        "logits a NumPy array", {"logits": GOOD_LOGITS.tolist()}, TypeError, "logits must be a torch.Tensor", "list"
+    *(
+        BadInput(f"{name} a {kind}", {name: value}, TypeError, f"{name} must be a torch.Tensor", kind)
+        for name, value, kind in (
+            ("logits", GOOD_LOGITS.tolist(), "list"),
+            ("targets", GOOD_TARGETS.tolist(), "list"),
+            ("observed", [[True]], "list"),
+            ("sample_weight", 2.0, "float"),
+        )
     ),
-    BadInput("targets a list", {"targets": GOOD_TARGETS.tolist()}, TypeError, "targets must be a torch.Tensor", "list"),
-    BadInput("observed a list", {"observed": [[True]]}, TypeError, "observed must be a torch.Tensor", "list"),
-    BadInput(
-        "sample weight a number", {"sample_weight": 2.0}, TypeError, "sample_weight must be a torch.Tensor", "float"
+    *(
+        BadInput(f"{name} elsewhere", change, ValueError, f"{name} must be on the device of {other}", "meta")
+        for name, other, change in (
+            ("targets", "logits", {"targets": TARGETS.to("meta")}),
+            ("observed", "targets", {"observed": MASK.to("meta")}),
+            ("sample_weight", "logits", {"sample_weight": torch.ones(5, device="meta")}),
+            ("logits", "the relation", {"logits": LOGITS.to("meta"), "targets": TARGETS.to("meta")}),
+        )
     ),
-    BadInput(
-        "targets elsewhere",
-        {"targets": TARGETS.to("meta")},
-        ValueError,
-        "targets must be on the device of logits",
-        "meta",
+    *(
+        BadInput(f"{name} {kind}", {name: value}, TypeError, f"{name} must be a dense tensor", kind)
+        for name, value, kind in (
+            ("logits", LOGITS.to_sparse(), "torch.sparse_coo"),
+            ("logits", LOGITS.float().to_mkldnn(), "torch._mkldnn"),
+            ("logits", NESTED, "a nested tensor"),
+            ("targets", TARGETS.to_sparse(), "torch.sparse_coo"),
+            ("observed", MASK.to_sparse(), "torch.sparse_coo"),
+            ("sample_weight", torch.ones(5).to_sparse(), "torch.sparse_coo"),
+        )
     ),
-    BadInput(
-        "observed elsewhere",
-        {"observed": torch.ones(5, 3, dtype=torch.bool, device="meta")},
-        ValueError,
-        "observed must be on the device of targets",
-        "meta",
-    ),
-    BadInput(
-        "sample weights elsewhere",
-        {"sample_weight": torch.ones(5, device="meta")},
-        ValueError,
-        "sample_weight must be on the device of logits",
-        "meta",
-    ),
-    BadInput(
-        "all elsewhere",
-        {"logits": LOGITS.to("meta"), "targets": TARGETS.to("meta")},
-        ValueError,
-        "logits must be on the device of the relation",
-        "meta",
-    ),
-    BadInput("sparse logits", {"logits": LOGITS.to_sparse()}, TypeError, "logits must be a dense", "torch.sparse_coo"),
-    BadInput("logits of oneDNN", {"logits": LOGITS.float().to_mkldnn()}, TypeError, "logits must be", "torch._mkldnn"),
-    BadInput("nested logits", {"logits": NESTED}, TypeError, "logits must be a dense tensor", "a nested tensor"),
-    BadInput("sparse targets", {"targets": TARGETS.to_sparse()}, TypeError, "targets must be", "torch.sparse_coo"),
-    BadInput("sparse mask", {"observed": TARGETS.bool().to_sparse()}, TypeError, "observed must be", "sparse_coo"),
-    BadInput("sparse weights", {"sample_weight": torch.ones(5).to_sparse()}, TypeError, "sample_weight must", "sparse"),
 )
+UPDATES = [
+    bad
+    for bad in (*CALLS, *TENSORS_ONLY)
+    if set(bad.change) <= {"targets", "observed"} and "another batch size" not in bad.name
+]
 
 
 def trained(kind: Any, **settings: Any) -> Any:
@@ -110,15 +102,7 @@ def test_calls(bad: BadInput, kind: Any, estimator: str) -> None:
     criterion.train()(LOGITS, TARGETS)
 
 
-@pytest.mark.parametrize(
-    "bad",
-    [
-        bad
-        for bad in (*CALLS, *TENSORS_ONLY)
-        if set(bad.change) <= {"targets", "observed"} and "another batch size" not in bad.name
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize("bad", UPDATES, ids=str)
 def test_updates(bad: BadInput) -> None:
     relation = OnlineBatchRelation(NUM_LABELS).update(TARGETS)
     before = copy.deepcopy(relation)
@@ -136,12 +120,6 @@ def test_a_frozen_relation_is_not_updated(kind: Any) -> None:
     with pytest.raises(ValueError, match="frozen"):
         criterion(LOGITS, TARGETS, update=True)
     assert_unmoved(criterion, before)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_implementation_is_known(kind: Any) -> None:
-    for impl in IMPLEMENTATIONS:
-        assert kind(NUM_LABELS, impl=impl).impl == impl
 
 
 def test_validation_of_values_can_be_turned_off() -> None:

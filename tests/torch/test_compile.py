@@ -80,41 +80,28 @@ def fresh_dynamo() -> None:
     torch._dynamo.reset()
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_joint_loss(name: str) -> None:
-    example, dtype = CASES[name], DTYPES[name]
-    criterion = OBRLoss(LABELS, **example.arguments)
-    compiled = torch.compile(criterion.terms, fullgraph=True)
+@pytest.mark.parametrize(
+    ("kind", "name", "impl"),
+    [*((OBRLoss, name, "auto") for name in CASES), *((RelationLoss, "float32", impl) for impl in ("auto", "plain"))],
+)
+def test_losses(kind: Any, name: str, impl: str) -> None:
+    example, dtype, joint = CASES[name], DTYPES[name], kind is OBRLoss
+    criterion = kind(LABELS, **(example.arguments if joint else example.relation_arguments), impl=impl)
+    compiled = torch.compile(criterion.terms if joint else criterion, fullgraph=True)
     active = 0
     for position, (data, state) in enumerate(zip(example.batches, oracle.trajectory(example), strict=True)):
         keywords = marked(arguments(data, dtype))
         with torch._dynamo.config.patch(error_on_recompile=position > 0):
-            terms = compiled(**keywords)
-            (gradient,) = torch.autograd.grad(terms.total.sum(), keywords["logits"])
+            value = compiled(**keywords)
+            (gradient,) = torch.autograd.grad((value.total if joint else value).sum(), keywords["logits"])
         rounded = as_given(data, keywords["logits"])
         expected, bounds = expected_and_bounds(example, rounded, state, dtype)
-        computed = type(terms)(*(values(term) for term in terms))
-        assert_loss_terms(example, rounded, expected, computed, values(gradient), bounds)
+        check: Any = assert_loss_terms if joint else assert_relation_loss
+        computed = type(value)(*map(values, value)) if joint else values(value)
+        check(example, rounded, expected, computed, values(gradient), bounds)
         assert_state(example, expected, holder(criterion), "float32")
         active += expected.codes.active
     assert active > 0
-
-
-@pytest.mark.parametrize("impl", ["auto", "plain"])
-def test_relation_loss(impl: str) -> None:
-    example = CASES["float32"]
-    criterion = RelationLoss(LABELS, **example.relation_arguments, impl=impl)
-    compiled = torch.compile(criterion, fullgraph=True)
-    for position, (data, state) in enumerate(zip(example.batches, oracle.trajectory(example), strict=True)):
-        keywords = marked(arguments(data, torch.float32))
-        with torch._dynamo.config.patch(error_on_recompile=position > 0):
-            value = compiled(**keywords)
-            value.backward()
-        rounded = as_given(data, keywords["logits"])
-        expected, bounds = expected_and_bounds(example, rounded, state, torch.float32)
-        gradient = values(keywords["logits"].grad)
-        assert_relation_loss(example, rounded, expected, values(value), gradient, bounds)
-        assert_state(example, expected, holder(criterion), "float32")
 
 
 def test_a_compiled_training_step_with_the_model_inside() -> None:

@@ -39,19 +39,11 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> Result:
     folder = tmp_path_factory.mktemp("gloo")
     environment = {**os.environ, "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
     files = [folder / f"{rank}.npz" for rank in range(WORLD_SIZE)]
+    command = [sys.executable, "-m", "tests.torch.distributed_worker"]
+    options: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     started = [
         subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "tests.torch.distributed_worker",
-                *map(str, (rank, WORLD_SIZE, folder / "store", file)),
-            ],
-            cwd=ROOT,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
+            [*command, *map(str, (rank, WORLD_SIZE, folder / "store", file))], cwd=ROOT, env=environment, **options
         )
         for rank, file in enumerate(files)
     ]

@@ -15,6 +15,7 @@ from tests.support.tolerances import assert_close, assert_exact, band
 from tests.torch.tensors import values
 
 IMPLS = pytest.mark.parametrize("impl", ["auto", "plain"])
+ALL_IMPLS = pytest.mark.parametrize("impl", ["auto", "plain", "fused"])
 KINDS = pytest.mark.parametrize("kind", [OBRLoss, RelationLoss])
 NAMES = ("relation_sum", "relation_weight")
 TARGETS = torch.tensor([[1.0, 1, 0], [0, 0, 1], [1, 1, 0], [0, 0, 1], [1, 0, 0]])
@@ -151,9 +152,10 @@ def test_a_traced_graph_reads_the_state_it_is_run_with() -> None:
     assert_close("loss", values(graph(LOGITS, *state)), values(expected), band(9, 50.0))
 
 
-def test_autograd_knows_that_the_state_has_moved() -> None:
+@ALL_IMPLS
+def test_autograd_knows_that_the_state_has_moved(impl: str) -> None:
     """Else a gradient that needs the state of before would be wrong."""
-    criterion = OBRLoss(3)
+    criterion = OBRLoss(3, impl=impl)
     x = LOGITS.clone().requires_grad_()
     for buffer in (criterion.relation_sum, criterion.relation_weight):
         product = (x[:3] * buffer).sum()
@@ -171,8 +173,10 @@ def test_a_state_that_overlaps_itself_is_refused() -> None:
         relation.update(TARGETS)
 
 
-def test_another_default_device_changes_nothing() -> None:
-    criterion = OBRLoss(3, pos_weight=[1.0, 2.0, 3.0])
-    expected = copy.deepcopy(criterion)(LOGITS, TARGETS)
+@ALL_IMPLS
+@pytest.mark.parametrize("update", [True, False])
+def test_another_default_device_changes_nothing(impl: str, update: bool) -> None:
+    criterion = OBRLoss(3, pos_weight=[1.0, 2.0, 3.0], impl=impl)
+    expected = copy.deepcopy(criterion)(LOGITS, TARGETS, update=update)
     with torch.device("meta"):
-        assert torch.equal(criterion(LOGITS, TARGETS), expected)
+        assert torch.equal(criterion(LOGITS, TARGETS, update=update), expected)

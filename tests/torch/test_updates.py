@@ -34,6 +34,7 @@ def test_when_it_moves(kind: Any, training: bool, grad: bool, update: bool | Non
         criterion(LOGITS, TARGETS, update=update)
     moves = (training and grad and not freeze) if update is None else update
     assert weight(criterion) == float(moves)
+    assert bool(criterion.relation_sum.any()) is moves
 
 
 def test_inference_mode_is_validation() -> None:
@@ -43,31 +44,8 @@ def test_inference_mode_is_validation() -> None:
     assert weight(criterion) == 0
     criterion(LOGITS, TARGETS)
     assert weight(criterion) == 1
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_validation_in_between_changes_nothing(kind: Any) -> None:
-    """Under no_grad, with a criterion that nobody puts in eval mode."""
-    with_validation, without = kind(3, decay=0.9), kind(3, decay=0.9)
-    for targets in (TARGETS, OTHER, TARGETS):
-        losses = [criterion(LOGITS, targets) for criterion in (with_validation, without)]
-        assert torch.equal(*losses)
-        with torch.no_grad():
-            assert with_validation(LOGITS, 1 - targets).isfinite()
-        assert torch.equal(with_validation.relation_sum, without.relation_sum)
-        assert torch.equal(with_validation.relation_weight, without.relation_weight)
-
-
-def test_validation_uses_the_relation() -> None:
-    criterion = OBRLoss(3, alpha=10)
-    criterion(LOGITS, TARGETS)
-    with torch.no_grad():
+    with torch.no_grad():  # the relation is used there
         assert criterion.terms(LOGITS, OTHER).relation_loss > 0
-
-
-def test_the_relation_is_updated_before_it_is_used() -> None:
-    assert OBRLoss(3).terms(LOGITS, TARGETS).relation_loss > 0
-    assert OBRLoss(3).terms(LOGITS, TARGETS, update=False).relation_loss == 0
 
 
 def test_backward_after_a_later_update() -> None:
@@ -145,23 +123,6 @@ def test_autocast_around_a_bare_relation() -> None:
         inside = OnlineBatchRelation(3, estimator="counts").update(targets)
     outside = OnlineBatchRelation(3, estimator="counts").update(targets)
     assert torch.equal(inside.relation_sum, outside.relation_sum)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
-def test_an_empty_batch(kind: Any, reduction: str) -> None:
-    criterion = kind(3, reduction=reduction)
-    criterion(LOGITS, TARGETS)
-    before = copy.deepcopy(criterion.state_dict())
-    x = LOGITS[:0].clone().requires_grad_()
-    loss = criterion(x, TARGETS[:0])
-    assert loss.shape == ((0,) if reduction == "none" else ())
-    assert loss.sum() == 0
-    loss.sum().backward()
-    assert x.grad is not None
-    assert x.grad.shape == (0, 3)
-    for name, buffer in criterion.state_dict().items():
-        assert torch.equal(buffer, before[name])
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
