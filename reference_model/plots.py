@@ -11,6 +11,8 @@ import numpy.typing as npt
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from obrl import MEASURES
+
 
 def plot_relation(path: Path, relation: npt.NDArray[np.floating[Any]], names: Sequence[str], *, measure: str) -> None:
     """Write the relation as a heat map with the attributes' names.
@@ -21,12 +23,12 @@ def plot_relation(path: Path, relation: npt.NDArray[np.floating[Any]], names: Se
         names: Names of the attributes.
         measure: What the relation is measured by; decides the scale.
     """
-    low = -1.0 if measure in ("pearson", "yule_q", "phi_ratio") else 0.0
+    scale = MEASURES[measure]
     figure = Figure(figsize=(11, 10), layout="constrained")
     axes = figure.add_subplot()
     axes.set_facecolor("0.8")
-    centred = measure in ("pearson", "yule_q", "phi_ratio", "unit_pearson")
-    image = axes.imshow(relation, vmin=low, vmax=1.0, cmap="RdBu_r" if centred else "viridis")
+    centred = scale.low < 0 or scale.to_phi is not None  # the middle of the range says that labels are unrelated
+    image = axes.imshow(relation, vmin=scale.low, vmax=scale.high, cmap="RdBu_r" if centred else "viridis")
     places = np.arange(len(names))
     axes.set_xticks(places, names, rotation=90, fontsize=7)
     axes.set_yticks(places, names, fontsize=7)
