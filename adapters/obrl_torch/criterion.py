@@ -58,13 +58,13 @@ class OnePass(torch.autograd.Function):
         loss = ctx.loss
         if all(gradient is None for gradient in upstream):
             return None, None, None, None
-        with without_autocast(logits.device.type):
-            if torch.is_grad_enabled() and not torch.compiler.is_compiling():
-                # create_graph=True: compute the gradient again, in operations that can be differentiated. A compiled
-                # backward never builds a graph.
+        if torch.is_grad_enabled() and not torch.compiler.is_compiling():
+            # create_graph=True: compute the gradient again, in operations that can be differentiated. A compiled
+            # backward never builds a graph.
+            with without_autocast(logits.device.type):
                 loss = loss.plain(logits.shape[0], ctx.dtype)
                 gradients = loss.evaluate(logits, ctx.dtype, ctx.gradient)[1]
-            return loss.chain(gradients, upstream, logits.dtype), None, None, None
+        return loss.chain(gradients, upstream, logits.dtype), None, None, None
 
 
 def differentiable_terms(
@@ -209,12 +209,11 @@ class Criterion(LossWithRelation, RelationModule):
             check_wide("pos_weight", self.pos_weight)
         moves = resolve_update(update, default=self.training and torch.is_grad_enabled(), freeze=self.freeze)
         dtype = computation_dtype(logits)
-        loss: PlainLoss | FusedLoss
+        if self._is_fused(batch, state, joint=joint):  # autocast does not reach into native code or kernels
+            fused_loss = self._fused_loss(batch, state, moves=moves, joint=joint)
+            return differentiable_terms(logits, fused_loss, dtype=dtype, impl=self.impl, parts=parts)
         with without_autocast(logits.device.type):
-            if self._is_fused(batch, state, joint=joint):
-                loss = self._fused_loss(batch, state, moves=moves, joint=joint)
-            else:
-                loss = self._plain_loss(batch, state, dtype, moves=moves, joint=joint)
+            loss = self._plain_loss(batch, state, dtype, moves=moves, joint=joint)
             return differentiable_terms(logits, loss, dtype=dtype, impl=self.impl, parts=parts)
 
     def _is_fused(self, batch: Batch, state: RelationState, *, joint: bool) -> bool:
