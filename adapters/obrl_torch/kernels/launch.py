@@ -33,9 +33,6 @@ MANY_LABELS = 1024
 HOPPER = 90
 """A compute capability, times ten."""
 
-INTERPRETED = not isinstance(loss_kernel, triton.JITFunction)
-"""Whether the kernels run on a CPU, slowly: `TRITON_INTERPRET=1` was set when they were imported."""
-
 ENABLE_FP_FUSION = False
 """Whether the compiler may fuse a product and a sum. It must not, so that (i, j) and (j, i) have the same rounding."""
 
