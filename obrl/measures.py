@@ -39,7 +39,9 @@ class FourfoldTable:
     def cross_difference(self) -> Array:
         """Return ad - bc, which is n s - r c."""
         if isinstance(self.n, int) and self.n**2 <= MAX_EXACT_COUNT:
-            return self.n * self.both - self.i * self.j  # exact, and three operations fewer
+            difference = self.n * self.both
+            difference -= self.i * self.j
+            return difference  # exact, and three operations fewer
         both, only_i, only_j, neither = self.cells()
         return both * neither - only_i * only_j
 
@@ -59,7 +61,9 @@ def _pearson(table: FourfoldTable) -> Fraction:
 
 def _unit_pearson(table: FourfoldTable) -> Fraction:
     difference, spread = _pearson(table)
-    return difference + spread, spread + spread  # (1 + phi) / 2
+    difference += spread
+    spread += spread
+    return difference, spread  # (1 + phi) / 2
 
 
 def _matching(table: FourfoldTable) -> Fraction:
@@ -144,4 +148,6 @@ def apply_measure(ns: Namespace, measure: str, counts: PairCounts) -> tuple[Arra
     """
     numerator, denominator = MEASURES[measure].fraction(FourfoldTable(ns, counts))
     defined = ns.cast(denominator > 0, like=denominator)
-    return numerator / (denominator + (1.0 - defined)), defined
+    divisor = 1.0 - defined
+    divisor += denominator
+    return numerator / divisor, defined

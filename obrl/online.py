@@ -52,9 +52,12 @@ def update_state(ns: Namespace, state: RelationState, counts: PairCounts, settin
     else:
         batch, defined = apply_measure(ns, settings.measure, counts)
         remaining = _remaining(defined, settings)
-        relation_sum = remaining * state.relation_sum + defined * batch  # Eq. 1: R_sb <- lambda R_sb + R_b
-    relation_weight = remaining * state.relation_weight + defined  # Eq. 1: S <- lambda S + 1
-    return RelationState(relation_sum, relation_weight)
+        batch *= defined
+        relation_sum = remaining * state.relation_sum  # Eq. 1: R_sb <- lambda R_sb + R_b
+        relation_sum += batch
+    remaining *= state.relation_weight
+    remaining += defined  # Eq. 1: S <- lambda S + 1
+    return RelationState(relation_sum, remaining)
 
 
 def _remaining(defined: Array, settings: Settings) -> Array:
@@ -62,7 +65,9 @@ def _remaining(defined: Array, settings: Settings) -> Array:
 
     In arithmetic, since on a CPU a `where` costs as much as twenty products.
     """
-    return defined * (settings.decay - 1.0) + 1.0
+    remaining = defined * (settings.decay - 1.0)
+    remaining += 1.0
+    return remaining
 
 
 def known_relation(ns: Namespace, state: RelationState, settings: Settings) -> tuple[Array, Array]:

@@ -48,6 +48,8 @@ class _Torch:
         return a.sum() if axis is None else a.sum(dim=axis, keepdim=keepdims)
 
     def cast(self, a: Tensor, /, *, like: Tensor) -> Tensor:
+        if a.dtype == torch.bool and not torch.compiler.is_compiling():
+            a = a.view(torch.uint8)  # on a CPU torch converts bytes eight times as fast
         return a.to(like.dtype)
 
     def eye(self, *, like: Tensor) -> Tensor:
