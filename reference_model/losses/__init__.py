@@ -1,0 +1,1 @@
+"""The losses that a stage trains with."""
