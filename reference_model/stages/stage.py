@@ -27,7 +27,12 @@ class Terms(Protocol):
 
 
 class Loss(Protocol):
-    """A loss, also an ``nn.Module``; what it remembers between steps lies in buffers."""
+    """A loss, also an ``nn.Module``; what it remembers between steps lies in buffers.
+
+    It may also have a method ``after_step()``, called once after every step of the optimiser (after all micro-batches,
+    in every process), and a method ``epoch_figures() -> dict[str, float]``, called at the end of every training epoch,
+    whose figures are logged beside the loss.
+    """
 
     def terms(self, outputs: Outputs, targets: Tensor) -> Terms:
         """Return the loss of a batch and its parts."""
@@ -35,7 +40,7 @@ class Loss(Protocol):
 
 
 class Metrics(Protocol):
-    """Running figures of one epoch, also an ``nn.Module`` without parameters."""
+    """Running figures of one epoch, also an ``nn.Module`` without parameters; its whole state lies in buffers."""
 
     def update(self, outputs: Outputs, targets: Tensor) -> None:
         """Add a batch."""
@@ -87,6 +92,10 @@ class Evaluation:
     model: nn.Module
 
 
+def _nothing_to_say(targets: Targets, config: RunConfig) -> tuple[str, ...]:
+    return ()
+
+
 @dataclass(frozen=True)
 class Stage:
     """A stage of the pipeline.
@@ -109,6 +118,8 @@ class Stage:
         partitions: The partitions that the report is on.
         balanced: Whether a batch has the same number of pictures of every class; an epoch is then as many times the
             smallest class as there are classes, and larger classes go on where they stopped.
+        check: Called before any picture is read: sentences for the console, such as a forecast of memory. Raises
+            ValueError where the targets cannot be trained.
     """
 
     name: str
@@ -126,3 +137,4 @@ class Stage:
     describe: Callable[[Mapping[str, Any]], str]
     partitions: tuple[str, ...] = ("test",)
     balanced: bool = False
+    check: Callable[[Targets, RunConfig], tuple[str, ...]] = _nothing_to_say
