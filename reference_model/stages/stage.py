@@ -29,11 +29,13 @@ class Terms(Protocol):
 class Loss(Protocol):
     """A loss, also an ``nn.Module``; what it remembers between steps lies in buffers, or in its extra state.
 
-    Two more methods are called where a loss has them:
+    Three more methods are called where a loss has them:
 
     - ``observe(terms, outputs, step)`` in every training step before the backward pass, with the loss's own terms, the
       outputs with their graph, and the number of steps of the optimiser so far;
-    - ``figures() -> dict[str, float]`` after every training epoch: further figures of the epoch, for metrics.csv.
+    - ``after_step()`` once after every step of the optimiser (after all micro-batches, in every process);
+    - ``epoch_figures() -> dict[str, float]`` at the end of every training epoch: figures that are logged beside the
+      loss.
     """
 
     def terms(self, outputs: Outputs, targets: Tensor) -> Terms:
@@ -98,6 +100,10 @@ class Evaluation:
     model: nn.Module
 
 
+def _nothing_to_say(targets: Targets, config: RunConfig) -> tuple[str, ...]:
+    return ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Stage:
     """A stage of the pipeline.
@@ -123,12 +129,14 @@ class Stage:
             that trains something other than one face-level net with a head.
         combine: From (catalogue, scenes, settings) to one catalogue, for a stage with pictures of a second data set;
             scenes is None where ``read.scenes_data`` is tiles.
-        check: Raises ValueError or TypeError for settings that the stage cannot use, before any data is read.
+        check_settings: Raises ValueError or TypeError for settings that the stage cannot use, before any data is read.
         finish: Write further files into the run's folder, from (folder, evaluation).
         picture: File name of the report's picture.
         partitions: The partitions that the report is on.
         balanced: Whether a batch has the same number of pictures of every class; an epoch is then as many times the
             smallest class as there are classes, and larger classes go on where they stopped.
+        check: Called before any picture is read: sentences for the console, such as a forecast of memory. Raises
+            ValueError where the targets cannot be trained.
 
     Raises:
         ValueError: If there is neither a head nor a model, or both.
@@ -149,11 +157,12 @@ class Stage:
     head: Callable[[int, int, Targets, RunConfig], nn.Module] | None = None
     model: Callable[[Targets, RunConfig], nn.Module] | None = None
     combine: Callable[[Catalogue, Catalogue | None, RunConfig], Catalogue] | None = None
-    check: Callable[[RunConfig], None] | None = None
+    check_settings: Callable[[RunConfig], None] | None = None
     finish: Callable[[Path, Evaluation], None] | None = None
     picture: str = "report.png"
     partitions: tuple[str, ...] = ("test",)
     balanced: bool = False
+    check: Callable[[Targets, RunConfig], tuple[str, ...]] = _nothing_to_say
 
     def __post_init__(self) -> None:
         """Check that the net is declared once."""
