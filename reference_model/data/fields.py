@@ -16,6 +16,7 @@ _SPACE[[9, 10, 11, 12, 13, 32]] = True
 # The value of a field by its first letter, where it is "1", "0" or "-1".
 _VALUE = np.full(256, np.nan, dtype=np.float32)
 _VALUE[[ord("1"), ord("0"), ord("-")]] = 1, 0, -1
+_BLOCK = 2**18
 _MISSING = ("", "nan", "na", "n/a", "null", "none", "?")
 
 
@@ -95,9 +96,30 @@ class Fields:
         values = _VALUE[first]
         plain = np.where(first == ord("-"), (lengths == 2) & (second == ord("1")), lengths == 1)
         values[~plain] = np.nan
-        for row, column in np.argwhere(np.isnan(values) & (lengths > 0)).tolist():
-            values[row, column] = self._unusual(row, first_column + column)
+        unusual = np.flatnonzero(np.isnan(values) & (lengths > 0))
+        for start in range(0, len(unusual), _BLOCK):
+            cells = unusual[start : start + _BLOCK]
+            values.ravel()[cells] = self._spelled(first_column, *np.divmod(cells, values.shape[1]))
         return values
+
+    def _spelled(
+        self, first_column: int, rows: npt.NDArray[np.int64], columns: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.float32]:
+        """Return the values of fields that are longer than -1, 0 or 1: each spelling is read once."""
+        starts = self.starts[rows, first_column + columns]
+        lengths = self.ends[rows, first_column + columns] - starts
+        width = -8 * (-int(lengths.max()) // 8)
+        offsets = np.arange(width)
+        places = np.minimum(starts[:, None] + offsets, len(self.data) - 1)
+        letters = np.where(offsets < lengths[:, None], self.data[places], 0).astype(np.uint8)
+        keys = letters.view(np.uint64 if width == 8 else f"S{width}")[:, 0]
+        spellings = np.unique(keys)
+        number = np.searchsorted(spellings, keys)
+        _, first = np.unique(number, return_index=True)
+        values = np.empty(len(spellings), dtype=np.float32)
+        for place in np.sort(first).tolist():  # in the order of the file, so that an error names the first
+            values[number[place]] = self._unusual(int(rows[place]), first_column + int(columns[place]))
+        return values[number]
 
     def _unusual(self, row: int, column: int) -> float:
         text = self.text(row, column)
@@ -115,6 +137,11 @@ class Fields:
         return value
 
 
+def with_line_feeds(text: bytes) -> bytes:
+    """Return text with LF at the end of each line, where it had CR LF or CR."""
+    return text.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in text else text
+
+
 def split_fields(path: Path, body: bytes, *, comma: bool, columns: int, first_line: int) -> Fields:
     """Split text into rows of ``columns`` fields.
 
@@ -128,8 +155,7 @@ def split_fields(path: Path, body: bytes, *, comma: bool, columns: int, first_li
     Raises:
         DataError: If a row has more or fewer fields.
     """
-    if b"\r" in body:
-        body = body.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    body = with_line_feeds(body)
     # One byte more than the last line end, so that a field's second letter can always be looked at.
     data = np.frombuffer(body.rstrip() + b"\n\n", dtype=np.uint8)
     line_ends = np.flatnonzero(data == _NEWLINE)
