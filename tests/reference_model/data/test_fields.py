@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reference_model.data.errors import DataError
 from reference_model.data.fields import split_fields
 from tests.support.profiles import examples
 
@@ -52,7 +54,7 @@ def test_other_spellings_of_the_numbers_are_read(tmp_path: Path, comma: bool) ->
     separator = "," if comma else " "
     text = "".join(separator.join([f"{row}.jpg", *cells[row]]) + "\n" for row in range(50))
     fields = split_fields(tmp_path / "a", text.encode(), comma=comma, columns=8, first_line=1)
-    expected = np.vectorize(spellings.get)(cells).astype(np.float32)
+    expected = np.array([[spellings[cell] for cell in row] for row in cells.tolist()], dtype=np.float32)
     np.testing.assert_array_equal(fields.ternary(1), expected)
     broken = text.replace("5.jpg", "5.jpg" + separator + "0.5", 1).encode()
     with pytest.raises(DataError, match="line 6: expected 8 fields, got 9"):

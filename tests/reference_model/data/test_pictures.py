@@ -57,7 +57,7 @@ def test_grey_modes_equal_their_twin(mode: str) -> None:
 
 @pytest.mark.parametrize(
     ("mode", "tolerance"),
-    [("RGB", 0), ("RGBA", 0), ("RGBa", 0), ("RGBX", 0), ("CMYK", 0), ("YCbCr", 2), ("HSV", 6), ("LAB", 25)],
+    [("RGB", 0), ("RGBA", 0), ("RGBa", 0), ("RGBX", 0), ("CMYK", 0), ("YCbCr", 4), ("HSV", 4), ("LAB", 8)],
 )
 def test_colour_modes_equal_their_twin(mode: str, tolerance: int) -> None:
     picture = Image.fromarray(COLOURS)
@@ -65,7 +65,7 @@ def test_colour_modes_equal_their_twin(mode: str, tolerance: int) -> None:
     assert picture.mode == mode
     difference = np.asarray(as_rgb(picture)).astype(int) - COLOURS
     assert np.abs(difference).max() <= tolerance
-    assert abs(difference.mean()) <= 1
+    assert abs(difference.mean()) <= 1.5
 
 
 @pytest.mark.parametrize(
