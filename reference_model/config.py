@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from obrl import Settings
 from reference_model.settings.checks import require
 from reference_model.settings.names import FACE_NETS, STAGES, DataKind, LossKind, Norm, StageName
 from reference_model.settings.nets import HeadConfig, NetConfig, WeightsConfig
 from reference_model.settings.pictures import ImagesConfig, ReadConfig, SyntheticConfig
+from reference_model.settings.sizes import usable_feature_size
 from reference_model.settings.training import OptimConfig, RelationConfig, TrainConfig
 
 __all__ = [
@@ -76,3 +78,9 @@ class RunConfig:
         require(0 <= self.seed < 2**63, "seed", "in [0, 2^63)", self.seed)
         if self.data != "synthetic" and self.root is None:
             raise ValueError(f"data {self.data} needs the folder of the data: --root DIR")
+        usable_feature_size(self.images.size, self.net.strides)
+        if self.loss != "ce":
+            try:
+                Settings(**asdict(self.relation))
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"relation: {error}") from None
