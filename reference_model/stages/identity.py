@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from reference_model.config import RunConfig
-from reference_model.data.catalogue import Catalogue
+from reference_model.data.catalogue import Catalogue, ClassLabels
+from reference_model.data.sets.people import identity_parts
 from reference_model.losses.center import CenterLoss
 from reference_model.losses.forecast import forecast_memory, machine_memory
 from reference_model.nets.heads import EmbeddingHead
@@ -18,6 +21,16 @@ from reference_model.reports.identity import collect_identity, describe_identity
 from reference_model.stages.classes import class_targets, with_notes
 from reference_model.stages.figures import ClassFigures
 from reference_model.stages.stage import Evaluation, Stage, Targets
+
+
+def people_of_folders(catalogue: Catalogue) -> Catalogue:
+    """Take the classes of a data set of folders for people, and divide the pictures as every set of people is."""
+    classes = catalogue.labels.get("class")
+    if "identity" in catalogue.labels or not isinstance(classes, ClassLabels):
+        return catalogue
+    present = np.unique(classes.values)
+    labels, split = identity_parts(classes.values, [classes.names[number] for number in present.tolist()])
+    return replace(catalogue, labels={"identity": labels}, split=split, person=classes.values)
 
 
 def identity_targets(catalogue: Catalogue, config: RunConfig) -> Targets:
@@ -97,6 +110,7 @@ STAGE = Stage(
     after=("face",),
     catalogues=("msceleb", "msceleb_tsv", "recordio", "casia", "image_folder", "celeba_people"),
     label="identity",
+    adapt=people_of_folders,
     targets=identity_targets,
     head=identity_head,
     loss=center_loss,

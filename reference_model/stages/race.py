@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -23,8 +24,15 @@ from reference_model.stages.figures import ClassFigures
 from reference_model.stages.stage import Stage, Targets
 
 
+def races_of_folders(catalogue: Catalogue) -> Catalogue:
+    """Take the classes of a data set of folders for races."""
+    if "race" in catalogue.labels or "class" not in catalogue.labels:
+        return catalogue
+    return replace(catalogue, labels={"race": catalogue.labels["class"]})
+
+
 def race_targets(catalogue: Catalogue, config: RunConfig) -> Targets:
-    """Return the races; in a data set of folders, the classes of the folders."""
+    """Return the races."""
     return class_targets(catalogue, "race")
 
 
@@ -44,6 +52,7 @@ STAGE = Stage(
     after=("face",),
     catalogues=("fairface", "utkface", "image_folder"),
     label="race",
+    adapt=races_of_folders,
     targets=race_targets,
     head=class_head,
     loss=softmax_loss,
