@@ -23,7 +23,9 @@ from reference_model.loader import TrainLoader
 
 LAST = "last.ckpt"
 STOP_SIGNALS = tuple(
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)  # Windows lacks one
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGUSR1")
+    if hasattr(signal, name)  # Windows lacks one
 )
 STEP_KEY = "batches_done"
 STEP_STREAM = 0x73746570  # "step": keeps this use of the seed apart from every other.

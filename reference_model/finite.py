@@ -65,6 +65,6 @@ class FiniteGuard(Callback):
 
     def _error(self, step: int, what: str) -> NotFiniteError:
         return NotFiniteError(
-            f"step {step}: {what} not finite. Start a new run with a smaller optim.lr (here {self.learning_rate:g}) or a "
-            "longer optim.warmup"
+            f"step {step}: {what} not finite. Start a new run with a smaller optim.lr (here {self.learning_rate:g}) or "
+            "a longer optim.warmup"
         )

@@ -21,6 +21,7 @@ from reference_model.checkpoints import AtomicCheckpointIO, ResumeCheckpoint, re
 from reference_model.cli import dump_config
 from reference_model.config import RunConfig
 from reference_model.data.augment import augment_batch
+from reference_model.data.pictures import PictureBatches
 from reference_model.evaluation import choose_device
 from reference_model.finite import FiniteGuard
 from reference_model.loader import EvalLoader, TrainLoader
@@ -137,7 +138,8 @@ def _process_settings(config: RunConfig) -> Iterator[None]:
 
 def _train(run: RunFolder, config: RunConfig, data: StageData) -> tuple[StageModule, tuple[str, ...]]:
     settings = config.train
-    train_loader = _train_loader(config, data)
+    train_pictures = data.pictures("train", config)
+    train_loader = _train_loader(config, data, train_pictures)
     valid_pictures = data.pictures("valid", config)
     valid_loader = EvalLoader(
         valid_pictures, batch_size=settings.eval_batch_size, rank=this_rank(), processes=count_processes()
@@ -177,7 +179,7 @@ def _train(run: RunFolder, config: RunConfig, data: StageData) -> tuple[StageMod
         # Lightning 2.6 calls functions that torch 2.13 deprecates; the user of a run cannot change that.
         warnings.filterwarnings("ignore", message=".*isinstance\\(treespec, LeafSpec\\)", category=FutureWarning)
         trainer.fit(module, train_loader, valid_loader, ckpt_path=checkpoint, weights_only=True)
-    lost = [picture.reason for pictures in (train_loader.pictures, valid_pictures) for picture in pictures.unusable]
+    lost = [picture.reason for pictures in (train_pictures, valid_pictures) for picture in pictures.unusable]
     return module, tuple(lost)
 
 
@@ -194,7 +196,7 @@ def _module(run: RunFolder, config: RunConfig, data: StageData, *, total_steps: 
     return module
 
 
-def _train_loader(config: RunConfig, data: StageData) -> TrainLoader:
+def _train_loader(config: RunConfig, data: StageData, pictures: PictureBatches) -> TrainLoader:
     images = config.images
 
     def augment(pictures: Any, indices: Any, epoch: int) -> Any:
@@ -204,7 +206,7 @@ def _train_loader(config: RunConfig, data: StageData) -> TrainLoader:
 
     values = data.values("train")
     return TrainLoader(
-        data.pictures("train", config),
+        pictures,
         batch_size=config.train.batch_size,
         seed=config.seed,
         augment=augment if images.flip or images.crop_padding else None,

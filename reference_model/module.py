@@ -7,13 +7,12 @@ import time
 from typing import Any, Self
 
 import lightning
-import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
 from reference_model.config import RunConfig
 from reference_model.figures import EpochFigures
-from reference_model.loader import Batch
+from reference_model.loader import Batch, TrainLoader
 from reference_model.logs import course_of_epoch, epoch_line
 from reference_model.nets import FaceNet, StageModel, build_seeded
 from reference_model.schedule import make_optimizer, make_scheduler
@@ -69,7 +68,7 @@ class StageModule(lightning.LightningModule):
         self.figures = {part: EpochFigures(stage.metrics(targets)) for part in ("train", "valid")}
         self._valid_metrics: dict[str, float] = {}
 
-    def train(self, mode: bool = True) -> Self:  # noqa: FBT001, FBT002 - torch's own signature
+    def train(self, mode: bool = True) -> Self:
         """Set training or evaluation mode; frozen nets stay in evaluation mode, so that their statistics stay."""
         super().train(mode)
         for net in self._frozen:
@@ -87,7 +86,7 @@ class StageModule(lightning.LightningModule):
         self.figures["train"].add(terms, outputs, batch.targets)
         self._tell("observe", terms, outputs, self.global_step)
         self.log("loss", terms.total.detach(), prog_bar=True, logger=False)
-        return terms.total  # type: ignore[no-any-return]
+        return terms.total
 
     def _tell(self, method: str, *arguments: Any) -> Any:
         """Call a method that a loss may have."""
@@ -103,8 +102,13 @@ class StageModule(lightning.LightningModule):
         """Start the clock, also in the middle of an epoch."""
         self._start_clock()
 
-    def _start_clock(self) -> None:
+    def _loader(self) -> TrainLoader:
         loader = self.trainer.train_dataloader
+        assert isinstance(loader, TrainLoader)  # what fit was called with
+        return loader
+
+    def _start_clock(self) -> None:
+        loader = self._loader()
         self._clock = (time.monotonic(), loader.batches_done, loader.seconds_waited)
 
     def optimizer_step(self, *arguments: Any, **options: Any) -> None:
@@ -126,7 +130,7 @@ class StageModule(lightning.LightningModule):
         self._start_clock()
 
     def _course(self, epochs_left: int) -> str:
-        loader = self.trainer.train_dataloader
+        loader = self._loader()
         started, batches, waited = self._clock
         seconds, done = time.monotonic() - started, loader.batches_done - batches
         return course_of_epoch(

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+from typing import TypeVar
 
 import torch.distributed as dist
-from lightning.fabric.plugins.environments import ClusterEnvironment, LightningEnvironment, TorchElasticEnvironment
+from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.pytorch.strategies import DDPStrategy, Strategy
+
+Value = TypeVar("Value")
 
 
 def count_processes() -> int:
@@ -38,7 +43,7 @@ def join(device: str) -> None:
         dist.init_process_group("nccl" if device == "cuda" else "gloo")
 
 
-def from_first[Value](value: Value) -> Value:
+def from_first(value: Value) -> Value:
     """Return the first process's value in all of them; any plain value."""
     if count_processes() == 1:
         return value

@@ -27,7 +27,7 @@ def weight_files(config: RunConfig, model: nn.Module) -> dict[str, Path]:
     if isinstance(model, AttributeModel):
         usable = {name: path for name, path in stated.items() if name in config.net.nets}
     else:
-        usable = {"": path for name, path in stated.items() if name == "init"}
+        usable = {"": stated["init"]} if "init" in stated else {}
     unused = sorted(stated.keys() - usable.keys() - ({"init"} if "" in usable else set()))
     if unused:
         raise ValueError(

@@ -16,8 +16,8 @@ from reference_model.checkpoints import TrainingInterrupted
 from reference_model.cli import Request
 from reference_model.comparison import LOSSES, TITLES, compare_reports, format_comparison
 from reference_model.config import RunConfig
-from reference_model.data.errors import DataError
 from reference_model.data.catalogue import SPLITS
+from reference_model.data.errors import DataError
 from reference_model.fitting import check_same_data, check_settings, fit, start_run
 from reference_model.runs import (
     CTRL_C_EXIT,

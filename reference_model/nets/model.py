@@ -93,7 +93,7 @@ def build_seeded(build: Callable[[], nn.Module], *, seed: int) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = build()
-    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def build_model(size: int, groups: Sequence[Sequence[int]], config: NetConfig, *, seed: int) -> AttributeModel:

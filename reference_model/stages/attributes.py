@@ -124,7 +124,8 @@ def attribute_targets(catalogue: Catalogue, config: RunConfig) -> Targets:
             f"{catalogue.data} has other attributes than the model's {len(CELEBA_ATTRIBUTES)}: "
             f"it also has {', '.join(extra)}"
         )
-    names, values, groups = labels.names, labels.values, labels.groups
+    names, values = labels.names, labels.values
+    groups = labels.groups or {"all": tuple(range(len(names)))}
     if catalogue.data != "table":
         names = CELEBA_ATTRIBUTES
         values = np.ascontiguousarray(values[:, match_attributes(labels.names, names)])
@@ -134,7 +135,7 @@ def attribute_targets(catalogue: Catalogue, config: RunConfig) -> Targets:
         values=values,
         names=names,
         details={
-            "groups": {name: list(columns) for name, columns in (groups or {"all": range(len(names))}).items()},
+            "groups": {name: list(columns) for name, columns in groups.items()},
             "train_rates": dict(zip(names, rates.tolist(), strict=True)),
         },
     )
