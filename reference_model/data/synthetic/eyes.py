@@ -69,7 +69,10 @@ def draw_brows(canvas: Canvas, face: Face) -> None:
     traits = face.traits
     colour = mix(shade(face.skin, 0.3), (44, 30, 24), 0.6)
     base = face.eye_y - 15.5 - 1.8 * face.person.brow_height
-    arch, thick = traits.present("Arched_Eyebrows"), 3.0 + 0.9 * face.person.brow_thickness + 4.6 * traits.present("Bushy_Eyebrows")
+    arch, thick = (
+        traits.present("Arched_Eyebrows"),
+        3.0 + 0.9 * face.person.brow_thickness + 4.6 * traits.present("Bushy_Eyebrows"),
+    )
     droop = 2.6 * face.person.brow_slant
     taper = np.array([0.7, 1.0, 1.1, 1.15, 1.1, 1.0, 0.85, 0.65, 0.4])
     for side in (-1, 1):
