@@ -15,6 +15,9 @@ from reference_model.data.table import SPLITS
 RENDERING = 3
 """Number of the rendering; it changes whenever the same parameters give other pictures or labels."""
 
+JPEG_QUALITY = 92
+"""Quality of the JPEG files that drawn pictures are stored in."""
+
 # Pictures of one person agree in these as far as the drawn labels allow, always in the first.
 _STABLE = ("Male", "Pale_Skin", "Oval_Face", "Big_Nose", "Pointy_Nose", "Big_Lips", "Young", "Chubby")
 
