@@ -53,8 +53,8 @@ def identity_parts(
     """Divide pictures for learning identities.
 
     A tenth of the people (`TEST_SHARE`) are for verification: all of their pictures are ``"test"``, and their
-    identity is -1. Of the others, a tenth of the pictures of those who have two or more are ``"valid"``; everybody has one left in
-    ``"train"``.
+    identity is -1. Of the others, a tenth of the pictures of those who have two or more are ``"valid"``; everybody has
+    one left in ``"train"``.
 
     Args:
         person: (N,) the number of the person in each picture.
