@@ -35,7 +35,6 @@ from reference_model.loader import EvalLoader, TrainLoader
 from reference_model.logs import MetricsFile
 from reference_model.module import AttributeModule
 from reference_model.nets import build_model
-from reference_model.nets.model import usable_feature_size
 from reference_model.objective import build_criterion
 from reference_model.plots import plot_accuracy, plot_relation
 from reference_model.report import relation_report
@@ -51,12 +50,11 @@ from reference_model.sources import Source, attribute_groups
 
 
 def check_settings(config: RunConfig) -> None:
-    """Find mistakes that only the net and the loss can see, before any data is read.
+    """Find mistakes that only torch can see, before any data is read.
 
     Raises:
         TypeError, ValueError: What is wrong.
     """
-    usable_feature_size(config.images.size, config.net)
     build_criterion(config.loss, config.relation, CELEBA_ATTRIBUTES)
     choose_device(config.train.device)
 

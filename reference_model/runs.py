@@ -7,6 +7,7 @@ import math
 import os
 import platform
 import shutil
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,8 +29,19 @@ PACKAGES = (
 )
 
 
+USER_ERROR = 2
+SIGNAL_EXIT = 128  # a shell's convention: 128 plus the signal's number
+CTRL_C_EXIT = SIGNAL_EXIT + 2
+
+
 class RunError(ValueError):
     """A run folder cannot be used for what was requested."""
+
+
+def refuse(error: Exception) -> int:
+    """Print ``error`` for the user; return the exit status of settings, runs or data that cannot be used."""
+    print(f"error: {error}", file=sys.stderr)
+    return USER_ERROR
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from reference_model.config import Norm
+from reference_model.settings.sizes import STEM_KERNELS, STEM_PADDING
 
 STEM_CHANNELS = (96, 256)
 BODY_CHANNELS = 512
-STEM_KERNELS = (7, 5)
-STEM_PADDING = (0, 1)
 
 
 class FaceNet(nn.Module):
@@ -83,16 +82,6 @@ class FaceNet(nn.Module):
 def scaled_channels(channels: int, width: float) -> int:
     """Return ``channels * width`` rounded to a multiple of 8, and at least 8."""
     return max(8, round(channels * width / 8) * 8)
-
-
-def feature_size(size: int, *, strides: tuple[int, int]) -> int:
-    """Return the side in pixels of the feature map that a picture of ``size`` pixels gives; below 1 is too small."""
-    for kernel, stride, padding in zip(STEM_KERNELS, strides, STEM_PADDING, strict=True):
-        size = (size + 2 * padding - kernel) // stride + 1
-        # 3x3/2 pooling that rounds up; the last window must start inside the map.
-        pooled = -(-(size - 3) // 2) + 1
-        size = pooled - 1 if (pooled - 1) * 2 >= size else pooled
-    return size
 
 
 def _convolution(

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from reference_model.config import NetConfig
 from reference_model.nets.attribute_net import AttributeNet
-from reference_model.nets.face_net import feature_size
 from reference_model.nets.fusion import FusedFaceNets
+from reference_model.settings.sizes import usable_feature_size
 
 
 class AttributeModel(nn.Module):
@@ -32,7 +32,7 @@ class AttributeModel(nn.Module):
 
     def __init__(self, size: int, groups: Sequence[Sequence[int]], config: NetConfig) -> None:
         super().__init__()
-        maps = usable_feature_size(size, config)
+        maps = usable_feature_size(size, config.strides)
         self.size = size
         self.face = FusedFaceNets(
             config.nets, width=config.width, depth=config.depth, strides=config.strides, norm=config.norm
@@ -57,21 +57,6 @@ class AttributeModel(nn.Module):
             Logits (batch, num_labels).
         """
         return self.attributes(self.face(scale_pixels(images)))
-
-
-def usable_feature_size(size: int, config: NetConfig) -> int:
-    """Return the side of the feature maps that pictures of ``size`` pixels give.
-
-    Raises:
-        ValueError: If it is too small for the attribute net.
-    """
-    maps = feature_size(size, strides=config.strides)
-    if maps < 2:
-        raise ValueError(
-            f"pictures of {size} pixels with net.strides {config.strides} leave a feature map of {max(maps, 0)} "
-            "pixels, and at least 2 are needed; use larger pictures or smaller strides"
-        )
-    return maps
 
 
 def scale_pixels(images: Tensor) -> Tensor:

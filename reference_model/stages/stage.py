@@ -27,7 +27,16 @@ class Terms(Protocol):
 
 
 class Loss(Protocol):
-    """A loss, also an ``nn.Module``; what it remembers between steps lies in buffers."""
+    """A loss, also an ``nn.Module``; what it remembers between steps lies in buffers, or in its extra state.
+
+    Three more methods are called where a loss has them:
+
+    - ``observe(terms, outputs, step)`` in every training step before the backward pass, with the loss's own terms, the
+      outputs with their graph, and the number of steps of the optimiser so far;
+    - ``after_step()`` once after every step of the optimiser (after all micro-batches, in every process);
+    - ``epoch_figures() -> dict[str, float]`` at the end of every training epoch: figures that are logged beside the
+      loss.
+    """
 
     def terms(self, outputs: Outputs, targets: Tensor) -> Terms:
         """Return the loss of a batch and its parts."""
@@ -35,7 +44,11 @@ class Loss(Protocol):
 
 
 class Metrics(Protocol):
-    """Running figures of one epoch, also an ``nn.Module`` without parameters."""
+    """Running figures of one epoch, also an ``nn.Module`` without parameters.
+
+    Its state lies in buffers that are sums over pictures, which the engine saves and adds up over processes; parts from
+    torchmetrics do both themselves.
+    """
 
     def update(self, outputs: Outputs, targets: Tensor) -> None:
         """Add a batch."""
@@ -87,7 +100,11 @@ class Evaluation:
     model: nn.Module
 
 
-@dataclass(frozen=True)
+def _nothing_to_say(targets: Targets, config: RunConfig) -> tuple[str, ...]:
+    return ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Stage:
     """A stage of the pipeline.
 
@@ -96,9 +113,9 @@ class Stage:
         product: What the trained convolutions are called: ``"net_0"`` to ``"net_3"``, ``"pretrained"`` or ``"model"``.
         after: The stages whose products it starts from.
         catalogues: The data sets that it can read, by name; the first is the default.
-        label: The key of `Catalogue.labels` that it learns; rows without this label are left out.
+        label: The key of `Catalogue.labels` that it learns; rows without this label are left out, but for people of
+            the stage identity who are known by number only.
         targets: From the catalogue's rows to what the net predicts.
-        head: From (channels, side of the feature maps, targets, settings) to a module that takes feature maps.
         loss: From (targets, settings) to the loss, a module.
         metrics: From the targets to the running figures.
         collect: From (outputs, targets) of a batch to what the report needs of each picture; tensors whose first
@@ -106,9 +123,25 @@ class Stage:
         report: From the evaluation to the report's content, plain values.
         plot: Write the report's picture.
         describe: The report as text for the console and report.md (Markdown).
+        head: From (channels, side of the feature maps, targets, settings) to a module that takes the feature maps of
+            one face-level net. Either this or ``model`` is there.
+        model: From (targets, settings) to the whole net, which takes pictures (batch, 3, size, size) uint8; for a stage
+            that trains something other than one face-level net with a head.
+        adapt: From a catalogue as it was read to one with the stage's label, for data sets that call it otherwise (a
+            folder of classes that are people or races); called before anything else is done with it.
+        combine: From (catalogue, scenes, settings) to one catalogue, for a stage with pictures of a second data set;
+            scenes is None where ``read.scenes_data`` is tiles.
+        check_settings: Raises ValueError or TypeError for settings that the stage cannot use, before any data is read.
+        finish: Write further files into the run's folder, from (folder, evaluation).
+        picture: File name of the report's picture.
         partitions: The partitions that the report is on.
         balanced: Whether a batch has the same number of pictures of every class; an epoch is then as many times the
             smallest class as there are classes, and larger classes go on where they stopped.
+        check: Called before any picture is read: sentences for the console, such as a forecast of memory. Raises
+            ValueError where the targets cannot be trained.
+
+    Raises:
+        ValueError: If there is neither a head nor a model, or both.
     """
 
     name: str
@@ -117,12 +150,24 @@ class Stage:
     catalogues: tuple[str, ...]
     label: str
     targets: Callable[[Catalogue, RunConfig], Targets]
-    head: Callable[[int, int, Targets, RunConfig], nn.Module]
     loss: Callable[[Targets, RunConfig], nn.Module]
     metrics: Callable[[Targets], nn.Module]
     collect: Callable[[Outputs, Tensor], Mapping[str, Tensor]]
     report: Callable[[Evaluation], dict[str, Any]]
     plot: Callable[[Path, Mapping[str, Any]], None]
     describe: Callable[[Mapping[str, Any]], str]
+    head: Callable[[int, int, Targets, RunConfig], nn.Module] | None = None
+    model: Callable[[Targets, RunConfig], nn.Module] | None = None
+    adapt: Callable[[Catalogue], Catalogue] | None = None
+    combine: Callable[[Catalogue, Catalogue | None, RunConfig], Catalogue] | None = None
+    check_settings: Callable[[RunConfig], None] | None = None
+    finish: Callable[[Path, Evaluation], None] | None = None
+    picture: str = "report.png"
     partitions: tuple[str, ...] = ("test",)
     balanced: bool = False
+    check: Callable[[Targets, RunConfig], tuple[str, ...]] = _nothing_to_say
+
+    def __post_init__(self) -> None:
+        """Check that the net is declared once."""
+        if (self.head is None) == (self.model is None):
+            raise ValueError(f"the stage {self.name} needs either a head or a model")

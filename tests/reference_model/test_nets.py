@@ -10,9 +10,10 @@ from torch.nn import functional
 from reference_model.cli import parse_command
 from reference_model.config import NetConfig
 from reference_model.nets import AttributeModel, AttributeNet, FaceNet, FusedFaceNets, build_model
-from reference_model.nets.face_net import CaffeLocalResponseNorm, feature_size
+from reference_model.nets.face_net import CaffeLocalResponseNorm
 from reference_model.nets.model import scale_pixels
 from reference_model.objective import build_criterion
+from reference_model.settings.sizes import feature_size
 from reference_model.sources import attribute_groups
 from tests.reference_model.compare import assert_rounded
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from reference_model.data.catalogue import PictureFolder, PictureSource
+import numpy as np
+import numpy.typing as npt
+
+from reference_model.data.catalogue import Catalogue, PictureFolder, PictureSource
 
 
 def place_picture(source: PictureSource, row: int, path: Path) -> None:
@@ -21,3 +24,28 @@ def place_picture(source: PictureSource, row: int, path: Path) -> None:
         else:
             return
     path.write_bytes(source.read(row))
+
+
+def running_numbers(groups: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Number the rows of each group from 1, in their order.
+
+    Example:
+        >>> running_numbers(np.array([7, 3, 7])).tolist()
+        [1, 1, 2]
+    """
+    order = np.argsort(groups, kind="stable")
+    _, start, counts = np.unique(groups[order], return_index=True, return_counts=True)
+    numbers = np.empty(len(groups), dtype=np.int64)
+    numbers[order] = np.arange(len(groups)) - np.repeat(start, counts) + 1
+    return numbers
+
+
+def people_of(catalogue: Catalogue) -> npt.NDArray[np.int64]:
+    """Return the number of the person in each picture: (N,) int64.
+
+    Raises:
+        ValueError: If they are not all known.
+    """
+    if catalogue.person is None or (catalogue.person < 0).any():
+        raise ValueError(f"this format needs the person in each picture; {catalogue.data} does not say who they are")
+    return catalogue.person

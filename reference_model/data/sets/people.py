@@ -1,0 +1,196 @@
+"""Dividing pictures of people: who is trained on, which pictures are held out, and who is left out."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from reference_model.data.catalogue import Catalogue, ClassLabels, seeded_split
+from reference_model.data.errors import DataError, first_few
+from reference_model.data.registry import ReadOptions
+from reference_model.data.sets.folders import FolderScan
+
+TEST_SHARE = 0.1
+"""Share of the people whose pictures are the test partition."""
+VALID_SHARE = 0.1
+"""Share of the training people's pictures that are held out, of people with two or more."""
+
+
+def identities_in_folders(
+    data: str, scan: FolderScan, options: ReadOptions, *, names: Path, number: Callable[[str], int] | None = None
+) -> Catalogue:
+    """Return the catalogue of a data set that has a folder for each person.
+
+    Args:
+        data: The data set's name.
+        scan: The pictures.
+        options: What to leave out.
+        names: Where a list of people's names lies that serves ``options.exclude_names``; it may be missing.
+        number: Turns a folder's name into the number of its person; None numbers the people in the order of the
+            folders.
+    """
+    listed = None
+    if options.exclude_names is not None and names.is_file():
+        listed = read_name_list(names, scan.folders)
+    remedy = f"put one at {names}, with lines such as '{scan.folders[0]} Ann Bee', or list folders"
+    excluded, notes = excluded_people(options, scan.folders, listed, remedy=remedy)
+    people = np.arange(len(scan.folders)) if number is None else np.array([number(name) for name in scan.folders])
+    rows = np.flatnonzero(~excluded[scan.folder])
+    rows = rows[most_pictures(scan.folder[rows], options.classes)]
+    present = np.unique(scan.folder[rows]).tolist()
+    person = people[scan.folder[rows]]
+    labels, split = identity_parts(person, [scan.folders[place] for place in present], seed=options.seed)
+    return Catalogue(data, scan.pictures.take(rows), {"identity": labels}, split, person, notes)
+
+
+def identity_parts(
+    person: npt.NDArray[np.int64], names: Sequence[str], *, seed: int = 0
+) -> tuple[ClassLabels, npt.NDArray[np.str_]]:
+    """Divide pictures for learning identities.
+
+    A tenth of the people are for verification: all of their pictures are ``"test"``, and their identity is -1. Of the
+    others, a tenth of the pictures of those who have two or more are ``"valid"``; everybody has one left in
+    ``"train"``.
+
+    Args:
+        person: (N,) the number of the person in each picture.
+        names: The people's names, in the order of their numbers: one for each number that occurs.
+        seed: Of both divisions.
+
+    Returns:
+        The identities of the C training people, numbered in the order of their numbers, and the partition (N,) str.
+
+    Raises:
+        DataError: If there are fewer than two people.
+    """
+    distinct, number = np.unique(person, return_inverse=True)
+    if len(distinct) < 2:
+        raise DataError(f"identities need pictures of two people or more, got {len(distinct)}")
+    part = seeded_split(np.arange(len(distinct)), {"train": 1 - TEST_SHARE, "test": TEST_SHARE}, seed=seed)
+    trained = part == "train"
+    identity = np.where(trained, np.cumsum(trained) - 1, -1)
+    split = part[number].astype("U5")
+    split[_held_out(np.flatnonzero(trained[number]), number, seed)] = "valid"
+    listed = tuple(name for name, is_trained in zip(names, trained.tolist(), strict=True) if is_trained)
+    return ClassLabels(listed, identity[number]), split
+
+
+def _held_out(rows: npt.NDArray[np.int64], number: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.int64]:
+    """Return the rows that are held out: a tenth of those of people with two or more, never a person's last one."""
+    rows = np.random.Generator(np.random.PCG64([seed, 1])).permutation(rows)
+    _, first = np.unique(number[rows], return_index=True)
+    several = np.bincount(number[rows])[number[rows]] > 1
+    candidates = np.delete(rows, first)
+    return candidates[: round(VALID_SHARE * int(several.sum()))]
+
+
+def most_pictures(number: npt.NDArray[np.int64], count: int | None) -> npt.NDArray[np.bool_]:
+    """Return which rows belong to the ``count`` classes with the most pictures: (N,) bool.
+
+    Args:
+        number: (N,) each row's class or person.
+        count: How many; None for all. Of classes with as many pictures, those with lower numbers come first.
+
+    Raises:
+        DataError: If there are fewer classes.
+    """
+    if count is None:
+        return np.ones(len(number), dtype=bool)
+    distinct, place, counts = np.unique(number, return_inverse=True, return_counts=True)
+    if count > len(distinct):
+        raise DataError(f"{count} people or classes were asked for, but the data set has {len(distinct)}")
+    chosen = np.zeros(len(distinct), dtype=bool)
+    chosen[np.argsort(-counts, kind="stable")[:count]] = True
+    return chosen[place]
+
+
+def excluded_people(
+    options: ReadOptions, folders: Sequence[str], names: Mapping[str, Sequence[str]] | None, *, remedy: str
+) -> tuple[npt.NDArray[np.bool_], tuple[str, ...]]:
+    """Find the people whom ``options.exclude_names`` leaves out, by name or by folder.
+
+    Names are compared without case, accents and punctuation.
+
+    Args:
+        options: With the file of names.
+        folders: The P people's folders or numbers, as the data set writes them.
+        names: Their names by folder; None where the data set lists none.
+        remedy: What a user can do who has no list of names, for the error.
+
+    Returns:
+        (P,) bool, True for those who are left out, and a sentence for the catalogue's notes.
+
+    Raises:
+        DataError: If the file is missing or empty, if there is no list of names and no line is a folder's name, or if
+            nobody remains.
+    """
+    if options.exclude_names is None:
+        return np.zeros(len(folders), dtype=bool), ()
+    path = Path(options.exclude_names)
+    listed = _read_excluded(path)
+    keys = [{normal_name(name) for name in (folder, *(names or {}).get(folder, ()))} for folder in folders]
+    excluded = np.array([not key.isdisjoint(listed) for key in keys], dtype=bool)
+    if names is None and not excluded.any():
+        raise DataError(f"{path}: nobody can be left out by name, since the data set has no list of names; {remedy}")
+    if excluded.all():
+        raise DataError(f"{path}: names everybody in the data set, so that nobody remains")
+    present = set().union(*keys)
+    absent = [line for name, line in listed.items() if name not in present]
+    note = f"{int(excluded.sum())} people named in {path.name} are left out"
+    if absent:
+        note += f"; {len(absent)} of its names are not in the data set: {first_few(absent)}"
+    return excluded, (note,)
+
+
+def _read_excluded(path: Path) -> dict[str, str]:
+    """Return the lines of a file of names, by their normal form."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: the names to leave out cannot be read ({error}); give UTF-8, a name a line") from None
+    listed = {normal_name(line): line.strip() for line in lines if normal_name(line)}
+    if not listed:
+        raise DataError(f"{path}: holds no names; write one a line, or give no such file")
+    return listed
+
+
+def normal_name(name: str) -> str:
+    """Return a name without case, accents and punctuation.
+
+    Example:
+        >>> normal_name("Renée_Zellweger")
+        'renee zellweger'
+    """
+    plain = "".join(letter for letter in unicodedata.normalize("NFKD", name) if not unicodedata.combining(letter))
+    return " ".join("".join(letter if letter.isalnum() else " " for letter in plain.casefold()).split())
+
+
+def read_name_list(path: Path, folders: Sequence[str]) -> dict[str, list[str]]:
+    """Read a list of people's names: a folder's name, white space, and the person's name in each line.
+
+    Quotes and a language mark, as in ``m.0abc<tab>"Ann Bee"@en``, are removed; a folder may have several names.
+
+    Args:
+        path: The file.
+        folders: The folders whose names are needed; other lines are passed over.
+
+    Raises:
+        DataError: If the file cannot be read, or names none of the folders.
+    """
+    names: dict[str, list[str]] = {folder: [] for folder in folders}
+    try:
+        with path.open(encoding="utf-8-sig") as stream:
+            for line in stream:
+                parts = line.strip().split(maxsplit=1)
+                if len(parts) == 2 and parts[0] in names:
+                    text = parts[1].rpartition("@")[0] if '"@' in parts[1] else parts[1]
+                    names[parts[0]].append(text.strip('"'))
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: the list of names cannot be read ({error})") from None
+    if not any(names.values()):
+        raise DataError(f"{path}: names none of the data set's folders; expected lines such as '{folders[0]} Ann Bee'")
+    return names

@@ -1,0 +1,1 @@
+"""The settings by subject; `reference_model.config` offers them all."""

@@ -1,0 +1,55 @@
+"""Help and mistakes show at once: nothing heavy is imported before the settings are known to be usable."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HEAVY = ("torch", "lightning", "tensorboard", "matplotlib", "safetensors", "torchmetrics")
+PROGRAM = """
+import sys
+from {module} import main
+try:
+    status = main({arguments!r})
+except SystemExit as stop:
+    status = stop.code
+heavy = sorted({heavy!r} & sys.modules.keys())
+print(f"status {{status}}, imported {{heavy}}", file=sys.stderr)
+"""
+
+
+def run(module: str, arguments: list[str]) -> str:
+    """Call a program's ``main`` in a fresh interpreter; the last line says how it ended and what it imported."""
+    program = PROGRAM.format(module=module, arguments=arguments, heavy=set(HEAVY))
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (["--help"], 0),
+        (["--print_config"], 0),
+        (["--optim.lrr", "1"], 2),
+        (["--net.strides", "[4,4]"], 2),
+        (["--relation.decay", "1.5"], 2),
+        (["--data", "celeba"], 2),
+        (["--resume", "nowhere"], 2),
+    ],
+)
+def test_settings_are_checked_without_torch(arguments: list[str], status: int) -> None:
+    assert run("reference_model.train", arguments).endswith(f"status {status}, imported []\n")
+
+
+def test_a_folder_that_holds_something_else_is_refused_without_torch(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    assert run("reference_model.train", ["--out", str(tmp_path)]).endswith("status 2, imported []\n")
+
+
+def test_the_check_sees_torch() -> None:
+    program = "import sys, torch; print(sorted({'torch', 'lightning'} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "['torch']\n"
