@@ -10,10 +10,26 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from jsonargparse import ArgumentParser, get_loader
+from jsonargparse import ArgumentParser
 
 from reference_model.config import RunConfig
 from reference_model.runs import RunError, RunFolder
+from reference_model.settings.plain import SettingsError, build, flatten, plain, read_yaml
+
+__all__ = [
+    "FREE_ON_RESUME",
+    "PRESETS",
+    "Request",
+    "SettingsError",
+    "build_config",
+    "check_known",
+    "dump_config",
+    "known_keys",
+    "load_config",
+    "make_parser",
+    "parse_command",
+    "read_typed",
+]
 
 PRESETS = ("demo", "small", "paper")
 # The settings that may differ on resuming: where things are, and what the console shows.
@@ -21,10 +37,6 @@ FREE_ON_RESUME = ("root", "out", "train.progress", "train.checkpoint_every")
 GROUPS_OF_SETTINGS = frozenset(name for name, kind in get_type_hints(RunConfig).items() if is_dataclass(kind))
 DESCRIPTION = """Train the paper's facial attribute model, with cross-entropy alone or with the joint loss of obrl.
 Without arguments it draws synthetic faces and compares both losses on them (the demo preset)."""
-
-
-class SettingsError(ValueError):
-    """The settings cannot be used; the message is meant for the user."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +96,7 @@ def parse_command(arguments: Sequence[str]) -> Request:
         if resume is not None:
             return Request(_resumed_config(parser, arguments, resume), resume, overwrite=False)
         preset = _choose_preset(keys)
-        parser.set_defaults(_flatten(_typed(parser, _read_yaml(_preset_path(preset)))) | {"preset": preset})
+        parser.set_defaults(flatten(read_typed(parser, read_yaml(_preset_path(preset)))) | {"preset": preset})
         parsed = parser.parse_args(list(arguments))
         return Request(build_config(parsed.as_dict()), None, overwrite=bool(parsed.overwrite))
     except (ArgumentError, TypeError) as error:
@@ -101,7 +113,7 @@ def build_config(content: Mapping[str, Any]) -> RunConfig:
     """
     known = {field.name for field in fields(RunConfig)}
     try:
-        config: RunConfig = _build(RunConfig, {key: value for key, value in content.items() if key in known})
+        config: RunConfig = build(RunConfig, {key: value for key, value in content.items() if key in known})
     except ValueError as error:
         raise SettingsError(str(error)) from None
     return config
@@ -110,7 +122,7 @@ def build_config(content: Mapping[str, Any]) -> RunConfig:
 def dump_config(config: RunConfig) -> str:
     """Return the settings as YAML, in a form that ``--config`` reads."""
     parser = make_parser()
-    content = _plain(asdict(config))
+    content = plain(asdict(config))
     text: str = parser.dump(parser.parse_object(content), skip_validation=True)
     lines = [line for line in text.splitlines() if not line.startswith(("resume:", "overwrite:", "config:"))]
     return "\n".join(lines) + "\n"
@@ -123,10 +135,15 @@ def load_config(path: Path) -> RunConfig:
         SettingsError: If the file is missing or holds an unknown or ill-typed setting.
     """
     parser = make_parser()
-    return build_config(_typed(parser, _read_settings(path, _known_keys(parser))))
+    return build_config(read_typed(parser, _read_settings(path, known_keys(parser))))
 
 
-def _typed(parser: ArgumentParser, content: Mapping[str, Any]) -> dict[str, Any]:
+def read_typed(parser: ArgumentParser, content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested plain values with the types of the settings.
+
+    Raises:
+        SettingsError: If a key is unknown or a value is ill-typed.
+    """
     try:
         parsed: dict[str, Any] = parser.parse_object(dict(content)).as_dict()
     except (ArgumentError, TypeError) as error:
@@ -158,9 +175,9 @@ def _without_print(arguments: Sequence[str]) -> list[str]:
 
 def _resumed_config(parser: ArgumentParser, arguments: Sequence[str], folder: Path) -> RunConfig:
     stored = load_config(RunFolder(folder).config)
-    parser.set_defaults(_flatten(asdict(stored)))
+    parser.set_defaults(flatten(asdict(stored)))
     config = build_config(parser.parse_args(list(arguments)).as_dict() | {"out": folder})
-    before, after = _flatten(_plain(asdict(stored))), _flatten(_plain(asdict(config)))
+    before, after = flatten(plain(asdict(stored))), flatten(plain(asdict(config)))
     changed = [key for key in before if before[key] != after[key] and key not in FREE_ON_RESUME]
     if changed:
         listed = "; ".join(f"{key} is {before[key]!r} there and {after[key]!r} here" for key in changed)
@@ -176,7 +193,7 @@ def _preset_keys(parser: ArgumentParser, arguments: Sequence[str]) -> dict[str, 
     Raises:
         SettingsError: If a key is unknown, or a file and a flag, or two files, name different presets.
     """
-    known = _known_keys(parser)
+    known = known_keys(parser)
     from_flags: dict[str, Any] = {}
     from_files: dict[str, Any] = {}
     origins: dict[str, str] = {}
@@ -184,11 +201,11 @@ def _preset_keys(parser: ArgumentParser, arguments: Sequence[str]) -> dict[str, 
         if not argument.startswith("--") or argument == "--":
             continue
         key, has_value, value = argument[2:].partition("=")
-        _check_known([key], known, prefix="--", origin="")
+        check_known([key], known, prefix="--", origin="")
         if not has_value:
             value = arguments[place + 1] if place + 1 < len(arguments) else ""
         if key == "config":
-            content = _flatten(_read_settings(Path(value), known))
+            content = flatten(_read_settings(Path(value), known))
             _check_presets(origins, content.get("preset"), value)
             from_files |= content
         from_flags[key] = value
@@ -206,12 +223,14 @@ def _check_presets(origins: dict[str, str], preset: Any, origin: str) -> None:
         raise SettingsError(f"the presets contradict each other: {words}; leave one out")
 
 
-def _known_keys(parser: ArgumentParser) -> set[str]:
+def known_keys(parser: ArgumentParser) -> set[str]:
+    """Return every name that the command line knows, without its dashes."""
     actions = parser._actions
     return {option[2:] for action in actions for option in action.option_strings if option.startswith("--")}
 
 
-def _check_known(keys: Iterable[str], known: set[str], *, prefix: str, origin: str) -> None:
+def check_known(keys: Iterable[str], known: set[str], *, prefix: str, origin: str) -> None:
+    """Raise SettingsError for the first key that is not known, with names that are like it."""
     for key in keys:
         if key in known:
             continue
@@ -238,50 +257,11 @@ def _preset_path(name: str) -> Path:
     return Path(str(files("reference_model") / "presets" / f"{name}.yaml"))
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        content = get_loader("yaml")(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsError(f"cannot read the settings in {path}: {error.strerror}") from None
-    except Exception as error:  # the loader does not document its error types
-        raise SettingsError(f"{path} is not valid YAML: {error}") from None
-    if not isinstance(content, dict):
-        raise SettingsError(f"{path} must hold settings as key: value; got {type(content).__name__}")
-    return content
-
-
 def _read_settings(path: Path, known: set[str]) -> dict[str, Any]:
     """Read a file of settings, refusing keys that are not known."""
-    content = _read_yaml(path)
+    content = read_yaml(path)
     for group in GROUPS_OF_SETTINGS & content.keys():
         if not isinstance(content[group], Mapping):
             raise SettingsError(f"{group} in {path} must hold settings as key: value; got {content[group]!r}")
-    _check_known(_flatten(content), known, prefix="", origin=f" in {path}")
+    check_known(flatten(content), known, prefix="", origin=f" in {path}")
     return content
-
-
-def _flatten(content: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in content.items():
-        name = f"{prefix}{key}"
-        flat |= _flatten(value, f"{name}.") if isinstance(value, Mapping) else {name: value}
-    return flat
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    return str(value) if isinstance(value, Path) else value
-
-
-def _build(kind: Any, content: Mapping[str, Any]) -> Any:
-    hints = get_type_hints(kind)
-    arguments = {}
-    for key, value in content.items():
-        if is_dataclass(hints[key]):
-            arguments[key] = _build(hints[key], dict(value))
-        else:
-            arguments[key] = tuple(value) if isinstance(value, list) else value
-    return kind(**arguments)
