@@ -75,6 +75,9 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
     {
         "casia": Format("casia", "write_casia", _training_people),
         "sun397": Format("sun397", "write_sun397", _scenes),
+        "msceleb": Format("msceleb", "write_msceleb", _training_people),
+        "imdb_wiki": Format("imdb_wiki", "write_imdb_wiki", _training_people),
+        "fairface": Format("fairface", "write_fairface", _faces),
     }
 )
 """The data sets that a pool is written as, by the name of their reader."""
