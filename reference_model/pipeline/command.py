@@ -10,6 +10,7 @@ import json
 from argparse import ArgumentError
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 
 from reference_model.cli import build_config, check_known, known_keys, make_parser, parse_command
@@ -78,8 +79,11 @@ def is_pipeline(arguments: Sequence[str]) -> bool:
     """Say whether a command line is that of a whole pipeline: by its ``--stage``, or by the run that it resumes."""
     if any(argument in ("-h", "--help") for argument in arguments):
         return False
-    words = _take_apart(arguments)
-    if words.settings.get("stage") is not None:
+    try:
+        words = _take_apart(arguments)
+    except SettingsError:  # explained where the command line is parsed
+        return "--stage=all" in arguments or ("--stage", "all") in pairwise(arguments)
+    if "stage" in words.settings:
         return words.settings["stage"] == "all"
     folder = words.resume or words.settings.get("out")
     resumes = words.resume is not None or words.redo is not None
@@ -180,12 +184,12 @@ def _new_pipeline(settings: Mapping[str, str]) -> PipelineConfig:
     unused = unused_weights(nets, weights)
     if unused:
         raise SettingsError(f"nothing starts from --weights.{unused[0]}; leave it out")
-    singles = {
+    singles: dict[str, RunConfig] = {
         stage: _derive(stage, stage, preset, settings, roots, data=_data_of(stage, settings, roots))
         for stage in required_stages(nets, weights)
     }
     out = Path(settings["out"]) if "out" in settings else None
-    return PipelineConfig(preset, {**singles, **last}, roots, weights, out)
+    return PipelineConfig(preset, singles | last, roots, weights, out)
 
 
 def _is_drawn(settings: Mapping[str, str], roots: Mapping[str, Path]) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 from reference_model.cli import FREE_ON_RESUME
 from reference_model.config import RunConfig
-from reference_model.runs import RunError, RunFolder, read_json
+from reference_model.runs import RunError, RunFolder, read_json, write_json
 from reference_model.settings.plain import flatten, plain
 
 INPUTS_FILE = "inputs.json"
@@ -107,3 +107,8 @@ def state_of(folder: Path, derived: Inputs) -> tuple[State, list[str]]:
     if different:
         return State.STALE, different
     return (State.DONE if RunFolder(folder).report.is_file() else State.RESUME), []
+
+
+def write_inputs(folder: Path, inputs: Inputs) -> None:
+    """Write down what the run in a folder is trained from."""
+    write_json(folder / INPUTS_FILE, asdict(inputs))
