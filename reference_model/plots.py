@@ -34,7 +34,7 @@ def plot_relation(path: Path, relation: npt.NDArray[np.floating[Any]], names: Se
     axes.set_yticks(places, names, fontsize=7)
     axes.set_title(f"Relation of the attributes ({measure}); grey: no evidence")
     figure.colorbar(image, ax=axes, shrink=0.8)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def plot_accuracy(path: Path, report: Mapping[str, Any]) -> None:
@@ -62,14 +62,15 @@ def plot_accuracy(path: Path, report: Mapping[str, Any]) -> None:
         boundary += len(group["attributes"])
         axes.axhline(boundary, color="0.8", linewidth=0.8)
     figure.legend(loc="outside lower center", ncols=2)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _or_nan(value: float | None) -> float:
     return float("nan") if value is None else float(value)
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure as a .png file, under another name first."""
     # The canvas is named, so that no display and no global state of pyplot is involved.
     FigureCanvasAgg(figure)
     unfinished = path.with_name(path.name + ".tmp")

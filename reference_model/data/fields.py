@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,8 @@ _SPACE[[9, 10, 11, 12, 13, 32]] = True
 # The value of a field by its first letter, where it is "1", "0" or "-1".
 _VALUE = np.full(256, np.nan, dtype=np.float32)
 _VALUE[[ord("1"), ord("0"), ord("-")]] = 1, 0, -1
+_BLOCK = 2**18
+_FIRST_BYTES = np.array([2 ** (8 * count) - 1 for count in range(9)], dtype=np.uint64)
 _MISSING = ("", "nan", "na", "n/a", "null", "none", "?")
 
 
@@ -95,9 +98,33 @@ class Fields:
         values = _VALUE[first]
         plain = np.where(first == ord("-"), (lengths == 2) & (second == ord("1")), lengths == 1)
         values[~plain] = np.nan
-        for row, column in np.argwhere(np.isnan(values) & (lengths > 0)).tolist():
-            values[row, column] = self._unusual(row, first_column + column)
+        unusual = np.flatnonzero(np.isnan(values) & (lengths > 0))
+        for block in np.split(unusual, range(_BLOCK, len(unusual), _BLOCK)):
+            rows, columns = np.divmod(block, values.shape[1])
+            values.ravel()[block] = self._spelled(rows, first_column + columns)
         return values
+
+    def _spelled(self, rows: npt.NDArray[np.int64], columns: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """Return the values of fields that are not simply -1, 0 or 1: (fields,); each spelling is read once."""
+        if not len(rows):
+            return np.empty(0, dtype=np.float32)
+        starts, ends = self.starts[rows, columns], self.ends[rows, columns]
+        # Fields are compared eight bytes at a time, as numbers; two fields of one spelling have one code.
+        first_byte, last_byte = int(starts[0]), int(ends[-1])
+        longest = int((ends - starts).max())
+        text = np.pad(self.data[first_byte:last_byte], (0, longest + 8))
+        windows = np.lib.stride_tricks.sliding_window_view(text, 8)
+        code = np.zeros(0, dtype=np.int64)
+        for offset in range(0, longest, 8):
+            words = windows[starts - first_byte + offset].view("<u8")[:, 0]
+            words &= _FIRST_BYTES[np.clip(ends - starts - offset, 0, 8)]
+            code = _number(code * 2**31 + _number(words)) if offset else _number(words)
+        values = np.full(int(code.max()) + 1, np.nan, dtype=np.float32)
+        first = np.empty(len(values), dtype=np.int64)
+        first[code[::-1]] = np.arange(len(code))[::-1]
+        for place in np.sort(first).tolist():  # in the order of the file, so that an error names the first
+            values[code[place]] = self._unusual(int(rows[place]), int(columns[place]))
+        return values[code]
 
     def _unusual(self, row: int, column: int) -> float:
         text = self.text(row, column)
@@ -115,6 +142,17 @@ class Fields:
         return value
 
 
+def _number(words: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """Number values by rank, equal ones alike; quick where there are few different ones."""
+    ordered = np.sort(words)  # NumPy sorts numbers faster than `np.unique` hashes them
+    return np.searchsorted(ordered[np.append(True, ordered[1:] != ordered[:-1])], words)
+
+
+def with_line_feeds(text: bytes) -> bytes:
+    """Return text with LF at the end of each line, where it had CR LF or CR."""
+    return text.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in text else text
+
+
 def split_fields(path: Path, body: bytes, *, comma: bool, columns: int, first_line: int) -> Fields:
     """Split text into rows of ``columns`` fields.
 
@@ -128,8 +166,7 @@ def split_fields(path: Path, body: bytes, *, comma: bool, columns: int, first_li
     Raises:
         DataError: If a row has more or fewer fields.
     """
-    if b"\r" in body:
-        body = body.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    body = with_line_feeds(body)
     # One byte more than the last line end, so that a field's second letter can always be looked at.
     data = np.frombuffer(body.rstrip() + b"\n\n", dtype=np.uint8)
     line_ends = np.flatnonzero(data == _NEWLINE)

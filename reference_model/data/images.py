@@ -11,15 +11,12 @@ from typing import TypedDict
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image, ImageOps
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from reference_model.data.errors import DataError
-from reference_model.data.signatures import describe_impostor
+from reference_model.data.catalogue import PictureFolder
+from reference_model.data.pictures import MEGABYTE, decode_picture
 from reference_model.data.table import AttributeTable
-
-MEGABYTE = 2**20
 
 
 class Sample(TypedDict):
@@ -37,11 +34,7 @@ class Sample(TypedDict):
 
 
 def decode_image(path: Path, size: int) -> npt.NDArray[np.uint8]:
-    """Read a picture file and scale it to a square, whatever its shape was.
-
-    The whole picture is used (necklaces and hats lie at the borders), so a 178 x 218 picture is squeezed in height. Any
-    mode Pillow knows becomes RGB, and a rotation noted in the file's EXIF data is carried out. JPEG files much larger
-    than needed are decoded at a half, a quarter or an eighth of their size, which is faster.
+    """Read a picture file and scale it to a square; see `decode_picture`.
 
     Args:
         path: The file.
@@ -53,18 +46,7 @@ def decode_image(path: Path, size: int) -> npt.NDArray[np.uint8]:
     Raises:
         DataError: If the file is missing, or not a whole picture.
     """
-    try:
-        with Image.open(path) as picture:
-            picture.draft("RGB", (size, size))
-            upright = ImageOps.exif_transpose(picture).convert("RGB")
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such picture file") from None
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        impostor = describe_impostor(path)
-        raise DataError(f"{path}: not a readable picture ({impostor or error})") from error
-    if upright.size != (size, size):
-        upright = upright.resize((size, size), Image.Resampling.BILINEAR)
-    return np.ascontiguousarray(np.asarray(upright).transpose(2, 0, 1))
+    return decode_picture(PictureFolder(path.parent, np.array([path.name])).read(0), size, where=str(path))
 
 
 class FaceImages(Dataset[Sample]):

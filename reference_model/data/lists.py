@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from reference_model.data.errors import DataError, DataWarning, first_few
-from reference_model.data.fields import Fields, split_fields
-from reference_model.data.signatures import OFFICIAL_MD5, describe_impostor
+from reference_model.data.fields import Fields, split_fields, with_line_feeds
+from reference_model.data.signatures import OFFICIAL_MD5, describe_encoding, describe_impostor
 from reference_model.data.table import SPLITS
 
 Encoding = Literal["auto", "signed", "binary"]
@@ -136,10 +136,10 @@ def _two_columns(path: Path) -> Fields:
 
 def _read(path: Path) -> bytes:
     content = path.read_bytes()
-    impostor = describe_impostor(content)
+    impostor = describe_impostor(content) or describe_encoding(content)
     if impostor:
         raise DataError(f"{path}: {impostor}")
-    return content.removeprefix(b"\xef\xbb\xbf")
+    return with_line_feeds(content.removeprefix(b"\xef\xbb\xbf"))
 
 
 def _head(content: bytes) -> list[tuple[int, str]]:
@@ -151,7 +151,7 @@ def _head(content: bytes) -> list[tuple[int, str]]:
         end = len(content) if end < 0 else end
         line = content[position:end].decode("utf-8", errors="replace")
         if line.strip():
-            lines.append((position, line.strip("\r")))
+            lines.append((position, line))
         position = end + 1
     return lines
 
@@ -186,9 +186,8 @@ def _check_md5(path: Path, content: bytes) -> None:
     expected = OFFICIAL_MD5.get(path.name)
     if expected is None:
         return
-    plain = content.replace(b"\r\n", b"\n")
-    # Version control may have changed the line ends; that alone is no difference.
-    for version in (content, plain, plain.replace(b"\n", b"\r\n")):
+    # The lists are distributed with either line end, and version control changes them; that alone is no difference.
+    for version in (content, content.replace(b"\n", b"\r\n")):
         if hashlib.md5(version, usedforsecurity=False).hexdigest() == expected:
             return
     warnings.warn(

@@ -11,6 +11,13 @@ OFFICIAL_MD5 = {
 }
 """MD5 of the files of the full data set as they are distributed."""
 
+_MARKS = (
+    ("UTF-32", b"\xff\xfe\0\0"),
+    ("UTF-32", b"\0\0\xfe\xff"),
+    ("UTF-16", b"\xff\xfe"),
+    ("UTF-16", b"\xfe\xff"),
+)
+
 
 def describe_impostor(source: Path | bytes) -> str | None:
     """Say what a file is if it is plainly not data.
@@ -44,4 +51,23 @@ def describe_impostor(source: Path | bytes) -> str | None:
         return "it is a Git LFS pointer, not the file itself: run `git lfs pull`"
     if start.startswith((b"PK\x03\x04", b"7z\xbc\xaf", b"\x1f\x8b")):
         return "it is an archive: unpack it"
+    return None
+
+
+def describe_encoding(content: bytes) -> str | None:
+    """Name the encoding of a text that is not in UTF-8 or ASCII, as far as its first bytes tell.
+
+    Returns:
+        What it is and what to do, or None if nothing speaks against UTF-8.
+
+    Example:
+        >>> describe_encoding("a.jpg 1".encode("utf-16"))
+        'it is encoded in UTF-16: save it in UTF-8'
+    """
+    start = content[:512]
+    for name, mark in _MARKS:
+        if start.startswith(mark):
+            return f"it is encoded in {name}: save it in UTF-8"
+    if b"\0" in start:
+        return "it is encoded in UTF-16, or no text at all: save it in UTF-8"
     return None

@@ -127,6 +127,8 @@ class Stage:
             one face-level net. Either this or ``model`` is there.
         model: From (targets, settings) to the whole net, which takes pictures (batch, 3, size, size) uint8; for a stage
             that trains something other than one face-level net with a head.
+        adapt: From a catalogue as it was read to one with the stage's label, for data sets that call it otherwise (a
+            folder of classes that are people or races); called before anything else is done with it.
         combine: From (catalogue, scenes, settings) to one catalogue, for a stage with pictures of a second data set;
             scenes is None where ``read.scenes_data`` is tiles.
         check_settings: Raises ValueError or TypeError for settings that the stage cannot use, before any data is read.
@@ -156,6 +158,7 @@ class Stage:
     describe: Callable[[Mapping[str, Any]], str]
     head: Callable[[int, int, Targets, RunConfig], nn.Module] | None = None
     model: Callable[[Targets, RunConfig], nn.Module] | None = None
+    adapt: Callable[[Catalogue], Catalogue] | None = None
     combine: Callable[[Catalogue, Catalogue | None, RunConfig], Catalogue] | None = None
     check_settings: Callable[[RunConfig], None] | None = None
     finish: Callable[[Path, Evaluation], None] | None = None

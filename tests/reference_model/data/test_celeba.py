@@ -47,7 +47,7 @@ class TestLayouts:
         TinyCelebA(folders={"attr": "Anno", "eval": "Eval", "img": "Img"}).write(tmp_path)
         assert_is_tiny(tmp_path, tmp_path / "Img" / "img_align_celeba", [5, 5, 7, 9, 11, 12])
 
-    @pytest.mark.parametrize("newline", ["\n", "\r\n"])
+    @pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
     def test_csv_files_and_nested_pictures(self, tmp_path: Path, newline: str) -> None:
         TinyCelebA().write_csv(tmp_path, newline=newline)
         assert_is_tiny(tmp_path, tmp_path / "img_align_celeba" / "img_align_celeba", None)
@@ -67,7 +67,14 @@ class TestLayouts:
 
 
 class TestText:
-    @pytest.mark.parametrize("newline", ["\n", "\r\n"])
+    @pytest.mark.parametrize("name", LISTS)
+    @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32"])
+    def test_another_encoding_is_named(self, tiny: Path, name: str, encoding: str) -> None:
+        (tiny / name).write_bytes((tiny / name).read_text().encode(encoding))
+        with pytest.raises(DataError, match=rf"{name}: it is encoded in {encoding[:6].upper()}.*: save it in UTF-8"):
+            read_celeba(tiny)
+
+    @pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
     @pytest.mark.parametrize("header_end", ["", " ", "  "])
     def test_line_ends_and_trailing_spaces(self, tmp_path: Path, newline: str, header_end: str) -> None:
         assert_is_flat(TinyCelebA(newline=newline, header_end=header_end).write(tmp_path))
