@@ -10,22 +10,22 @@ import json
 from argparse import ArgumentError
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 
-from reference_model.cli import build_config, check_known, known_keys, make_parser, parse_command
+from reference_model.cli import PATHS, build_config, check_known, known_keys, make_parser, parse_command
 from reference_model.config import FACE_NETS, RunConfig, StageName
-from reference_model.data.registry import MODULES
 from reference_model.pipeline.config import (
     PRODUCTS,
+    ROOTS,
     SCENES,
     SECTIONS,
-    STAGE_DATA,
     PipelineConfig,
     required_stages,
     unused_weights,
 )
 from reference_model.pipeline.files import PIPELINE_FILE, load_pipeline
+from reference_model.settings.places import paths_as_text
 from reference_model.settings.plain import SettingsError, flatten, read_yaml
 
 DRAWN_ATTRIBUTES = ("celeba", "lfwa")
@@ -160,7 +160,9 @@ def _check_keys(settings: Mapping[str, str]) -> None:
     shared = {key for key in known if key in SHARED + SHARED_OF_GROUPS or key.split(".")[0] in SHARED_GROUPS}
     own = known.difference(NOT_OF_A_SECTION)
     every = shared | {f"{section}.{key}" for section in SECTIONS for key in own}
-    every |= {f"roots.{name}" for name in MODULES} | {f"weights.{product}" for product in PRODUCTS.values()}
+    every |= {f"roots.{name}" for name in (SCENES, *chain(*ROOTS.values()))} | {
+        f"weights.{product}" for product in PRODUCTS.values()
+    }
     for key in settings:
         if key in own - shared:
             raise SettingsError(f"--{key} belongs to one stage; with --stage all name it: --identity.{key} VALUE")
@@ -206,7 +208,7 @@ def _attribute_runs(settings: Mapping[str, str], roots: Mapping[str, Path]) -> d
     """Return the runs that train attributes, with their data: one for each set."""
     if "attributes.data" in settings:
         return {"attributes": settings["attributes.data"]}
-    named = [name for name in STAGE_DATA["attributes"] if name in roots]
+    named = [name for name in ROOTS["attributes"] if name in roots]
     if len(named) == 1:
         return {"attributes": named[0]}
     if named:
@@ -219,12 +221,12 @@ def _attribute_runs(settings: Mapping[str, str], roots: Mapping[str, Path]) -> d
 def _data_of(stage: str, settings: Mapping[str, str], roots: Mapping[str, Path]) -> str:
     if f"{stage}.data" in settings:
         return settings[f"{stage}.data"]
-    named = [name for name in STAGE_DATA[stage] if name in roots]
+    named = [name for name in ROOTS[stage] if name in roots]
     if named:
         return named[0]
     if _is_drawn(settings, roots):
         return "synthetic"
-    flags = " or ".join(f"--roots.{name} DIR" for name in STAGE_DATA[stage])
+    flags = " or ".join(f"--roots.{name} DIR" for name in ROOTS[stage])
     raise SettingsError(
         f"the stage {stage} has no pictures: give {flags}; or its weights, --weights.{PRODUCTS[stage]} FILE; "
         "or --data synthetic to draw them"
@@ -239,23 +241,19 @@ def _derive(
     root = settings.get("root") if chosen["data"] == "synthetic" else roots.get(chosen["data"])
     if root is not None:
         chosen.setdefault("root", str(root))
-    if stage == "face" and SCENES in roots:
-        chosen.setdefault("read.scenes", str(roots[SCENES]))
+    if stage == "face":
+        if SCENES in roots:
+            chosen.setdefault("read.scenes", str(roots[SCENES]))
+        elif chosen["data"] != "synthetic" and not chosen.keys() & {"read.scenes", "read.scenes_data"}:
+            raise SettingsError(
+                f"the stage face has no pictures without faces: give --roots.{SCENES} DIR, or --face.read.scenes_data "
+                "tiles to make them from shuffled tiles of the faces"
+            )
     try:
         config = parse_command([f"--{key}={value}" for key, value in chosen.items()]).config
     except SettingsError as error:
         raise SettingsError(f"{name}: {error}") from None
-    _check_scenes(config)
     return _with_one_loss(config, asked="loss" in chosen)
-
-
-def _check_scenes(config: RunConfig) -> None:
-    needs_scenes = config.stage == "face" and config.data != "synthetic" and config.read.scenes_data != "tiles"
-    if needs_scenes and config.read.scenes is None:
-        raise SettingsError(
-            f"the stage face has no pictures without faces: give --roots.{SCENES} DIR, or --face.read.scenes_data "
-            "tiles to make them from shuffled tiles of the faces"
-        )
 
 
 def _of_run(stage: str, name: str, settings: Mapping[str, str]) -> dict[str, str]:
@@ -311,8 +309,9 @@ def parse_over(config: RunConfig, chosen: Mapping[str, str]) -> RunConfig:
     """
     parser = make_parser()
     parser.set_defaults(flatten(asdict(config)))
+    arguments = paths_as_text([f"--{key}={value}" for key, value in chosen.items()], PATHS)
     try:
-        parsed = parser.parse_args([f"--{key}={value}" for key, value in chosen.items()])
+        parsed = parser.parse_args(list(arguments))
     except (ArgumentError, TypeError) as error:
         raise SettingsError(str(error)) from None
     return build_config(parsed.as_dict())

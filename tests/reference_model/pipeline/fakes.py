@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from reference_model.config import RunConfig
+from reference_model.config import STAGE_DATA, RunConfig
 from reference_model.pipeline.config import PRODUCTS
 from reference_model.pipeline.state import settings_that_matter
 from reference_model.runs import RunFolder, read_json, write_json
@@ -35,7 +35,8 @@ class FakeTrainer:
     trained: list[tuple[str, bool]] = field(default_factory=list)
 
     def draw(self, runs: Mapping[str, RunConfig]) -> Mapping[str, tuple[str, Path]]:
-        return {name: ("casia", Path("pool")) for name in (*runs, "scenes")}
+        sets = {name: STAGE_DATA[run.stage][0] for name, run in runs.items()} | {"scenes": "sun397"}
+        return {name: (data, Path("pool") / data) for name, data in sets.items()}
 
     def check(self, config: RunConfig) -> str:
         if config.stage == self.unreadable:

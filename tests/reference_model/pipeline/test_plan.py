@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from reference_model.pipeline.command import parse_pipeline
+from reference_model.pipeline.command import PipelineRequest, parse_pipeline
 from reference_model.pipeline.overview import Outcome, format_summary
 from reference_model.pipeline.plan import prepare_plan, run_plan
 from reference_model.runs import RunError
@@ -20,6 +21,10 @@ PLACES = ["begin", "start", "middle", "product", "end"]
 def go(trainer: FakeTrainer, *arguments: str | Path) -> list[Outcome]:
     plan = prepare_plan(parse_pipeline([str(argument) for argument in arguments]), trainer)
     return run_plan(plan, trainer)
+
+
+def go_on(request: PipelineRequest, trainer: FakeTrainer) -> list[Outcome]:
+    return run_plan(prepare_plan(request, trainer), trainer)
 
 
 def start(folder: Path, trainer: FakeTrainer, *arguments: str | Path) -> list[Outcome]:
@@ -74,12 +79,14 @@ def test_each_net_starts_from_the_one_before(complete: Path) -> None:
 def test_killed_anywhere_it_ends_as_without(place: str, complete: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     trainer = FakeTrainer(dies=[(stage, place) for stage in STAGES])
+    request = parse_pipeline(["--stage=all", f"--out={run}"])
     with pytest.raises(Killed):
-        start(run, trainer)
+        go_on(request, trainer)
+    request = replace(request, resume=True)
     for _ in STAGES[1:]:
         with pytest.raises(Killed):
-            go(trainer, "--resume", run)
-    go(trainer, "--resume", run)
+            go_on(request, trainer)
+    go_on(request, trainer)
     assert content(run) == content(complete)
     trainings = [stage for stage, _ in trainer.trained]
     assert trainings == STAGES if place == "end" else len(trainings) == 2 * len(STAGES)
