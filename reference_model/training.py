@@ -27,7 +27,7 @@ from reference_model.runs import (
     RunFolder,
     create_run_folder,
     default_run_path,
-    read_json,
+    read_figures,
     refuse,
     write_json,
 )
@@ -117,7 +117,7 @@ def _run(run: RunFolder, config: RunConfig, source: Source) -> None:
 def _fit_once(run: RunFolder, config: RunConfig, source: Source) -> dict[str, Any]:
     if run.report.exists():
         print(f"The run in {run.path} is complete.")
-        return read_json(run.report)
+        return read_figures(run.report)
     started = time.monotonic()
     report = fit(run, config, source)
     print(f"trained and tested in {time.monotonic() - started:.1f} s", flush=True)
