@@ -9,7 +9,7 @@ from obrl import Settings
 from reference_model.settings.checks import did_you_mean, require
 from reference_model.settings.names import FACE_NETS, STAGE_DATA, STAGES, DataKind, LossKind, Norm, StageName
 from reference_model.settings.nets import HeadConfig, NetConfig, WeightsConfig
-from reference_model.settings.pictures import ImagesConfig, ReadConfig, SyntheticConfig
+from reference_model.settings.pictures import ImagesConfig, PoolConfig, ReadConfig, SyntheticConfig
 from reference_model.settings.sizes import usable_feature_size
 from reference_model.settings.training import OptimConfig, RelationConfig, TrainConfig
 
@@ -24,6 +24,7 @@ __all__ = [
     "NetConfig",
     "Norm",
     "OptimConfig",
+    "PoolConfig",
     "ReadConfig",
     "RelationConfig",
     "RunConfig",
@@ -48,6 +49,7 @@ class RunConfig:
         out: Folder of the run; without it, a folder under runs/ named after the time.
         images: Pictures.
         synthetic: Synthetic faces.
+        pool: Synthetic people, objects and places for the stages before the attributes.
         read: What is read of the data.
         net: The net.
         weights: Weights to start from.
@@ -66,6 +68,7 @@ class RunConfig:
     out: Path | None = None
     images: ImagesConfig = field(default_factory=ImagesConfig)
     synthetic: SyntheticConfig = field(default_factory=SyntheticConfig)
+    pool: PoolConfig = field(default_factory=PoolConfig)
     read: ReadConfig = field(default_factory=ReadConfig)
     net: NetConfig = field(default_factory=NetConfig)
     weights: WeightsConfig = field(default_factory=WeightsConfig)
