@@ -1,14 +1,23 @@
-"""``python -m reference_model.data check NAME ROOT``: what is missing, wrong or unusable in a data set."""
+"""``python -m reference_model.data``: check a data set, or write all of them from drawn pictures.
+
+``check NAME ROOT`` says what is missing, wrong or unusable in a data set. ``synthesize --out DIR`` draws people,
+objects and places, and writes them in the format of every data set.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import fields
 from pathlib import Path
 
 from reference_model.data.check import check_data_set
+from reference_model.data.errors import DataError
 from reference_model.data.registry import MODULES, Finding, load_data_set
+from reference_model.data.synthetic.pool_formats import FORMATS
+from reference_model.settings.pictures import PoolConfig, SyntheticConfig
 
 _SAMPLE = 500
 _STATUS = {"note": 0, "warning": 1, "error": 2}
@@ -25,6 +34,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         cannot be used.
     """
     options = _parser().parse_args(arguments)
+    run: Callable[[argparse.Namespace], int] = options.run
+    try:
+        return run(options)
+    except (DataError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def _check(options: argparse.Namespace) -> int:
     data_set = load_data_set(options.name)
     print(f"{data_set.title} in {options.root}")
     findings = check_data_set(data_set, options.root, pictures=options.pictures)
@@ -33,6 +51,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"  terms: {data_set.terms}")
     print(_summary(findings))
     return max((_STATUS[finding.level] for finding in findings), default=0)
+
+
+def _synthesize(options: argparse.Namespace) -> int:
+    from reference_model.data.synthetic.pool import write_pool  # what draws takes a moment to import
+
+    started = time.perf_counter()
+    sizes = PoolConfig(**{field.name: getattr(options, field.name) for field in fields(PoolConfig)})
+    config = SyntheticConfig(seed=options.seed, strength=options.strength, label_noise=options.label_noise)
+    formats = tuple(FORMATS) if options.formats is None else options.formats
+    out = write_pool(options.out, config, sizes, formats=formats, workers=options.workers, overwrite=options.overwrite)
+    print(f"in {out}: {', '.join(formats)} ({time.perf_counter() - started:.1f} s)")
+    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -56,7 +86,37 @@ def _parser() -> argparse.ArgumentParser:
         default=_SAMPLE,
         help="how many pictures, evenly spaced, are decoded, or all (%(default)s)",
     )
+    check.set_defaults(run=_check)
+    _add_synthesize(
+        commands.add_parser(
+            "synthesize",
+            help="draw pictures and write them in every format",
+            description="Draw people, objects and places, and write every data set in a folder of its name.",
+        )
+    )
     return parser
+
+
+def _add_synthesize(command: argparse.ArgumentParser) -> None:
+    """Declare the options of ``synthesize``."""
+    command.set_defaults(run=_synthesize)
+    command.add_argument(
+        "--out", metavar="DIR", type=Path, required=True, help="folder to write; a cut drawing goes on"
+    )
+    command.add_argument("--formats", metavar="NAME", nargs="+", choices=FORMATS, help=f"of {', '.join(FORMATS)} (all)")
+    command.add_argument("--seed", type=int, default=0, help="seed of everything drawn (%(default)s)")
+    command.add_argument("--strength", type=float, default=1.0, help="visibility of attributes, 0 to 1 (%(default)s)")
+    command.add_argument("--label-noise", type=float, default=0.0, help="share of wrong labels, to 0.5 (%(default)s)")
+    for field in fields(PoolConfig):
+        words = field.name.replace("_", " ")
+        command.add_argument(
+            f"--{field.name.replace('_', '-')}",
+            type=type(field.default),
+            default=field.default,
+            help=f"{words}, as the setting pool.{field.name} (%(default)s)",
+        )
+    command.add_argument("--workers", type=int, default=None, help="processes that draw (one a processor)")
+    command.add_argument("--overwrite", action="store_true", help="replace a pool drawn with other options")
 
 
 def _count(text: str) -> int | None:

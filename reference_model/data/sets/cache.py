@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import tempfile
 import zipfile
 from collections.abc import Callable, Sequence
@@ -13,6 +12,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from reference_model.data.cache import user_cache
 
 Arrays = tuple[npt.NDArray[Any], ...]
 
@@ -33,9 +34,9 @@ def cached_arrays(
     states = [path.stat() for path in paths]
     stamp = np.array([(state.st_size, state.st_mtime_ns) for state in states])
     key = hashlib.sha256("\n".join(str(path.resolve()) for path in paths).encode()).hexdigest()[:32]
-    place = cache_folder() / f"{what}-{key}.npz"
+    place = user_cache() / "indices" / f"{what}-{key}.npz"
     try:
-        with np.load(place, allow_pickle=False) as stored:
+        with place.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             arrays = tuple(stored[f"array_{number}"] for number in range(len(stored.files) - 1))
             if np.array_equal(stored["stamp"], stamp) and rows in (None, len(arrays[0])):
                 return arrays
@@ -45,12 +46,6 @@ def cached_arrays(
     with contextlib.suppress(OSError):
         _store(place, {"stamp": stamp} | {f"array_{number}": array for number, array in enumerate(arrays)})
     return arrays
-
-
-def cache_folder() -> Path:
-    """Return the folder for indices of large files in the user's cache."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "obrl" / "indices"
 
 
 def _store(place: Path, arrays: dict[str, npt.NDArray[Any]]) -> None:

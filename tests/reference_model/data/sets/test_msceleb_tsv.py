@@ -114,5 +114,5 @@ def test_a_picture_that_is_not_in_base64(written: tuple[Path, Catalogue]):
     lines[3] = lines[3][:-8] + b"(!)." + lines[3][-4:]
     path.write_bytes(b"\n".join(lines))
     read = read_msceleb_tsv(written[0], ReadOptions())
-    with pytest.raises(DataError, match=rf"{USUAL_NAME}, line 4: its picture is not in base64"):
+    with pytest.raises(DataError, match=rf"{USUAL_NAME}, line 4: the picture is not in base64"):
         read.pictures.read(3)

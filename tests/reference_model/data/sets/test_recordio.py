@@ -157,7 +157,7 @@ def test_an_index_that_is_none(written: tuple[Path, Catalogue], content: bytes, 
 def test_files_that_are_no_record_file(written: tuple[Path, Catalogue], tmp_path: Path):
     root, _ = written
     (root / "train.rec").write_bytes(b"<!DOCTYPE html>" * 400)
-    with pytest.raises(DataError, match="record 0 at byte 0: magic number .*web page"):
+    with pytest.raises(DataError, match=r"record 0 at byte 0: magic number .*web page"):
         read_recordio(root, ReadOptions())
     (root / "train.rec").rename(root / "a.rec")
     (root / "b.rec").touch()
@@ -169,7 +169,7 @@ def test_files_that_are_no_record_file(written: tuple[Path, Catalogue], tmp_path
 
 def test_records_too_short_or_without_a_person(tmp_path: Path):
     root = write_records(tmp_path / "r", [b"short", b"short"])
-    with pytest.raises(DataError, match="record 0 at byte 0: is too short for its header"):
+    with pytest.raises(DataError, match=r"record 0 at byte 0: is too short for its header"):
         read_recordio(root, ReadOptions())
     root = write_records(tmp_path / "s", [pack(0.0, b"x", key=0), pack(1.5, b"x", key=1)])
     with pytest.raises(DataError, match=r"record 1 at byte \d+: its label 1.5 is no person's number"):
