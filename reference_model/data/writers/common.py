@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from reference_model.data.catalogue import Catalogue, PictureFolder, PictureSource
+from reference_model.data.catalogue import AttributeLabels, Catalogue, PictureFolder, PictureSource
 
 
 def place_picture(source: PictureSource, row: int, path: Path) -> None:
@@ -49,3 +49,15 @@ def people_of(catalogue: Catalogue) -> npt.NDArray[np.int64]:
     if catalogue.person is None or (catalogue.person < 0).any():
         raise ValueError(f"this format needs the person in each picture; {catalogue.data} does not say who they are")
     return catalogue.person
+
+
+def attributes_of(catalogue: Catalogue, title: str) -> AttributeLabels:
+    """Return the attributes, which the data set ``title`` cannot do without.
+
+    Raises:
+        ValueError: If there are none.
+    """
+    labels = catalogue.labels.get("attributes")
+    if not isinstance(labels, AttributeLabels):
+        raise ValueError(f"{title} needs attributes, which {catalogue.data} does not have")
+    return labels
