@@ -6,15 +6,17 @@ import difflib
 from argparse import ArgumentError
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, get_type_hints
 
 from jsonargparse import ArgumentParser
 
-from reference_model.config import RunConfig
+from reference_model.config import STAGES, RunConfig
 from reference_model.runs import RunError, RunFolder
-from reference_model.settings.plain import SettingsError, build, flatten, plain, read_yaml
+from reference_model.settings.checks import did_you_mean
+from reference_model.settings.places import check_places, paths_as_text
+from reference_model.settings.plain import SettingsError, build, flatten, path_settings, plain, read_yaml
+from reference_model.settings.presets import PRESETS, default_preset, preset_settings
 
 __all__ = [
     "FREE_ON_RESUME",
@@ -31,12 +33,22 @@ __all__ = [
     "read_typed",
 ]
 
-PRESETS = ("demo", "small", "paper")
-# The settings that may differ on resuming: where things are, and what the console shows.
-FREE_ON_RESUME = ("root", "out", "train.progress", "train.checkpoint_every")
+# The settings that may differ on resuming: where things are, what the console shows, what is kept in memory.
+FREE_ON_RESUME = (
+    "root",
+    "out",
+    "read.scenes",
+    "read.exclude_names",
+    "read.max_unusable",
+    "images.memory_mb",
+    "train.progress",
+    "train.checkpoint_every",
+)
 GROUPS_OF_SETTINGS = frozenset(name for name, kind in get_type_hints(RunConfig).items() if is_dataclass(kind))
-DESCRIPTION = """Train the paper's facial attribute model, with cross-entropy alone or with the joint loss of obrl.
-Without arguments it draws synthetic faces and compares both losses on them (the demo preset)."""
+PATHS = path_settings(RunConfig)
+DESCRIPTION = """Train one stage of the paper's facial attribute model; without --stage the attributes, with
+cross-entropy alone or with the joint loss of obrl. Without arguments it draws synthetic faces and compares both losses
+on them (the demo preset)."""
 
 
 @dataclass(frozen=True)
@@ -90,19 +102,24 @@ def parse_command(arguments: Sequence[str]) -> Request:
         SettingsError: If a setting is unknown, ill-typed or out of range, or contradicts the run to resume.
     """
     parser = make_parser()
-    keys = _preset_keys(parser, arguments)
+    keys = _chosen(parser, arguments)
+    arguments = paths_as_text(arguments, PATHS)
     try:
         resume = _resume_folder(parser, arguments)
         if resume is not None:
             return Request(_resumed_config(parser, arguments, resume), resume, overwrite=False)
-        preset = _choose_preset(keys)
-        parser.set_defaults(flatten(read_typed(parser, read_yaml(_preset_path(preset)))) | {"preset": preset})
+        stage, data = str(keys.get("stage", "attributes")), str(keys.get("data", "synthetic"))
+        if stage not in STAGES:
+            hint = did_you_mean(stage, STAGES)
+            raise SettingsError(f"unknown stage {stage!r}; the stages are {', '.join(STAGES)}{hint}")
+        preset = preset_settings(str(keys.get("preset") or default_preset(data)), stage)
+        parser.set_defaults(flatten(read_typed(parser, preset)))
         parsed = parser.parse_args(list(arguments))
-        return Request(build_config(parsed.as_dict()), None, overwrite=bool(parsed.overwrite))
-    except (ArgumentError, TypeError) as error:
+        config = build_config(parsed.as_dict())
+    except (ArgumentError, TypeError, RunError) as error:
         raise SettingsError(str(error)) from None
-    except RunError as error:
-        raise SettingsError(str(error)) from None
+    check_places(config)
+    return Request(config, None, overwrite=bool(parsed.overwrite))
 
 
 def build_config(content: Mapping[str, Any]) -> RunConfig:
@@ -123,7 +140,11 @@ def dump_config(config: RunConfig) -> str:
     """Return the settings as YAML, in a form that ``--config`` reads."""
     parser = make_parser()
     content = plain(asdict(config))
-    text: str = parser.dump(parser.parse_object(content), skip_validation=True)
+    typed = parser.parse_object(content)
+    for name, value in flatten(content).items():
+        if name in PATHS:
+            typed[name] = value  # text, as `plain` writes it
+    text: str = parser.dump(typed, skip_validation=True)
     lines = [line for line in text.splitlines() if not line.startswith(("resume:", "overwrite:", "config:"))]
     return "\n".join(lines) + "\n"
 
@@ -177,6 +198,11 @@ def _resumed_config(parser: ArgumentParser, arguments: Sequence[str], folder: Pa
     stored = load_config(RunFolder(folder).config)
     parser.set_defaults(flatten(asdict(stored)))
     config = build_config(parser.parse_args(list(arguments)).as_dict() | {"out": folder})
+    if config.stage != stored.stage:
+        raise SettingsError(
+            f"the run in {folder} is one of the stage {stored.stage}, not {config.stage}; resume it without --stage, "
+            "or choose another folder with --out"
+        )
     before, after = flatten(plain(asdict(stored))), flatten(plain(asdict(config)))
     changed = [key for key in before if before[key] != after[key] and key not in FREE_ON_RESUME]
     if changed:
@@ -187,8 +213,8 @@ def _resumed_config(parser: ArgumentParser, arguments: Sequence[str], folder: Pa
     return config
 
 
-def _preset_keys(parser: ArgumentParser, arguments: Sequence[str]) -> dict[str, Any]:
-    """Check every key that flags and config files name; return those that choose the preset.
+def _chosen(parser: ArgumentParser, arguments: Sequence[str]) -> dict[str, Any]:
+    """Check every key that flags and config files name; return the values, those of flags as text.
 
     Raises:
         SettingsError: If a key is unknown, or a file and a flag, or two files, name different presets.
@@ -240,21 +266,6 @@ def check_known(keys: Iterable[str], known: set[str], *, prefix: str, origin: st
         if alike:
             hint = "; did you mean " + " or ".join(f"{prefix}{name}" for name in dict.fromkeys(alike)) + "?"
         raise SettingsError(f"unknown setting {prefix}{key}{origin}{hint}")
-
-
-def _choose_preset(keys: Mapping[str, Any]) -> str:
-    preset = keys.get("preset")
-    if preset is None:
-        return "small" if keys.get("data") == "celeba" else "demo"
-    if preset not in PRESETS:
-        alike = difflib.get_close_matches(str(preset), PRESETS, n=1)
-        hint = f"; did you mean {alike[0]}?" if alike else ""
-        raise SettingsError(f"unknown preset {preset!r}; the presets are {', '.join(PRESETS)}{hint}")
-    return str(preset)
-
-
-def _preset_path(name: str) -> Path:
-    return Path(str(files("reference_model") / "presets" / f"{name}.yaml"))
 
 
 def _read_settings(path: Path, known: set[str]) -> dict[str, Any]:

@@ -6,16 +6,17 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from obrl import Settings
-from reference_model.settings.checks import require
-from reference_model.settings.names import FACE_NETS, STAGES, DataKind, LossKind, Norm, StageName
+from reference_model.settings.checks import did_you_mean, require
+from reference_model.settings.names import FACE_NETS, STAGE_DATA, STAGES, DataKind, LossKind, Norm, StageName
 from reference_model.settings.nets import HeadConfig, NetConfig, WeightsConfig
-from reference_model.settings.pictures import ImagesConfig, ReadConfig, SyntheticConfig
+from reference_model.settings.pictures import ImagesConfig, PoolConfig, ReadConfig, SyntheticConfig
 from reference_model.settings.sizes import usable_feature_size
 from reference_model.settings.training import OptimConfig, RelationConfig, TrainConfig
 
 __all__ = [
     "FACE_NETS",
     "STAGES",
+    "STAGE_DATA",
     "DataKind",
     "HeadConfig",
     "ImagesConfig",
@@ -23,6 +24,7 @@ __all__ = [
     "NetConfig",
     "Norm",
     "OptimConfig",
+    "PoolConfig",
     "ReadConfig",
     "RelationConfig",
     "RunConfig",
@@ -47,6 +49,7 @@ class RunConfig:
         out: Folder of the run; without it, a folder under runs/ named after the time.
         images: Pictures.
         synthetic: Synthetic faces.
+        pool: Synthetic people, objects and places for the stages before the attributes.
         read: What is read of the data.
         net: The net.
         weights: Weights to start from.
@@ -65,6 +68,7 @@ class RunConfig:
     out: Path | None = None
     images: ImagesConfig = field(default_factory=ImagesConfig)
     synthetic: SyntheticConfig = field(default_factory=SyntheticConfig)
+    pool: PoolConfig = field(default_factory=PoolConfig)
     read: ReadConfig = field(default_factory=ReadConfig)
     net: NetConfig = field(default_factory=NetConfig)
     weights: WeightsConfig = field(default_factory=WeightsConfig)
@@ -76,11 +80,40 @@ class RunConfig:
     def __post_init__(self) -> None:
         """Check what concerns several settings."""
         require(0 <= self.seed < 2**63, "seed", "in [0, 2^63)", self.seed)
-        if self.data != "synthetic" and self.root is None:
-            raise ValueError(f"data {self.data} needs the folder of the data: --root DIR")
+        self._check_data()
+        self._check_weights()
         usable_feature_size(self.images.size, self.net.strides)
         if self.loss != "ce":
             try:
                 Settings(**asdict(self.relation))
             except (TypeError, ValueError) as error:
                 raise ValueError(f"relation: {error}") from None
+
+    def _check_data(self) -> None:
+        readable = ("synthetic", *STAGE_DATA.get(self.stage, (self.data,)))
+        if self.data not in readable:
+            hint = did_you_mean(self.data, readable)
+            known = {name for names in STAGE_DATA.values() for name in names}
+            fault = "the stage {0} cannot read {1!r}" if self.data in known else "unknown data {1!r}"
+            fault = fault.format(self.stage, self.data)
+            raise ValueError(f"{fault}; --stage {self.stage} reads {', '.join(readable)}{hint}")
+        if self.data == "synthetic":
+            return
+        if self.root is None:
+            raise ValueError(f"data {self.data} needs the folder of the data: --root DIR")
+        if self.stage == "face" and self.read.scenes is None and self.read.scenes_data in ("sun397", "image_folder"):
+            raise ValueError(
+                "the stage face needs pictures without faces: --read.scenes DIR, or --read.scenes_data tiles to make "
+                "them from the faces' own tiles"
+            )
+
+    def _check_weights(self) -> None:
+        several = [name for name in FACE_NETS if getattr(self.weights, name) is not None]
+        if self.stage == "attributes":
+            if self.weights.init is not None:
+                raise ValueError("weights.init is for stages that train one net; give weights.net_0 to weights.net_3")
+            idle = [f"weights.{name}" for name in several if name not in self.net.nets]
+            require(not idle, ", ".join(idle), f"left out, or net.nets name them ({', '.join(self.net.nets)})", several)
+        else:
+            names = ", ".join(f"weights.{name}" for name in several)
+            require(not several, names, f"left out: the stage {self.stage} trains one net, from weights.init", several)

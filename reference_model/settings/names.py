@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal
 
 Norm = Literal["lrn", "bn", "none"]
@@ -10,3 +12,16 @@ STAGES: tuple[StageName, ...] = ("pretrain", "face", "identity", "age", "race", 
 DataKind = str
 LossKind = Literal["ce", "obrl", "both"]
 FACE_NETS = ("net_0", "net_1", "net_2", "net_3")
+
+_FACES = ("celeba", "celeba_people", "lfwa", "fairface", "utkface", "imdb_wiki")
+STAGE_DATA: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "pretrain": ("imagenet", "image_folder", "sun397"),
+        "face": ("casia", "image_folder", "msceleb", "msceleb_tsv", "recordio", *_FACES),
+        "identity": ("msceleb", "msceleb_tsv", "recordio", "casia", "image_folder", "celeba_people"),
+        "age": ("imdb_wiki", "utkface", "fairface", "table"),
+        "race": ("fairface", "utkface", "image_folder"),
+        "attributes": ("celeba", "lfwa", "table"),
+    }
+)
+"""The data sets that each stage reads beside synthetic pictures; the first is the paper's, or what stands in for it."""

@@ -63,6 +63,35 @@ class SyntheticConfig:
 
 
 @dataclass(frozen=True)
+class PoolConfig:
+    """The pool of drawn people, objects and places that every stage can be trained on; synthetic has its seed.
+
+    Args:
+        people: People whose pictures train the nets.
+        valid_people: Other people, for validation.
+        test_people: Other people, for testing.
+        pictures_per_person: Pictures of each person.
+        identity_strength: How far people differ in geometry, brows and moles, in [0, 1].
+        objects: Pictures of each class of objects for training; a quarter as many more are for testing.
+        scenes: Pictures of each class of places.
+    """
+
+    people: int = 400
+    valid_people: int = 40
+    test_people: int = 100
+    pictures_per_person: int = 12
+    identity_strength: float = 1.0
+    objects: int = 100
+    scenes: int = 120
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        for name in ("people", "valid_people", "test_people", "pictures_per_person", "objects", "scenes"):
+            require(getattr(self, name) >= 1, f"pool.{name}", "at least 1", getattr(self, name))
+        require(0 <= self.identity_strength <= 1, "pool.identity_strength", "in [0, 1]", self.identity_strength)
+
+
+@dataclass(frozen=True)
 class ReadConfig:
     """What is read of a data set.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import is_dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 from jsonargparse import get_loader
 
@@ -46,7 +46,45 @@ def plain(value: Any) -> Any:
         return {key: plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [plain(inner) for inner in value]
-    return str(value) if isinstance(value, Path) else value
+    return path_text(str(value)) if isinstance(value, Path) else value
+
+
+def path_text(text: str) -> str:
+    """Return the path ``text`` in a form that YAML reads as text: ``./1e3`` for 1e3, ``./null`` for null.
+
+    Example:
+        >>> path_text("1e3"), path_text("runs/first")
+        ('./1e3', 'runs/first')
+    """
+    try:
+        if get_loader("yaml")(text) == text:
+            return text
+    except Exception:
+        pass
+    return text if Path(text).is_absolute() else f"./{text}"
+
+
+def path_settings(kind: Any, prefix: str = "") -> frozenset[str]:
+    """Return the names of the paths in a class of settings, such as ``weights.init``."""
+    names: set[str] = set()
+    for name, hint in get_type_hints(kind).items():
+        if is_dataclass(hint):
+            names |= path_settings(hint, f"{prefix}{name}.")
+        elif Path in (hint, *get_args(hint)):
+            names.add(f"{prefix}{name}")
+    return frozenset(names)
+
+
+def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the nested mapping that `flatten` makes ``flat`` of."""
+    nested: dict[str, Any] = {}
+    for name, value in flat.items():
+        *groups, key = name.split(".")
+        place = nested
+        for group in groups:
+            place = place.setdefault(group, {})
+        place[key] = value
+    return nested
 
 
 def build(kind: Any, content: Mapping[str, Any]) -> Any:

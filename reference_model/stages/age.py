@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
-from reference_model.config import RunConfig
+from reference_model.config import STAGE_DATA, RunConfig
 from reference_model.data.catalogue import Catalogue, YearLabels
 from reference_model.losses.plain import EuclideanLoss
 from reference_model.nets.heads import NumberHead
@@ -93,7 +93,7 @@ STAGE = Stage(
     name="age",
     product="net_2",
     after=("face",),
-    catalogues=("imdb_wiki", "utkface", "fairface", "table"),
+    catalogues=STAGE_DATA["age"],
     label="age",
     targets=age_targets,
     head=age_head,

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from reference_model.config import RunConfig
+from reference_model.config import STAGE_DATA, RunConfig
 from reference_model.data.catalogue import Catalogue, ClassLabels
 from reference_model.data.combined import CombinedPictures, TilePictures
 from reference_model.reports.faces import describe_faces, face_report, face_scores, plot_faces
@@ -107,7 +107,7 @@ STAGE = Stage(
     name="face",
     product="net_0",
     after=("pretrain",),
-    catalogues=("casia", "image_folder", "recordio", "msceleb", "msceleb_tsv", "celeba_people", "fairface", "utkface"),
+    catalogues=STAGE_DATA["face"],
     label="class",
     targets=face_targets,
     combine=combine,

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from reference_model.config import RunConfig
+from reference_model.config import STAGE_DATA, RunConfig
 from reference_model.data.catalogue import Catalogue, ClassLabels
 from reference_model.data.sets.people import identity_parts
 from reference_model.losses.center import CenterLoss
@@ -108,7 +108,7 @@ STAGE = Stage(
     name="identity",
     product="net_1",
     after=("face",),
-    catalogues=("msceleb", "msceleb_tsv", "recordio", "casia", "image_folder", "celeba_people"),
+    catalogues=STAGE_DATA["identity"],
     label="identity",
     adapt=people_of_folders,
     targets=identity_targets,

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from reference_model.config import RunConfig
+from reference_model.config import STAGE_DATA, RunConfig
 from reference_model.data.catalogue import Catalogue
 from reference_model.reports.classes import collect_classes, describe_classes, plot_classes
 from reference_model.stages.classes import (
@@ -42,7 +42,7 @@ STAGE = Stage(
     name="pretrain",
     product="pretrained",
     after=(),
-    catalogues=("imagenet", "image_folder"),
+    catalogues=STAGE_DATA["pretrain"],
     label="class",
     targets=object_targets,
     head=class_head,

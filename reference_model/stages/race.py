@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from reference_model.config import RunConfig
+from reference_model.config import STAGE_DATA, RunConfig
 from reference_model.data.catalogue import Catalogue
 from reference_model.reports.classes import collect_classes, describe_classes, plot_classes
 from reference_model.stages.classes import (
@@ -50,7 +50,7 @@ STAGE = Stage(
     name="race",
     product="net_3",
     after=("face",),
-    catalogues=("fairface", "utkface", "image_folder"),
+    catalogues=STAGE_DATA["race"],
     label="race",
     adapt=races_of_folders,
     targets=race_targets,

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from reference_model.cli import PRESETS, SettingsError, dump_config, load_config, parse_command
-from reference_model.config import RunConfig
+from reference_model.cli import PRESETS, SettingsError, dump_config, known_keys, load_config, make_parser, parse_command
+from reference_model.config import STAGE_DATA, STAGES, RunConfig
+from reference_model.data.registry import MODULES
 from reference_model.runs import create_run_folder, write_atomically
 from reference_model.train import main
 
@@ -75,6 +79,14 @@ def test_a_preset_that_contradicts_the_file_is_refused(
         (["--optim.step_at", "[0.8,0.2]"], ["optim.step_at must be rising"]),
         (["--seed", "-1"], ["seed must be"]),
         (["--data", "celeba"], ["--root DIR"]),
+        (["--data", "celebaa"], ["unknown data 'celebaa'", "synthetic, celeba, lfwa, table", "did you mean celeba?"]),
+        (["--stage", "agee"], ["unknown stage 'agee'", "did you mean age?"]),
+        (["--stage", "age", "--data", "lfwa", "--root", "x"], ["stage age cannot read 'lfwa'", "imdb_wiki, utkface"]),
+        (["--stage", "face", "--data", "casia", "--root", "x"], ["--read.scenes DIR", "tiles"]),
+        (["--weights.init", "x"], ["weights.init", "weights.net_0"]),
+        (["--weights.net_0", "x"], ["weights.net_0", "net.nets"]),
+        (["--stage", "age", "--weights.net_1", "x"], ["weights.net_1", "weights.init"]),
+        (["--weights.net_1", "gone.safetensors"], ["--weights.net_1 gone.safetensors: no such file"]),
         (["--net.strides", "[4,4]"], ["pictures of 64 pixels", "smaller strides"]),
         (["--relation.measure", "covariance"], ["measure", "covariance", "unit_pearson"]),
         (["--relation.positive_threshold", "0.1"], ["threshold"]),
@@ -133,6 +145,89 @@ def test_print_config_shows_the_resolved_settings(tmp_path: Path, capsys: pytest
     assert parse("--config", str(file)) == parse("--preset", "small", "--optim.lr", "0.5")
 
 
+@pytest.mark.parametrize(
+    ("mark", "stage", "words"),
+    [
+        ("list_attr_celeba.txt", "attributes", ["looks like the data set celeba", "give --data celeba"]),
+        ("list_attr_celeba.txt", "identity", ["looks like the data set celeba_people", "give --data celeba_people"]),
+        ("fairface_label_train.csv", "attributes", ["looks like the data set fairface", "celeba, lfwa, table"]),
+    ],
+)
+def test_a_root_of_real_faces_without_their_kind_is_named(
+    tmp_path: Path, mark: str, stage: str, words: list[str]
+) -> None:
+    (tmp_path / mark).touch()
+    with pytest.raises(SettingsError) as caught:
+        parse("--root", str(tmp_path), "--stage", stage)
+    for word in words:
+        assert word in str(caught.value)
+    assert "delete" not in str(caught.value)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_suits_every_stage(preset: str, stage: str) -> None:
+    config = parse("--preset", preset, "--stage", stage)
+    assert (config.preset, config.stage) == (preset, stage)
+
+
+def test_the_section_of_a_stage_wins_over_the_shared_settings_and_a_flag_over_both() -> None:
+    paper = parse("--preset", "paper", "--stage", "identity")
+    assert (paper.read.classes, paper.head.hidden, paper.images.size) == (100_000, (4096,), 224)
+    assert parse("--preset", "paper", "--stage", "age").read.classes is None
+    assert parse("--preset", "paper", "--stage", "identity", "--read.classes", "1000").read.classes == 1000
+    assert paper.train.batch_size * paper.train.accumulate == 128
+
+
+def test_every_stage_reads_known_data_sets() -> None:
+    assert set(STAGE_DATA) == set(STAGES)
+    assert {name for names in STAGE_DATA.values() for name in names} == set(MODULES)
+    assert parse("--stage", "race", "--data", "fairface", "--root", "faces").preset == "small"
+
+
+NAMES = [
+    "1e3",
+    "1_000",
+    "0x10",
+    "1:30",
+    ".inf",
+    "null",
+    "~",
+    "true",
+    "no",
+    "2020-01-01",
+    "a: b",
+    "a:",
+    "- a",
+    "#1",
+    "a #1",
+]
+
+
+@given(st.one_of(st.sampled_from(NAMES), st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1)))
+@settings(max_examples=30)
+def test_text_stays_text_through_the_file(name: str) -> None:
+    config = parse()
+    config = replace(config, root=Path(name), out=Path("/runs", name), read=replace(config.read, scenes=Path(name)))
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "config.yaml"
+        file.write_text(dump_config(config), encoding="utf-8")
+        assert load_config(file) == config
+        assert parse("--config", str(file)) == config
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("null", "- a")])
+def test_a_folder_of_any_name_is_resumed(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = parse("--out", name)
+    run = create_run_folder(Path(name), overwrite=False)
+    assert config.out == run.path
+    write_atomically(run.config, dump_config(config))
+    write_atomically(run.environment, "{}")
+    for arguments in (["--resume", name], [f"--out={name}", "--resume"], ["--out", name, "--resume", name]):
+        assert parse(*arguments) == config
+
+
 @pytest.fixture
 def stored(tmp_path: Path) -> Path:
     run = create_run_folder(tmp_path / "run", overwrite=False)
@@ -149,6 +244,7 @@ def test_resuming_takes_the_runs_own_settings(stored: Path) -> None:
         assert (request.config.preset, request.config.optim.lr, request.config.out) == ("small", 0.5, stored)
     assert parse_command(["--resume", str(stored), "--optim.lr", "0.5", "--loss=obrl"]).config.optim.lr == 0.5
     assert parse_command(["--resume", str(stored), "--root", "moved"]).config.root == Path("moved")
+    assert parse_command(["--resume", str(stored), "--images.memory_mb", "1"]).config.images.memory_mb == 1
 
 
 @pytest.mark.parametrize(
@@ -156,6 +252,7 @@ def test_resuming_takes_the_runs_own_settings(stored: Path) -> None:
     [
         (["--optim.lr", "0.1"], ["optim.lr is 0.5 there and 0.1 here"]),
         (["--seed", "1", "--loss", "ce"], ["seed is 0 there and 1 here", "loss is 'obrl' there and 'ce' here"]),
+        (["--stage", "age"], ["one of the stage attributes, not age", "--out"]),
         (["--overwrite"], ["give one of them"]),
         (["--out", "elsewhere"], ["name different runs"]),
     ],
@@ -173,3 +270,7 @@ def test_every_setting_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
     text = " ".join(capsys.readouterr().out.split())
     for words in ("Ctrl-C and the end of an epoch", "The paper's lambda", "Probability that a written label"):
         assert words in text
+    for name in known_keys(make_parser()) - {"help", "print_config"}:
+        assert f"--{name}" in text, name
+    for words in ("Which stage is trained", "Weights to start from", "Read this many people", "center loss"):
+        assert words in text, words

@@ -13,7 +13,7 @@ from reference_model.data.registry import DataSet, ReadOptions
 from reference_model.data.sets.common import contradictions, rows_with_files, warn_of_people_in_several_partitions
 from reference_model.data.sets.findings import check_by_reading
 from reference_model.data.sets.folders import find_base
-from reference_model.data.sets.matlab import open_matlab, read_indices, read_numbers, read_texts
+from reference_model.data.sets.hdf5 import open_matlab, read_indices, read_numbers, read_texts
 
 LABELS = "lfw_att_40.mat"
 PARTITION = "indices_train_test.mat"

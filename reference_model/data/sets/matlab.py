@@ -1,12 +1,11 @@
-"""Reading MATLAB files of version 7.3, which are HDF5: text lies behind references, and arrays appear transposed."""
+"""Reading structures from MATLAB files of the versions 4 to 7."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-import h5py
 import numpy as np
 import numpy.typing as npt
 
@@ -14,87 +13,38 @@ from reference_model.data.errors import DataError
 from reference_model.data.signatures import describe_impostor
 
 
-@contextmanager
-def open_matlab(path: Path) -> Iterator[h5py.File]:
-    """Open a MATLAB file of version 7.3.
-
-    Raises:
-        DataError: If it is missing, something else, or broken; also where it is read in the ``with`` block.
-    """
-    if not path.is_file():
-        raise DataError(f"{path}: no such file")
-    try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except DataError:
-        raise
-    except Exception as error:  # HDF5 reports broken files as errors of many classes
-        with path.open("rb") as stream:
-            start = stream.read(512)
-        reason = describe_impostor(start) or str(error).splitlines()[0]
-        if start.startswith(b"MATLAB 5.0"):
-            reason = "it is of an older version: save it in MATLAB with -v7.3"
-        raise DataError(f"{path}: not a readable MATLAB file of version 7.3 ({reason})") from error
-
-
-def read_texts(file: h5py.File, key: str, path: Path) -> list[str]:
-    """Return a cell array of text.
-
-    Raises:
-        DataError: If there is no such array.
-    """
-    cells = _array(file, key, path)
-    if cells.dtype != object:
-        raise DataError(f"{path}: {key} is no cell array of text but holds {cells.dtype}")
-    return [_text(file, cell) for cell in cells.ravel()]
-
-
-def _text(file: h5py.File, cell: h5py.Reference) -> str:
-    """Return the text behind a reference; the low-level calls take a third of the time of ``file[cell][...]``."""
-    letters = h5py.h5r.dereference(cell, file.id)
-    codes = np.empty(letters.shape, dtype=np.uint16)
-    letters.read(h5py.h5s.ALL, h5py.h5s.ALL, codes)
-    return codes.tobytes().decode("utf-16-le")
-
-
-def read_numbers(file: h5py.File, key: str, path: Path) -> npt.NDArray[np.float64]:
-    """Return an array of numbers as MATLAB shows it: rows first.
-
-    Raises:
-        DataError: If there is no such array.
-    """
-    numbers = _array(file, key, path)
-    if numbers.dtype.kind not in "fiub":
-        raise DataError(f"{path}: {key} holds no numbers but {numbers.dtype}")
-    return numbers.astype(np.float64).T
-
-
-def read_indices(file: h5py.File, key: str, path: Path, *, length: int) -> npt.NDArray[np.int64]:
-    """Return indices, which MATLAB counts from 1 and stores as floating point, counted from 0.
+def read_struct(path: Path, name: str, fields: Sequence[str]) -> dict[str, npt.NDArray[Any]]:
+    """Return the fields of a file's structure.
 
     Args:
-        file: The file.
-        key: The array's name.
-        path: The file's path, for messages.
-        length: Number of rows that they point into.
+        path: The file.
+        name: The structure's name.
+        fields: Fields that it must have.
 
     Raises:
-        DataError: If one is no whole number, out of range, or there twice.
+        DataError: If the file cannot be read, or has no such structure or fields.
     """
-    numbers = read_numbers(file, key, path).ravel()
-    wrong = numbers[(numbers != np.round(numbers)) | (numbers < 1) | (numbers > length)]
-    if len(wrong):
-        raise DataError(f"{path}: {key} must hold whole numbers from 1 to {length}, got {wrong[0]:g}")
-    indices = numbers.astype(np.int64) - 1
-    repeated = np.flatnonzero(np.bincount(indices, minlength=length) > 1)
-    if len(repeated):
-        raise DataError(f"{path}: {key} holds {len(repeated)} numbers twice, the first is {repeated[0] + 1}")
-    return indices
+    try:
+        from scipy.io import loadmat  # half a second, for those only who read such files
+    except ImportError:
+        raise DataError(f"{path}: reading MATLAB files needs SciPy: pip install 'obrl[reference]'") from None
+    impostor = describe_impostor(path)
+    if impostor is not None:
+        raise DataError(f"{path}: {impostor}")
+    try:
+        content = loadmat(str(path), variable_names=[name])
+    except NotImplementedError:
+        raise DataError(f"{path}: is a MATLAB file of version 7.3; expected one of version 5 or 7") from None
+    except Exception as error:  # what SciPy raises on cut files depends on the place: zlib, struct, TypeError
+        raise DataError(f"{path}: is not a whole MATLAB file ({error}); download it again") from error
+    struct = content.get(name)
+    present = () if struct is None or struct.dtype.names is None else struct.dtype.names
+    absent = [key for key in fields if key not in present]
+    if absent:
+        raise DataError(f"{path}: has no structure {name} with the fields {', '.join(absent)}; download it again")
+    return {key: struct[key].ravel()[0].ravel() for key in present}
 
 
-def _array(file: h5py.File, key: str, path: Path) -> npt.NDArray[np.generic]:
-    if not isinstance(file.get(key), h5py.Dataset):
-        there = ", ".join(name for name in file if not name.startswith("#"))
-        raise DataError(f"{path}: has no array {key}; it has {there or 'none'}")
-    array: npt.NDArray[np.generic] = file[key][...]
-    return array
+def strings(cells: npt.NDArray[Any]) -> list[str]:
+    """Return the text of each cell of a cell array; empty cells are empty strings."""
+    return [str(cell.ravel()[0]) if isinstance(cell, np.ndarray) and cell.size else "" for cell in cells.ravel()]

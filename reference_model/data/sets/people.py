@@ -15,7 +15,7 @@ from reference_model.data.registry import ReadOptions
 from reference_model.data.sets.folders import FolderScan
 
 TEST_SHARE = 0.1
-"""Share of the people whose pictures are the test partition."""
+"""Share of the people whose pictures are the test partition; of four people or more, two at least."""
 VALID_SHARE = 0.1
 """Share of the training people's pictures that are held out, of people with two or more."""
 
@@ -52,9 +52,9 @@ def identity_parts(
 ) -> tuple[ClassLabels, npt.NDArray[np.str_]]:
     """Divide pictures for learning identities.
 
-    A tenth of the people are for verification: all of their pictures are ``"test"``, and their identity is -1. Of the
-    others, a tenth of the pictures of those who have two or more are ``"valid"``; everybody has one left in
-    ``"train"``.
+    A tenth of the people (`TEST_SHARE`) are for verification: all of their pictures are ``"test"``, and their
+    identity is -1. Of the others, a tenth of the pictures of those who have two or more are ``"valid"``; everybody has
+    one left in ``"train"``.
 
     Args:
         person: (N,) the number of the person in each picture.
@@ -70,7 +70,8 @@ def identity_parts(
     people = len(np.unique(person))
     if people < 2:
         raise DataError(f"identities need pictures of two people or more, got {people}")
-    part = seeded_split(np.arange(people), {"train": 1 - TEST_SHARE, "test": TEST_SHARE}, seed=seed)
+    strangers = min(max(round(TEST_SHARE * people), 2), people - 2) / people
+    part = seeded_split(np.arange(people), {"train": 1 - strangers, "test": strangers}, seed=seed)
     return identities_of_training_people(person, part == "train", names, seed=seed)
 
 

@@ -1,4 +1,4 @@
-"""A drawing surface in the coordinates of an upright face, drawn at twice the size so that edges come out smooth."""
+"""A drawing surface with coordinates of its own, drawn at twice the size so that edges come out smooth."""
 
 from __future__ import annotations
 
@@ -27,18 +27,19 @@ def pose_matrix(scene: Scene) -> tuple[Points, Points]:
 
 
 class Canvas:
-    """A picture in progress; shapes are given in pixels of an upright, centred face of 178 x 218.
+    """A picture in progress; shapes are given in coordinates of their own, for a face those of an upright, centred one.
 
     Args:
-        scene: The pose, by which every shape is turned, scaled and shifted.
         background: The picture to draw on, of any size; it is stretched to the canvas.
+        size: Width and height in pixels of the finished picture.
+        pose: The matrix (2, 2) and the offset (2,) that take shapes to the picture: p @ matrix + offset.
     """
 
-    def __init__(self, scene: Scene, background: Image.Image) -> None:
-        size = (WIDTH * OVERSAMPLING, HEIGHT * OVERSAMPLING)
-        self.image = background.resize(size, Image.Resampling.BICUBIC)
+    def __init__(self, background: Image.Image, *, size: tuple[int, int], pose: tuple[Points, Points]) -> None:
+        width, height = size
+        self.image = background.resize((width * OVERSAMPLING, height * OVERSAMPLING), Image.Resampling.BICUBIC)
         self._draw = ImageDraw.Draw(self.image, "RGBA")
-        matrix, offset = pose_matrix(scene)
+        matrix, offset = pose
         self._matrix, self._offset = matrix * OVERSAMPLING, offset * OVERSAMPLING
 
     def polygon(self, points: Points, colour: Colour, alpha: float = 1.0) -> None:
@@ -68,7 +69,7 @@ class Canvas:
         self.polygon(np.concatenate([points + sideways, (points - sideways)[::-1]]), colour, alpha)
 
     def finish(self) -> Image.Image:
-        """Return the picture at its final size, 178 x 218."""
+        """Return the picture at its final size."""
         return self.image.reduce(OVERSAMPLING)
 
 

@@ -45,8 +45,8 @@ def _draw_makeup(canvas: Canvas, face: Face, x: float, side: int) -> None:
 
 def _draw_eye(canvas: Canvas, face: Face, x: float, side: int) -> None:
     y, traits = face.eye_y, face.traits
-    half = 10 + 0.8 * face.person.eye_size
-    height = (6.6 + 0.6 * face.person.eye_size) * (1 - 0.68 * traits.present("Narrow_Eyes"))
+    half = 10 + 1.7 * face.person.eye_size
+    height = (6.6 + 1.2 * face.person.eye_size) * (1 - 0.68 * traits.present("Narrow_Eyes"))
     upper = curve([(x - half, y + 1), (x, y - 2 * height), (x + half, y + 1)], 9)
     lower = curve([(x + half, y + 1), (x, y + 2 * height - 1), (x - half, y + 1)], 9)
     canvas.polygon(np.concatenate([upper, lower]), (246, 244, 240))
@@ -68,17 +68,21 @@ def draw_brows(canvas: Canvas, face: Face) -> None:
     """Draw the brows: level or arched, thin or bushy."""
     traits = face.traits
     colour = mix(shade(face.skin, 0.3), (44, 30, 24), 0.6)
-    base = face.eye_y - 15.5 - face.person.brow_height
-    arch, thick = traits.present("Arched_Eyebrows"), 3.0 + 4.6 * traits.present("Bushy_Eyebrows")
+    base = face.eye_y - 15.5 - 1.8 * face.person.brow_height
+    arch, thick = (
+        traits.present("Arched_Eyebrows"),
+        3.0 + 0.9 * face.person.brow_thickness + 4.6 * traits.present("Bushy_Eyebrows"),
+    )
+    droop = 2.6 * face.person.brow_slant
     taper = np.array([0.7, 1.0, 1.1, 1.15, 1.1, 1.0, 0.85, 0.65, 0.4])
     for side in (-1, 1):
         x = face.inner_x + side * face.eye_gap
         line = curve(
             [
-                (x - side * 12, base + 0.5 + 3 * arch),
+                (x - side * 12, base + 0.5 + 3 * arch - droop),
                 (x + side * 1, base - 2 - 7 * arch),
                 (x + side * 7, base - 2 - 9 * arch),
-                (x + side * 14.5, base + 1 + 5 * arch),
+                (x + side * 14.5, base + 1 + 5 * arch + droop),
             ],
             9,
         )

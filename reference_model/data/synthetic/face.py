@@ -12,9 +12,11 @@ from reference_model.attributes import CELEBA_ATTRIBUTES, normalise_name
 from reference_model.data.synthetic.canvas import Points
 from reference_model.data.synthetic.colours import Colour, mix, shade
 from reference_model.data.synthetic.scene import WIDTH, Person, Scene
+from reference_model.data.synthetic.years import ageing
 
-_SKIN: tuple[Colour, ...] = ((232, 190, 158), (214, 166, 112), (136, 92, 64))
-_PALE: Colour = (253, 240, 234)
+# By skin band, as `RACE_NAMES`: the usual colour and the palest one. Even pale, a band is told from the others.
+_SKIN: tuple[Colour, ...] = ((234, 192, 166), (122, 80, 56), (216, 168, 100))
+_PALE: tuple[Colour, ...] = ((253, 240, 234), (174, 126, 100), (246, 216, 142))
 _HAIR: Mapping[str, Colour] = {
     "Black_Hair": (22, 20, 26),
     "Blond_Hair": (238, 206, 112),
@@ -39,6 +41,7 @@ class Traits:
     def __init__(self, labels: Mapping[str, bool], *, strength: float = 1.0) -> None:
         if not 0 <= strength <= 1:
             raise ValueError(f"strength must be in [0, 1], got {strength}")
+        self.strength = strength
         known = {normalise_name(name): name for name in CELEBA_ATTRIBUTES}
         unknown = [name for name in labels if normalise_name(name) not in known]
         if unknown:
@@ -64,11 +67,18 @@ class Face:
         person: Who it is.
         scene: The circumstances.
         traits: The attributes.
+        years: The age.
     """
 
     person: Person
     scene: Scene
     traits: Traits
+    years: float
+
+    @property
+    def ageing(self) -> float:
+        """How visible the signs of age are, in [0, 1]."""
+        return self.traits.strength * ageing(self.years)
 
     @property
     def x(self) -> float:
@@ -88,38 +98,38 @@ class Face:
     @property
     def chin(self) -> float:
         """Lower end of the chin."""
-        return 161 + 2.5 * self.person.face_length
+        return 162 + 4.5 * self.person.face_length
 
     @property
     def half_width(self) -> float:
         """Half the greatest width of the head."""
-        return 42 + 2 * self.person.face_width
+        return 42 + 4 * self.person.face_width
 
     @property
     def eye_y(self) -> float:
         """Height of the eyes."""
-        return 101.0
+        return 101 + 2.5 * self.person.eye_height
 
     @property
     def eye_gap(self) -> float:
         """Distance of each eye from the middle."""
-        return 20 + self.person.eye_spacing
+        return 20 + 2.8 * self.person.eye_spacing
 
     @property
     def nose_y(self) -> float:
         """Height of the nose's tip."""
-        return 125 + 1.5 * self.person.nose_length
+        return 125 + 3.2 * self.person.nose_length
 
     @property
     def mouth_y(self) -> float:
         """Height of the mouth."""
-        return 142 + self.person.mouth_height
+        return 142 + 2.4 * self.person.mouth_height
 
     @property
     def skin(self) -> Colour:
         """Colour of the skin."""
-        base = shade(_SKIN[self.person.race], 1 + 0.05 * self.person.skin_tone)
-        return mix(base, _PALE, 0.85 * self.traits.present("Pale_Skin"))
+        race, tone = self.person.race, 1 + 0.07 * self.person.skin_tone
+        return shade(mix(_SKIN[race], _PALE[race], 0.85 * self.traits.present("Pale_Skin")), tone)
 
     @property
     def hair(self) -> Colour:
@@ -135,7 +145,7 @@ class Face:
             if weight:
                 seen += weight
                 named = mix(named, _HAIR[name], weight / seen)
-        return mix(base, named, max(weights.values()))
+        return mix(base, shade(named, 1 + 0.16 * self.person.hair_tone), max(weights.values()))
 
     def half_width_at(self, y: float) -> float:
         """Return half the width of the head at height ``y``; 0 outside the head."""
@@ -166,7 +176,7 @@ class Face:
         above = np.clip((widest - along) / widest, 0.0, 1.0)
         below = np.clip((along - widest) / (1 - widest), 0.0, 1.0)
         # The lower half is |x|^k + |y|^k = 1 with a larger k for squarer jaws.
-        k = 2.9 + 0.9 * self.traits.present("Male") - 1.1 * oval
+        k = 2.9 + 0.9 * self.traits.present("Male") - 1.1 * oval + 0.35 * self.person.jaw
         jaw = (1 - below**k) ** (1 / 2.1) * (1 - 0.24 * oval * below)
         cheeks = 14 * self.traits.present("Chubby") * np.sin(math.pi * below) * (below < 1)
         width = self.half_width * np.where(along < widest, np.sqrt(1 - above**2.2), jaw) + cheeks

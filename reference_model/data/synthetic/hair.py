@@ -34,7 +34,7 @@ def _side(face: Face, low: float, outwards: float) -> Points:
 
 def hair_end(face: Face) -> float:
     """Return how far down the hair reaches."""
-    return 182 + 8 * face.person.hair_length - 66 * face.traits.present("Male")
+    return 180 + 14 * face.person.hair_length - 66 * face.traits.present("Male")
 
 
 def draw_hair_back(canvas: Canvas, face: Face) -> None:
@@ -72,8 +72,9 @@ def _hairline(face: Face) -> Points:
     dx = np.array([1.0, 0.97, 0.86, 0.68, 0.5, 0.3, 0.0, -0.3, -0.5, -0.68, -0.86, -0.97, -1.0])
     usual = np.array([100, 88, 78, 70, 65, 62.5, 62, 62.5, 65, 70, 78, 88, 100.0])
     # The temples go back furthest, which leaves a tongue of hair in the middle.
-    gone = np.array([98, 82, 66, 51.5, 46.5, 49.5, 55, 49.5, 46.5, 51.5, 66, 82, 98.0])
-    return np.stack([face.x + reach * dx, usual + receding * (gone - usual)], axis=1)
+    receded = np.array([98, 82, 66, 51.5, 46.5, 49.5, 55, 49.5, 46.5, 51.5, 66, 82, 98.0])
+    lower = 2.2 * face.person.hairline
+    return np.stack([face.x + reach * dx, usual + lower + receding * (receded - usual)], axis=1)
 
 
 def draw_hair_front(canvas: Canvas, face: Face) -> None:
@@ -85,10 +86,11 @@ def draw_hair_front(canvas: Canvas, face: Face) -> None:
     if not cover:
         return
     canvas.polygon(np.concatenate([_crown(face, 7), _hairline(face)]), hair, cover)
-    grey = 0.7 * traits.absent("Young") * cover
+    grey = min(1.0, 0.85 * face.ageing) * cover
     if grey:
+        reach = 2 + 4 * face.ageing
         for side in (-1, 1):
-            canvas.ellipse(face.x + side * (face.half_width + 1), 84, 5, 11, (196, 198, 204), grey)
+            canvas.ellipse(face.x + side * (face.half_width + 1), 84, reach, 2.4 * reach, (196, 198, 204), grey)
     _draw_crown_strands(canvas, face)
     bangs = traits.present("Bangs") * cover
     if bangs:

@@ -15,7 +15,7 @@ def draw_nose(canvas: Canvas, face: Face) -> None:
     """Draw the nose: wider with wings if big, a long sharp ridge if pointy."""
     x, y, skin, traits = face.inner_x, face.nose_y, face.skin, face.traits
     big, pointy = traits.present("Big_Nose"), traits.present("Pointy_Nose")
-    half = 7.5 + 7.5 * big
+    half = 7.5 + 1.6 * face.person.nose_width + 7.5 * big
     dark = shade(skin, 0.62)
     side = 1 if face.scene.light_side > 0 else -1
     bridge = np.array([(x + side * 3, 100), (x + side * 5, 106), (x + side * half, y), (x + side * 2, y + 1)])
@@ -41,8 +41,8 @@ def draw_mouth(canvas: Canvas, face: Face) -> None:
     smile, full, ajar = (traits.present(name) for name in ("Smiling", "Big_Lips", "Mouth_Slightly_Open"))
     natural = mix(shade(face.skin, 0.72), (168, 72, 76), 0.6)
     colour = mix(natural, (206, 12, 44), traits.present("Wearing_Lipstick"))
-    half = 14 + 1.2 * face.person.mouth_width + 5.5 * smile
-    thick, gap = 3.2 + 3.9 * full, 8.0 * ajar
+    half = 14 + 2.6 * face.person.mouth_width + 5.5 * smile
+    thick, gap = 3.2 + 0.4 * face.person.lip_fullness + 4.3 * full, 8.0 * ajar
     corner = y - 6.5 * smile + 1.5 * traits.absent("Smiling")
     dip = 2.4 * smile
     left, right = (x - half, corner), (x + half, corner)

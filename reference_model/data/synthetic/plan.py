@@ -12,8 +12,11 @@ from reference_model.attributes import CELEBA_ATTRIBUTES, match_attributes
 from reference_model.data.ising import load_ising, sample_labels
 from reference_model.data.table import SPLITS
 
-RENDERING = 2
+RENDERING = 3
 """Number of the rendering; it changes whenever the same parameters give other pictures or labels."""
+
+JPEG_QUALITY = 92
+"""Quality of the JPEG files that drawn pictures are stored in."""
 
 # Pictures of one person agree in these as far as the drawn labels allow, always in the first.
 _STABLE = ("Male", "Pale_Skin", "Oval_Face", "Big_Nose", "Pointy_Nose", "Big_Lips", "Young", "Chubby")

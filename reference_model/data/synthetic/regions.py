@@ -22,18 +22,18 @@ Box = tuple[float, float, float, float]
 _EVERYTHING: tuple[Box, ...] = ((-60, -60, 240, 280),)
 _HEAD: tuple[Box, ...] = ((38, 40, 140, 172),)
 _HAIR: tuple[Box, ...] = (
-    (20, 16, 158, 78),
-    (20, 78, 66, 206),
-    (112, 78, 158, 206),
+    (20, 16, 158, 88),
+    (20, 88, 66, 206),
+    (112, 88, 158, 206),
     (60, 140, 74, 206),
     (104, 140, 118, 206),
 )
-_EYES: tuple[Box, ...] = ((48, 80, 130, 108),)
-_BROWS: tuple[Box, ...] = ((48, 66, 130, 97),)
+_EYES: tuple[Box, ...] = ((44, 78, 134, 112),)
+_BROWS: tuple[Box, ...] = ((44, 64, 134, 100),)
 _CHEEKS: tuple[Box, ...] = ((46, 104, 80, 142), (98, 104, 132, 142))
 _MOUTH: tuple[Box, ...] = ((60, 122, 118, 170),)
 _NOSE: tuple[Box, ...] = ((68, 90, 110, 140),)
-_JAW: tuple[Box, ...] = ((36, 112, 142, 172),)
+_JAW: tuple[Box, ...] = ((30, 112, 148, 174),)
 _NECK: tuple[Box, ...] = ((44, 174, 134, 250),)
 
 REGIONS: Mapping[str, tuple[Box, ...]] = MappingProxyType(
@@ -41,7 +41,7 @@ REGIONS: Mapping[str, tuple[Box, ...]] = MappingProxyType(
         "5_o_Clock_Shadow": _JAW,
         "Arched_Eyebrows": _BROWS,
         "Attractive": _HEAD,
-        "Bags_Under_Eyes": ((48, 98, 130, 122),),
+        "Bags_Under_Eyes": ((46, 98, 132, 124),),
         "Bald": _HAIR,
         "Bangs": ((40, 34, 138, 96),),
         "Big_Lips": _MOUTH,
@@ -52,8 +52,8 @@ REGIONS: Mapping[str, tuple[Box, ...]] = MappingProxyType(
         "Brown_Hair": _HAIR,
         "Bushy_Eyebrows": _BROWS,
         "Chubby": ((26, 84, 152, 176),),
-        "Double_Chin": ((50, 146, 128, 196),),
-        "Eyeglasses": ((38, 84, 140, 118),),
+        "Double_Chin": ((50, 142, 128, 198),),
+        "Eyeglasses": ((36, 82, 142, 120),),
         "Goatee": ((70, 144, 108, 178),),
         "Gray_Hair": _HAIR,
         "Heavy_Makeup": _EYES,
@@ -63,12 +63,12 @@ REGIONS: Mapping[str, tuple[Box, ...]] = MappingProxyType(
         "Mustache": ((64, 124, 114, 148),),
         "Narrow_Eyes": _EYES,
         "No_Beard": _JAW,
-        "Oval_Face": ((36, 92, 142, 172),),
-        "Pale_Skin": ((34, 40, 144, 230),),
+        "Oval_Face": ((30, 92, 148, 174),),
+        "Pale_Skin": ((30, 40, 148, 230),),
         "Pointy_Nose": _NOSE,
         "Receding_Hairline": ((38, 38, 140, 106),),
         "Rosy_Cheeks": _CHEEKS,
-        "Sideburns": ((36, 84, 66, 132), (112, 84, 142, 132)),
+        "Sideburns": ((30, 84, 66, 132), (112, 84, 148, 132)),
         "Smiling": _MOUTH,
         "Straight_Hair": _HAIR,
         "Wavy_Hair": _HAIR,

@@ -17,25 +17,40 @@ WIDTH, HEIGHT = 178, 218
 RACES = 3
 """Number of skin bands."""
 
+RACE_NAMES = ("white", "black", "yellow")
+"""The paper's names of the skin bands, in the order of `Person.race`."""
+
+Mole = tuple[float, float, float]
+"""Distance from the middle of the face, height and radius of a mole, in pixels of an upright face."""
+
 _PERSON, _SCENE = 1, 2
+_MOST_MOLES = 4
 
 
 @dataclass(frozen=True)
 class Person:
-    """A person's fixed geometry; numbers are in [-1, 1] where nothing else is said.
+    """What a person looks like in every picture; numbers are in [-1, 1] where nothing else is said.
 
     Args:
         face_width: Width of the head.
         face_length: Length of the head.
         eye_spacing: Distance between the eyes.
         eye_size: Size of the eyes.
+        eye_height: How low the eyes sit.
         brow_height: Height of the brows above the eyes.
+        brow_slant: How far the brows' outer ends droop.
+        brow_thickness: Thickness of the brows.
         nose_length: Length of the nose.
+        nose_width: Width of the nose.
         mouth_width: Width of the mouth.
         mouth_height: How low the mouth sits.
+        lip_fullness: Thickness of the lips.
+        jaw: How square the jaw is.
+        hairline: How low the hairline sits.
         ear_size: Size of the ears.
         hair_length: Length of the hair.
-        race: Skin band: 0, 1 or 2.
+        moles: Dark spots of the skin.
+        race: Skin band, a place in `RACE_NAMES`.
         skin_tone: Lightness within the band.
         hair_tone: Tone of hair that has none of the named colours.
         eye_colour: Colour of the irises, 0 to 3.
@@ -45,19 +60,27 @@ class Person:
     face_length: float
     eye_spacing: float
     eye_size: float
+    eye_height: float
     brow_height: float
+    brow_slant: float
+    brow_thickness: float
     nose_length: float
+    nose_width: float
     mouth_width: float
     mouth_height: float
+    lip_fullness: float
+    jaw: float
+    hairline: float
     ear_size: float
     hair_length: float
+    moles: tuple[Mole, ...]
     race: int
     skin_tone: float
     hair_tone: float
     eye_colour: int
 
 
-_CONTINUOUS = tuple(field.name for field in fields(Person) if field.name not in ("race", "eye_colour"))
+_CONTINUOUS = tuple(field.name for field in fields(Person) if field.name not in ("moles", "race", "eye_colour"))
 
 
 @dataclass(frozen=True)
@@ -97,11 +120,31 @@ class Scene:
     silver_necklace: float
 
 
-def make_person(seed: int, number: int) -> Person:
-    """Return person ``number`` of the people of ``seed``."""
+def make_person(seed: int, number: int, *, identity_strength: float = 1.0) -> Person:
+    """Return person ``number`` of the people of ``seed``.
+
+    Args:
+        seed: Seed of all people.
+        number: Which of them.
+        identity_strength: How far people differ from one another, in [0, 1]. At 0 all have the same geometry and no
+            moles; the band of the skin and the colour of the eyes always differ.
+    """
     generator = _generator(seed, _PERSON, number)
-    shape = dict(zip(_CONTINUOUS, generator.uniform(-1.0, 1.0, len(_CONTINUOUS)).tolist(), strict=True))
-    return Person(**shape, race=int(generator.integers(RACES)), eye_colour=int(generator.integers(4)))
+    drawn = identity_strength * generator.uniform(-1.0, 1.0, len(_CONTINUOUS))
+    shape = dict(zip(_CONTINUOUS, drawn.tolist(), strict=True))
+    race, eye_colour = int(generator.integers(RACES)), int(generator.integers(4))
+    moles = _draw_moles(generator, identity_strength)
+    return Person(**shape, moles=moles, race=race, eye_colour=eye_colour)
+
+
+def _draw_moles(generator: np.random.Generator, size: float) -> tuple[Mole, ...]:
+    """Draw up to four moles beside the nose, on the cheeks, the chin or the forehead."""
+    moles = []
+    for _ in range(int(generator.integers(_MOST_MOLES + 1))):
+        x, radius = generator.uniform(14.0, 31.0), generator.uniform(2.0, 3.6)
+        side, y = generator.choice((-1, 1)), generator.choice((generator.uniform(70, 80), generator.uniform(117, 150)))
+        moles.append((float(side * x), float(y), float(size * radius)))
+    return tuple(moles) if size else ()
 
 
 def make_scene(seed: int, number: int) -> Scene:

@@ -11,6 +11,7 @@ from reference_model.data.synthetic.face import Face
 from reference_model.data.synthetic.scene import HEIGHT, Scene
 
 _BLEMISH: Colour = (150, 62, 50)
+_MOLE: Colour = (52, 30, 24)
 _BLEMISHES = (
     (-26, 112, 2.4),
     (-17, 124, 2.0),
@@ -53,7 +54,7 @@ def draw_body(canvas: Canvas, face: Face) -> None:
 def draw_head(canvas: Canvas, face: Face) -> None:
     """Draw ears and head, with one side in shadow."""
     skin, scene = face.skin, face.scene
-    ear = 12 + 1.5 * face.person.ear_size
+    ear = 12 + 3 * face.person.ear_size
     reach = face.half_width
     for side in (-1, 1):
         canvas.ellipse(face.x + side * (reach + 1), 105, 6.5, ear, shade(skin, 0.92))
@@ -94,25 +95,31 @@ def draw_complexion(canvas: Canvas, face: Face) -> None:
             canvas.ellipse(x + dx, y, radius, radius, colour, spots)
 
 
+def draw_moles(canvas: Canvas, face: Face) -> None:
+    """Draw the person's moles that lie on the face."""
+    for dx, y, radius in face.person.moles:
+        if abs(dx) + 2 * radius < face.half_width_at(y):
+            canvas.ellipse(face.inner_x + dx, y, radius, radius, mix(shade(face.skin, 0.4), _MOLE, 0.7))
+
+
 def draw_wrinkles(canvas: Canvas, face: Face) -> None:
-    """Draw the lines of faces that are not young: forehead, corners of the eyes, nose to mouth."""
-    amount = 0.8 * face.traits.absent("Young")
+    """Draw the lines of age, which grow with the years: forehead, corners of the eyes, nose to mouth."""
+    amount = face.ageing
     if not amount:
         return
-    x, line = face.inner_x, shade(face.skin, 0.55)
+    x, line = face.inner_x, shade(face.skin, 0.5)
+    alpha, thin, thick = min(1.0, 0.15 + 0.8 * amount), 1.0 + 1.0 * amount, 1.2 + 1.5 * amount
     for y, width in ((69, 20), (75.5, 23)):
-        canvas.stroke(curve([(x - width, y + 1), (x, y - 3), (x + width, y + 1)], 7), 2.2, line, amount)
+        half = width * (0.4 + 0.6 * amount)
+        canvas.stroke(curve([(x - half, y + 1), (x, y - 3), (x + half, y + 1)], 7), thick, line, alpha)
     for side in (-1, 1):
         for rise in (-5, 1):
-            outer = (x + side * (face.eye_gap + 20), face.eye_y + 1.8 * rise)
+            outer = (x + side * (face.eye_gap + 14 + 6 * amount), face.eye_y + (0.8 + 1.0 * amount) * rise)
             inner = (x + side * (face.eye_gap + 13), face.eye_y + 0.6 * rise)
-            canvas.stroke(np.array([inner, outer]), 1.8, line, amount)
-        fold = [
-            (x + side * 11, face.nose_y - 3),
-            (x + side * 22, face.nose_y + 6),
-            (x + side * 23, face.mouth_y + 4),
-        ]
-        canvas.stroke(curve(fold, 8), 2.4, line, amount)
+            canvas.stroke(np.array([inner, outer]), thin, line, alpha)
+        bottom = face.nose_y + (face.mouth_y + 4 - face.nose_y) * (0.3 + 0.7 * amount)
+        fold = [(x + side * 11, face.nose_y - 3), (x + side * 22, face.nose_y + 6), (x + side * 23, bottom)]
+        canvas.stroke(curve(fold, 8), thick, line, alpha)
 
 
 def draw_cheeks(canvas: Canvas, face: Face) -> None:

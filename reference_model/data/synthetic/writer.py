@@ -17,14 +17,13 @@ import numpy.typing as npt
 
 from reference_model.attributes import CELEBA_ATTRIBUTES
 from reference_model.data.errors import DataError
-from reference_model.data.synthetic.plan import Parameters, Plan, make_plan
+from reference_model.data.synthetic.plan import JPEG_QUALITY, Parameters, Plan, make_plan
 from reference_model.data.synthetic.render import render_face
 from reference_model.data.synthetic.scene import make_person, make_scene
 
 MARKER = "synthetic_faces.json"
 """Written last: a folder with this file holds a finished set, drawn with the parameters in it."""
 
-_JPEG_QUALITY = 92
 # A new process takes as long to start as a hundred faces take to draw.
 _FACES_A_PROCESS = 200
 _CHUNK = 50
@@ -167,7 +166,7 @@ def _draw_some(
         person, scene = make_person(parameters.seed, number), make_scene(parameters.seed, row)
         shown = dict(zip(CELEBA_ATTRIBUTES, values, strict=True))
         picture = render_face(person, scene, shown, strength=parameters.strength)
-        picture.save(images / _file_name(row), "JPEG", quality=_JPEG_QUALITY)
+        picture.save(images / _file_name(row), "JPEG", quality=JPEG_QUALITY)
 
 
 def _write_lists(folder: Path, files: list[str], plan: Plan) -> None:

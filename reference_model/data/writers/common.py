@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from reference_model.data.catalogue import AttributeLabels, Catalogue, PictureFolder, PictureSource
+from reference_model.data.catalogue import AttributeLabels, Catalogue, ClassLabels, PictureFolder, PictureSource
+from reference_model.data.sets.races import PAPER_RACES
 
 
 def place_picture(source: PictureSource, row: int, path: Path) -> None:
@@ -61,3 +62,26 @@ def attributes_of(catalogue: Catalogue, title: str) -> AttributeLabels:
     if not isinstance(labels, AttributeLabels):
         raise ValueError(f"{title} needs attributes, which {catalogue.data} does not have")
     return labels
+
+
+def genders(catalogue: Catalogue, words: tuple[str, str, str]) -> list[str]:
+    """Return a word for each picture: for the attribute Male absent, present and not known."""
+    labels = catalogue.labels.get("attributes")
+    if not isinstance(labels, AttributeLabels) or "Male" not in labels.names:
+        return [words[2]] * len(catalogue)
+    return [words[int(value)] for value in np.nan_to_num(labels.values[:, labels.names.index("Male")], nan=2)]
+
+
+def race_numbers(catalogue: Catalogue) -> npt.NDArray[np.int64]:
+    """Return each picture's race as its number in `PAPER_RACES`, -1 where it is missing: (N,) int64.
+
+    Raises:
+        ValueError: If the catalogue has other races.
+    """
+    labels = catalogue.labels.get("race")
+    if not isinstance(labels, ClassLabels):
+        return np.full(len(catalogue), -1)
+    if not set(labels.names) <= set(PAPER_RACES):
+        raise ValueError(f"races must be among {', '.join(PAPER_RACES)}, got {', '.join(labels.names)}")
+    numbers = np.array([*(PAPER_RACES.index(name) for name in labels.names), -1])
+    return numbers[labels.values]

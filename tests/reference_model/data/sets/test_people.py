@@ -45,6 +45,13 @@ def test_the_division_follows_the_seed():
     assert (parts(1)[1] != parts(2)[1]).any()
 
 
+@pytest.mark.parametrize(("people", "strangers"), [(2, 0), (3, 1), (4, 2), (20, 2), (30, 3)])
+def test_few_people_leave_two_to_train_on(people: int, strangers: int):
+    labels, split = identity_parts(np.arange(people), [str(number) for number in range(people)])
+    assert (split == "test").sum() == strangers
+    assert len(labels.names) == people - strangers
+
+
 def test_one_person_is_too_few():
     with pytest.raises(DataError, match="two people or more, got 1"):
         identity_parts(np.zeros(4, dtype=np.int64), ["only"])

@@ -1,0 +1,59 @@
+"""Paths among the settings: kept as they were written, and looked at before anything is read."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from reference_model.config import STAGE_DATA, RunConfig
+from reference_model.data.recognise import recognise
+from reference_model.settings.plain import SettingsError, path_text
+
+
+def paths_as_text(arguments: Sequence[str], paths: Collection[str]) -> list[str]:
+    """Return the arguments with paths that the parser would read as numbers or nothing written as ``./PATH``.
+
+    ``null`` alone stays what it is: no path.
+
+    Args:
+        arguments: A command line.
+        paths: Names of the settings that are paths.
+    """
+    written = list(arguments)
+    for place, argument in enumerate(written):
+        name, has_value, value = argument.partition("=")
+        if not (name.startswith("--") and name[2:] in paths):
+            continue
+        if has_value and value != "null":
+            written[place] = f"{name}={path_text(value)}"
+        elif not has_value and place + 1 < len(written) and written[place + 1] != "null":
+            follows = written[place + 1]
+            written[place + 1] = follows if follows.startswith("-") else path_text(follows)
+    return written
+
+
+def check_places(config: RunConfig) -> None:
+    """Look at the files that a new run names.
+
+    Raises:
+        SettingsError: If one is not there, or the folder for synthetic faces holds a data set.
+    """
+    weights = {f"weights.{name}": path for name, path in asdict(config.weights).items()}
+    for name, path in {**weights, "read.exclude_names": config.read.exclude_names}.items():
+        if path is not None and not path.is_file():
+            raise SettingsError(f"--{name} {path}: no such file")
+    if config.data == "synthetic" and config.root is not None:
+        _check_drawn(config, config.root)
+
+
+def _check_drawn(config: RunConfig, root: Path) -> None:
+    looks_like = None if any(root.glob("synthetic*.json")) else recognise(root)
+    if looks_like is None:
+        return
+    if looks_like == "celeba" and config.stage == "identity":
+        looks_like = "celeba_people"
+    advice = f"give --data {looks_like}"
+    if looks_like not in STAGE_DATA[config.stage]:
+        advice = f"the stage {config.stage} reads {', '.join(STAGE_DATA[config.stage])}"
+    raise SettingsError(f"{root} holds no synthetic faces; it looks like the data set {looks_like}: {advice}")
