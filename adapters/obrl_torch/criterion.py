@@ -263,11 +263,12 @@ class Criterion(LossWithRelation, RelationModule):
         if may_read_values(self.validate, targets):
             check_target_values(targets, observed)
         settings = self.settings
-        if moves:
-            group: dict[str, Any] = {"sync": self.sync, "process_group": self.process_group}
-            codes = update_and_code(state, self._arrivals, targets, observed, settings, **group)
-        else:
-            codes = code_state(state, settings)
+        with torch.no_grad():
+            if moves:
+                group: dict[str, Any] = {"sync": self.sync, "process_group": self.process_group}
+                codes = update_and_code(state, self._arrivals, targets, observed, settings, **group)
+            else:
+                codes = code_state(state, settings)
         return fused.loss_class(targets.device)(
             targets if joint else None,
             observed if joint else None,

@@ -20,7 +20,6 @@ from obrl_torch.fused import is_native
 from obrl_torch.plain import Tensors
 
 
-@torch.no_grad()
 def update_and_code(
     state: RelationState,
     arrivals: Tensor,
@@ -32,6 +31,8 @@ def update_and_code(
     process_group: dist.ProcessGroup | None,
 ) -> Tensors:
     """Eq. 1 for a batch over all processes of the group, in place; and the active pairs of the relation after it.
+
+    The caller turns autograd off, as for `code_state`.
 
     Args:
         state: the accumulators.
@@ -60,7 +61,6 @@ def update_and_code(
     return tuple(operators.move_by_counts(counts, *state, *options))
 
 
-@torch.no_grad()
 def code_state(state: RelationState, settings: Settings) -> Tensors:
     """The active pairs of a relation that stays as it is."""
     return _code(state, *_coding_options(settings))
