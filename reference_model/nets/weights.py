@@ -124,7 +124,7 @@ def load_weights(
 
 def _fitting(path: Path, offered: Mapping[str, Tensor], wanting: Mapping[str, Tensor]) -> list[str]:
     """Return the names of the file's tensors that the net takes; both by the names of `save_weights`."""
-    common = [name for name in offered if name in wanting]
+    common = [name for name in wanting if name in offered]
     fitting = [name for name in common if offered[name].shape == wanting[name].shape]
     wrong = [
         f"{name}: {tuple(offered[name].shape)} in the file, {tuple(wanting[name].shape)} here"
@@ -138,8 +138,8 @@ def _fitting(path: Path, offered: Mapping[str, Tensor], wanting: Mapping[str, Te
         )
     if not any(name.startswith("features.") for name in fitting):
         raise WeightError(
-            f"{path}: nothing in it fits a convolution of the net; it offers {_enumerate(offered)}, the net has "
-            f"{_enumerate(wanting)}"
+            f"{path}: nothing in it fits a convolution of the net, which has {_enumerate(wanting)}; it offers "
+            f"{_enumerate(offered)} under such names"
         )
     broken = [name for name in fitting if not bool(torch.isfinite(offered[name].float()).all())]
     if broken:
