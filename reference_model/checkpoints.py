@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import pickle
-import random
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -15,18 +14,25 @@ from typing import Any
 import lightning
 import numpy as np
 import torch
+import torch.distributed as dist
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import CheckpointIO
+from torch import nn
 
 from reference_model.loader import TrainLoader
 
 LAST = "last.ckpt"
-RANDOM_KEY = "random_states"
+STOP_SIGNALS = tuple(
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGUSR1")
+    if hasattr(signal, name)  # Windows lacks one
+)
 STEP_KEY = "batches_done"
+STEP_STREAM = 0x73746570  # "step": keeps this use of the seed apart from every other.
 
 
 class TrainingInterrupted(Exception):  # noqa: N818 - not an error
-    """The training was asked to stop, by Ctrl-C or by SIGTERM.
+    """The training was asked to stop, by Ctrl-C or by a signal.
 
     Args:
         signal_number: The signal.
@@ -52,11 +58,14 @@ class AtomicCheckpointIO(CheckpointIO):
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         unfinished = target.with_name(target.name + ".tmp")
-        with unfinished.open("wb") as file:
-            torch.save(checkpoint, file)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(target)
+        try:
+            with unfinished.open("wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.replace(target)
+        finally:
+            unfinished.unlink(missing_ok=True)
 
     def load_checkpoint(
         self,
@@ -82,17 +91,33 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
         raise ValueError(f"{path} is not a checkpoint of this program: {error}") from error
-    if not isinstance(content, dict) or not {"state_dict", STEP_KEY, RANDOM_KEY} <= content.keys():
-        raise ValueError(f"{path} is not a checkpoint of this program: it lacks weights, position or random states")
+    if not isinstance(content, dict) or not {"state_dict", "global_step", STEP_KEY} <= content.keys():
+        raise ValueError(f"{path} is not a checkpoint of this program: it lacks weights or position")
     return content
+
+
+def load_state(module: nn.Module, content: Mapping[str, Any], path: Path) -> None:
+    """Load the weights of a checkpoint, averaged ones where there are, and what the loss remembers.
+
+    Raises:
+        ValueError: If the checkpoint is that of another net.
+    """
+    latest = content.get("current_model_state", content["state_dict"])
+    criterion = {name: value for name, value in latest.items() if name.startswith("criterion.")}
+    try:
+        module.load_state_dict({**content["state_dict"], **criterion})
+    except RuntimeError as error:
+        first = str(error).splitlines()[1:2] or [str(error)]
+        raise ValueError(f"{path} is the checkpoint of another net: {first[0].strip()}") from error
 
 
 class ResumeCheckpoint(Checkpoint):
     """Saves ``last.ckpt`` every few steps, after every epoch, and when the run is asked to stop.
 
-    Together with the module and the optimiser the checkpoint holds the position in the data and the states of all
-    random number generators. It is written between two steps only: a signal in the middle of a step waits for its
-    end, and one in a validation for the validation's end. A second signal stops at once, without a checkpoint.
+    Together with the module and the optimiser the checkpoint holds the position in the data. Every batch has its own
+    random numbers (`seed_step`), so that nothing else is needed to go on. A checkpoint is written between two steps
+    of the optimiser only: a signal in the middle of a step waits for its end, and one in a validation for the
+    validation's end. A second signal stops at once, without a checkpoint.
 
     Lightning starts an epoch anew after a checkpoint inside it; here the loader goes on where it was.
 
@@ -108,28 +133,25 @@ class ResumeCheckpoint(Checkpoint):
         self.every = every
         self.saved_step: int | None = None
         self._requested: int | None = None
-        self._restored: dict[str, Any] | None = None
         self._handlers: dict[int, Any] = {}
 
     def on_save_checkpoint(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Add the position in the data and the random states."""
+        """Add the position in the data."""
         checkpoint[STEP_KEY] = self.loader.batches_done
-        checkpoint[RANDOM_KEY] = random_states()
 
     def on_load_checkpoint(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Store the random states until the first step, so that nothing before it draws from them."""
+        """Go on with the batch after the checkpoint."""
         self.loader.load_state_dict({STEP_KEY: checkpoint[STEP_KEY]})
-        self._restored = checkpoint[RANDOM_KEY]
-        self.saved_step = int(checkpoint[STEP_KEY])
+        self.saved_step = int(checkpoint["global_step"])
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Install handlers of Ctrl-C and SIGTERM."""
+        """Install handlers of Ctrl-C, SIGTERM and SIGUSR1, which clusters send before they stop a job."""
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in STOP_SIGNALS:
                 self._handlers[number] = signal.signal(number, self._on_signal)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
@@ -139,16 +161,15 @@ class ResumeCheckpoint(Checkpoint):
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Stop here if the signal came at the end of the epoch before, whose checkpoint is saved."""
-        if self._requested is not None:
-            raise TrainingInterrupted(self._requested, self.saved_step)
+        requested = self._agreed_request(pl_module.device)
+        if requested is not None:
+            raise TrainingInterrupted(requested, self.saved_step)
 
     def on_train_batch_start(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Restore the random states before the first step after a checkpoint."""
-        if self._restored is not None:
-            restore_random_states(self._restored)
-            self._restored = None
+        """Give the batch its own random numbers."""
+        seed_step(self.loader.seed, step=self.loader.batches_done, rank=self.loader.rank)
 
     def on_train_batch_end(
         self,
@@ -159,12 +180,21 @@ class ResumeCheckpoint(Checkpoint):
         batch_idx: int,
     ) -> None:
         """Save every few steps, and stop if asked to; the epoch's last step is saved after its validation."""
-        if batch_idx + 1 == len(self.loader):
+        if self.loader.at_epoch_end() or not self.loader.between_steps():
             return
-        if self._requested is not None or trainer.global_step % self.every == 0:
+        requested = self._agreed_request(pl_module.device)
+        if requested is not None or trainer.global_step % self.every == 0:
             self._save(trainer)
-        if self._requested is not None:
-            raise TrainingInterrupted(self._requested, self.saved_step)
+        if requested is not None:
+            raise TrainingInterrupted(requested, self.saved_step)
+
+    def _agreed_request(self, device: torch.device) -> int | None:
+        """Return the signal that any of the processes has got: they must stop after the same step."""
+        if self.loader.processes == 1:
+            return self._requested
+        number = torch.tensor(self._requested or 0, device=device)
+        dist.all_reduce(number, op=dist.ReduceOp.MAX)
+        return int(number) or None
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Save after the epoch's validation."""
@@ -190,40 +220,13 @@ class ResumeCheckpoint(Checkpoint):
         self._handlers = {}
 
 
-def random_states() -> dict[str, Any]:
-    """Return the states of Python's, NumPy's and torch's generators, as tensors and plain types."""
-    version, numbers, gauss = random.getstate()
-    legacy: Any = np.random.get_state(legacy=False)  # noqa: NPY002 - saved in case anything uses it
-    return {
-        "python": [version, list(numbers), gauss],
-        "numpy": {
-            "key": torch.from_numpy(legacy["state"]["key"].astype(np.int64)),
-            "pos": int(legacy["state"]["pos"]),
-            "has_gauss": int(legacy["has_gauss"]),
-            "gauss": float(legacy["gauss"]),
-        },
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-    }
+def seed_step(seed: int, *, step: int, rank: int) -> None:
+    """Seed torch's generators for one training step, so that it does not depend on what was drawn before.
 
-
-def restore_random_states(states: dict[str, Any]) -> None:
-    """Set every generator to what `random_states` returned."""
-    version, numbers, gauss = states["python"]
-    random.setstate((version, tuple(numbers), gauss))
-    legacy = states["numpy"]
-    np.random.set_state(  # noqa: NPY002
-        ("MT19937", legacy["key"].numpy().astype(np.uint32), legacy["pos"], legacy["has_gauss"], legacy["gauss"])
-    )
-    torch.set_rng_state(states["torch"])
-    if torch.cuda.is_available() and len(states["cuda"]) == torch.cuda.device_count():
-        torch.cuda.set_rng_state_all(states["cuda"])
-
-
-def seed_everything(seed: int) -> Callable[[], None]:
-    """Seed every generator for a run, and return a function that restores their states."""
-    before = random_states()
-    random.seed(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002
-    torch.manual_seed(seed)
-    return lambda: restore_random_states(before)
+    Args:
+        seed: The run's.
+        step: The step.
+        rank: The process.
+    """
+    state = np.random.SeedSequence([seed, step, rank, STEP_STREAM]).generate_state(1, np.uint64)
+    torch.manual_seed(int(state[0]))

@@ -1,58 +1,83 @@
-"""Predictions of a net on a partition, and the report on them."""
+"""What a net says of the pictures of a partition."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from reference_model.loader import EvalLoader, Pictures
-from reference_model.metrics import LabelCounts
-from reference_model.objective import cross_entropy
-from reference_model.report import FORMAT_VERSION, prediction_report
+from reference_model.config import RunConfig
+from reference_model.loader import EvalLoader
+from reference_model.sources import StageData
+from reference_model.stages.stage import Evaluation, Outputs
 
 
 def evaluate_model(
     model: nn.Module,
-    pictures: Pictures,
+    criterion: nn.Module,
+    data: StageData,
+    config: RunConfig,
     *,
-    names: Sequence[str],
-    groups: Mapping[str, Sequence[int]],
-    train_rates: Tensor,
-    batch_size: int,
+    partitions: Iterable[str],
     device: torch.device,
-) -> dict[str, Any]:
-    """Evaluate a net on pictures.
+) -> tuple[Evaluation, tuple[str, ...]]:
+    """Let a net see every picture of some partitions once.
 
     Args:
-        model: Pixels (batch, 3, size, size) to logits (batch, num_labels); put into evaluation mode.
-        pictures: The partition.
-        names: Names of the attributes.
-        groups: For every group the columns of its attributes.
-        train_rates: (num_labels,) shares of positives in the training partition, for the majority baseline.
-        batch_size: Pictures a step.
+        model: Takes pictures (batch, 3, size, size) uint8; put into evaluation mode.
+        criterion: The loss at the end of the training.
+        data: The data.
+        config: The settings.
+        partitions: Which partitions.
         device: Where to compute.
 
     Returns:
-        The report's part on predictions, with the number of pictures and the cross-entropy of Eq. 4.
+        What the report is written from, without the pictures that cannot be used; and what is wrong with those.
+
+    Raises:
+        ValueError: If an output is not finite.
+        DataError: If too many pictures cannot be used.
     """
     model = model.to(device).eval()
-    counts = LabelCounts(len(names)).to(device)
-    entropy = torch.zeros((), dtype=torch.float64, device=device)
-    with torch.inference_mode():
-        for batch in EvalLoader(pictures, batch_size=batch_size):
-            images, targets = batch.images.to(device), batch.targets.to(device)
-            logits = model(images)
-            counts.update(logits, targets)
-            entropy += cross_entropy(logits, targets).double() * len(logits)
-    return {
-        "format_version": FORMAT_VERSION,
-        "samples": len(pictures),
-        "cross_entropy": float(entropy) / len(pictures),
-        **prediction_report(counts.cpu(), names, groups, train_rates),
-    }
+    collected: dict[str, Mapping[str, Tensor]] = {}
+    usable = np.ones(len(data.catalogue), dtype=bool)
+    reasons: list[str] = []
+    for partition in partitions:
+        pictures = data.pictures(partition, config)
+        parts: list[Mapping[str, Tensor]] = []
+        with torch.inference_mode():
+            for batch in EvalLoader(pictures, batch_size=config.train.eval_batch_size):
+                outputs = model(batch.images.to(device))
+                if not is_finite(outputs):
+                    raise ValueError(f"the net's outputs on the {partition} partition are not finite: it is broken")
+                part = data.stage.collect(outputs, batch.targets.to(device))
+                parts.append({name: tensor.cpu() for name, tensor in part.items()})
+        lost = [picture.row for picture in pictures.unusable]
+        reasons += [picture.reason for picture in pictures.unusable]
+        inside = torch.ones(len(pictures), dtype=torch.bool)
+        inside[lost] = False
+        collected[partition] = {name: torch.cat([part[name] for part in parts])[inside] for name in parts[0]}
+        usable[np.flatnonzero(data.catalogue.split == partition)[lost]] = False
+    return (
+        Evaluation(
+            catalogue=data.catalogue.rows(usable),
+            targets=replace(data.targets, values=data.targets.values[usable]),
+            config=config,
+            collected=collected,
+            criterion=criterion,
+            model=model,
+        ),
+        tuple(reasons),
+    )
+
+
+def is_finite(outputs: Outputs) -> bool:
+    """Return whether every number that a net gave out is finite."""
+    parts = outputs if isinstance(outputs, tuple) else (outputs,)
+    return all(bool(torch.isfinite(part).all()) for part in parts)
 
 
 def choose_device(setting: str) -> torch.device:

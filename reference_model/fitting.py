@@ -2,70 +2,68 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
 import lightning
+import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback, TQDMProgressBar
+from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
-from safetensors.torch import save_file
 
-from obrl.torch import OBRLoss
-from reference_model.attributes import CELEBA_ATTRIBUTES
-from reference_model.checkpoints import (
-    STEP_KEY,
-    AtomicCheckpointIO,
-    ResumeCheckpoint,
-    read_checkpoint,
-    seed_everything,
-)
+from reference_model.checkpoints import AtomicCheckpointIO, ResumeCheckpoint, read_checkpoint
 from reference_model.cli import dump_config
 from reference_model.config import RunConfig
 from reference_model.data.augment import augment_batch
-from reference_model.evaluation import choose_device, evaluate_model
+from reference_model.data.pictures import PictureBatches
+from reference_model.evaluation import choose_device
+from reference_model.finite import FiniteGuard
 from reference_model.loader import EvalLoader, TrainLoader
 from reference_model.logs import MetricsFile
-from reference_model.module import AttributeModule
-from reference_model.nets import build_model
-from reference_model.objective import build_criterion
-from reference_model.plots import plot_accuracy, plot_relation
-from reference_model.report import relation_report
-from reference_model.runs import (
-    RunError,
-    RunFolder,
-    describe_environment,
-    read_json,
-    write_atomically,
-    write_json,
-)
-from reference_model.sources import Source, attribute_groups
+from reference_model.module import StageModule
+from reference_model.processes import count_processes, environment, strategy, this_rank, wait_for_all
+from reference_model.results import write_results
+from reference_model.runs import RunError, RunFolder, describe_environment, read_json, write_atomically, write_json
+from reference_model.sources import StageData
+from reference_model.stages.stage import Stage
+from reference_model.starting import start_from_weights
+
+ACCOUNTS = "weights.json"
+"""What became of every tensor of the files of weights that a run started from; absent where there were none."""
+
+PRECISIONS: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
 
-def check_settings(config: RunConfig) -> None:
-    """Find mistakes that only torch can see, before any data is read.
+def check_settings(config: RunConfig, stage: Stage) -> None:
+    """Find mistakes that only torch and the stage can see, before any data is read.
 
     Raises:
         TypeError, ValueError: What is wrong.
     """
-    build_criterion(config.loss, config.relation, CELEBA_ATTRIBUTES)
-    choose_device(config.train.device)
+    if stage.check_settings is not None:
+        stage.check_settings(config)
+    device = choose_device(config.train.device)
+    if config.train.precision == "16" and device.type != "cuda":
+        raise ValueError("train.precision 16 needs a CUDA device; bf16 works on a CPU as well")
+    if config.train.batch_size % count_processes():
+        raise ValueError(
+            f"train.batch_size {config.train.batch_size} cannot be divided among {count_processes()} processes"
+        )
 
 
-def start_run(run: RunFolder, config: RunConfig, source: Source) -> RunConfig:
+def start_run(run: RunFolder, config: RunConfig, data: StageData) -> RunConfig:
     """Write down the settings, the environment and the data of a new run.
 
     Args:
         run: An empty run folder.
         config: The settings.
-        source: The data.
+        data: The data.
 
     Returns:
         The settings with nothing left to choose: the number of threads and the device are filled in.
@@ -74,13 +72,13 @@ def start_run(run: RunFolder, config: RunConfig, source: Source) -> RunConfig:
     threads = config.train.threads or torch.get_num_threads()
     train = replace(config.train, threads=threads, device="cuda" if device.type == "cuda" else "cpu")
     config = replace(config, train=train, out=run.path)
-    rates = source.train_rates()
     write_json(
         run.labels,
         {
-            "names": source.names,
-            "train_rates": dict(zip(source.names, rates.tolist(), strict=True)),
-            "fingerprint": source.fingerprint,
+            "stage": data.stage.name,
+            "names": list(data.targets.names),
+            "details": dict(data.targets.details),
+            "fingerprint": data.fingerprint,
         },
     )
     write_json(run.environment, describe_environment(seed=config.seed, threads=threads, device=device.type))
@@ -88,31 +86,39 @@ def start_run(run: RunFolder, config: RunConfig, source: Source) -> RunConfig:
     return config
 
 
-def check_same_data(run: RunFolder, source: Source) -> None:
-    """Raise RunError unless ``source`` is the data that the run was started with."""
-    if read_json(run.labels)["fingerprint"] != source.fingerprint:
+def check_same_data(run: RunFolder, data: StageData) -> None:
+    """Raise RunError unless ``data`` is the data and the stage that the run was started with."""
+    stored = read_json(run.labels)
+    if stored.get("stage") != data.stage.name:
+        raise RunError(f"{run.path} holds a run of the stage {stored.get('stage')}, not {data.stage.name}")
+    if stored.get("fingerprint") != data.fingerprint:
         raise RunError(
-            f"the data differs from what the run in {run.path} was started with: its file names, partitions or "
-            "labels are not the same"
+            f"the data differs from what the run in {run.path} was started with: its file names, partitions, labels or "
+            "pictures are not the same"
         )
 
 
-def fit(run: RunFolder, config: RunConfig, source: Source) -> dict[str, Any]:
+def fit(run: RunFolder, config: RunConfig, data: StageData) -> dict[str, Any]:
     """Train to the end, from the last checkpoint where there is one, and write the results.
 
     Args:
         run: The run's folder, as `start_run` left it or as an interrupted run did.
         config: The settings, as `start_run` returned them.
-        source: The data.
+        data: The data.
 
     Returns:
-        The report on the test partition.
+        The report.
 
     Raises:
-        TrainingInterrupted: On Ctrl-C or SIGTERM; the run can be resumed.
+        TrainingInterrupted: On Ctrl-C, SIGTERM or SIGUSR1; the run can be resumed.
+        NotFiniteError: If the loss is not finite.
     """
     with _process_settings(config):
-        return _finish(run, config, source, _train(run, config, source))
+        module, unusable = _train(run, config, data)
+        if this_rank() == 0:
+            write_results(run, config, data, module, unusable)
+        wait_for_all()
+    return read_json(run.report)
 
 
 @contextmanager
@@ -120,24 +126,31 @@ def _process_settings(config: RunConfig) -> Iterator[None]:
     """Set the process-wide settings of a run, and restore them at the end."""
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     torch.set_num_threads(config.train.threads or threads)
-    put_back = seed_everything(config.seed)
+    devices = [torch.cuda.current_device()] if config.train.device == "cuda" else []
     try:
-        yield
+        with torch.random.fork_rng(devices):
+            torch.manual_seed(config.seed)
+            yield
     finally:
-        put_back()
         torch.use_deterministic_algorithms(deterministic)
         torch.set_num_threads(threads)
 
 
-def _train(run: RunFolder, config: RunConfig, source: Source) -> AttributeModule:
+def _train(run: RunFolder, config: RunConfig, data: StageData) -> tuple[StageModule, tuple[str, ...]]:
     settings = config.train
-    train_loader = _train_loader(config, source)
-    valid_loader = EvalLoader(source.pictures("valid", config.images), batch_size=settings.eval_batch_size)
-    model = build_model(config.images.size, list(attribute_groups().values()), config.net, seed=config.seed)
-    module = AttributeModule(model, config, source.names, total_steps=settings.epochs * len(train_loader))
+    train_pictures = data.pictures("train", config)
+    train_loader = _train_loader(config, data, train_pictures)
+    valid_pictures = data.pictures("valid", config)
+    valid_loader = EvalLoader(
+        valid_pictures, batch_size=settings.eval_batch_size, rank=this_rank(), processes=count_processes()
+    )
     checkpoint = run.last_checkpoint if run.last_checkpoint.exists() else None
-    step = int(read_checkpoint(checkpoint)[STEP_KEY]) if checkpoint else None
-    callbacks: list[Callback] = [ResumeCheckpoint(run.checkpoints, train_loader, every=settings.checkpoint_every)]
+    step = int(read_checkpoint(checkpoint)["global_step"]) if checkpoint else None
+    module = _module(run, config, data, total_steps=settings.epochs * train_loader.steps_per_epoch)
+    callbacks: list[Callback] = [FiniteGuard(config.optim.lr)]
+    if settings.ema is not None:
+        callbacks.append(EMAWeightAveraging(decay=settings.ema, use_buffers=False))
+    callbacks.append(ResumeCheckpoint(run.checkpoints, train_loader, every=settings.checkpoint_every))
     progress = settings.progress == "on" or (settings.progress == "auto" and sys.stderr.isatty())
     if progress:
         callbacks.append(TQDMProgressBar(leave=False))
@@ -146,11 +159,15 @@ def _train(run: RunFolder, config: RunConfig, source: Source) -> AttributeModule
     trainer = lightning.Trainer(
         max_epochs=settings.epochs,
         accelerator="gpu" if settings.device == "cuda" else "cpu",
-        devices=1,
+        devices=count_processes(),
+        strategy=strategy(),
+        sync_batchnorm=count_processes() > 1,
+        precision=PRECISIONS[settings.precision],
+        accumulate_grad_batches=train_loader.accumulate,
         deterministic="warn" if settings.device == "cuda" else True,
         logger=[MetricsFile(run.metrics, resume_step=step), _tensorboard(run, step)],
         callbacks=callbacks,
-        plugins=[AtomicCheckpointIO()],
+        plugins=[AtomicCheckpointIO(), environment()],
         default_root_dir=run.path,
         enable_progress_bar=progress,
         enable_model_summary=False,
@@ -162,10 +179,24 @@ def _train(run: RunFolder, config: RunConfig, source: Source) -> AttributeModule
         # Lightning 2.6 calls functions that torch 2.13 deprecates; the user of a run cannot change that.
         warnings.filterwarnings("ignore", message=".*isinstance\\(treespec, LeafSpec\\)", category=FutureWarning)
         trainer.fit(module, train_loader, valid_loader, ckpt_path=checkpoint, weights_only=True)
+    lost = [picture.reason for pictures in (train_pictures, valid_pictures) for picture in pictures.unusable]
+    return module, tuple(lost)
+
+
+def _module(run: RunFolder, config: RunConfig, data: StageData, *, total_steps: int) -> StageModule:
+    """Build the module; a new run loads its weights, and writes down what it loaded for when it is resumed."""
+    path = run.path / ACCOUNTS
+    accounts = read_json(path) if path.exists() else None
+    module = StageModule(data.stage, data.targets, config, total_steps=total_steps, accounts=accounts)
+    if accounts is None:
+        module.accounts, text = start_from_weights(module.model, config)
+        if text and this_rank() == 0:
+            print(text, flush=True)
+            write_json(path, module.accounts)
     return module
 
 
-def _train_loader(config: RunConfig, source: Source) -> TrainLoader:
+def _train_loader(config: RunConfig, data: StageData, pictures: PictureBatches) -> TrainLoader:
     images = config.images
 
     def augment(pictures: Any, indices: Any, epoch: int) -> Any:
@@ -173,19 +204,23 @@ def _train_loader(config: RunConfig, source: Source) -> TrainLoader:
             pictures, indices, seed=config.seed, epoch=epoch, flip=images.flip, crop_padding=images.crop_padding
         )
 
+    values = data.values("train")
     return TrainLoader(
-        source.pictures("train", images),
+        pictures,
         batch_size=config.train.batch_size,
         seed=config.seed,
         augment=augment if images.flip or images.crop_padding else None,
+        classes=np.asarray(values, dtype=np.int64) if data.stage.balanced else None,
+        accumulate=config.train.accumulate,
+        rank=this_rank(),
+        processes=count_processes(),
     )
 
 
 def _keep_tensorflow_out() -> None:
     """Make TensorBoard write its files without TensorFlow, also where that is installed.
 
-    It would import TensorFlow in the middle of a run: that draws random numbers, so a resumed run would not be the
-    uninterrupted one, and torch's compiler aborts a process that holds TensorFlow.
+    It would import TensorFlow in the middle of a run, and torch's compiler aborts a process that holds TensorFlow.
     """
     sys.modules.setdefault("tensorboard.compat.notf", ModuleType("tensorboard.compat.notf"))
 
@@ -195,46 +230,3 @@ def _tensorboard(run: RunFolder, step: int | None) -> TensorBoardLogger:
     # Events that the interrupted run wrote after its checkpoint are hidden.
     purge: Any = {} if step is None else {"purge_step": step + 1}
     return TensorBoardLogger(run.path, name="", version="", sub_dir="tensorboard", **purge)
-
-
-def _finish(run: RunFolder, config: RunConfig, source: Source, module: AttributeModule) -> dict[str, Any]:
-    model = module.model
-    groups = attribute_groups()
-    _save_weights(run, config, source, module)
-    report = {
-        "data": config.data,
-        "split": "test",
-        "loss": config.loss,
-        "preset": config.preset,
-        "seed": config.seed,
-        **evaluate_model(
-            model,
-            source.pictures("test", config.images),
-            names=source.names,
-            groups=groups,
-            train_rates=source.train_rates(),
-            batch_size=config.train.eval_batch_size,
-            device=choose_device(config.train.device),
-        ),
-    }
-    report["relation"] = relation_report(module.criterion, config.relation, module.influence.summary())
-    if isinstance(module.criterion, OBRLoss):
-        module.criterion.save_relation(run.relation)
-        relation = module.criterion.relation.detach().cpu().numpy()
-        plot_relation(run.path / "relation.png", relation, source.names, measure=config.relation.measure)
-    plot_accuracy(run.path / "accuracy.png", report)
-    write_json(run.report, report)
-    return report
-
-
-def _save_weights(run: RunFolder, config: RunConfig, source: Source, module: AttributeModule) -> None:
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in module.model.state_dict().items()}
-    metadata = {
-        "names": json.dumps(source.names),
-        "groups": json.dumps(attribute_groups()),
-        "size": str(config.images.size),
-        "net": json.dumps(asdict(config.net)),
-    }
-    unfinished = run.weights.with_name(run.weights.name + ".tmp")
-    save_file(tensors, unfinished, metadata=metadata)
-    unfinished.replace(run.weights)

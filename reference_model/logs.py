@@ -64,20 +64,56 @@ class MetricsFile(Logger):
         write_atomically(self.path, text.getvalue())
 
 
-def epoch_line(values: Mapping[str, float], *, epoch: int, epochs: int, seconds: float) -> str:
+def epoch_line(
+    parts: Mapping[str, float],
+    metrics: Mapping[str, tuple[float, float]],
+    extra: Mapping[str, float],
+    *,
+    epoch: int,
+    epochs: int,
+    course: str,
+) -> str:
     """Return the console's line after an epoch.
 
     Args:
-        values: The epoch's metrics, by their names in ``metrics.csv``.
+        parts: The loss and its parts in training, the loss first.
+        metrics: Figures of training and validation; the first is shown.
+        extra: The loss's own figures.
         epoch: The epoch, from 1 on.
         epochs: Epochs of the run.
-        seconds: How long this epoch took here.
+        course: How fast it went.
     """
-    parts = [
-        f"epoch {epoch}/{epochs}",
-        f"loss {values['train/loss']:.3f}",
-        f"accuracy {values['train/accuracy']:.2%} train, {values['valid/accuracy']:.2%} valid",
-    ]
-    if "train/active_pairs" in values:
-        parts.append(f"{values['train/active_pairs']:.0f} active pairs")
-    return "  ".join([*parts, f"{seconds:.1f} s"])
+    (_, loss), *others = parts.items()
+    listed = ", ".join(f"{_words(name)} {value:.3f}" for name, value in others)
+    line = [f"epoch {epoch}/{epochs}", f"loss {loss:.3f}" + (f" ({listed})" if listed else "")]
+    for name, (trained, valid) in list(metrics.items())[:1]:
+        line.append(f"{_words(name)} {_figure(name, trained)} train, {_figure(name, valid)} valid")
+    line += [f"{_words(name)} {value:.3g}" for name, value in extra.items()]
+    return "  ".join([*line, course])
+
+
+def course_of_epoch(*, seconds: float, pictures: int, waited: float, epochs_left: float) -> str:
+    """Return how fast an epoch went, in words.
+
+    Args:
+        seconds: How long it took here, its validation included.
+        pictures: Training pictures of that time.
+        waited: Seconds of it in which the training waited for pictures.
+        epochs_left: Epochs that are still to come.
+    """
+    rate, share = pictures / max(seconds, 1e-9), waited / max(seconds, 1e-9)
+    return f"{seconds:.1f} s, {rate:.0f} pictures/s, {share:.0%} waiting for data, {_span(seconds * epochs_left)} left"
+
+
+def _span(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _figure(name: str, value: float) -> str:
+    return f"{value:.2%}" if "accuracy" in name or name.startswith("top") else f"{value:.3f}"

@@ -1,157 +1,179 @@
-"""The training step as a LightningModule."""
+"""The training step of any stage as a LightningModule."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import lightning
-import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
-from torch import Tensor
+from torch import Tensor, nn
 
-from obrl.torch import OBRLoss
-from reference_model.config import OptimConfig, RunConfig
-from reference_model.influence import DEFINITIONS, InfluenceMeter, measure_shares
-from reference_model.loader import Batch
-from reference_model.logs import epoch_line
-from reference_model.metrics import LabelCounts, nanmean
-from reference_model.nets import AttributeModel
-from reference_model.objective import Terms, build_criterion
+from reference_model.config import RunConfig
+from reference_model.figures import EpochFigures
+from reference_model.loader import Batch, TrainLoader
+from reference_model.logs import course_of_epoch, epoch_line
+from reference_model.nets import FaceNet, StageModel, build_seeded
 from reference_model.schedule import make_optimizer, make_scheduler
+from reference_model.settings.sizes import usable_feature_size
+from reference_model.stages.stage import Outputs, Stage, Targets
+from reference_model.starting import Account, freeze, pretrained_parameters
 
 PROGRESS_KEY = "reference_model_progress"
 
 
-class AttributeModule(lightning.LightningModule):
-    """Trains an `AttributeModel` with cross-entropy alone or with the joint loss.
+def build_net(stage: Stage, targets: Targets, config: RunConfig) -> nn.Module:
+    """Build the net of a stage; its initial weights depend on the run's seed alone.
 
     Args:
-        model: The net.
-        config: The run's settings.
-        names: Names of the attributes, in the order of the net's outputs.
-        total_steps: Steps of the whole run, for the learning rate.
+        stage: The stage.
+        targets: What it predicts.
+        config: The settings.
     """
 
-    _train_sums: Tensor
-    _valid_sums: Tensor
+    def build() -> nn.Module:
+        if stage.model is not None:
+            return stage.model(targets, config)
+        assert stage.head is not None  # Stage has checked it
+        net = config.net
+        side = usable_feature_size(config.images.size, net.strides)
+        trunk = FaceNet(width=net.width, depth=net.depth, strides=net.strides, norm=net.norm)
+        return StageModel(trunk, stage.head(trunk.out_channels, side, targets, config))
 
-    def __init__(self, model: AttributeModel, config: RunConfig, names: Sequence[str], *, total_steps: int) -> None:
+    return build_seeded(build, seed=config.seed)
+
+
+class StageModule(lightning.LightningModule):
+    """Trains the net of a stage.
+
+    Args:
+        stage: The stage.
+        targets: What it predicts.
+        config: The run's settings.
+        total_steps: Steps of the optimiser in the whole run, for the learning rate.
+        accounts: What was loaded from files of weights, see `reference_model.starting`.
+    """
+
+    def __init__(
+        self, stage: Stage, targets: Targets, config: RunConfig, *, total_steps: int, accounts: Account | None = None
+    ) -> None:
         super().__init__()
-        self.model = model
-        self.criterion = build_criterion(config.loss, config.relation, names)
+        self.model = build_net(stage, targets, config)
+        self.accounts: Account = accounts or {}
+        self._frozen = freeze(self.model, config.net.frozen)
+        self.criterion = stage.loss(targets, config)
         self.config = config
         self.total_steps = total_steps
-        self.train_counts = LabelCounts(len(names))
-        self.valid_counts = LabelCounts(len(names))
-        self.influence = InfluenceMeter()
-        self._values: dict[str, float] = {}
-        # Sums of total, cross-entropy and relation loss over the batches of the current epoch, and their number.
-        self.register_buffer("_train_sums", torch.zeros(4, dtype=torch.float64), persistent=False)
-        self.register_buffer("_valid_sums", torch.zeros(4, dtype=torch.float64), persistent=False)
+        self.figures = {part: EpochFigures(stage.metrics(targets)) for part in ("train", "valid")}
+        self._valid_metrics: dict[str, float] = {}
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Pixels (batch, 3, size, size) to logits (batch, num_labels)."""
+    def train(self, mode: bool = True) -> Self:
+        """Set training or evaluation mode; frozen nets stay in evaluation mode, so that their statistics stay."""
+        super().train(mode)
+        for net in self._frozen:
+            net.eval()
+        return self
+
+    def forward(self, images: Tensor) -> Outputs:
+        """Pixels (batch, 3, size, size) to what the stage's head returns."""
         return self.model(images)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Return the loss of a batch, moving the relation by its targets."""
-        logits = self.model(batch.images)
-        terms = self.criterion.terms(logits, batch.targets)
-        self._train_sums += _sums(terms)
-        self.train_counts.update(logits.detach(), batch.targets)
-        if isinstance(self.criterion, OBRLoss) and self.global_step % self.config.train.influence_every == 0:
-            self.influence.add(*measure_shares(terms, logits, alpha=self.config.relation.alpha))
+        """Return the loss of a batch."""
+        outputs = self.model(batch.images)
+        terms = self.criterion.terms(outputs, batch.targets)  # type: ignore[operator]
+        self.figures["train"].add(terms, outputs, batch.targets)
+        self._tell("observe", terms, outputs, self.global_step)
         self.log("loss", terms.total.detach(), prog_bar=True, logger=False)
         return terms.total
 
+    def _tell(self, method: str, *arguments: Any) -> Any:
+        """Call a method that a loss may have."""
+        function = getattr(self.criterion, method, None)
+        return None if function is None else function(*arguments)
+
+    def on_fit_start(self) -> None:
+        """Move the metrics, which are no part of the module, to its device."""
+        for figures in self.figures.values():
+            figures.to(self.device)
+
     def on_train_start(self) -> None:
         """Start the clock, also in the middle of an epoch."""
-        self._epoch_started = time.monotonic()
+        self._start_clock()
+
+    def _loader(self) -> TrainLoader:
+        loader = self.trainer.train_dataloader
+        assert isinstance(loader, TrainLoader)  # what fit was called with
+        return loader
+
+    def _start_clock(self) -> None:
+        loader = self._loader()
+        self._clock = (time.monotonic(), loader.batches_done, loader.seconds_waited)
+
+    def optimizer_step(self, *arguments: Any, **options: Any) -> None:
+        """Make a step of the optimiser, then let the loss act."""
+        super().optimizer_step(*arguments, **options)
+        self._tell("after_step")
 
     def on_train_epoch_end(self) -> None:
-        """Log the epoch's means and start the next ones."""
-        self.influence.end_epoch()
-        values = _epoch_means("train", self._train_sums, self.train_counts)
+        """Log the epoch's figures, and print a line."""
+        parts, metrics = self.figures["train"].close()
+        extra = self._tell("epoch_figures") or {}
+        values = {f"train/{name}": value for name, value in {**parts, **metrics, **extra}.items()}
         values["train/lr"] = float(self.trainer.optimizers[0].param_groups[0]["lr"])
-        if isinstance(self.criterion, OBRLoss):
-            shares = self.influence.summary()
-            for name in DEFINITIONS:
-                if shares[name]["last_epoch"] is not None:
-                    values[f"train/{name}"] = shares[name]["last_epoch"]
-            values["train/active_pairs"] = float(len(self.criterion.pairs()))
         self._write(values)
-        now = time.monotonic()
-        seconds, self._epoch_started = now - self._epoch_started, now
-        epochs = self.config.train.epochs
-        self.print(epoch_line(self._values, epoch=self.current_epoch + 1, epochs=epochs, seconds=seconds))
+        both = {name: (value, self._valid_metrics.get(name, float("nan"))) for name, value in metrics.items()}
+        epoch, epochs = self.current_epoch + 1, self.config.train.epochs
+        self.print(epoch_line(parts, both, extra, epoch=epoch, epochs=epochs, course=self._course(epochs - epoch)))
         sys.stdout.flush()
+        self._start_clock()
+
+    def _course(self, epochs_left: int) -> str:
+        loader = self._loader()
+        started, batches, waited = self._clock
+        seconds, done = time.monotonic() - started, loader.batches_done - batches
+        return course_of_epoch(
+            seconds=seconds,
+            pictures=done * loader.batch_size,
+            waited=loader.seconds_waited - waited,
+            epochs_left=epochs_left * len(loader) / max(done, 1),
+        )
 
     def on_validation_epoch_start(self) -> None:
-        """Set the sums of the validation to 0."""
-        self._valid_sums.zero_()
-        self.valid_counts.reset()
+        """Start the figures of the validation."""
+        self.figures["valid"].reset()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Count; the relation does not move, since the module is in evaluation mode and without gradients."""
-        logits = self.model(batch.images)
-        self._valid_sums += _sums(self.criterion.terms(logits, batch.targets)) * len(logits)
-        self.valid_counts.update(logits, batch.targets)
+        """Count; what the loss remembers does not move, since the module is in evaluation mode."""
+        outputs = self.model(batch.images)
+        terms = self.criterion.terms(outputs, batch.targets)  # type: ignore[operator]
+        self.figures["valid"].add(terms, outputs, batch.targets, weight=len(batch.images))
 
     def on_validation_epoch_end(self) -> None:
-        """Log the validation's means."""
-        values = _epoch_means("valid", self._valid_sums, self.valid_counts)
-        self.log("valid/accuracy", values["valid/accuracy"], prog_bar=True, logger=False)
-        self._write(values)
+        """Log the validation's figures."""
+        parts, self._valid_metrics = self.figures["valid"].close()
+        self.log("valid/loss", parts["loss"], prog_bar=True, logger=False)
+        self._write({f"valid/{name}": value for name, value in {**parts, **self._valid_metrics}.items()})
 
     def _write(self, values: dict[str, float]) -> None:
         # Write to the loggers at once, before the checkpoint of this step: a run that is killed at any time has then
         # every row up to its checkpoint.
-        self._values.update(values)
         for logger in self.loggers:
             logger.log_metrics({"epoch": float(self.current_epoch), **values}, step=self.global_step)
             logger.save()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the epoch's sums so far; tensors and plain numbers only."""
-        checkpoint[PROGRESS_KEY] = {
-            "train_sums": self._train_sums.clone(),
-            "train_counts": self.train_counts.counts.clone(),
-            "influence": self.influence.state_dict(),
-        }
+        checkpoint[PROGRESS_KEY] = self.figures["train"].state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Restore what `on_save_checkpoint` added."""
-        progress = checkpoint[PROGRESS_KEY]
-        self._train_sums.copy_(progress["train_sums"])
-        self.train_counts.counts.copy_(progress["train_counts"])
-        self.influence.load_state_dict(progress["influence"])
+        self.figures["train"].load_state_dict(checkpoint[PROGRESS_KEY])
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Return the optimiser and a learning rate that changes every step."""
-        optim: OptimConfig = self.config.optim
-        optimizer = make_optimizer(self.model, optim)
-        scheduler = make_scheduler(optimizer, optim, total_steps=self.total_steps)
+        pretrained = pretrained_parameters(self.model, self.accounts)
+        optimizer = make_optimizer(self.model, self.config.optim, pretrained)
+        scheduler = make_scheduler(optimizer, self.config.optim, total_steps=self.total_steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
-
-
-def _epoch_means(stage: str, sums: Tensor, counts: LabelCounts) -> dict[str, float]:
-    total, entropy, relation, number = sums.tolist()
-    values = {
-        f"{stage}/loss": total / number,
-        f"{stage}/cross_entropy": entropy / number,
-        f"{stage}/relation_loss": relation / number,
-        f"{stage}/accuracy": nanmean(counts.accuracy()),
-        f"{stage}/balanced_accuracy": nanmean(counts.balanced_accuracy()),
-    }
-    sums.zero_()
-    counts.reset()
-    return values
-
-
-def _sums(terms: Terms) -> Tensor:
-    parts = (terms.total, terms.cross_entropy, terms.relation_loss)
-    values = torch.stack([part.detach().double() for part in parts])
-    return torch.cat([values, values.new_ones(1)])

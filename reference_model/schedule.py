@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
 import torch
 from torch import nn
@@ -11,24 +12,43 @@ from torch.optim.lr_scheduler import LambdaLR
 from reference_model.config import OptimConfig
 
 
-def make_optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.Optimizer:
+def make_optimizer(
+    model: nn.Module, config: OptimConfig, pretrained: Collection[nn.Parameter] = ()
+) -> torch.optim.Optimizer:
     """Return the optimiser; biases and the scales of normalisation have no weight decay.
 
     Args:
-        model: Its parameters are optimised.
+        model: Its parameters are optimised, but for those that ask for no gradient.
         config: The settings.
+        pretrained: Parameters that start from weights and have the learning rate ``config.lr_pretrained``.
 
     Returns:
-        SGD with momentum, or AdamW.
+        SGD with momentum, or AdamW. Its first group is one of new parameters.
+
+    Raises:
+        ValueError: If there is no parameter to train.
     """
-    decayed: list[nn.Parameter] = []
-    free: list[nn.Parameter] = []
+    own_rate = {id(parameter) for parameter in pretrained} if config.lr_pretrained is not None else set()
+    sorted_out: dict[tuple[bool, bool], list[nn.Parameter]] = {
+        (False, True): [],
+        (False, False): [],
+        (True, True): [],
+        (True, False): [],
+    }
     for name, parameter in model.named_parameters():
-        matrix = parameter.ndim > 1 and not name.endswith("bias")
-        (decayed if matrix else free).append(parameter)
+        if parameter.requires_grad:
+            decayed = parameter.ndim > 1 and not name.endswith("bias")
+            sorted_out[id(parameter) in own_rate, decayed].append(parameter)
+    if not any(sorted_out.values()):
+        raise ValueError("no part of the net is trained: net.frozen names all of it")
     groups = [
-        {"params": decayed, "weight_decay": config.weight_decay},
-        {"params": free, "weight_decay": 0.0},
+        {
+            "params": parameters,
+            "weight_decay": config.weight_decay if decayed else 0.0,
+            "lr": config.lr_pretrained if slow else config.lr,
+        }
+        for (slow, decayed), parameters in sorted_out.items()
+        if parameters or not slow
     ]
     if config.kind == "sgd":
         return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum)

@@ -1,113 +1,187 @@
-"""The three partitions of a run's data, with the paper's 40 attributes in one order, whatever that of the files."""
+"""From settings to data: the catalogue of a stage, what it predicts, and the pictures of each partition."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from reference_model.attributes import CELEBA_ATTRIBUTES, GROUPS, normalise_name
-from reference_model.config import ImagesConfig, RunConfig, SyntheticConfig
+from reference_model.attributes import normalise_name
+from reference_model.config import RunConfig, SyntheticConfig
+from reference_model.data.catalogue import SPLITS, AttributeLabels, Catalogue, PictureFolder, fingerprint
 from reference_model.data.celeba import read_celeba
 from reference_model.data.errors import DataError
-from reference_model.data.images import FaceImages
+from reference_model.data.pictures import PictureBatches
+from reference_model.data.registry import ReadOptions, load_data_set
 from reference_model.data.synthetic import write_synthetic_faces
-from reference_model.data.table import AttributeTable, PictureFiles
+from reference_model.data.table import PictureFiles
+from reference_model.stages.stage import Stage, Targets
 
 
-@dataclass(frozen=True)
-class Source:
-    """A table of labelled pictures and what identifies it.
+@dataclass(frozen=True, eq=False)
+class StageData:
+    """The data of a stage's run.
 
     Args:
-        table: All partitions, with the attributes in the order of ``CELEBA_ATTRIBUTES``.
-        fingerprint: A digest of file names, partitions and labels, the same wherever the files lie.
+        stage: The stage.
+        catalogue: The rows that it learns from and is tested on, all partitions.
+        targets: What it predicts for these rows.
+        fingerprint: A digest of the catalogue, the same wherever the files lie.
     """
 
-    table: AttributeTable
+    stage: Stage
+    catalogue: Catalogue
+    targets: Targets
     fingerprint: str
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the attributes, in the order of the columns."""
-        return self.table.names
+    def size(self, partition: str) -> int:
+        """Return the number of pictures in a partition."""
+        return int((self.catalogue.split == partition).sum())
 
-    def train_rates(self) -> Tensor:
-        """Return the share of positives in the training partition: (num_labels,) float64, NaN if never labelled."""
-        targets = torch.from_numpy(self.table.subset("train").targets).double()
-        return targets.nanmean(dim=0)
+    def values(self, partition: str) -> Any:
+        """Return the targets' values of the rows of a partition, in their order."""
+        return self.targets.values[self.catalogue.split == partition]
 
-    def pictures(self, partition: str, config: ImagesConfig) -> FaceImages:
-        """Return the pictures of a partition.
+    def pictures(self, partition: str, config: RunConfig) -> PictureBatches:
+        """Return the pictures of a partition with their targets.
 
         Raises:
-            DataError: If the partition is empty, or a picture cannot be read.
+            DataError: If too many pictures cannot be read.
         """
-        rows = self.table.subset(partition)
-        if len(rows) == 0:
-            raise DataError(f"the data has no pictures in the {partition} partition")
-        return FaceImages(rows, config.size, memory_mb=config.memory_mb)
+        rows = self.catalogue.subset(partition)
+        return PictureBatches(
+            rows.pictures,
+            self.values(partition),
+            config.images.size,
+            memory_mb=config.images.memory_mb,
+            max_unusable=config.read.max_unusable,
+        )
 
 
-def open_source(config: RunConfig, names: Sequence[str] = CELEBA_ATTRIBUTES) -> Source:
-    """Read the data of a run; synthetic faces that are not on disk yet are drawn first.
+def open_data(config: RunConfig, stage: Stage) -> StageData:
+    """Read the data of a run, without any picture, and check that no partition is empty.
+
+    Raises:
+        ValueError: If the data cannot be read or used for the stage.
+    """
+    catalogue = open_catalogue(config, stage)
+    sizes = {name: int((catalogue.split == name).sum()) for name in SPLITS}
+    empty = [name for name in dict.fromkeys(("train", "valid", *stage.partitions)) if not sizes[name]]
+    if empty:
+        raise DataError(
+            f"{config.data}: no pictures for the stage {stage.name} in the partition {' and '.join(empty)}; it has "
+            + ", ".join(f"{count} {name}" for name, count in sizes.items())
+        )
+    return StageData(stage, catalogue, stage.targets(catalogue, config), fingerprint(catalogue))
+
+
+def open_catalogue(config: RunConfig, stage: Stage) -> Catalogue:
+    """Read the catalogue of a stage; synthetic pictures that are not on disk yet are drawn first.
 
     Args:
         config: The settings.
-        names: The attributes to read, in the order of the columns.
+        stage: The stage, whose label every row has.
 
     Raises:
-        ValueError: If the data cannot be read, or its attributes are not ``names``; see `read_source`.
+        ValueError: If the data cannot be read, or the stage cannot use it.
     """
-    if config.data == "synthetic":
+    if config.data not in (*stage.catalogues, "synthetic"):
+        known = ", ".join((*stage.catalogues, "synthetic"))
+        raise DataError(f"the stage {stage.name} cannot be trained on {config.data}; it reads {known}")
+    data, root = _place(config, stage)
+    catalogue = _read(config, data, root)
+    if stage.combine is not None:
+        catalogue = stage.combine(catalogue, _scenes(config), config)
+    return _labelled(catalogue, stage)
+
+
+def _place(config: RunConfig, stage: Stage) -> tuple[str, Path]:
+    """Return the data set to read and its folder."""
+    if config.data != "synthetic":
+        assert config.root is not None  # RunConfig has checked it
+        return config.data, config.root
+    if stage.name == "attributes":
         root = config.root or synthetic_cache(config.synthetic)
         # The cache holds nothing but such faces, so a set of another version may be replaced.
         write_synthetic_faces(root, **asdict(config.synthetic), overwrite=config.root is None)
-        return read_source(root, config.images, names)
-    assert config.root is not None  # RunConfig has checked it
-    return read_source(config.root, config.images, names)
+        return "celeba", root
+    return _pooled(config, stage.name)
 
 
-def read_source(root: Path, images: ImagesConfig, names: Sequence[str] = CELEBA_ATTRIBUTES) -> Source:
-    """Read a folder in one of CelebA's layouts.
+def _pooled(config: RunConfig, part: str) -> tuple[str, Path]:
+    from reference_model.data.synthetic.pool import POOL_FOLDERS, open_pool  # type: ignore[import-not-found]
 
-    Attributes are compared by normalised name, never by position: another order is mapped, while an attribute too
-    few or too many is refused.
+    name, folder = POOL_FOLDERS[part]
+    return name, open_pool(config.synthetic, config.root) / folder
+
+
+def _scenes(config: RunConfig) -> Catalogue | None:
+    if config.data == "synthetic" or config.read.scenes_data == "synthetic":
+        return _read(config, *_pooled(config, "scenes"))
+    if config.read.scenes_data == "tiles":
+        return None
+    if config.read.scenes is None:
+        raise DataError(
+            f"the stage face needs the folder of the pictures without faces, in the format {config.read.scenes_data}: "
+            "--read.scenes DIR, or --read.scenes_data tiles to make them from the faces"
+        )
+    return _read(config, config.read.scenes_data, config.read.scenes)
+
+
+def _read(config: RunConfig, data: str, root: Path) -> Catalogue:
+    read = config.read
+    # The partitions of sets that define none are the same for every seed of a run.
+    options = ReadOptions(missing=config.images.missing, classes=read.classes, exclude_names=read.exclude_names)
+    if data == "celeba":
+        return _celeba(root, options)
+    return load_data_set(data).read(root, options)
+
+
+def _celeba(root: Path, options: ReadOptions) -> Catalogue:
+    table = read_celeba(root, missing=options.missing)
+    assert isinstance(table.files, PictureFiles)
+    labels = {"attributes": AttributeLabels(table.names, table.targets)}
+    files = PictureFolder(table.files.folder, table.files.file_names)
+    return Catalogue("celeba", files, labels, table.split, table.identity)
+
+
+def _labelled(catalogue: Catalogue, stage: Stage) -> Catalogue:
+    """Return the rows that the stage can use: those with its label, and strangers whose identity is a number only."""
+    if stage.label != "identity" or catalogue.person is None or stage.label not in catalogue.labels:
+        return catalogue.with_label(stage.label)
+    return catalogue.rows(catalogue.labels[stage.label].known() | (catalogue.person >= 0))
+
+
+def align_targets(targets: Targets, names: tuple[str, ...], details: Mapping[str, Any], *, data: str) -> Targets:
+    """Express the targets of other data in the outputs of a net trained earlier, by name and never by position.
 
     Args:
-        root: The folder.
-        images: What to do about missing pictures.
-        names: The attributes to read, in the order of the columns.
+        targets: What the data holds.
+        names: The net's outputs.
+        details: Details of the targets that the net was trained on, which take the place of these.
+        data: The data's name, for messages.
 
     Raises:
-        ValueError: If the data's attributes are not ``names``.
+        DataError: If attributes are missing.
     """
-    table = read_celeba(root, missing=images.missing)
-    requested = {normalise_name(name) for name in names}
-    extra = [name for name in table.names if normalise_name(name) not in requested]
-    if extra:
-        raise ValueError(
-            f"the data in {root} has other attributes than the model's {len(names)}: it also has {', '.join(extra)}"
-        )
-    ordered = table.select(tuple(names))
-    return Source(ordered, _fingerprint(ordered))
-
-
-def attribute_groups(names: Sequence[str] = CELEBA_ATTRIBUTES) -> dict[str, tuple[int, ...]]:
-    """Return the columns of the paper's nine groups, by name.
-
-    Args:
-        names: The attributes in the order of the columns: the 40 of CelebA, in any order.
-    """
-    place = {normalise_name(name): column for column, name in enumerate(names)}
-    return {group: tuple(place[normalise_name(name)] for name in members) for group, members in GROUPS.items()}
+    places = {normalise_name(name): place for place, name in enumerate(targets.names)}
+    values = targets.values
+    if values.ndim == 2:
+        absent = [name for name in names if normalise_name(name) not in places]
+        if absent:
+            raise DataError(f"{data} has other attributes than the model: it lacks {', '.join(absent)}")
+        values = values[:, [places[normalise_name(name)] for name in names]]
+    elif np.issubdtype(values.dtype, np.integer):
+        numbers = {normalise_name(name): number for number, name in enumerate(names)}
+        table = np.array([numbers.get(normalise_name(name), -1) for name in targets.names] + [-1], dtype=np.int64)
+        values = table[values]  # -1, a missing class, takes the last entry
+    return replace(targets, values=values, names=names, details=details)
 
 
 def synthetic_cache(config: SyntheticConfig) -> Path:
@@ -121,12 +195,3 @@ def synthetic_cache(config: SyntheticConfig) -> Path:
     base = Path(os.environ.get("XDG_CACHE_HOME") or default)
     digest = hashlib.sha256(repr(config).encode()).hexdigest()[:12]
     return base / "obrl" / f"synthetic-faces-{digest}"
-
-
-def _fingerprint(table: AttributeTable) -> str:
-    files = table.files.file_names.tolist() if isinstance(table.files, PictureFiles) else [f.name for f in table.files]
-    digest = hashlib.sha256()
-    for part in (table.names, files, table.split.tolist()):
-        digest.update("\n".join(part).encode() + b"\0")
-    digest.update(np.nan_to_num(table.targets, nan=-1).astype(np.int8).tobytes())
-    return digest.hexdigest()

@@ -16,10 +16,9 @@ from reference_model.checkpoints import TrainingInterrupted
 from reference_model.cli import Request
 from reference_model.comparison import LOSSES, TITLES, compare_reports, format_comparison
 from reference_model.config import RunConfig
+from reference_model.data.catalogue import SPLITS
 from reference_model.data.errors import DataError
-from reference_model.data.table import SPLITS
 from reference_model.fitting import check_same_data, check_settings, fit, start_run
-from reference_model.report import format_report
 from reference_model.runs import (
     CTRL_C_EXIT,
     SIGNAL_EXIT,
@@ -27,11 +26,13 @@ from reference_model.runs import (
     RunFolder,
     create_run_folder,
     default_run_path,
-    read_json,
+    read_figures,
     refuse,
     write_json,
 )
-from reference_model.sources import Source, open_source
+from reference_model.sources import StageData, open_data
+from reference_model.stages.registry import load_stage
+from reference_model.stages.stage import Stage
 
 
 class InputError(ValueError):
@@ -48,11 +49,11 @@ def run_request(request: Request) -> int:
         The exit status, as of `reference_model.train.main`.
     """
     try:
-        run, config, source = _prepare(request)
+        run, config, data = _prepare(request)
     except (RunError, InputError) as error:
         return refuse(error)
     try:
-        _run(run, config, source)
+        _run(run, config, data)
     except TrainingInterrupted as interruption:
         print(_farewell(run.path, interruption), file=sys.stderr)
         return SIGNAL_EXIT + interruption.signal_number
@@ -65,40 +66,44 @@ def run_request(request: Request) -> int:
     return 0
 
 
-def _prepare(request: Request) -> tuple[RunFolder, RunConfig, Source]:
+def _prepare(request: Request) -> tuple[RunFolder, RunConfig, StageData]:
     config = request.config
-    if request.resume is not None:
-        source = _open_source(config)
-        run = RunFolder(request.resume)
-        check_same_data(run, source)
-        return run, config, source
-    # Check the settings before drawing faces or reading pictures, and delete nothing before the data is known.
-    path = config.out or default_run_path(config.data)
+    stage = load_stage(config.stage)
     try:
-        check_settings(config)
+        check_settings(config, stage)
     except (TypeError, ValueError) as error:
         raise InputError(str(error)) from None
-    source = _open_source(config)
+    if request.resume is not None:
+        data = _open_data(config, stage)
+        run = RunFolder(request.resume)
+        check_same_data(run, data)
+        return run, config, data
+    # Delete nothing before the data is known.
+    path = config.out or default_run_path(config.data)
+    data = _open_data(config, stage)
     run = create_run_folder(path, overwrite=request.overwrite)
-    return run, start_run(run, config, source), source
+    return run, start_run(run, config, data), data
 
 
-def _open_source(config: RunConfig) -> Source:
+def _open_data(config: RunConfig, stage: Stage) -> StageData:
     started = time.monotonic()
     if config.data == "synthetic":
-        print("Preparing synthetic faces ...", flush=True)
+        print("Preparing synthetic pictures ...", flush=True)
     try:
-        source = open_source(config)
+        data = open_data(config, stage)
+        sentences = stage.check(data.targets, config)
     except (ValueError, OSError) as error:
         raise InputError(str(error)) from None
-    sizes = ", ".join(f"{len(source.table.subset(name))} {name}" for name in SPLITS)
+    sizes = ", ".join(f"{data.size(name)} {name}" for name in SPLITS)
     print(f"{config.data}: {sizes} ({time.monotonic() - started:.1f} s)", flush=True)
-    return source
+    for sentence in sentences:
+        print(sentence, flush=True)
+    return data
 
 
-def _run(run: RunFolder, config: RunConfig, source: Source) -> None:
-    if config.loss != "both":
-        print(format_report(_fit_once(run, config, source)))
+def _run(run: RunFolder, config: RunConfig, data: StageData) -> None:
+    if config.loss != "both" or data.stage.name != "attributes":
+        print(data.stage.describe(_fit_once(run, config, data)))
         return
     reports: dict[str, Any] = {}
     for loss in LOSSES:
@@ -106,20 +111,20 @@ def _run(run: RunFolder, config: RunConfig, source: Source) -> None:
         part_config = replace(config, loss=loss, out=part.path)
         if not part.is_run():
             create_run_folder(part.path, overwrite=False)
-            part_config = start_run(part, part_config, source)
+            part_config = start_run(part, part_config, data)
         print(f"{TITLES[loss]}:", flush=True)
-        reports[loss] = _fit_once(part, part_config, source)
+        reports[loss] = _fit_once(part, part_config, data)
     comparison = compare_reports(reports)
     write_json(run.path / "comparison.json", comparison)
     print(format_comparison(comparison))
 
 
-def _fit_once(run: RunFolder, config: RunConfig, source: Source) -> dict[str, Any]:
+def _fit_once(run: RunFolder, config: RunConfig, data: StageData) -> dict[str, Any]:
     if run.report.exists():
         print(f"The run in {run.path} is complete.")
-        return read_json(run.report)
+        return read_figures(run.report)
     started = time.monotonic()
-    report = fit(run, config, source)
+    report = fit(run, config, data)
     print(f"trained and tested in {time.monotonic() - started:.1f} s", flush=True)
     return report
 

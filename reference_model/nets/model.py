@@ -1,14 +1,16 @@
-"""The whole net: fused face-level nets, then AttributeNet, from pixels to logits."""
+"""Whole nets, from pixels to outputs: fused face-level nets with AttributeNet, or one face-level net with a head."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from reference_model.config import NetConfig
 from reference_model.nets.attribute_net import AttributeNet
+from reference_model.nets.face_net import FaceNet
 from reference_model.nets.fusion import FusedFaceNets
 from reference_model.settings.sizes import usable_feature_size
 
@@ -59,14 +61,43 @@ class AttributeModel(nn.Module):
         return self.attributes(self.face(scale_pixels(images)))
 
 
+class StageModel(nn.Module):
+    """Pixels to the outputs of a stage that trains one face-level net: scaling, the net, its head.
+
+    Args:
+        trunk: The face-level net.
+        head: Takes its feature maps.
+    """
+
+    def __init__(self, trunk: FaceNet, head: nn.Module) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.head = head
+
+    def forward(self, images: Tensor) -> Any:
+        """Compute the head's outputs.
+
+        Args:
+            images: (batch, 3, size, size) uint8, or floating point in [0, 255].
+        """
+        return self.head(self.trunk(scale_pixels(images)))
+
+
 def scale_pixels(images: Tensor) -> Tensor:
     """Scale pixels from [0, 255] to about [-1, 1), as (x - 127.5) / 128, in the layout convolutions like best."""
     return ((images.float() - 127.5) / 128).contiguous(memory_format=torch.channels_last)
 
 
-def build_model(size: int, groups: Sequence[Sequence[int]], config: NetConfig, *, seed: int) -> AttributeModel:
-    """Build a model whose initial weights depend on ``seed`` alone, leaving the global random state as it was."""
+def build_seeded(build: Callable[[], nn.Module], *, seed: int) -> nn.Module:
+    """Build a net whose initial weights depend on ``seed`` alone, leaving the global random state as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = AttributeModel(size, groups, config)
+        model = build()
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def build_model(size: int, groups: Sequence[Sequence[int]], config: NetConfig, *, seed: int) -> AttributeModel:
+    """Build an `AttributeModel`; see `build_seeded`."""
+    model = build_seeded(lambda: AttributeModel(size, groups, config), seed=seed)
+    assert isinstance(model, AttributeModel)
+    return model

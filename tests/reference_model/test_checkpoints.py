@@ -1,53 +1,33 @@
-"""Checkpoints are written whole or not at all, never unpickle code, and hold every generator's state."""
+"""Checkpoints are written whole or not at all, never unpickle code, give every step its own random numbers."""
 
 from __future__ import annotations
 
 import pickle
-import random
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
 from reference_model import checkpoints
 from reference_model.checkpoints import (
     AtomicCheckpointIO,
-    random_states,
     read_checkpoint,
-    restore_random_states,
-    seed_everything,
+    seed_step,
 )
 
-CONTENT: dict[str, Any] = {"state_dict": {"w": torch.arange(3.0)}, "batches_done": 4, "random_states": {}}
+CONTENT: dict[str, Any] = {"state_dict": {"w": torch.arange(3.0)}, "batches_done": 4, "global_step": 4}
 
 
-def draws() -> list[float]:
-    return [random.random(), random.gauss(0, 1), float(np.random.rand()), float(torch.rand(()))]  # noqa: NPY002
-
-
-def test_random_states_survive_a_file(tmp_path: Path) -> None:
-    random.gauss(0, 1)  # leaves a second number waiting inside the generator
-    file = tmp_path / "states.ckpt"
-    AtomicCheckpointIO().save_checkpoint({**CONTENT, "random_states": random_states()}, file)
-    expected = [draws() for _ in range(3)]
-    restore_random_states(read_checkpoint(file)["random_states"])
-    assert [draws() for _ in range(3)] == expected
-
-
-def test_seeding_is_undone() -> None:
-    before = random_states()
-    expected = draws()
-    restore_random_states(before)
-    put_back = seed_everything(2**40 + 1)
-    first = draws()
-    put_back()
-    assert draws() == expected
-    seed_everything(2**40 + 1)()
-    put_back = seed_everything(2**40 + 1)
-    assert draws() == first
-    put_back()
+def test_the_random_numbers_of_a_step_depend_on_seed_step_and_process_alone() -> None:
+    draws = {}
+    for key in [(0, 1, 0), (0, 2, 0), (1, 1, 0), (0, 1, 1)]:
+        torch.rand(3)
+        seed_step(key[0], step=key[1], rank=key[2])
+        draws[key] = tuple(torch.rand(4).tolist())
+    assert len(set(draws.values())) == len(draws)
+    seed_step(0, step=2, rank=0)
+    assert tuple(torch.rand(4).tolist()) == draws[0, 2, 0]
 
 
 def test_a_failed_write_leaves_the_old_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from reference_model.nets.face_net import CaffeLocalResponseNorm
 from reference_model.nets.model import scale_pixels
 from reference_model.objective import build_criterion
 from reference_model.settings.sizes import feature_size
-from reference_model.sources import attribute_groups
+from reference_model.stages.attributes import attribute_groups
 from tests.reference_model.compare import assert_rounded
 
 GROUPS = [(0, 3), (1,), (2, 4, 5)]

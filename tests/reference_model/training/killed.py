@@ -11,23 +11,23 @@ import signal
 import sys
 from typing import Any
 
-from reference_model.module import AttributeModule
+from reference_model.module import StageModule
 from reference_model.train import main
 
 
 def arm(name: str, hook: str, step: int) -> None:
     """Send the signal once, in the first call of ``hook`` after ``step`` steps."""
-    original = getattr(AttributeModule, hook)
+    original = getattr(StageModule, hook)
     sent = []
 
-    def hit(module: AttributeModule, *arguments: Any) -> Any:
+    def hit(module: StageModule, *arguments: Any) -> Any:
         result = original(module, *arguments)
         if module.global_step >= step and not sent:
             sent.append(step)
             os.kill(os.getpid(), getattr(signal, name))
         return result
 
-    setattr(AttributeModule, hook, hit)
+    setattr(StageModule, hook, hit)
 
 
 if __name__ == "__main__":

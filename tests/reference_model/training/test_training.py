@@ -21,7 +21,8 @@ from reference_model.cli import load_config, parse_command
 from reference_model.fitting import fit, start_run
 from reference_model.loader import epoch_order
 from reference_model.runs import RunFolder
-from reference_model.sources import open_source
+from reference_model.sources import open_data
+from reference_model.stages.registry import load_stage
 from tests.reference_model.training.commands import EPOCHS, STEPS_PER_EPOCH, tiny_arguments, train
 
 
@@ -84,7 +85,7 @@ def test_weights_load_without_pickle(finished: dict[str, Path]) -> None:
 def test_relation_is_that_of_the_training_targets(finished: dict[str, Path]) -> None:
     """Eq. 1 over the batches in their order, with NumPy alone; validation does not move it."""
     config = load_config(finished["obrl"] / "config.yaml")
-    targets = open_source(config).table.subset("train").targets
+    targets = open_data(config, load_stage("attributes")).values("train")
     relation = OnlineBatchRelation(40)
     for epoch in range(EPOCHS):
         order = epoch_order(len(targets), seed=config.seed, epoch=epoch)
@@ -150,10 +151,11 @@ def test_a_broken_picture_is_named(faces: Path, tmp_path: Path, capsys: pytest.C
     broken = tmp_path / "faces"
     shutil.copytree(faces, broken)
     (broken / "img_align_celeba" / "000007.jpg").write_bytes(b"\xff\xd8\xff nothing more")
-    assert train(*tiny_arguments(broken, tmp_path / "run")) == 2
+    assert train(*tiny_arguments(broken, tmp_path / "strict"), "--read.max_unusable=0.005") == 2
     message = capsys.readouterr().err
     assert message.startswith("error: ")
     assert "000007.jpg" in message
+    assert train(*tiny_arguments(broken, tmp_path / "run"), "--train.epochs=1") == 0
 
 
 def test_the_process_is_left_as_it_was(faces: Path, tmp_path: Path) -> None:
@@ -173,16 +175,16 @@ def test_the_process_is_left_as_it_was(faces: Path, tmp_path: Path) -> None:
 
 def test_missing_labels_train(faces: Path, tmp_path: Path) -> None:
     config = parse_command([*tiny_arguments(faces, tmp_path / "run"), "--train.epochs=1", "--loss=obrl"]).config
-    source = open_source(config)
-    targets = source.table.targets.copy()
+    data = open_data(config, load_stage("attributes"))
+    targets = data.targets.values.copy()
     hidden = np.random.default_rng(0).random(targets.shape) < 0.3
     targets[hidden] = np.nan
-    gappy = replace(source, table=replace(source.table, targets=targets))
+    gappy = replace(data, targets=replace(data.targets, values=targets))
     run = RunFolder(tmp_path / "run")
     run.path.mkdir()
     report = fit(run, start_run(run, config, gappy), gappy)
-    test_rows = gappy.table.subset("test").targets
-    for column, name in enumerate(gappy.names):
+    test_rows = gappy.values("test")
+    for column, name in enumerate(gappy.targets.names):
         support = report["attributes"][name]["support"]
         assert support == {
             "positive": int((test_rows[:, column] == 1).sum()),

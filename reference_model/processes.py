@@ -1,0 +1,58 @@
+"""One process or several: who started this one, and what it is among the others."""
+
+from __future__ import annotations
+
+import os
+from typing import TypeVar
+
+import torch.distributed as dist
+from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+from lightning.pytorch.strategies import DDPStrategy, Strategy
+
+Value = TypeVar("Value")
+
+
+def count_processes() -> int:
+    """Return how many processes torchrun started for this training, 1 if it did not.
+
+    Variables of a cluster's scheduler start nothing: a job that is to train in several processes says so with torchrun.
+    """
+    return int(os.environ["WORLD_SIZE"]) if TorchElasticEnvironment.detect() else 1
+
+
+def this_rank() -> int:
+    """Return the number of this process among them."""
+    return int(os.environ["RANK"]) if TorchElasticEnvironment.detect() else 0
+
+
+def environment() -> ClusterEnvironment:
+    """Return what Lightning should take the processes from, never the variables of a scheduler."""
+    return TorchElasticEnvironment() if TorchElasticEnvironment.detect() else LightningEnvironment()
+
+
+def strategy() -> Strategy | str:
+    """Return how Lightning trains: buffers, such as the centres of 100,000 people, are not sent with every batch."""
+    return DDPStrategy(broadcast_buffers=False) if count_processes() > 1 else "auto"
+
+
+def join(device: str) -> None:
+    """Connect the processes that torchrun started; Lightning would do so later."""
+    if count_processes() > 1 and not dist.is_initialized():
+        dist.init_process_group("nccl" if device == "cuda" else "gloo")
+
+
+def from_first(value: Value) -> Value:
+    """Return the first process's value in all of them; any plain value."""
+    if count_processes() == 1:
+        return value
+    box = [value]
+    dist.broadcast_object_list(box, src=0)
+    return box[0]
+
+
+def wait_for_all() -> None:
+    """Wait until every process is here."""
+    if count_processes() > 1:
+        dist.barrier()

@@ -1,0 +1,206 @@
+"""The paper's last stage: 40 attributes in nine groups from fused face-level nets, with the joint loss or without."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from obrl.torch import OBRLoss
+from reference_model.attributes import CELEBA_ATTRIBUTES, GROUPS, match_attributes, normalise_name
+from reference_model.config import RunConfig
+from reference_model.data.catalogue import AttributeLabels, Catalogue
+from reference_model.data.errors import DataError
+from reference_model.influence import DEFINITIONS, InfluenceMeter, measure_shares
+from reference_model.metrics import LabelCounts, nanmean
+from reference_model.nets.model import AttributeModel
+from reference_model.objective import Terms, build_criterion, cross_entropy
+from reference_model.plots import plot_accuracy, plot_relation
+from reference_model.report import FORMAT_VERSION, format_report, prediction_report, relation_report
+from reference_model.stages.stage import Evaluation, Stage, Targets
+
+
+class AttributeLoss(nn.Module):
+    """Cross-entropy alone or the joint loss, with a meter of what the relation loss does.
+
+    Args:
+        targets: What is predicted; its names are those of the relation.
+        config: The settings.
+    """
+
+    def __init__(self, targets: Targets, config: RunConfig) -> None:
+        super().__init__()
+        self.criterion = build_criterion(config.loss, config.relation, targets.names)
+        self.influence = InfluenceMeter()
+        self.alpha = config.relation.alpha
+        self.every = config.train.influence_every
+
+    def terms(self, logits: Tensor, targets: Tensor) -> Terms:
+        """Return the loss of a batch and its parts; in training the relation moves by the targets."""
+        return self.criterion.terms(logits, targets)
+
+    def observe(self, terms: Terms, logits: Tensor, step: int) -> None:
+        """Measure the share of the relation loss every few steps."""
+        if isinstance(self.criterion, OBRLoss) and step % self.every == 0:
+            self.influence.add(*measure_shares(terms, logits, alpha=self.alpha))
+
+    def epoch_figures(self) -> dict[str, float]:
+        """Return the shares of the epoch and the number of active pairs."""
+        self.influence.end_epoch()
+        if not isinstance(self.criterion, OBRLoss):
+            return {}
+        shares = self.influence.summary()
+        measured = {name: shares[name]["last_epoch"] for name in DEFINITIONS}
+        figures = {name: float(value) for name, value in measured.items() if value is not None}
+        return {**figures, "active_pairs": float(len(self.criterion.pairs()))}
+
+    def get_extra_state(self) -> dict[str, list[float]]:
+        """Return the meter's sums, for checkpoints."""
+        return self.influence.state_dict()
+
+    def set_extra_state(self, state: dict[str, list[float]]) -> None:
+        """Restore the meter's sums."""
+        self.influence.load_state_dict(state)
+
+
+class AttributeMetrics(nn.Module):
+    """Accuracy and balanced accuracy, means over the attributes.
+
+    Args:
+        targets: What is predicted.
+    """
+
+    def __init__(self, targets: Targets) -> None:
+        super().__init__()
+        self.counts = LabelCounts(len(targets.names))
+
+    def update(self, logits: Tensor, targets: Tensor) -> None:
+        """Add a batch."""
+        self.counts.update(logits, targets)
+
+    def compute(self) -> dict[str, float]:
+        """Return the means, NaN where no label was seen."""
+        return {
+            "accuracy": nanmean(self.counts.accuracy()),
+            "balanced_accuracy": nanmean(self.counts.balanced_accuracy()),
+        }
+
+    def reset(self) -> None:
+        """Start anew."""
+        self.counts.reset()
+
+
+def attribute_groups(names: Sequence[str] = CELEBA_ATTRIBUTES) -> dict[str, tuple[int, ...]]:
+    """Return the columns of the paper's nine groups, by name.
+
+    Args:
+        names: The attributes in the order of the columns: the 40 of CelebA, in any order.
+    """
+    place = {normalise_name(name): column for column, name in enumerate(names)}
+    return {group: tuple(place[normalise_name(name)] for name in members) for group, members in GROUPS.items()}
+
+
+def attribute_targets(catalogue: Catalogue, config: RunConfig) -> Targets:
+    """Return the attributes to predict.
+
+    Sets of the paper's attributes are brought into one order, whatever that of the files; they are compared by
+    normalised name, and an attribute too few or too many is refused. A table of other attributes is taken as it is.
+
+    Raises:
+        DataError: If a set other than a user's table has other attributes.
+        ValueError: If an attribute is missing.
+    """
+    labels = catalogue.labels["attributes"]
+    if not isinstance(labels, AttributeLabels):
+        raise DataError(f"{catalogue.data}: the labels called attributes are no binary attributes")
+    requested = {normalise_name(name) for name in CELEBA_ATTRIBUTES}
+    extra = [name for name in labels.names if normalise_name(name) not in requested]
+    if extra and catalogue.data != "table":
+        raise DataError(
+            f"{catalogue.data} has other attributes than the model's {len(CELEBA_ATTRIBUTES)}: "
+            f"it also has {', '.join(extra)}"
+        )
+    names, values = labels.names, labels.values
+    groups = labels.groups or {"all": tuple(range(len(names)))}
+    if catalogue.data != "table":
+        names = CELEBA_ATTRIBUTES
+        values = np.ascontiguousarray(values[:, match_attributes(labels.names, names)])
+        groups = attribute_groups()
+    rates = torch.from_numpy(values[catalogue.split == "train"]).double().nanmean(dim=0)
+    return Targets(
+        values=values,
+        names=names,
+        details={
+            "groups": {name: list(columns) for name, columns in groups.items()},
+            "train_rates": dict(zip(names, rates.tolist(), strict=True)),
+        },
+    )
+
+
+def _model(targets: Targets, config: RunConfig) -> AttributeModel:
+    return AttributeModel(config.images.size, list(targets.details["groups"].values()), config.net)
+
+
+def _check_settings(config: RunConfig) -> None:
+    build_criterion(config.loss, config.relation, CELEBA_ATTRIBUTES)
+
+
+def _collect(logits: Tensor, targets: Tensor) -> Mapping[str, Tensor]:
+    return {"logits": logits, "targets": targets}
+
+
+def _report(evaluation: Evaluation) -> dict[str, Any]:
+    logits = torch.cat([part["logits"] for part in evaluation.collected.values()])
+    targets = torch.cat([part["targets"] for part in evaluation.collected.values()])
+    names, details = evaluation.targets.names, evaluation.targets.details
+    counts = LabelCounts(len(names))
+    counts.update(logits, targets)
+    rates = [details["train_rates"][name] for name in names]
+    known = torch.tensor([float("nan") if rate is None else rate for rate in rates], dtype=torch.float64)
+    return {
+        "format_version": FORMAT_VERSION,
+        "samples": len(logits),
+        "cross_entropy": float(cross_entropy(logits.double(), targets.double())),
+        **prediction_report(counts, names, details["groups"], known),
+        "relation": _relation(evaluation),
+    }
+
+
+def _relation(evaluation: Evaluation) -> dict[str, Any]:
+    loss = evaluation.criterion
+    assert isinstance(loss, AttributeLoss)  # the stage's own
+    return relation_report(loss.criterion, evaluation.config.relation, loss.influence.summary())
+
+
+def _finish(folder: Path, evaluation: Evaluation) -> None:
+    loss = evaluation.criterion
+    assert isinstance(loss, AttributeLoss)  # the stage's own
+    if isinstance(loss.criterion, OBRLoss):
+        loss.criterion.save_relation(folder / "relation.npz")
+        relation = loss.criterion.relation.detach().cpu().numpy()
+        measure = evaluation.config.relation.measure
+        plot_relation(folder / "relation.png", relation, evaluation.targets.names, measure=measure)
+
+
+STAGE = Stage(
+    name="attributes",
+    product="model",
+    after=("face", "identity", "age", "race"),
+    catalogues=("celeba", "lfwa", "table"),
+    label="attributes",
+    targets=attribute_targets,
+    model=_model,
+    loss=AttributeLoss,
+    metrics=AttributeMetrics,
+    collect=_collect,
+    report=_report,
+    plot=plot_accuracy,
+    describe=format_report,
+    check_settings=_check_settings,
+    finish=_finish,
+    picture="accuracy.png",
+)
