@@ -68,7 +68,8 @@ def measure_shares(terms: Terms, logits: Tensor, *, alpha: float) -> tuple[float
         alpha: Weight of the relation loss.
 
     Returns:
-        The share in the loss and the share in the gradient; see ``DEFINITIONS``. 0 where both parts are 0.
+        The share in the loss and the share in the gradient; see ``DEFINITIONS``. 0 where both parts are 0, NaN where
+        one is.
     """
     (entropy_gradient,) = torch.autograd.grad(terms.cross_entropy, logits, retain_graph=True)
     (relation_gradient,) = torch.autograd.grad(terms.relation_loss, logits, retain_graph=True)
@@ -79,7 +80,7 @@ def measure_shares(terms: Terms, logits: Tensor, *, alpha: float) -> tuple[float
 
 
 def _share(part: float, rest: float) -> float:
-    return part / (part + rest) if part + rest > 0 else 0.0
+    return 0.0 if part + rest == 0 else part / (part + rest)
 
 
 def _mean(sums: list[float], place: int) -> float | None:

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 class LabelCounts(nn.Module):
     """Counts of right and wrong predictions, one row an attribute; missing labels count nowhere.
 
-    A prediction is positive where its probability is at least one half (logit >= 0).
+    A prediction is positive where its probability is at least one half (logit >= 0). One that is NaN is neither right
+    nor wrong: it is counted as unusable and left out of every figure.
 
     Args:
         num_labels: Number of attributes.
@@ -22,15 +23,18 @@ class LabelCounts(nn.Module):
     """
 
     counts: Tensor  # (4, num_labels) int64: true positives, false positives, false negatives, true negatives
+    unusable: Tensor  # (num_labels,) int64: labels whose prediction is NaN
 
     def __init__(self, num_labels: int) -> None:
         super().__init__()
         # Not one of the model's weights: a run's checkpoint stores the counts separately.
         self.register_buffer("counts", torch.zeros(4, num_labels, dtype=torch.int64), persistent=False)
+        self.register_buffer("unusable", torch.zeros(num_labels, dtype=torch.int64), persistent=False)
 
     def reset(self) -> None:
         """Set all counts to 0."""
         self.counts.zero_()
+        self.unusable.zero_()
 
     @torch.no_grad()
     def update(self, logits: Tensor, targets: Tensor) -> None:
@@ -40,23 +44,24 @@ class LabelCounts(nn.Module):
             logits: (batch, num_labels).
             targets: (batch, num_labels) in [0, 1], NaN where missing; 1 from one half on.
         """
-        predicted = logits >= 0
-        actual, absent = targets >= 0.5, targets < 0.5  # NaN is neither
+        positive, negative = logits >= 0, logits < 0  # NaN is neither
+        actual, absent = targets >= 0.5, targets < 0.5
         self.counts += torch.stack(
             [
-                (predicted & actual).sum(0),
-                (predicted & absent).sum(0),
-                (~predicted & actual).sum(0),
-                (~predicted & absent).sum(0),
+                (positive & actual).sum(0),
+                (positive & absent).sum(0),
+                (negative & actual).sum(0),
+                (negative & absent).sum(0),
             ]
         )
+        self.unusable += (logits.isnan() & (actual | absent)).sum(0)
 
     def positives(self) -> Tensor:
-        """Return the labels that are 1: (num_labels,) int64."""
+        """Return the labels that are 1 and have a usable prediction: (num_labels,) int64."""
         return self.counts[0] + self.counts[2]
 
     def negatives(self) -> Tensor:
-        """Return the labels that are 0: (num_labels,) int64."""
+        """Return the labels that are 0 and have a usable prediction: (num_labels,) int64."""
         return self.counts[1] + self.counts[3]
 
     def accuracy(self) -> Tensor:

@@ -12,6 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from obrl import MEASURES
+from reference_model.report import number_or_nan
 
 
 def plot_relation(path: Path, relation: npt.NDArray[np.floating[Any]], names: Sequence[str], *, measure: str) -> None:
@@ -45,8 +46,8 @@ def plot_accuracy(path: Path, report: Mapping[str, Any]) -> None:
         report: A report as `reference_model.report` makes it.
     """
     order = [name for group in report["groups"].values() for name in group["attributes"]]
-    accuracy = [_or_nan(report["attributes"][name]["accuracy"]) for name in order]
-    majority = [_or_nan(report["attributes"][name]["majority_accuracy"]) for name in order]
+    accuracy = [number_or_nan(report["attributes"][name]["accuracy"]) for name in order]
+    majority = [number_or_nan(report["attributes"][name]["majority_accuracy"]) for name in order]
     figure = Figure(figsize=(9, 11), layout="constrained")
     axes = figure.add_subplot()
     places = np.arange(len(order))
@@ -63,10 +64,6 @@ def plot_accuracy(path: Path, report: Mapping[str, Any]) -> None:
         axes.axhline(boundary, color="0.8", linewidth=0.8)
     figure.legend(loc="outside lower center", ncols=2)
     save_figure(figure, path)
-
-
-def _or_nan(value: float | None) -> float:
-    return float("nan") if value is None else float(value)
 
 
 def save_figure(figure: Figure, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -24,13 +25,15 @@ def majority_accuracy(counts: LabelCounts, train_rates: Tensor) -> Tensor:
 
     Args:
         counts: What was evaluated.
-        train_rates: (num_labels,) shares of positives in the training partition; 1/2 counts as positive.
+        train_rates: (num_labels,) shares of positives in the training partition, NaN where it has no label; 1/2 counts
+            as positive.
 
     Returns:
-        (num_labels,) float64, NaN where no label was seen.
+        (num_labels,) float64, NaN where no label was seen, here or in the training partition.
     """
     positives, negatives = counts.positives().double(), counts.negatives().double()
-    return torch.where(train_rates >= 0.5, positives, negatives) / (positives + negatives)
+    accuracy = torch.where(train_rates >= 0.5, positives, negatives) / (positives + negatives)
+    return accuracy.masked_fill(train_rates.isnan().to(accuracy.device), float("nan"))
 
 
 def prediction_report(
@@ -42,11 +45,12 @@ def prediction_report(
         counts: Counts of the evaluated partition.
         names: Names of the attributes.
         groups: For every group the columns of its attributes.
-        train_rates: (num_labels,) shares of positives in the training partition.
+        train_rates: (num_labels,) shares of positives in the training partition, NaN where it has no label.
 
     Returns:
         Means over the attributes, over each group's, and every attribute's own figures. A figure that the partition
-        does not define (balanced accuracy without positives, say) is None and left out of means.
+        does not define (balanced accuracy without positives, say) is NaN and left out of means. Labels whose prediction
+        is NaN are counted as ``unusable_predictions`` and are part of no figure.
     """
     columns = {
         "accuracy": counts.accuracy(),
@@ -66,6 +70,7 @@ def prediction_report(
     return {
         **{f"mean_{figure}": nanmean(values) for figure, values in columns.items()},
         "majority_of": "the training partition",
+        "unusable_predictions": int(counts.unusable.sum()),
         "groups": {
             group: {
                 "attributes": [names[column] for column in members],
@@ -120,11 +125,12 @@ def judge_relation_loss(num_pairs: int, share_in_gradient: float | None) -> tupl
 
     Args:
         num_pairs: Active pairs at the end of the training.
-        share_in_gradient: Its mean share in the gradient over the run, None if never measured.
+        share_in_gradient: Its mean share in the gradient over the run; None or NaN if never measured.
 
     Returns:
         Whether it was active, and a sentence.
     """
+    share_in_gradient = None if math.isnan(number_or_nan(share_in_gradient)) else share_in_gradient
     measured = "" if share_in_gradient is None else f"; over the run it made {share_in_gradient:.3%} of the gradient"
     if num_pairs == 0:
         return False, f"The relation loss is inactive: no pair of attributes reaches a threshold{measured}."
@@ -149,9 +155,14 @@ def format_report(report: Mapping[str, Any]) -> str:
     }
     for name, size, figures in [*rows, ("all", len(report["attributes"]), overall)]:
         lines.append(
-            f"{name:10} {size:6d} {_percent(figures['majority_accuracy']):>9} {_percent(figures['accuracy']):>9} "
-            f"{_percent(figures['balanced_accuracy']):>9} {_percent(figures['f1']):>7}"
+            f"{name:10} {size:6d} {percent(figures['majority_accuracy']):>9} {percent(figures['accuracy']):>9} "
+            f"{percent(figures['balanced_accuracy']):>9} {percent(figures['f1']):>7}"
         )
+    if report.get("unusable_predictions"):
+        lines.append(f"{report['unusable_predictions']} predictions are not numbers and are part of no figure.")
+    unmeasured = groups_not_measured(report)
+    if unmeasured:
+        lines.append(f"Not measured, for want of labels: {', '.join(unmeasured)}.")
     relation = report["relation"]
     lines.append(relation["statement"])
     for pair in relation.get("active_pairs", [])[:10]:
@@ -163,13 +174,32 @@ def format_report(report: Mapping[str, Any]) -> str:
 
 
 def groups_below_majority(report: Mapping[str, Any]) -> list[str]:
-    """Return the groups whose accuracy is not above the majority baseline's."""
-    return [name for name, group in report["groups"].items() if not group["accuracy"] > group["majority_accuracy"]]
+    """Return the groups whose accuracy was measured and is not above the majority baseline's."""
+    return [
+        name
+        for name, group in report["groups"].items()
+        if number_or_nan(group["accuracy"]) <= number_or_nan(group["majority_accuracy"])
+    ]
 
 
-def _percent(value: float | None) -> str:
-    return "-" if value is None or value != value else f"{value:.2%}"
+def groups_not_measured(report: Mapping[str, Any]) -> list[str]:
+    """Return the groups without an accuracy, or without a majority baseline: no label defines it."""
+    return [
+        name
+        for name, group in report["groups"].items()
+        if math.isnan(number_or_nan(group["accuracy"]) + number_or_nan(group["majority_accuracy"]))
+    ]
+
+
+def number_or_nan(value: float | None) -> float:
+    """Return a figure of a report; JSON, which has no NaN, holds null for one that is undefined."""
+    return float("nan") if value is None else float(value)
+
+
+def percent(value: float | None) -> str:
+    """Return a share as a percentage, a dash where it is undefined."""
+    return "-" if math.isnan(number_or_nan(value)) else f"{value:.2%}"
 
 
 def _number(value: float | None) -> str:
-    return "-" if value is None or value != value else f"{value:+.2f}"
+    return "-" if math.isnan(number_or_nan(value)) else f"{value:+.2f}"

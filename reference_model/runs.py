@@ -175,7 +175,7 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write ``content`` as JSON; NaN, which JSON does not have, becomes null."""
+    """Write ``content`` as JSON; NaN and infinities, which JSON does not have, become null; see `read_figures`."""
     write_atomically(path, json.dumps(_without_nan(content), indent=2, allow_nan=False) + "\n")
 
 
@@ -194,6 +194,32 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise RunError(f"{path} holds no JSON object")
     return content
+
+
+def read_figures(path: Path) -> dict[str, Any]:
+    """Read a file of figures that `write_json` wrote; null becomes NaN again, at any depth.
+
+    Raises:
+        RunError: As `read_json`.
+    """
+    content: dict[str, Any] = with_nan(read_json(path))
+    return content
+
+
+def with_nan(value: Any) -> Any:
+    """Return figures from a JSON file with NaN for null, at any depth.
+
+    Example:
+        >>> with_nan({"rates": [0.5, None]})
+        {'rates': [0.5, nan]}
+    """
+    if value is None:
+        return math.nan
+    if isinstance(value, Mapping):
+        return {key: with_nan(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [with_nan(inner) for inner in value]
+    return value
 
 
 def _without_nan(value: Any) -> Any:

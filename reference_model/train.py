@@ -5,6 +5,10 @@ The settings are parsed and checked here, before torch and Lightning are importe
 
 from __future__ import annotations
 
+import reference_model.openmp  # noqa: F401 - before torch
+
+# isort: split
+
 import sys
 from collections.abc import Sequence
 

@@ -26,7 +26,7 @@ from reference_model.runs import (
     RunFolder,
     create_run_folder,
     default_run_path,
-    read_json,
+    read_figures,
     refuse,
     write_json,
 )
@@ -122,7 +122,7 @@ def _run(run: RunFolder, config: RunConfig, data: StageData) -> None:
 def _fit_once(run: RunFolder, config: RunConfig, data: StageData) -> dict[str, Any]:
     if run.report.exists():
         print(f"The run in {run.path} is complete.")
-        return read_json(run.report)
+        return read_figures(run.report)
     started = time.monotonic()
     report = fit(run, config, data)
     print(f"trained and tested in {time.monotonic() - started:.1f} s", flush=True)

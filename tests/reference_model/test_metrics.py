@@ -69,6 +69,26 @@ def test_a_class_that_was_not_seen_leaves_figures_undefined() -> None:
     assert nanmean(torch.tensor([math.nan, 2.0, 4.0])) == 3.0
 
 
+@given(seed=st.integers(0, 10_000), share=st.floats(0, 1))
+def test_predictions_that_are_nan_are_unusable_and_never_absent(seed: int, share: float) -> None:
+    logits, targets = draw(seed, 30, 3)
+    broken = torch.rand(targets.shape, generator=torch.Generator().manual_seed(seed)) < share
+    targets[0, 0] = math.nan  # a missing label is not a prediction's fault
+    counts = counted(torch.where(broken, math.nan, logits), targets)
+    # The same as if those labels were missing.
+    assert torch.equal(counts.counts, counted(logits, torch.where(broken, math.nan, targets)).counts)
+    assert torch.equal(counts.unusable, (broken & ~targets.isnan()).sum(0))
+    counts.reset()
+    assert not counts.counts.any() and not counts.unusable.any()
+
+
+def test_a_net_that_predicts_nothing_has_no_figures() -> None:
+    names, groups, rates = ["a", "b"], {"both": (0, 1)}, torch.tensor([0.25, 0.75])
+    report = prediction_report(counted(torch.full((4, 2), math.nan), torch.zeros(4, 2)), names, groups, rates)
+    assert report["unusable_predictions"] == 8
+    assert all(math.isnan(report[f"mean_{figure}"]) for figure in ("accuracy", "balanced_accuracy", "f1"))
+
+
 def test_a_probability_of_one_half_is_positive() -> None:
     assert counted(torch.zeros(1, 1), torch.ones(1, 1)).counts.flatten().tolist() == [1, 0, 0, 0]
 
@@ -80,6 +100,13 @@ def test_majority_is_that_of_the_training_partition() -> None:
     counts = counted(torch.zeros(10, 2), targets)
     baseline = majority_accuracy(counts, torch.tensor([0.9, 0.1], dtype=torch.float64))
     assert baseline.tolist() == [0.7, 0.3]
+
+
+def test_an_attribute_without_a_training_label_has_no_baseline() -> None:
+    counts = counted(torch.zeros(10, 2), torch.ones(10, 2))
+    baseline = majority_accuracy(counts, torch.tensor([math.nan, 0.9], dtype=torch.float64))
+    assert math.isnan(baseline[0])
+    assert baseline[1] == 1.0
 
 
 def test_report_counts_by_hand() -> None:

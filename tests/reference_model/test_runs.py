@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import reference_model
 from reference_model.comparison import compare_reports, format_comparison
 from reference_model.logs import MetricsFile
-from reference_model.runs import RunError, create_run_folder, default_run_path, read_json, write_json
+from reference_model.report import format_report, groups_below_majority
+from reference_model.runs import RunError, create_run_folder, default_run_path, read_figures, read_json, write_json
 
 
 def test_a_new_folder_may_be_empty_or_absent(tmp_path: Path) -> None:
@@ -64,23 +67,57 @@ def test_metrics_go_on_from_the_checkpoint(tmp_path: Path) -> None:
         resumed.log_metrics({"a": 1.0})
 
 
-def test_comparison_names_the_groups_below_the_baseline() -> None:
-    def report(**accuracies: float) -> dict[str, object]:
-        groups = {
-            name: {"attributes": [name], "accuracy": value, "majority_accuracy": 0.75}
-            for name, value in accuracies.items()
-        }
-        about = {"data": "synthetic", "split": "test", "samples": 8, "attributes": dict.fromkeys(accuracies)}
-        means = {"mean_accuracy": 0.8, "mean_majority_accuracy": 0.75}
-        return {**about, **means, "groups": groups, "relation": {"statement": "The relation loss is active."}}
+def report(*, majority: float = 0.75, **accuracies: float) -> dict[str, Any]:
+    figures = {"majority_accuracy": majority, "balanced_accuracy": 0.5, "f1": 0.5}
+    groups = {name: {**figures, "attributes": [name], "accuracy": value} for name, value in accuracies.items()}
+    about = {"data": "synthetic", "split": "test", "loss": "ce", "samples": 8, "attributes": dict.fromkeys(accuracies)}
+    means = {f"mean_{name}": value for name, value in {**figures, "accuracy": 0.8}.items()}
+    return {**about, **means, "groups": groups, "relation": {"statement": "The relation loss is active."}}
 
+
+def test_comparison_names_the_groups_below_the_baseline() -> None:
     comparison = compare_reports({"ce": report(hair=0.875, nose=0.75), "obrl": report(hair=0.9, nose=0.8)})
     assert comparison["below_majority"] == {"ce": ["nose"], "obrl": []}
+    assert comparison["not_measured"] == []
     text = format_comparison(comparison)
     assert "cross-entropy: not above the majority class in nose." in text
     assert "joint loss: every group is above the majority class." in text
     assert "The relation loss is active." in text
     assert "+2.50" in text
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_a_group_without_test_labels_is_undefined_and_never_below_the_baseline(stored: bool, tmp_path: Path) -> None:
+    reports = {"ce": report(hair=0.875, ears=math.nan), "obrl": report(hair=0.9, ears=math.nan)}
+    if stored:  # as a resumed run finds them
+        for name, content in reports.items():
+            write_json(tmp_path / name, content)
+        reports = {name: read_figures(tmp_path / name) for name in reports}
+    comparison = compare_reports(reports)
+    write_json(tmp_path / "comparison.json", comparison)
+    assert comparison["below_majority"] == {"ce": [], "obrl": []}
+    assert comparison["not_measured"] == ["ears"]
+    for content in (comparison, read_figures(tmp_path / "comparison.json"), read_json(tmp_path / "comparison.json")):
+        lines = format_comparison(content).splitlines()
+        assert lines[3].split() == ["ears", "1", "75.00%", "-", "-", "-"]
+        assert "joint loss: every measured group is above the majority class." in lines
+        assert "Not measured, for want of labels: ears." in lines
+
+
+def test_a_report_says_what_is_not_a_number_and_what_was_not_measured() -> None:
+    content = report(hair=0.875, majority=math.nan) | {"unusable_predictions": 3}
+    text = format_report(content)
+    assert "3 predictions are not numbers and are part of no figure." in text
+    assert "Not measured, for want of labels: hair." in text
+    assert groups_below_majority(content) == []
+
+
+def test_undefined_figures_come_back_as_nan(tmp_path: Path) -> None:
+    write_json(tmp_path / "x.json", {"a": math.nan, "b": [1.0, {"c": math.inf}], "d": "text", "e": 2})
+    assert read_json(tmp_path / "x.json") == {"a": None, "b": [1.0, {"c": None}], "d": "text", "e": 2}
+    back = read_figures(tmp_path / "x.json")
+    assert math.isnan(back["a"]) and math.isnan(back["b"][1]["c"])
+    assert (back["b"][0], back["d"], back["e"]) == (1.0, "text", 2)
 
 
 @pytest.mark.parametrize(
