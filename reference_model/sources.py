@@ -13,14 +13,12 @@ import numpy as np
 from reference_model.attributes import normalise_name
 from reference_model.config import RunConfig, SyntheticConfig
 from reference_model.data.cache import user_cache
-from reference_model.data.catalogue import SPLITS, AttributeLabels, Catalogue, PictureFolder, fingerprint
-from reference_model.data.celeba import read_celeba
+from reference_model.data.catalogue import SPLITS, Catalogue, fingerprint
 from reference_model.data.errors import DataError
 from reference_model.data.pictures import PictureBatches
 from reference_model.data.registry import ReadOptions, load_data_set
 from reference_model.data.synthetic import write_synthetic_faces
 from reference_model.data.synthetic.pool import POOL_FOLDERS, open_pool
-from reference_model.data.table import PictureFiles
 from reference_model.stages.stage import Stage, Targets
 
 
@@ -138,17 +136,7 @@ def _read(config: RunConfig, data: str, root: Path) -> Catalogue:
     read = config.read
     # The partitions of sets that define none are the same for every seed of a run.
     options = ReadOptions(missing=config.images.missing, classes=read.classes, exclude_names=read.exclude_names)
-    if data == "celeba":
-        return _celeba(root, options)
     return load_data_set(data).read(root, options)
-
-
-def _celeba(root: Path, options: ReadOptions) -> Catalogue:
-    table = read_celeba(root, missing=options.missing)
-    assert isinstance(table.files, PictureFiles)
-    labels = {"attributes": AttributeLabels(table.names, table.targets)}
-    files = PictureFolder(table.files.folder, table.files.file_names)
-    return Catalogue("celeba", files, labels, table.split, table.identity)
 
 
 def _labelled(catalogue: Catalogue, stage: Stage) -> Catalogue:
