@@ -18,7 +18,6 @@ from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, TQDMProgre
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from reference_model.checkpoints import AtomicCheckpointIO, ResumeCheckpoint, check_resumable
-from reference_model.cli import dump_config
 from reference_model.config import RunConfig
 from reference_model.data.augment import augment_batch
 from reference_model.data.pictures import PictureBatches
@@ -38,6 +37,7 @@ from reference_model.runs import (
     write_atomically,
     write_json,
 )
+from reference_model.settings.files import dump_config
 from reference_model.sources import StageData
 from reference_model.stages.stage import Stage
 from reference_model.starting import start_from_weights
