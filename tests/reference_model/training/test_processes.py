@@ -17,8 +17,7 @@ from tests.reference_model.compare import assert_rounded
 from tests.reference_model.training.commands import tiny_arguments, train
 from tests.reference_model.training.test_resume import REPOSITORY
 
-EQUAL_IN_ALL = ("--net.dropout=0", "--net.norm=none", "--train.accumulate=2", "--loss=obrl")
-STEPS = 9
+EQUAL_IN_ALL = ("--net.dropout=0", "--net.norm=none", "--train.accumulate=2", "--optim.kind=sgd")
 TERMS = 10_000  # roundings that a weight has seen: the pixels of a batch, in every step
 
 
@@ -48,10 +47,12 @@ def test_two_processes_train_what_one_does(faces: Path, tmp_path: Path) -> None:
     assert done.stdout.count("Everything is in") == 1
     assert [row["step"] for row in rows(two)] == [row["step"] for row in rows(one)] == ["3", "6", "9"]
     relations = [OnlineBatchRelation.load(run / "relation.npz") for run in (one, two)]
-    np.testing.assert_array_equal(relations[0].relation_weight > 0, relations[1].relation_weight > 0)
+    np.testing.assert_array_equal(relations[0].relation_weight, relations[1].relation_weight)
+    np.testing.assert_array_equal(relations[0].relation, relations[1].relation)
     theirs = load_file(two / "model.safetensors")
     for name, tensor in load_file(one / "model.safetensors").items():
-        assert_rounded(name, theirs[name], tensor, terms=TERMS)
+        if tensor.is_floating_point():
+            assert_rounded(name, theirs[name], tensor, terms=TERMS)
     reports = [json.loads((run / "report.json").read_text()) for run in (one, two)]
     assert reports[0]["samples"] == reports[1]["samples"]
     again = torchrun("--resume", str(two))
