@@ -39,6 +39,7 @@ def write_synthetic_faces(
     strength: float = 1.0,
     label_noise: float = 0.0,
     pictures_per_person: int = 8,
+    identity_strength: float = 0.4,
     workers: int | None = None,
     overwrite: bool = False,
 ) -> Path:
@@ -57,6 +58,7 @@ def write_synthetic_faces(
         strength: How visible the attributes are, in [0, 1]; at 0 the pictures tell nothing about the labels.
         label_noise: Probability that a written label is the wrong one, in [0, 0.5].
         pictures_per_person: Largest number of pictures of one person.
+        identity_strength: How far people differ in geometry, brows and moles, in [0, 1].
         workers: Processes that draw: one a processor, fewer for small sets. More than one start anew from the calling
             script, which therefore needs ``if __name__ == "__main__":``.
         overwrite: Replace a finished set that was drawn with other parameters.
@@ -69,7 +71,9 @@ def write_synthetic_faces(
         DataError: If ``root`` holds a set with other parameters and ``overwrite`` is False, or holds anything else.
     """
     root = Path(root)
-    parameters = Parameters(num_train, num_valid, num_test, seed, strength, label_noise, pictures_per_person)
+    parameters = Parameters(
+        num_train, num_valid, num_test, seed, strength, label_noise, pictures_per_person, identity_strength
+    )
     if _is_finished(root, parameters, overwrite=overwrite):
         return root
     root.parent.mkdir(parents=True, exist_ok=True)
@@ -163,7 +167,8 @@ def _draw_some(
     people: npt.NDArray[np.int64],
 ) -> None:
     for row, (values, number) in enumerate(zip(labels.astype(bool).tolist(), people.tolist(), strict=True), start):
-        person, scene = make_person(parameters.seed, number), make_scene(parameters.seed, row)
+        person = make_person(parameters.seed, number, identity_strength=parameters.identity_strength)
+        scene = make_scene(parameters.seed, row)
         shown = dict(zip(CELEBA_ATTRIBUTES, values, strict=True))
         picture = render_face(person, scene, shown, strength=parameters.strength)
         picture.save(images / _file_name(row), "JPEG", quality=JPEG_QUALITY)

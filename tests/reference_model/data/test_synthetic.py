@@ -145,6 +145,7 @@ class TestPlan:
             ({"strength": 1.1}, r"strength must be in \[0, 1\], got 1.1"),
             ({"label_noise": 0.6}, r"label_noise must be in \[0, 0.5\], got 0.6"),
             ({"pictures_per_person": 0}, "pictures_per_person must be at least 1, got 0"),
+            ({"identity_strength": 2.0}, r"identity_strength must be in \[0, 1\], got 2.0"),
         ],
     )
     def test_bad_parameters(self, tmp_path: Path, changes: dict[str, float], message: str) -> None:
