@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from reference_model.attributes import CELEBA_ATTRIBUTES, match_attributes
+from reference_model.data.catalogue import SPLITS
 from reference_model.data.ising import load_ising, sample_labels
-from reference_model.data.table import SPLITS
 
-RENDERING = 5
+RENDERING = 6
 """Number of the rendering; it changes whenever the same parameters give other pictures or labels."""
 
 JPEG_QUALITY = 92
