@@ -55,9 +55,9 @@ def update_state(ns: Namespace, state: RelationState, counts: PairCounts, settin
         batch *= defined
         relation_sum = remaining * state.relation_sum  # Eq. 1: R_sb <- lambda R_sb + R_b
         relation_sum += batch
-    remaining *= state.relation_weight
-    remaining += defined  # Eq. 1: S <- lambda S + 1
-    return RelationState(relation_sum, remaining)
+    relation_weight = remaining * state.relation_weight  # Eq. 1: S <- lambda S + 1
+    relation_weight += defined
+    return RelationState(relation_sum, relation_weight)
 
 
 def _remaining(defined: Array, settings: Settings) -> Array:

@@ -21,7 +21,7 @@ from obrl.settings import Settings
 from obrl_torch import fused
 from obrl_torch.compat import in_transform
 from obrl_torch.distributed import is_shared
-from obrl_torch.fused_loss import FusedLoss, code_state, update_and_code
+from obrl_torch.fused_relation import code_state, update_and_code
 from obrl_torch.inputs import (
     check_target_values,
     computation_dtype,
@@ -41,7 +41,9 @@ class OnePass(torch.autograd.Function):
     """Terms whose gradients are computed with them."""
 
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, loss: PlainLoss | FusedLoss, dtype: torch.dtype, gradient: str) -> Tensors:
+    def forward(
+        ctx: Any, logits: Tensor, loss: PlainLoss | fused.FusedLoss, dtype: torch.dtype, gradient: str
+    ) -> Tensors:
         """The terms, with their gradients saved for backward; `gradient` is "total" or "parts"."""
         terms, gradients = loss.evaluate(logits, dtype, gradient)
         # Autograd then raises if the batch is written into before backward, as it does for any other loss, even though
@@ -68,7 +70,7 @@ class OnePass(torch.autograd.Function):
 
 
 def differentiable_terms(
-    logits: Tensor, loss: PlainLoss | FusedLoss, *, dtype: torch.dtype, impl: str, parts: bool
+    logits: Tensor, loss: PlainLoss | fused.FusedLoss, *, dtype: torch.dtype, impl: str, parts: bool
 ) -> Tensors:
     """The terms of a loss, ready for backward.
 
@@ -255,7 +257,7 @@ class Criterion(LossWithRelation, RelationModule):
             dtype=dtype,
         )
 
-    def _fused_loss(self, batch: Batch, state: RelationState, *, moves: bool, joint: bool) -> FusedLoss:
+    def _fused_loss(self, batch: Batch, state: RelationState, *, moves: bool, joint: bool) -> fused.FusedLoss:
         """Update the relation if `moves`, and give the loss in native code or kernels."""
         _, targets, observed, sample_weight = batch
         if may_read_values(self.validate, targets):
@@ -263,26 +265,19 @@ class Criterion(LossWithRelation, RelationModule):
         settings = self.settings
         with torch.no_grad():
             if moves:
-                codes = update_and_code(
-                    state,
-                    self._arrivals,
-                    targets,
-                    observed,
-                    settings,
-                    sync=self.sync,
-                    process_group=self.process_group,
-                )
+                group: dict[str, Any] = {"sync": self.sync, "process_group": self.process_group}
+                codes = update_and_code(state, self._arrivals, targets, observed, settings, **group)
             else:
                 codes = code_state(state, settings)
-        return FusedLoss(
-            targets=targets if joint else None,
-            observed=observed if joint else None,
-            sample_weight=sample_weight,
-            pos_weight=self.pos_weight,
-            codes=codes,
-            alpha=settings.alpha,
-            normalization=settings.normalization,
-            reduction=self.reduction,
+        return fused.loss_class(targets.device)(
+            targets if joint else None,
+            observed if joint else None,
+            sample_weight,
+            self.pos_weight,
+            *codes,
+            settings.alpha,
+            settings.normalization,
+            self.reduction,
         )
 
     def extra_repr(self) -> str:

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from obrl.counts import MAX_EXACT_COUNT
+from obrl_native import cpu
 from obrl_native.cpu import MAX_LABELS
 from obrl_torch.compat import in_transform
+from obrl_torch.native_loss import NativeLoss
+
+if TYPE_CHECKING:
+    from obrl_torch.operators.loss import KernelLoss
+
+    FusedLoss = NativeLoss | KernelLoss
 
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 """Whether Triton's interpreter runs the kernels on a CPU, in place of the native code, as the tests of kernels ask."""
@@ -111,12 +120,18 @@ def is_native(device: torch.device) -> bool:
     return device.type == "cpu" and not INTERPRETED
 
 
-def _check_native() -> None:
-    if torch.compiler.is_compiling():
-        return  # the operators load the library when the graph runs
-    from obrl_native import cpu
+def loss_class(device: torch.device) -> Callable[..., FusedLoss]:
+    """The class of fused losses on this device."""
+    if is_native(device):
+        return NativeLoss
+    from obrl_torch.operators.loss import KernelLoss
 
-    cpu.library()
+    return KernelLoss
+
+
+def _check_native() -> None:
+    if not torch.compiler.is_compiling():  # in a graph, the operators load the library when it runs
+        cpu.library()
 
 
 def _check_triton() -> None:

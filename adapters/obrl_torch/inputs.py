@@ -54,8 +54,7 @@ def to_host(name: str, value: Any) -> Any:
 
 
 def _numpy(tensor: Tensor) -> Any:
-    tensor = tensor.detach().cpu()
-    return (tensor.double() if tensor.dtype == torch.bfloat16 else tensor).numpy()
+    return (tensor.double() if tensor.dtype == torch.bfloat16 else tensor).numpy(force=True)
 
 
 def check_target_values(targets: Tensor, observed: Tensor | None) -> bool:

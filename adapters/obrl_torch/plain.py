@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from obrl.algebra import PairLaplacians
+from obrl.algebra import PairLaplacians, coded_laplacians
 from obrl.problem import Problem, chain_rule, evaluate
+from obrl_torch.inputs import split_targets
 from obrl_torch.namespace import TORCH
+
+if TYPE_CHECKING:
+    from obrl_torch.fused import FusedLoss
 
 Tensors = tuple[Tensor, ...]
 
@@ -75,6 +80,24 @@ def plain_loss(
     )
 
 
+def decoded_loss(loss: FusedLoss, rows: int, dtype: torch.dtype) -> PlainLoss:
+    """A loss of native code or kernels, whose pairs are a code, as a `PlainLoss` on `rows` samples."""
+    code = loss.code[:, : loss.code.shape[0]]  # a GPU pads its rows
+    like = code.new_empty((), dtype=dtype)
+    labels = None if loss.targets is None else split_targets(loss.targets, loss.observed, read_values=False)
+    return plain_loss(
+        None if labels is None else labels.targets,
+        None if labels is None else labels.observed,
+        loss.sample_weight,
+        loss.pos_weight,
+        coded_laplacians(TORCH, code, normalization=loss.normalization, like=like),
+        alpha=loss.alpha,
+        reduction=loss.reduction,
+        rows=rows,
+        dtype=dtype,
+    )
+
+
 def chain(
     gradients: Sequence[Tensor],
     upstream: Sequence[Tensor | None],
@@ -87,4 +110,4 @@ def chain(
     if reduction == "none":
         upstream = [None if factor is None else factor[:, None] for factor in upstream]
     gradient: Tensor = chain_rule(gradients, upstream, alpha=alpha)
-    return gradient.to(dtype)
+    return gradient if gradient.dtype == dtype else gradient.to(dtype)

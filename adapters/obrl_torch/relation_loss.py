@@ -15,7 +15,7 @@ from obrl.online import relation_laplacians
 from obrl.settings import check_relation_loss
 from obrl_torch import fused
 from obrl_torch.criterion import Batch, Criterion, differentiable_terms
-from obrl_torch.fused_loss import FusedLoss, code_relation
+from obrl_torch.fused_relation import code_relation
 from obrl_torch.inputs import computation_dtype, metadata, without_autocast
 from obrl_torch.namespace import TORCH
 from obrl_torch.plain import PlainLoss
@@ -136,7 +136,8 @@ def relation_loss(
         if impl == "fused":
             fused.check_fused(logits)
             codes = code_relation(relation, r_p, r_n)
-            loss: FusedLoss | PlainLoss = FusedLoss(None, None, None, None, codes, 1.0, normalization, reduction)
+            build = fused.loss_class(logits.device)
+            loss: fused.FusedLoss | PlainLoss = build(*[None] * 4, *codes, 1.0, normalization, reduction)
         else:
             with torch.no_grad():
                 values = relation.to(torch.promote_types(relation.dtype, torch.float32))

@@ -50,14 +50,10 @@ class OperatorLaunches:
         self.target = target
         self.launches: list[tuple[launch.Launch, dict[str, Any]]] = []
         for module in (relation_operators, loss_operators):
-            monkeypatch.setattr(module, "launch_on", self.launch_on)
             monkeypatch.setattr(module, "capability", lambda _: target)
+        monkeypatch.setattr(launch.Launch, "on", lambda run, _, **arguments: self.launches.append((run, arguments)))
         monkeypatch.setattr(launch, "relation", partial(launch.relation, parts=entries.PARTS))
         self.tensors: dict[str, Tensor] = {}
-
-    def launch_on(self, tensor: Tensor, run: launch.Launch, **arguments: Any) -> None:
-        """In place of the operators' function: launches nothing."""
-        self.launches.append((run, arguments))
 
     def tensor(self, name: str, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
         """A new argument of an operator."""

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from obrl.torch import OBRLoss
-from obrl_torch import fused, operators
+from obrl_torch import fused
+from obrl_torch.operators import loss as loss_operators
 from tests.torch.test_fused import (  # noqa: F401
     LABELS,
     batch,
@@ -33,14 +34,14 @@ class TestWhatAutoChooses:
     @pytest.fixture(autouse=True)
     def launches(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         calls: list[str] = []
-        loss_terms = operators.loss_terms
+        loss_terms = loss_operators.loss_terms
 
         def counted(*arguments: Any) -> Any:
             calls.append("loss_terms")
             return loss_terms(*arguments)
 
         monkeypatch.setattr(fused, "measured_on", lambda device: device.type == "cpu")
-        monkeypatch.setattr(operators, "loss_terms", counted)
+        monkeypatch.setattr(loss_operators, "loss_terms", counted)
         return calls
 
     def test_the_kernels(self, launches: list[str]) -> None:

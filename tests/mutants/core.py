@@ -18,8 +18,8 @@ CORE_MUTANTS = (
     Mutant(
         "Eq. 1: pairs that a batch leaves undefined decay",
         "obrl:_remaining",
-        "defined * (settings.decay - 1.0) + 1.0",
-        "settings.decay",
+        "return remaining",
+        "return settings.decay",
         PARITY,
     ),
     Mutant(
@@ -102,8 +102,8 @@ CORE_MUTANTS = (
     Mutant(
         "unit Pearson: 1 - phi",
         "obrl.measures:_unit_pearson",
-        "$difference + $spread,",
-        "$spread - $difference,",
+        "difference += spread",
+        "difference = spread - difference",
         MEASURES,
     ),
     Mutant("matching: disagreement once", "obrl.measures:_matching", "($only_i + $only_j)", "$only_i", MEASURES),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import re
 from itertools import product
 from typing import Any
 
@@ -12,8 +14,21 @@ from obrl.measures import MEASURES
 from obrl.online import RelationState, state_shapes
 from obrl.settings import Settings
 from obrl_native import cpu
+from obrl_native.build import SOURCES
 
 Array = NDArray[Any]
+_TYPES = {"int64_t": ctypes.c_int64, "int32_t": ctypes.c_int32, "double": ctypes.c_double}
+
+
+def structure(name: str) -> type[ctypes.Structure]:
+    """A structure of `obrl_cpu.h`, read from its text."""
+    _, text = (SOURCES / "obrl_cpu.h").read_text().split(f"struct {name} {{")
+    fields = re.findall(r"^  (?:const )?(\w+)(\*?) (\w+);", text.partition("\n};")[0], re.MULTILINE)
+    types = [(field, ctypes.c_void_p if pointer else _TYPES[kind]) for kind, pointer, field in fields]
+    return type(name, (ctypes.Structure,), {"_fields_": types})
+
+
+LABELS, RELATION, LOSS_ARGUMENTS = map(structure, ("obrl_labels", "obrl_relation", "obrl_loss_arguments"))
 DTYPES = {np.dtype(np.uint8): cpu.UINT8, np.dtype(np.float32): cpu.FLOAT32, np.dtype(np.float64): cpu.FLOAT64}
 
 
@@ -22,22 +37,23 @@ def address(array: Array | None) -> int | None:
     return None if array is None else array.ctypes.data
 
 
-def labels(targets: Array, observed: Array | None) -> cpu.Labels:
-    return cpu.Labels(address(targets), address(observed), *targets.shape, DTYPES[targets.dtype])
+def labels(targets: Array, observed: Array | None) -> ctypes.Structure:
+    return LABELS(address(targets), address(observed), *targets.shape, DTYPES[targets.dtype])
 
 
 def empty_state(num_labels: int, settings: Settings, dtype: Any) -> RelationState:
     return RelationState(*(np.zeros(shape, dtype) for shape in state_shapes(num_labels, settings.estimator)))
 
 
-def count(library: cpu.Library, targets: Array, observed: Array | None, threads: int = 1) -> Array:
+def count(library: ctypes.CDLL, targets: Array, observed: Array | None, threads: int = 1) -> Array:
     counts = np.full((3, targets.shape[1], targets.shape[1]), np.nan)
-    library.count(labels(targets, observed), counts.ctypes.data, threads)
+    types = (ctypes.POINTER(LABELS), ctypes.c_void_p, ctypes.c_int32)
+    cpu.function(library, "obrl_count", *types)(labels(targets, observed), counts.ctypes.data, threads)
     return counts
 
 
 def move(
-    library: cpu.Library,
+    library: ctypes.CDLL,
     state: RelationState,
     settings: Settings,
     targets: Array | None = None,
@@ -49,7 +65,7 @@ def move(
     """Move the state in place; return the coded pairs."""
     num_labels = state.relation_weight.shape[0]
     code = np.full((num_labels, num_labels), 255, np.uint8)
-    relation = cpu.Relation(
+    relation = RELATION(
         address(state.relation_sum),
         address(state.relation_weight),
         settings.decay,
@@ -61,12 +77,13 @@ def move(
         settings.estimator == "counts",
     )
     batch = None if targets is None else labels(targets, observed)
-    library.move(batch, address(counts), relation, code.ctypes.data, threads)
+    types = (ctypes.POINTER(LABELS), ctypes.c_void_p, ctypes.POINTER(RELATION), ctypes.c_void_p, ctypes.c_int32)
+    cpu.function(library, "obrl_move", *types)(batch, address(counts), relation, code.ctypes.data, threads)
     return code
 
 
 def loss(
-    library: cpu.Library,
+    library: ctypes.CDLL,
     logits: Array,
     targets: Array | None,
     code: Array,
@@ -85,7 +102,7 @@ def loss(
     shape = (len(logits),) if reduction == "none" else ()
     terms = [np.full(shape, np.nan, dtype) for _ in range(3)]
     gradients = [np.full(logits.shape, np.nan, dtype) for _ in range(2)]
-    arguments = cpu.LossArguments(
+    arguments = LOSS_ARGUMENTS(
         *map(address, (logits, targets, observed, sample_weight, pos_weight, code)),
         *(array.ctypes.data for array in (*terms, *gradients)),
         alpha,
@@ -97,7 +114,7 @@ def loss(
         targets is not None,
         normalization == "active_pairs",
     )
-    library.loss(arguments, threads)
+    cpu.function(library, "obrl_loss", ctypes.POINTER(LOSS_ARGUMENTS), ctypes.c_int32)(arguments, threads)
     return terms, gradients
 
 
@@ -122,7 +139,7 @@ SIZES = (
 KINDS = ("bytes", "float32", "float64")
 
 
-def exercise(library: cpu.Library) -> int:
+def exercise(library: ctypes.CDLL) -> int:
     """Call everything at every size, for a library with sanitizers; returns the number of calls."""
     rng = np.random.default_rng(0)
     calls = 0

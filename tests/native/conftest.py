@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Iterator
 
 import pytest
@@ -26,5 +27,5 @@ def launcher() -> cuda.Library:
 
 
 @pytest.fixture(scope="session")
-def library() -> cpu.Library:
+def library() -> ctypes.CDLL:
     return cpu.library()

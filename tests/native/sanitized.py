@@ -34,7 +34,7 @@ SIZES = ((0, 40), (1, 1), (64, 65), (5000, 40), (3, 129), (100, 1000), (9, 16_38
 
 def call_cpu() -> int:
     """Call every function for a CPU; returns the number of calls."""
-    return calls.exercise(cpu.Library(str(build(Recipe("obrl_cpu_sanitized", cpu.UNITS, flags=FLAGS)))))
+    return calls.exercise(cpu.load(str(build(Recipe("obrl_cpu_sanitized", cpu.UNITS, flags=FLAGS)))))
 
 
 def launch_all(library: cuda.Library, context: int) -> int:

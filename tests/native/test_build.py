@@ -194,7 +194,7 @@ def test_a_cache_that_cannot_be_made(sources: Path, tmp_path: Path, monkeypatch:
 def test_what_cannot_be_loaded(tmp_path: Path) -> None:
     (tmp_path / "x.so").write_text("no library")
     with pytest.raises(BuildError, match=r"cannot be loaded.*OBRL_CACHE"):
-        cpu.Library(str(tmp_path / "x.so"))
+        cpu.load(str(tmp_path / "x.so"))
 
 
 def test_another_system(sources: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

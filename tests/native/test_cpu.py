@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import re
 from typing import Any
 
@@ -35,14 +36,14 @@ def numpy_counts(targets: Array, observed: Array | None, dtype: Any) -> Any:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("size", SIZES, ids=str)
-def test_counts_are_exact(library: cpu.Library, size: tuple[int, int], kind: str) -> None:
+def test_counts_are_exact(library: ctypes.CDLL, size: tuple[int, int], kind: str) -> None:
     targets, observed = draw_targets(np.random.default_rng(1), *size, kind)
     expected = count_pairs(targets, observed=mask_of(observed))
     assert np.array_equal(count(library, targets, observed), np.stack(expected[:3]))
 
 
 @pytest.mark.parametrize("words", [31, 32, 70])
-def test_counts_of_ones_alone(library: cpu.Library, words: int) -> None:
+def test_counts_of_ones_alone(library: ctypes.CDLL, words: int) -> None:
     """Bytes would overflow first where all labels are 1."""
     targets = np.ones((32 * words, 3), np.uint8)
     targets[:, 2] = 0
@@ -50,7 +51,7 @@ def test_counts_of_ones_alone(library: cpu.Library, words: int) -> None:
     assert np.array_equal(count(library, targets, None)[1], expected)
 
 
-def test_one_half_is_decided_in_the_dtype_of_the_targets(library: cpu.Library) -> None:
+def test_one_half_is_decided_in_the_dtype_of_the_targets(library: ctypes.CDLL) -> None:
     targets = np.array([[0.5, 0.49999999999]])
     assert count(library, targets, None)[1].tolist() == [[1, 0], [0, 0]]
 
@@ -59,7 +60,7 @@ def test_one_half_is_decided_in_the_dtype_of_the_targets(library: cpu.Library) -
 @pytest.mark.parametrize("estimator", ["batch", "counts"])
 @pytest.mark.parametrize("measure", MEASURES)
 def test_the_relation_is_that_of_numpy_to_the_bit(
-    library: cpu.Library, measure: str, estimator: str, dtype: Any
+    library: ctypes.CDLL, measure: str, estimator: str, dtype: Any
 ) -> None:
     settings = Settings(decay=0.9, measure=measure, estimator=estimator, positive_threshold=0.6, negative_threshold=0.3)
     rng = np.random.default_rng(2)
@@ -81,7 +82,7 @@ def test_the_relation_is_that_of_numpy_to_the_bit(
             assert all(map(np.array_equal, by_counts, state))
 
 
-def test_averaged_counts_are_active_where_both_directions_are(library: cpu.Library) -> None:
+def test_averaged_counts_are_active_where_both_directions_are(library: ctypes.CDLL) -> None:
     """Rounding may make the directions differ by little; here they differ by much."""
     settings = Settings(estimator="counts", positive_threshold=0.6, negative_threshold=0.4)
     rng = np.random.default_rng(4)
@@ -106,7 +107,7 @@ UNKNOWN = (-1, 99)
 
 
 @pytest.mark.parametrize("number", [*UNKNOWN, len(MEASURES)])
-def test_an_unknown_measure_is_refused(library: cpu.Library, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_measure_is_refused(library: ctypes.CDLL, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """For a batch, for counts and for codes alone; the relation stays as it is."""
     monkeypatch.setitem(cpu.MEASURES, "cosine", number)
     settings = Settings(measure="cosine")
@@ -121,7 +122,7 @@ def test_an_unknown_measure_is_refused(library: cpu.Library, number: int, monkey
 @pytest.mark.parametrize("number", UNKNOWN)
 @pytest.mark.parametrize("name", ["UINT8", "FLOAT32", "mean", "total"])
 def test_unknown_numbers_are_refused(
-    library: cpu.Library, name: str, number: int, monkeypatch: pytest.MonkeyPatch
+    library: ctypes.CDLL, name: str, number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Dtypes of labels, of accumulators, of logits and of their targets; reductions and choices of gradients."""
     dtypes = {"UINT8": np.dtype(np.uint8), "FLOAT32": np.dtype(np.float32)}

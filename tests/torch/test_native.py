@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from typing import Any
 
 import pytest
@@ -9,7 +10,8 @@ import torch
 from torch import Tensor
 
 from obrl.torch import OBRLoss, relation_loss
-from obrl_torch import fused, native
+from obrl_torch import fused, native_loss, native_relation
+from tests.native.calls import structure
 from tests.project.helpers import run_python
 from tests.torch.test_fused import LABELS, ROWS, batch, call, generator
 
@@ -24,16 +26,28 @@ def test_it_is_what_runs_here() -> None:
     assert fused.is_native(torch.device("cpu"))
 
 
+@pytest.mark.parametrize(
+    ("name", "ours"),
+    [
+        ("obrl_labels", native_relation.Labels),
+        ("obrl_relation", native_relation.Relation),
+        ("obrl_loss_arguments", native_loss.LossArguments),
+    ],
+)
+def test_structures_are_those_of_the_header(name: str, ours: type[ctypes.Structure]) -> None:
+    assert list(ours._fields_) == list(structure(name)._fields_)
+
+
 def test_opcheck() -> None:
     """Schemas, fake tensors and mutation are as declared, in programs of symbolic shapes too."""
     logits, targets, mask = batch()
-    code = native.move_relation(targets, mask, None, *state(), *CHOSEN)
+    code = native_relation.move_relation(targets, mask, None, *state(), *CHOSEN)
     weights = (torch.rand(ROWS, generator=generator(6)), torch.rand(LABELS, generator=generator(7)))
     operators = torch.ops.obrl
     for operator, arguments in (
         (operators.native_count_pairs, (targets, mask)),
         (operators.native_move_relation, (targets, None, None, *state(), *CHOSEN)),
-        (operators.native_move_relation, (None, None, native.count_pairs(targets, None), *state(), *CHOSEN)),
+        (operators.native_move_relation, (None, None, native_relation.count_pairs(targets, None), *state(), *CHOSEN)),
         (operators.native_code_pairs, (*state(), *CHOSEN[1:])),
         *(
             (operators.native_loss_terms, (logits, labels, None, *weights, code, 0.5, "all_pairs", *how, torch.float32))
@@ -49,7 +63,7 @@ def test_opcheck() -> None:
 @pytest.mark.parametrize(("value", "counted"), [(0.5, 1.0), (0.49999999999, 0.0)])
 def test_one_half_is_decided_in_the_dtype_of_the_targets(value: float, counted: float) -> None:
     targets = torch.full((1, 1), value, dtype=torch.float64)
-    assert native.count_pairs(targets, None)[1].item() == counted
+    assert native_relation.count_pairs(targets, None)[1].item() == counted
 
 
 def test_reading_a_relation_does_not_change_it() -> None:

@@ -1,7 +1,6 @@
 // Eq. 2 and Eq. 4 with their gradients, a block of samples at a time.
 //
-// Blocks share nothing, so threads take them in any order. loss_block.h has the layout of a block, and pair_loss.h the
-// pairs of Eq. 2.
+// Blocks share nothing, so threads take them in any order. loss_block.h has the layout of a block, and the pairs of Eq. 2.
 
 #include <algorithm>
 #include <cstring>
@@ -11,7 +10,6 @@
 
 #include "loss_block.h"
 #include "obrl_cpu.h"
-#include "pair_loss.h"
 #include "parallel.h"
 #include "vector.h"
 
@@ -137,7 +135,7 @@ class Loss {
   }
 
   // The gradient of L_B with respect to the logits, with dp/dx = 1/4 - q^2. `scratch.slope` holds the sum of f over the
-  // pairs of each label (pair_loss.h has f), half the derivative of their terms with respect to q.
+  // pairs of each label (loss_block.h has f), half the derivative of their terms with respect to q.
   void add_relation_gradient(int64_t first, int64_t rows, const Scratch<T>& scratch) {
     auto* slopes = reinterpret_cast<V<T>*>(scratch.slope.get());
     const auto* all_q = reinterpret_cast<const V<T>*>(scratch.q.get());

@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 import triton
+from torch import Tensor
 
 from obrl.measures import MEASURES
 from obrl_torch.kernels.counting import count_kernel
@@ -73,9 +75,10 @@ class Launch:
             "enable_fp_fusion": ENABLE_FP_FUSION,
         }
 
-    def __call__(self, **arguments: Any) -> None:
-        """Launch the kernel on the current stream; the arguments are the kernel's, by name."""
-        self.kernel[self.grid](**arguments, **self.blocks, **self.options)
+    def on(self, tensor: Tensor, **arguments: Any) -> None:
+        """Launch the kernel on the current stream of a tensor's device; the arguments are the kernel's, by name."""
+        with torch.cuda.device_of(tensor):  # does nothing on a CPU, where Triton interprets kernels
+            self.kernel[self.grid](**arguments, **self.blocks, **self.options)
 
 
 def padded(size: int, block: int) -> int:

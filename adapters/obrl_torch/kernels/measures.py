@@ -5,16 +5,6 @@ import triton.language as tl
 
 
 @triton.jit
-def divide(a, b):
-    """The quotient a / b, rounded once."""
-    if a.dtype == tl.float32:
-        quotient = tl.div_rn(a, b)
-    else:
-        quotient = a / b
-    return quotient
-
-
-@triton.jit
 def square_root(a):
     """The square root of a, rounded once."""
     if a.dtype == tl.float32:

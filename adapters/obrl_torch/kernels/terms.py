@@ -21,8 +21,6 @@ these up in a fixed order, so the result does not depend on the order in which t
 import triton
 import triton.language as tl
 
-from obrl_torch.kernels.measures import divide
-
 Q_SCALE = tl.constexpr(2.0**16)
 """Scale of the halves of q and u, whose magnitude is below 1."""
 Q2_SCALE = tl.constexpr(2.0**17)
@@ -31,6 +29,16 @@ CODE_UNIT = tl.constexpr(2.0**-24)
 """The value of the bits 1 read as half precision: the least subnormal number."""
 PARTIALS_AT_ONCE = tl.constexpr(2048)
 """Number of partial values that the last program loads at once."""
+
+
+@triton.jit
+def divide(a, b):
+    """The quotient a / b, rounded once."""
+    if a.dtype == tl.float32:
+        quotient = tl.div_rn(a, b)
+    else:
+        quotient = a / b
+    return quotient
 
 
 @triton.jit
@@ -134,16 +142,16 @@ def _sum_up(
     relation_loss,
     partials,
     batch,
-    columns,
     alpha,
     share,
     JOINT: tl.constexpr,
-    BY_SAMPLE: tl.constexpr,
+    REDUCTION: tl.constexpr,
     DTYPE: tl.constexpr,
     BLOCK: tl.constexpr,
     COLUMNS: tl.constexpr,
 ):
-    """Sum the partial values over tiles of labels and, unless `BY_SAMPLE`, over samples, in a fixed order."""
+    """Sum the partial values over tiles of labels and, if there is a reduction, over samples, in a fixed order."""
+    columns = tl.num_programs(1)
     all_entropy = tl.zeros((BLOCK,), DTYPE)
     all_relation = tl.zeros((BLOCK,), DTYPE)
     for start in range(0, batch, BLOCK):
@@ -161,7 +169,7 @@ def _sum_up(
                 entropies += tl.load(at, mask=here, other=0.0, cache_modifier=".cg")
         entropy = tl.sum(entropies, axis=0)
         relation = tl.sum(relations, axis=0)
-        if BY_SAMPLE:
+        if REDUCTION == "none":
             tl.store(relation_loss + k, relation, mask=inside)
             if JOINT:
                 tl.store(total + k, entropy + alpha * relation, mask=inside)
@@ -169,7 +177,7 @@ def _sum_up(
         else:
             all_entropy += entropy
             all_relation += relation
-    if not BY_SAMPLE:
+    if REDUCTION != "none":
         relation = tl.sum(all_relation, axis=0) * share
         tl.store(relation_loss, relation)
         if JOINT:
@@ -276,20 +284,7 @@ def finish(
     tl.debug_barrier()
     earlier = tl.atomic_add(counter, 1, sem="acq_rel")
     if earlier == tl.num_programs(0) * tl.num_programs(1) - 1:
-        columns = tl.num_programs(1)
         _sum_up(
-            total,
-            cross_entropy,
-            relation_loss,
-            partials,
-            batch,
-            columns,
-            alpha,
-            share,
-            JOINT,
-            REDUCTION == "none",
-            DTYPE,
-            BLOCK,
-            COLUMNS,
+            total, cross_entropy, relation_loss, partials, batch, alpha, share, JOINT, REDUCTION, DTYPE, BLOCK, COLUMNS
         )
         tl.store(counter, 0)

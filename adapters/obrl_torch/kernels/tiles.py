@@ -7,7 +7,8 @@ place. The result of Eq. 3 is one byte a pair, its code, which `obrl.algebra.cod
 import triton
 import triton.language as tl
 
-from obrl_torch.kernels.measures import divide, fraction
+from obrl_torch.kernels.measures import fraction
+from obrl_torch.kernels.terms import divide
 
 
 @triton.jit

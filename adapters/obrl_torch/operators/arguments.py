@@ -1,20 +1,11 @@
-"""From tensors to the arguments of a launch."""
+"""What launches need to know of a tensor, beside its address."""
 
 from __future__ import annotations
-
-from contextlib import nullcontext
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from obrl_torch.kernels import launch
-
-
-def launch_on(tensor: Tensor, run: launch.Launch, **arguments: Any) -> None:
-    """Launch on the device of a tensor, whichever device is current."""
-    with torch.cuda.device(tensor.device) if tensor.is_cuda else nullcontext():
-        run(**arguments)
 
 
 def as_bytes(tensor: Tensor | None) -> Tensor | None:

@@ -1,17 +1,56 @@
-"""The loss with its gradient, and the chain rule."""
+"""`impl="fused"` on a GPU: the loss with its gradient, and the chain rule, as launches of kernels."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import torch
 import triton.language as tl
 from torch import Tensor
 
 from obrl_torch.kernels import launch
-from obrl_torch.operators.arguments import as_bytes, capability, launch_on, strides
+from obrl_torch.operators.arguments import as_bytes, capability, strides
+from obrl_torch.plain import PlainLoss, Tensors, decoded_loss
 
 _COMPUTE = {torch.float32: tl.float32, torch.float64: tl.float64}
+
+
+class KernelLoss(NamedTuple):
+    """A loss to evaluate at some logits; the attributes are those of `NativeLoss`, and those that kernels write.
+
+    Attributes:
+        code: the pairs; rows are padded with zeros.
+        active: int32: partial sums of twice the number of active ordered pairs.
+        counter: int32: one number that is 0 except while a kernel runs.
+    """
+
+    targets: Tensor | None
+    observed: Tensor | None
+    sample_weight: Tensor | None
+    pos_weight: Tensor | None
+    code: Tensor
+    active: Tensor
+    counter: Tensor
+    alpha: float
+    normalization: str
+    reduction: str
+
+    def evaluate(self, logits: Tensor, dtype: torch.dtype, gradient: str) -> tuple[Tensors, Tensors]:
+        """As `PlainLoss.evaluate`, but a gradient that was not asked for is an empty tensor."""
+        *terms, first, second = loss_terms(logits, *self, gradient, dtype)
+        return tuple(terms if self.targets is not None else terms[2:]), (first, second)
+
+    def chain(self, gradients: Sequence[Tensor], upstream: Sequence[Tensor | None], dtype: torch.dtype) -> Tensor:
+        """The gradient with respect to the logits in `dtype`, from what arrives for each term."""
+        parts = len(upstream) == 3
+        of_terms = upstream if parts else (upstream[0], None, None)
+        result: Tensor = scale_gradients(gradients[0], gradients[1] if parts else None, *of_terms, self.alpha, dtype)
+        return result
+
+    def plain(self, rows: int, dtype: torch.dtype) -> PlainLoss:
+        """The same loss in operations that autograd differentiates."""
+        return decoded_loss(self, rows, dtype)
 
 
 _Terms = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
@@ -53,7 +92,8 @@ def loss_terms(
         return terms
     double = dtype == torch.float64
     target_bytes, mask = as_bytes(targets), as_bytes(observed)
-    names = (("", logits), ("target_", target_bytes), ("observed_", mask))
+    row, column = logits.stride()
+    others = (("target_", target_bytes), ("observed_", mask))
     arguments: dict[str, Any] = {
         "logits": logits,
         "targets": logits if target_bytes is None else target_bytes,
@@ -71,7 +111,9 @@ def loss_terms(
         "batch": batch,
         "num_labels": num_labels,
         "tiles": active.numel(),
-        **{f"{prefix}{axis}": step for prefix, tensor in names for axis, step in strides(tensor).items()},
+        "row": row,
+        "column": column,
+        **{f"{prefix}{axis}": step for prefix, tensor in others for axis, step in strides(tensor).items()},
         "weight_stride": 0 if sample_weight is None else sample_weight.stride(0),
         "JOINT": targets is not None,
         "MASKED": mask is not None,
@@ -87,23 +129,24 @@ def loss_terms(
     else:
         run = launch.loss(batch, num_labels, double=double)
         arguments |= {"pairs": code, "code_row": code.stride(0), "DTYPE": _COMPUTE[dtype]}
-    launch_on(logits, run, partials=logits.new_empty((2, run.grid[1], batch), dtype=dtype), **arguments)
+    run.on(logits, partials=logits.new_empty((2, run.grid[1], batch), dtype=dtype), **arguments)
     return terms
 
 
 def _products(logits: Tensor, code: Tensor) -> tuple[launch.Launch, dict[str, Any]]:
     """Launch the products of a loss on many labels; returns its last launch, and what that reads of them."""
     batch, num_labels = logits.shape
-    plan = launch.wide_loss(batch, num_labels, capability=capability(logits))
+    plan = launch.wide_loss(batch, num_labels, capability=capability(code))
     sizes = {"padded_batch": plan.padded_batch, "padded_labels": plan.padded_labels}
     of_code: dict[str, Any] = {"code": code, "num_labels": num_labels, "code_row": code.stride(0)}
     halves = logits.new_empty((6, plan.padded_batch, plan.padded_labels), dtype=torch.float16)
     degrees = logits.new_empty((2, num_labels), dtype=torch.float32)
     products = logits.new_empty((plan.parts, 3, plan.padded_batch, plan.padded_labels), dtype=torch.float32)
-    of_logits: dict[str, Any] = {"logits": logits, "batch": batch, "num_labels": num_labels, **strides(logits)}
-    launch_on(logits, plan.halves, halves=halves, **of_logits, **sizes)
-    launch_on(logits, plan.degrees, degrees=degrees, **of_code)
-    launch_on(logits, plan.products, halves=halves, products=products, length=plan.length, **of_code, **sizes)
+    row, column = logits.stride()
+    of_logits: dict[str, Any] = {"logits": logits, "batch": batch, "num_labels": num_labels, "row": row}
+    plan.halves.on(logits, halves=halves, column=column, **of_logits, **sizes)
+    plan.degrees.on(logits, degrees=degrees, **of_code)
+    plan.products.on(logits, halves=halves, products=products, length=plan.length, **of_code, **sizes)
     return plan.finish, {"products": products, "degrees": degrees, "parts": plan.parts, **sizes}
 
 
@@ -132,9 +175,8 @@ def scale_gradients(
     def stride(upstream: Tensor | None) -> int:
         return 0 if upstream is None or upstream.ndim == 0 else upstream.stride(0)
 
-    launch_on(
+    launch.scale(batch, num_labels).on(
         gradient,
-        launch.scale(batch, num_labels),
         gradient=gradient,
         second_gradient=gradient if second_gradient is None else second_gradient,
         of_total=gradient if of_total is None else of_total,

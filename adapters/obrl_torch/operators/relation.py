@@ -10,7 +10,7 @@ from torch import Tensor
 
 from obrl.measures import MEASURES
 from obrl_torch.kernels import launch
-from obrl_torch.operators.arguments import as_bytes, capability, is_double, launch_on, strides
+from obrl_torch.operators.arguments import as_bytes, capability, is_double, strides
 
 
 def _count_arguments(targets: Tensor, observed: Tensor | None) -> dict[str, Any]:
@@ -93,7 +93,7 @@ def _pack(counting: dict[str, Any], run: launch.Launch, targets: Tensor) -> dict
     if batch:
         arguments = {name: value for name, value in counting.items() if name != "COMPLETE"}
         run = launch.pack(sizes["padded_batch"], sizes["padded_labels"])
-        launch_on(targets, run, **arguments, packed=packed, **sizes)
+        run.on(targets, **arguments, packed=packed, **sizes)
     return {"packed": packed, **sizes}
 
 
@@ -101,7 +101,7 @@ def _pack(counting: dict[str, Any], run: launch.Launch, targets: Tensor) -> dict
 def count_pairs(targets: Tensor, observed: Tensor | None) -> Tensor:
     """The pair counts n, s and r of a batch, float32, (3, num_labels, num_labels)."""
     counts = targets.new_empty((3, targets.shape[1], targets.shape[1]), dtype=torch.float32)
-    launch_on(targets, launch.count(targets.shape[1]), counts=counts, **_count_arguments(targets, observed))
+    launch.count(targets.shape[1]).on(targets, counts=counts, **_count_arguments(targets, observed))
     return counts
 
 
@@ -146,7 +146,7 @@ def move_relation(
             "partials": targets.new_empty((numbers,), dtype=torch.float32),
             "length": launch.padded(triton.cdiv(targets.shape[0], parts), run.blocks["ROWS"]),
         }
-    launch_on(targets, run, **arguments)
+    run.on(targets, **arguments)
     return codes
 
 
@@ -174,7 +174,7 @@ def move_by_counts(
     arguments, codes = _code_arguments(
         relation_sum, relation_weight, decay, positive_threshold, negative_threshold, measure, estimator, run
     )
-    launch_on(relation_weight, run, counts=counts, MOVES=True, **arguments)
+    run.on(relation_weight, counts=counts, MOVES=True, **arguments)
     return codes
 
 
@@ -197,7 +197,7 @@ def code_pairs(
     arguments, codes = _code_arguments(
         relation_sum, relation_weight, 1.0, positive_threshold, negative_threshold, measure, estimator, run
     )
-    launch_on(relation_weight, run, counts=relation_weight, MOVES=False, **arguments)
+    run.on(relation_weight, counts=relation_weight, MOVES=False, **arguments)
     return codes
 
 
