@@ -67,16 +67,30 @@ def identity_parts(
     Raises:
         DataError: If there are fewer than two people.
     """
-    distinct, number = np.unique(person, return_inverse=True)
-    if len(distinct) < 2:
-        raise DataError(f"identities need pictures of two people or more, got {len(distinct)}")
-    strangers = min(max(round(TEST_SHARE * len(distinct)), 2), len(distinct) - 2) / len(distinct)
-    part = seeded_split(np.arange(len(distinct)), {"train": 1 - strangers, "test": strangers}, seed=seed)
-    trained = part == "train"
-    identity = np.where(trained, np.cumsum(trained) - 1, -1)
-    split = part[number].astype("U5")
-    split[_held_out(np.flatnonzero(trained[number]), number, seed)] = "valid"
-    listed = tuple(name for name, is_trained in zip(names, trained.tolist(), strict=True) if is_trained)
+    people = len(np.unique(person))
+    if people < 2:
+        raise DataError(f"identities need pictures of two people or more, got {people}")
+    strangers = min(max(round(TEST_SHARE * people), 2), people - 2) / people
+    part = seeded_split(np.arange(people), {"train": 1 - strangers, "test": strangers}, seed=seed)
+    return identities_of_training_people(person, part == "train", names, seed=seed)
+
+
+def identities_of_training_people(
+    person: npt.NDArray[np.int64], training: npt.NDArray[np.bool_], names: Sequence[str], *, seed: int = 0
+) -> tuple[ClassLabels, npt.NDArray[np.str_]]:
+    """Divide pictures as `identity_parts` does, where the data set says who the training people are.
+
+    Args:
+        person: (N,) the number of the person in each picture.
+        training: (P,) bool: whether a person is learned, in the order of the P numbers that occur.
+        names: The P people's names.
+        seed: Of the pictures that are held out.
+    """
+    _, number = np.unique(person, return_inverse=True)
+    identity = np.where(training, np.cumsum(training) - 1, -1)
+    split = np.where(training[number], "train", "test").astype("U5")
+    split[_held_out(np.flatnonzero(training[number]), number, seed)] = "valid"
+    listed = tuple(name for name, is_trained in zip(names, training.tolist(), strict=True) if is_trained)
     return ClassLabels(listed, identity[number]), split
 
 
