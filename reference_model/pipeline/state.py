@@ -10,9 +10,9 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from reference_model.cli import FREE_ON_RESUME
 from reference_model.config import RunConfig
 from reference_model.runs import RunError, RunFolder, read_json, write_json
+from reference_model.settings.files import FREE_ON_RESUME
 from reference_model.settings.plain import flatten, plain
 
 _LARGEST_HEADER = 100_000_000  # the format allows no more
