@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from reference_model.checkpoints import TrainingInterrupted
-from reference_model.cli import load_config
+from reference_model.settings.files import load_config
 from reference_model.config import RunConfig
 from reference_model.data.catalogue import SPLITS
 from reference_model.data.errors import DataError
