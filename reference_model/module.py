@@ -10,6 +10,7 @@ import lightning
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
+from reference_model.checkpoints import PROGRESS_KEY
 from reference_model.config import RunConfig
 from reference_model.figures import EpochFigures
 from reference_model.loader import Batch, TrainLoader
@@ -19,8 +20,6 @@ from reference_model.schedule import make_optimizer, make_scheduler
 from reference_model.settings.sizes import usable_feature_size
 from reference_model.stages.stage import Outputs, Stage, Targets
 from reference_model.starting import Account, freeze, pretrained_parameters
-
-PROGRESS_KEY = "reference_model_progress"
 
 
 def build_net(stage: Stage, targets: Targets, config: RunConfig) -> nn.Module:
@@ -153,13 +152,13 @@ class StageModule(lightning.LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Log the validation's figures."""
         parts, self._valid_metrics = self.figures["valid"].close()
-        self.log("valid/loss", parts["loss"], prog_bar=True, logger=False)
+        self.log("valid/loss", parts["loss"], prog_bar=True, logger=False, sync_dist=True)
         self._write({f"valid/{name}": value for name, value in {**parts, **self._valid_metrics}.items()})
 
     def _write(self, values: dict[str, float]) -> None:
         # Write to the loggers at once, before the checkpoint of this step: a run that is killed at any time has then
         # every row up to its checkpoint.
-        for logger in self.loggers:
+        for logger in self.loggers if self.trainer.is_global_zero else []:
             logger.log_metrics({"epoch": float(self.current_epoch), **values}, step=self.global_step)
             logger.save()
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from reference_model.attributes import CELEBA_ATTRIBUTES
-from reference_model.data.celeba import read_celeba
 from reference_model.data.errors import DataError
 from reference_model.data.ising import load_ising
+from reference_model.data.sets.celeba import read_celeba_labels
 from reference_model.data.synthetic import Parameters, write_synthetic_faces
 from reference_model.data.synthetic.__main__ import main
 from reference_model.data.synthetic.plan import make_plan
@@ -25,13 +25,13 @@ def contents(root: Path) -> dict[str, bytes]:
 
 
 def test_the_reader_reads_what_was_planned(synthetic_root: Path) -> None:
-    table = read_celeba(synthetic_root)  # any warning, such as a person in two partitions, is an error here
+    table = read_celeba_labels(synthetic_root)  # any warning, such as a person in two partitions, is an error here
     plan = make_plan(Parameters(40, 10, 10, seed=1))
-    assert table.names == CELEBA_ATTRIBUTES
-    np.testing.assert_array_equal(table.targets, plan.written)
+    assert table.labels["attributes"].names == CELEBA_ATTRIBUTES
+    np.testing.assert_array_equal(table.labels["attributes"].values, plan.written)
     assert [len(table.subset(split)) for split in ("train", "valid", "test")] == [40, 10, 10]
-    assert table.identity is not None
-    np.testing.assert_array_equal(table.identity, plan.person)
+    assert table.person is not None
+    np.testing.assert_array_equal(table.person, plan.person)
 
 
 def test_the_files_have_celebas_form(synthetic_root: Path) -> None:
@@ -87,7 +87,7 @@ def test_an_interrupted_writer_leaves_nothing_behind(tmp_path: Path, monkeypatch
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("reference_model.data.synthetic.writer._write_lists", interrupt)
+    monkeypatch.setattr("reference_model.data.synthetic.writer.write_celeba", interrupt)
     with pytest.raises(KeyboardInterrupt):
         write_synthetic_faces(tmp_path / "faces", **SMALL)
     assert list(tmp_path.iterdir()) == []
@@ -96,17 +96,17 @@ def test_an_interrupted_writer_leaves_nothing_behind(tmp_path: Path, monkeypatch
 def test_another_process_that_was_faster_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from reference_model.data.synthetic import writer
 
-    root, lists = tmp_path / "faces", writer._write_lists
+    root, write = tmp_path / "faces", writer.write_celeba
 
     def overtaken(folder: Path, *arguments: object) -> None:
-        lists(folder, *arguments)
+        write(folder, *arguments)
         if not root.exists():
-            monkeypatch.setattr(writer, "_write_lists", lists)
+            monkeypatch.setattr(writer, "write_celeba", write)
             write_synthetic_faces(root, **SMALL)
 
-    monkeypatch.setattr(writer, "_write_lists", overtaken)
+    monkeypatch.setattr(writer, "write_celeba", overtaken)
     write_synthetic_faces(root, **SMALL)
-    assert len(read_celeba(root)) == 8
+    assert len(read_celeba_labels(root)) == 8
     assert [path.name for path in tmp_path.iterdir()] == ["faces"]
 
 
@@ -145,6 +145,7 @@ class TestPlan:
             ({"strength": 1.1}, r"strength must be in \[0, 1\], got 1.1"),
             ({"label_noise": 0.6}, r"label_noise must be in \[0, 0.5\], got 0.6"),
             ({"pictures_per_person": 0}, "pictures_per_person must be at least 1, got 0"),
+            ({"identity_strength": 2.0}, r"identity_strength must be in \[0, 1\], got 2.0"),
         ],
     )
     def test_bad_parameters(self, tmp_path: Path, changes: dict[str, float], message: str) -> None:
@@ -160,7 +161,7 @@ class TestCommandLine:
         done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=True)
         assert done.stdout.startswith("5 faces in ")
         assert done.stderr == ""
-        assert len(read_celeba(tmp_path / "faces")) == 5
+        assert len(read_celeba_labels(tmp_path / "faces")) == 5
 
     def test_errors_are_one_line_and_a_status(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["--root", str(tmp_path / "faces"), "--strength", "2"]) == 1
