@@ -1,13 +1,8 @@
 """CelebA's 40 attributes, the paper's nine groups of them, and matching attributes by name.
 
-Table I of the paper sorts the attributes into nine groups of 10, 5, 1, 2, 4, 6, 2, 2 and 8. Four of its spellings
-differ from CelebA's, which are used here: Receding_Hair is `Receding_Hairline`, Bush_Eyebrows is `Bushy_Eyebrows`,
-Over_Face is `Oval_Face` and 5_O_Clock_Shadow is `5_o_Clock_Shadow`.
-
-Only the sizes of the groups were at hand, so the members are assigned by anatomy. Hair, eyes, ears, nose, mouth,
-cheeks and neck come out at exactly the paper's sizes. The other 14 attributes are split 6 and 8: five are about the
-beard, eight about the whole face, and `Double_Chin` is counted with the beard, since both lie on the chin. That one
-may be elsewhere in the paper.
+Table I of the paper sorts the attributes into nine groups of 10, 5, 1, 2, 4, 6, 2, 2 and 8, which are those below. Four
+of its spellings differ from CelebA's, which are used here: Receding_Hair is `Receding_Hairline`, Bush_Eyebrows is
+`Bushy_Eyebrows`, Over_Face is `Oval_Face` and 5_O_Clock_Shadow is `5_o_Clock_Shadow`.
 """
 
 from __future__ import annotations
@@ -96,7 +91,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
     }
 )
-"""The nine groups of Table I, in its order: group name to the CelebA names of its attributes."""
+"""The nine groups of Table I, in its order: group name to the CelebA names of its attributes, as Table I lists them."""
 
 # The paper's spellings, normalised, and CelebA's for the same attribute.
 _PAPER_SPELLINGS = {

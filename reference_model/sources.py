@@ -115,7 +115,7 @@ def _place(config: RunConfig, stage: Stage) -> tuple[str, Path]:
 
 
 def _pooled(config: RunConfig, part: str) -> tuple[str, Path]:
-    from reference_model.data.synthetic.pool import POOL_FOLDERS, open_pool  # type: ignore[import-not-found]
+    from reference_model.data.synthetic.pool import POOL_FOLDERS, open_pool
 
     name, folder = POOL_FOLDERS[part]
     return name, open_pool(config.synthetic, config.root) / folder

@@ -46,7 +46,7 @@ class HeadMemory:
             f"{name} {size_text(getattr(self, name))}"
             for name in ("weights", "gradient", "optimizer", "update", "centers", "logits")
         )
-        return f"{self.num_classes:,} classes will need {size_text(self.total)} of memory ({parts})"
+        return f"{self.num_classes:,} classes will need up to {size_text(self.total)} of memory ({parts})"
 
     def check(self, available: int | None) -> None:
         """Raise ValueError where the forecast is above the memory there is.
@@ -72,7 +72,7 @@ def forecast_memory(num_classes: int, embedding: int, *, batch_size: int, optimi
 
     Example:
         >>> print(forecast_memory(100_000, 512, batch_size=256, optimizer="sgd").describe())
-        100,000 classes will need 1.43 GB of memory (weights 205 MB, gradient 205 MB, optimizer 205 MB, update 205 MB, \
+        100,000 classes will need up to 1.43 GB of memory (weights 205 MB, gradient 205 MB, optimizer 205 MB, update 205 MB, \
 centers 205 MB, logits 410 MB)
     """
     layer = num_classes * embedding * FLOAT_BYTES

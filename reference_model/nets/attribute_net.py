@@ -85,7 +85,8 @@ class AttributeNet(nn.Module):
         """
         maps = self.pool(torch.relu(self.norm(self.convolution(features))))
         # (batch, groups * channels, h, w) -> (groups, batch, channels * h * w): a branch's channels are adjacent.
-        branches = maps.contiguous().view(len(maps), -1, self.hidden_weight.shape[1]).transpose(0, 1)
+        # No size is read from the batch, so that an exported net takes any.
+        branches = maps.flatten(1).unflatten(1, self.hidden_weight.shape[:2]).transpose(0, 1)
         hidden = self.dropout(torch.relu(torch.baddbmm(self.hidden_bias, branches, self.hidden_weight)))
         # Every label reads the hidden layer of its group.
         of_label = hidden[self.group_of_label]

@@ -142,6 +142,28 @@ def test_too_small_pictures_are_refused() -> None:
         AttributeModel(32, GROUPS, NetConfig(strides=(2, 2)))
 
 
+def count_parameters(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def test_the_paper_preset_has_the_published_sizes() -> None:
+    config = parse_command(["--preset=paper"]).config
+    with torch.device("meta"):
+        model = AttributeModel(config.images.size, list(attribute_groups().values()), config.net)
+    assert [count_parameters(net) for net in model.face.face_nets()] == [6_528_640] * 3
+    assert model.face.out_channels == 1536
+    assert count_parameters(model.attributes) == 22_439_016
+    assert count_parameters(model) == 42_024_936
+
+
+def test_an_exported_net_takes_batches_of_any_size() -> None:
+    model = build_model(32, GROUPS, NetConfig(width=0.05, strides=(1, 1)), seed=0).eval()
+    images = torch.randint(0, 256, (7, 3, 32, 32), dtype=torch.uint8)
+    exported = torch.export.export(model, (images[:3],), dynamic_shapes=({0: torch.export.Dim("batch")},)).module()
+    for batch in (1, 2, 7):
+        assert_rounded(f"batch of {batch}", exported(images[:batch]), model(images[:batch]), terms=1)
+
+
 def test_a_step_of_the_paper_preset() -> None:
     """CNN-M at 224 pixels, three nets fused, nine groups, the paper's loss: forward and backward."""
     config = parse_command(["--preset=paper"]).config

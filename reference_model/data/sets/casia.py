@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from reference_model.data.catalogue import Catalogue
 from reference_model.data.registry import DataSet, ReadOptions
 from reference_model.data.sets.findings import check_by_reading
 from reference_model.data.sets.folders import find_base, folders_named
-from reference_model.data.sets.people import identities_in_folders
+from reference_model.data.sets.people import identity_catalogue
 
 LAYOUT = "a folder of seven digits for each person, with the pictures: 0000045/001.jpg"
 NAME_LIST = "names.txt"
@@ -34,7 +36,10 @@ def read_casia(root: Path, options: ReadOptions) -> Catalogue:
     """
     base = find_base(root, "CASIA-WebFace", "casia-webface")
     scan = folders_named(base, r"\d{7}", "seven digits, such as 0000045")
-    return identities_in_folders("casia", scan, options, names=base / NAME_LIST, number=int)
+    numbers = np.array([int(folder) for folder in scan.folders])
+    return identity_catalogue(
+        "casia", scan.pictures, scan.folder, scan.folders, options, name_list=base / NAME_LIST, numbers=numbers
+    )
 
 
 DATA_SETS = (

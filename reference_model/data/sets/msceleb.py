@@ -8,7 +8,7 @@ from reference_model.data.catalogue import Catalogue
 from reference_model.data.registry import DataSet, ReadOptions
 from reference_model.data.sets.findings import check_by_reading
 from reference_model.data.sets.folders import find_base, folders_named
-from reference_model.data.sets.people import identities_in_folders
+from reference_model.data.sets.people import identity_catalogue
 
 LAYOUT = "a folder for each person, named by its MID, with pictures named rank-FaceID: m.01abc/7-FaceId-0.jpg"
 TERMS = "Withdrawn by Microsoft in 2019; whoever still holds it is bound by the research agreement it came with."
@@ -37,7 +37,7 @@ def read_msceleb(root: Path, options: ReadOptions) -> Catalogue:
     """
     base = find_base(root, "MsCelebV1-Faces-Aligned")
     scan = folders_named(base, MID, "a MID, such as m.01abc")
-    return identities_in_folders("msceleb", scan, options, names=base / NAME_LIST)
+    return identity_catalogue("msceleb", scan.pictures, scan.folder, scan.folders, options, name_list=base / NAME_LIST)
 
 
 DATA_SETS = (

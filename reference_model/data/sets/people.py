@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from reference_model.data.catalogue import Catalogue, ClassLabels, seeded_split
+from reference_model.data.catalogue import Catalogue, ClassLabels, PictureSource, seeded_split
 from reference_model.data.errors import DataError, first_few
 from reference_model.data.registry import ReadOptions
-from reference_model.data.sets.folders import FolderScan
 
 TEST_SHARE = 0.1
 """Share of the people whose pictures are the test partition; of four people or more, two at least."""
@@ -20,31 +19,38 @@ VALID_SHARE = 0.1
 """Share of the training people's pictures that are held out, of people with two or more."""
 
 
-def identities_in_folders(
-    data: str, scan: FolderScan, options: ReadOptions, *, names: Path, number: Callable[[str], int] | None = None
+def identity_catalogue(
+    data: str,
+    pictures: PictureSource,
+    place: npt.NDArray[np.integer],
+    people: Sequence[str],
+    options: ReadOptions,
+    *,
+    name_list: Path,
+    numbers: npt.NDArray[np.int64] | None = None,
 ) -> Catalogue:
-    """Return the catalogue of a data set that has a folder for each person.
+    """Return the catalogue of a data set whose every picture shows one of some people.
 
     Args:
         data: The data set's name.
-        scan: The pictures.
-        options: What to leave out.
-        names: Where a list of people's names lies that serves ``options.exclude_names``; it may be missing.
-        number: Turns a folder's name into the number of its person; None numbers the people in the order of the
-            folders.
+        pictures: N pictures.
+        place: (N,) the place in ``people`` of the person shown.
+        people: The P people's folders or numbers, as the data set writes them.
+        options: Whom to leave out.
+        name_list: Where a list of people's names lies that serves ``options.exclude_names``; it may be missing.
+        numbers: (P,) what `Catalogue.person` calls them; by default their places.
     """
     listed = None
-    if options.exclude_names is not None and names.is_file():
-        listed = read_name_list(names, scan.folders)
-    remedy = f"put one at {names}, with lines such as '{scan.folders[0]} Ann Bee', or list folders"
-    excluded, notes = excluded_people(options, scan.folders, listed, remedy=remedy)
-    people = np.arange(len(scan.folders)) if number is None else np.array([number(name) for name in scan.folders])
-    rows = np.flatnonzero(~excluded[scan.folder])
-    rows = rows[most_pictures(scan.folder[rows], options.classes)]
-    present = np.unique(scan.folder[rows]).tolist()
-    person = people[scan.folder[rows]]
-    labels, split = identity_parts(person, [scan.folders[place] for place in present], seed=options.seed)
-    return Catalogue(data, scan.pictures.take(rows), {"identity": labels}, split, person, notes)
+    if options.exclude_names is not None and name_list.is_file():
+        listed = read_name_list(name_list, people)
+    remedy = f"put one at {name_list}, with lines such as '{people[0]} Ann Bee', or list {people[0]} itself"
+    excluded, notes = excluded_people(options, people, listed, remedy=remedy)
+    rows = np.flatnonzero(~excluded[place])
+    rows = rows[most_pictures(place[rows], options.classes)]
+    shown = place[rows].astype(np.int64)
+    labels, split = identity_parts(shown, [people[number] for number in np.unique(shown).tolist()], seed=options.seed)
+    person = shown if numbers is None else numbers[shown]
+    return Catalogue(data, pictures.take(rows), {"identity": labels}, split, person, notes)
 
 
 def identity_parts(
@@ -67,16 +73,30 @@ def identity_parts(
     Raises:
         DataError: If there are fewer than two people.
     """
-    distinct, number = np.unique(person, return_inverse=True)
-    if len(distinct) < 2:
-        raise DataError(f"identities need pictures of two people or more, got {len(distinct)}")
-    strangers = min(max(round(TEST_SHARE * len(distinct)), 2), len(distinct) - 2) / len(distinct)
-    part = seeded_split(np.arange(len(distinct)), {"train": 1 - strangers, "test": strangers}, seed=seed)
-    trained = part == "train"
-    identity = np.where(trained, np.cumsum(trained) - 1, -1)
-    split = part[number].astype("U5")
-    split[_held_out(np.flatnonzero(trained[number]), number, seed)] = "valid"
-    listed = tuple(name for name, is_trained in zip(names, trained.tolist(), strict=True) if is_trained)
+    people = len(np.unique(person))
+    if people < 2:
+        raise DataError(f"identities need pictures of two people or more, got {people}")
+    strangers = min(max(round(TEST_SHARE * people), 2), people - 2) / people
+    part = seeded_split(np.arange(people), {"train": 1 - strangers, "test": strangers}, seed=seed)
+    return identities_of_training_people(person, part == "train", names, seed=seed)
+
+
+def identities_of_training_people(
+    person: npt.NDArray[np.int64], training: npt.NDArray[np.bool_], names: Sequence[str], *, seed: int = 0
+) -> tuple[ClassLabels, npt.NDArray[np.str_]]:
+    """Divide pictures as `identity_parts` does, where the data set says who the training people are.
+
+    Args:
+        person: (N,) the number of the person in each picture.
+        training: (P,) bool: whether a person is learned, in the order of the P numbers that occur.
+        names: The P people's names.
+        seed: Of the pictures that are held out.
+    """
+    _, number = np.unique(person, return_inverse=True)
+    identity = np.where(training, np.cumsum(training) - 1, -1)
+    split = np.where(training[number], "train", "test").astype("U5")
+    split[_held_out(np.flatnonzero(training[number]), number, seed)] = "valid"
+    listed = tuple(name for name, is_trained in zip(names, training.tolist(), strict=True) if is_trained)
     return ClassLabels(listed, identity[number]), split
 
 
@@ -89,7 +109,7 @@ def _held_out(rows: npt.NDArray[np.int64], number: npt.NDArray[np.int64], seed: 
     return candidates[: round(VALID_SHARE * int(several.sum()))]
 
 
-def most_pictures(number: npt.NDArray[np.int64], count: int | None) -> npt.NDArray[np.bool_]:
+def most_pictures(number: npt.NDArray[np.integer], count: int | None) -> npt.NDArray[np.bool_]:
     """Return which rows belong to the ``count`` classes with the most pictures: (N,) bool.
 
     Args:

@@ -86,9 +86,9 @@ def draw_hair_front(canvas: Canvas, face: Face) -> None:
     if not cover:
         return
     canvas.polygon(np.concatenate([_crown(face, 7), _hairline(face)]), hair, cover)
-    grey = min(1.0, 0.85 * face.ageing) * cover
+    grey = min(1.0, 1.2 * face.ageing) * cover
     if grey:
-        reach = 2 + 4 * face.ageing
+        reach = 1.5 + 5.5 * face.ageing
         for side in (-1, 1):
             canvas.ellipse(face.x + side * (face.half_width + 1), 84, reach, 2.4 * reach, (196, 198, 204), grey)
     _draw_crown_strands(canvas, face)

@@ -12,7 +12,7 @@ from reference_model.attributes import CELEBA_ATTRIBUTES, match_attributes
 from reference_model.data.ising import load_ising, sample_labels
 from reference_model.data.table import SPLITS
 
-RENDERING = 3
+RENDERING = 4
 """Number of the rendering; it changes whenever the same parameters give other pictures or labels."""
 
 JPEG_QUALITY = 92

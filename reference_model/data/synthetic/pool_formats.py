@@ -76,8 +76,11 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         "casia": Format("casia", "write_casia", _training_people),
         "sun397": Format("sun397", "write_sun397", _scenes),
         "msceleb": Format("msceleb", "write_msceleb", _training_people),
+        "msceleb_tsv": Format("msceleb_tsv", "write_msceleb_tsv", _training_people),
+        "recordio": Format("recordio", "write_recordio", _training_people),
         "imdb_wiki": Format("imdb_wiki", "write_imdb_wiki", _training_people),
         "fairface": Format("fairface", "write_fairface", _faces),
+        "utkface": Format("utkface", "write_utkface", _training_people),
     }
 )
 """The data sets that a pool is written as, by the name of their reader."""

@@ -77,7 +77,7 @@ REGIONS: Mapping[str, tuple[Box, ...]] = MappingProxyType(
         "Wearing_Lipstick": _MOUTH,
         "Wearing_Necklace": _NECK,
         "Wearing_Necktie": _NECK,
-        "Young": ((36, 60, 142, 162),),
+        "Young": ((30, 58, 148, 164),),
     }
 )
 """For every attribute, boxes (left, top, right, bottom) in pixels of an upright face of 178 x 218."""

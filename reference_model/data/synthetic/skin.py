@@ -108,7 +108,7 @@ def draw_wrinkles(canvas: Canvas, face: Face) -> None:
     if not amount:
         return
     x, line = face.inner_x, shade(face.skin, 0.5)
-    alpha, thin, thick = min(1.0, 0.15 + 0.8 * amount), 1.0 + 1.0 * amount, 1.2 + 1.5 * amount
+    alpha, thin, thick = min(1.0, 0.3 + 0.7 * amount), 1.2 + 1.4 * amount, 1.2 + 2.0 * amount
     for y, width in ((69, 20), (75.5, 23)):
         half = width * (0.4 + 0.6 * amount)
         canvas.stroke(curve([(x - half, y + 1), (x, y - 3), (x + half, y + 1)], 7), thick, line, alpha)

@@ -91,7 +91,7 @@ def _is_finished(root: Path, parameters: Parameters, *, overwrite: bool = False)
     except (OSError, ValueError):
         raise DataError(
             f"{root} exists and is not a finished set of synthetic faces (it has no readable {MARKER}): "
-            "name another folder, or delete this one"
+            "name another folder"
         ) from None
     requested = parameters.as_marker()
     if stored == requested:

@@ -20,8 +20,8 @@ def ageing(years: float) -> float:
     attribute Young can be seen as well as the years.
     """
     if years < YOUNG_BELOW:
-        return 0.35 * max(0.0, years - YOUNGEST) / (YOUNG_BELOW - YOUNGEST)
-    return 0.55 + 0.45 * (min(years, OLDEST) - YOUNG_BELOW) / (OLDEST - YOUNG_BELOW)
+        return 0.4 * max(0.0, years - YOUNGEST) / (YOUNG_BELOW - YOUNGEST)
+    return 0.6 + 0.4 * (min(years, OLDEST) - YOUNG_BELOW) / (OLDEST - YOUNG_BELOW)
 
 
 def usual_years(*, young: bool) -> float:

@@ -52,6 +52,18 @@ def people_of(catalogue: Catalogue) -> npt.NDArray[np.int64]:
     return catalogue.person
 
 
+def attributes_of(catalogue: Catalogue, title: str) -> AttributeLabels:
+    """Return the attributes, which the data set ``title`` cannot do without.
+
+    Raises:
+        ValueError: If there are none.
+    """
+    labels = catalogue.labels.get("attributes")
+    if not isinstance(labels, AttributeLabels):
+        raise ValueError(f"{title} needs attributes, which {catalogue.data} does not have")
+    return labels
+
+
 def genders(catalogue: Catalogue, words: tuple[str, str, str]) -> list[str]:
     """Return a word for each picture: for the attribute Male absent, present and not known."""
     labels = catalogue.labels.get("attributes")

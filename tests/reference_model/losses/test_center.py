@@ -239,7 +239,6 @@ def test_100000_classes_train_within_the_forecast_memory() -> None:
     )
     used = int(run.stdout)
     forecast = forecast_memory(classes, 512, batch_size=batch, optimizer="sgd").total
-    print(used, forecast)
     assert forecast / 2 < used < forecast * 1.05
 
 

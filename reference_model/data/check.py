@@ -1,0 +1,90 @@
+"""Checking a data set before training: its files and labels, its people, and whether its pictures can be decoded."""
+
+from __future__ import annotations
+
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from reference_model.data.catalogue import Catalogue
+from reference_model.data.errors import DataError, first_few
+from reference_model.data.pictures import decode_picture
+from reference_model.data.registry import DataSet, Finding, ReadOptions
+
+MAX_UNUSABLE = 0.05
+"""Largest share of unusable pictures that training passes over by default (``read.max_unusable``)."""
+_DECODED_SIZE = 64
+_NAMED = 5
+
+
+def check_data_set(data_set: DataSet, root: Path, *, pictures: int | None) -> list[Finding]:
+    """Return everything there is to say about a data set.
+
+    Args:
+        data_set: What the folder should hold.
+        root: The folder, or the data set's file.
+        pictures: How many pictures, evenly spaced, are decoded; None for all.
+    """
+    findings = data_set.check(root)
+    errors = [finding.text for finding in findings if finding.level == "error"]
+    if errors:
+        told = any(data_set.layout in text for text in errors)
+        return findings if told else [*findings, Finding("note", f"expected is {data_set.layout}")]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the check has named these differences
+        try:
+            catalogue = data_set.read(root, ReadOptions(missing="skip"))
+        except DataError as error:
+            return [*findings, Finding("error", str(error))]
+    return [*findings, *check_people(catalogue), check_pictures(catalogue, pictures)]
+
+
+def check_people(catalogue: Catalogue) -> list[Finding]:
+    """Say whether people are in more than one partition.
+
+    Held-out pictures of people who are learnt by name, the validation of identities, are as they should be.
+    """
+    if catalogue.person is None:
+        return []
+    known = catalogue.person >= 0
+    split = catalogue.split
+    if "identity" in catalogue.labels:
+        split = np.where(split == "valid", "train", split)
+    pairs = np.unique(np.stack([catalogue.person[known].astype("U20"), split[known].astype("U20")]), axis=1)
+    people, counts = np.unique(pairs[0], return_counts=True)
+    shared = people[counts > 1].tolist()
+    if not shared:
+        return []
+    text = f"{len(shared)} people are in more than one partition, so results say less about strangers"
+    return [Finding("warning", f"{text}: {first_few(shared)}")]
+
+
+def check_pictures(catalogue: Catalogue, count: int | None) -> Finding:
+    """Decode pictures, and say how many cannot be used and why.
+
+    Args:
+        catalogue: The data.
+        count: How many, evenly spaced; None for all.
+    """
+    total = len(catalogue)
+    rows = np.unique(np.linspace(0, total - 1, total if count is None else min(count, total)).astype(np.int64))
+
+    def reason(row: int) -> str | None:
+        try:
+            decode_picture(catalogue.pictures.read(row), _DECODED_SIZE, where=catalogue.pictures.describe(row))
+        except DataError as error:
+            return str(error)
+        return None
+
+    with ThreadPoolExecutor() as pool:
+        reasons = [text for text in pool.map(reason, rows.tolist(), chunksize=64) if text is not None]
+    tried = f"all {total} pictures" if len(rows) == total else f"{len(rows)} pictures of {total}"
+    if not reasons:
+        return Finding("note", f"{tried} were decoded, each can be used")
+    share = len(reasons) / len(rows)
+    text = f"{tried} were decoded, and {len(reasons)} cannot be used ({share:.1%}): {first_few(reasons, limit=_NAMED)}"
+    if share > MAX_UNUSABLE:
+        return Finding("error", f"{text}; training stops above {MAX_UNUSABLE:.0%}: download the pictures again")
+    return Finding("warning", f"{text}; training passes over them")

@@ -1,0 +1,120 @@
+"""What drawn pictures show besides attributes: who it is, the skin band, the years; and objects and places."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from reference_model.data.synthetic import make_person, make_scene, render_face
+from reference_model.data.synthetic.objects import OBJECTS, draw_object
+from reference_model.data.synthetic.regions import region_mask
+from reference_model.data.synthetic.scene import RACE_NAMES, RACES, Person
+from reference_model.data.synthetic.scenes import SCENES, draw_scene
+from reference_model.data.synthetic.years import YOUNG_BELOW, ageing, draw_years
+
+PLAIN = {"No_Beard": True, "Young": True, "Attractive": True}
+PEOPLE = range(12)
+
+
+def face(person: Person, number: int = 0, *, pale: bool = False, years: float | None = None) -> np.ndarray:
+    labels = {**PLAIN, "Pale_Skin": pale, "Young": years is None or years < YOUNG_BELOW}
+    return np.asarray(render_face(person, make_scene(0, number), labels, years=years), dtype=float)
+
+
+def cheek(person: Person, *, pale: bool) -> np.ndarray:
+    mask = region_mask("Rosy_Cheeks", make_scene(0, 0))
+    colour: np.ndarray = np.median(face(person, pale=pale)[mask], axis=0)
+    return colour
+
+
+class TestIdentity:
+    def test_people_differ_as_far_as_the_strength_says(self) -> None:
+        spread = []
+        for strength in (0.0, 0.5, 1.0):
+            pictures = [
+                face(replace(make_person(0, number, identity_strength=strength), race=0, eye_colour=0))
+                for number in PEOPLE
+            ]
+            spread.append(np.std(pictures, axis=0).mean())
+        assert spread[0] == 0
+        assert 1.5 < spread[1] < spread[2]
+
+    def test_moles_are_where_the_person_has_them(self) -> None:
+        person = next(person for number in PEOPLE if len((person := make_person(0, number)).moles) > 1)
+        changed = np.abs(face(person) - face(replace(person, moles=()))).max(axis=2) > 25
+        assert 10 < changed.sum() < 300
+
+    def test_pictures_of_a_person_share_everything_fixed(self) -> None:
+        assert make_person(5, 9) == make_person(5, 9)
+        assert make_person(5, 9, identity_strength=0.5) != make_person(5, 9)
+
+
+def test_skin_bands_are_told_apart_even_if_pale() -> None:
+    assert len(RACE_NAMES) == RACES
+    colours = {
+        race: np.array(
+            [
+                cheek(replace(make_person(0, number), race=race), pale=pale)
+                for number in PEOPLE
+                for pale in (False, True)
+            ]
+        )
+        for race in range(RACES)
+    }
+    # How bright the skin is, and how much less blue than red it has, taken together.
+    features = {race: np.stack([rows.mean(axis=1), rows[:, 0] - rows[:, 2]], axis=1) for race, rows in colours.items()}
+    centres = {race: rows.mean(axis=0) for race, rows in features.items()}
+    nearest = [
+        min(centres, key=lambda other: float(np.linalg.norm(row - centres[other]))) == race
+        for race, rows in features.items()
+        for row in rows
+    ]
+    assert np.mean(nearest) > 0.85
+
+
+class TestYears:
+    def test_signs_of_age_grow_with_a_step_where_youth_ends(self) -> None:
+        values = [ageing(years) for years in range(10, 95)]
+        assert values == sorted(values)
+        assert (values[0], values[-1]) == (0, 1)
+        assert ageing(YOUNG_BELOW) - ageing(YOUNG_BELOW - 1) > 0.15
+
+    def test_older_faces_look_older(self) -> None:
+        for number in PEOPLE:
+            person = make_person(0, number)
+            youngest = face(person, years=16)
+            changes = [np.abs(face(person, years=years) - youngest).sum() for years in (25, 39, 50, 70, 85)]
+            assert changes == sorted(set(changes))
+
+    def test_only_the_region_of_young_shows_them(self) -> None:
+        for number in PEOPLE:
+            person, scene = make_person(0, number), make_scene(0, number)
+            changed = np.abs(face(person, number, years=85) - face(person, number, years=16)).max(axis=2) > 8
+            assert (changed & ~region_mask("Young", scene)).sum() < 40
+
+    def test_drawn_years_agree_with_young(self) -> None:
+        generator = np.random.default_rng(0)
+        for young in (True, False):
+            years = [draw_years(generator, place, young=young) for place in np.linspace(0, 1, 200)]
+            assert all((value < YOUNG_BELOW) == young and value == int(value) for value in years)
+            assert np.corrcoef(years, np.arange(200))[0, 1] > 0.95
+
+    def test_without_strength_they_do_not_show(self) -> None:
+        person, scene = make_person(0, 1), make_scene(0, 1)
+        young, old = (render_face(person, scene, {}, years=years, strength=0.0) for years in (20, 80))
+        assert young.tobytes() == old.tobytes()
+
+
+@pytest.mark.parametrize(("draw", "classes", "count"), [(draw_object, OBJECTS, 40), (draw_scene, SCENES, 16)])
+class TestClasses:
+    def test_the_generator_decides_the_picture(self, draw, classes, count) -> None:  # type: ignore[no-untyped-def]
+        assert len(classes) == count
+        for name in classes:
+            first, again, other = (draw(name, np.random.default_rng(seed)) for seed in (0, 0, 1))
+            assert (first.size, first.mode) == ((112, 112), "RGB")
+            assert first.tobytes() == again.tobytes() != other.tobytes()
+
+    def test_every_class_is_drawn_differently(self, draw, classes, count) -> None:  # type: ignore[no-untyped-def]
+        assert len({draw(name, np.random.default_rng(7)).tobytes() for name in classes}) == count
