@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 import signal
@@ -20,6 +21,7 @@ from lightning.pytorch.plugins.io import CheckpointIO
 from torch import nn
 
 from reference_model.loader import TrainLoader
+from reference_model.runs import RunError
 
 LAST = "last.ckpt"
 STOP_SIGNALS = tuple(
@@ -28,6 +30,9 @@ STOP_SIGNALS = tuple(
     if hasattr(signal, name)  # Windows lacks one
 )
 STEP_KEY = "batches_done"
+PROGRESS_KEY = "reference_model_progress"
+RESUMED = frozenset({"state_dict", "global_step", STEP_KEY, PROGRESS_KEY, "loops", "optimizer_states", "lr_schedulers"})
+"""What a checkpoint must hold for a training to go on."""
 STEP_STREAM = 0x73746570  # "step": keeps this use of the seed apart from every other.
 
 
@@ -64,6 +69,10 @@ class AtomicCheckpointIO(CheckpointIO):
                 file.flush()
                 os.fsync(file.fileno())
             unfinished.replace(target)
+        except RuntimeError as error:  # torch hides what the system said
+            said = error.__context__
+            reason = said if isinstance(said, OSError) else OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            raise OSError(reason.errno, reason.strerror, str(target)) from error
         finally:
             unfinished.unlink(missing_ok=True)
 
@@ -94,6 +103,27 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or not {"state_dict", "global_step", STEP_KEY} <= content.keys():
         raise ValueError(f"{path} is not a checkpoint of this program: it lacks weights or position")
     return content
+
+
+def check_resumable(path: Path, module: nn.Module) -> int:
+    """Check that a training can go on from a checkpoint, and return the number of its steps.
+
+    Args:
+        path: The checkpoint.
+        module: What is trained; it takes on the checkpoint's state.
+
+    Raises:
+        RunError: If the checkpoint cannot be used; the message says how to start anew.
+    """
+    try:
+        content = read_checkpoint(path)
+        absent = sorted(RESUMED - content.keys())
+        if absent:
+            raise ValueError(f"{path} is not a whole checkpoint: it lacks {', '.join(absent)}")
+        load_state(module, content, path)
+    except ValueError as error:
+        raise RunError(f"{error}. Delete this file, and the training starts from its beginning") from error
+    return int(content["global_step"])
 
 
 def load_state(module: nn.Module, content: Mapping[str, Any], path: Path) -> None:

@@ -16,13 +16,14 @@ from typing import Any
 import numpy as np
 
 from reference_model.checkpoints import load_state, read_checkpoint
-from reference_model.cli import SettingsError, load_config
 from reference_model.config import DataKind, RunConfig
 from reference_model.data.catalogue import SPLITS
 from reference_model.evaluation import choose_device, evaluate_model
 from reference_model.module import StageModule
-from reference_model.results import write_report
-from reference_model.runs import USER_ERROR, RunError, RunFolder, read_json
+from reference_model.results import build_report, write_report
+from reference_model.runs import USER_ERROR, RunError, RunFolder, read_figures
+from reference_model.settings.files import load_config
+from reference_model.settings.plain import SettingsError
 from reference_model.sources import align_targets, open_data
 from reference_model.stages.registry import load_stage
 from reference_model.stages.stage import Stage, Targets
@@ -116,7 +117,9 @@ def evaluate(
     )
     folder = out or trained.run.path / "evaluations" / f"{name}-{'-'.join(partitions)}"
     folder.mkdir(parents=True, exist_ok=True)
-    return write_report(folder, stage, evaluation, data=name, unusable=unusable), folder
+    report = build_report(stage, evaluation, data=name, unusable=unusable)
+    write_report(folder, stage, report)
+    return report, folder
 
 
 def load_trained(checkpoint: Path) -> Trained:
@@ -139,7 +142,7 @@ def load_trained(checkpoint: Path) -> Trained:
     path = checkpoint if checkpoint.is_file() else run.last_checkpoint
     if not path.is_file():
         raise RunError(f"the run in {folder} was stopped before its first checkpoint; there is nothing to evaluate")
-    labels, stage = read_json(run.labels), load_stage(config.stage)
+    labels, stage = read_figures(run.labels), load_stage(config.stage)
     content = read_checkpoint(path)
     targets = Targets(values=np.empty(0), names=tuple(labels["names"]), details=labels["details"])
     module = StageModule(stage, targets, config, total_steps=1)

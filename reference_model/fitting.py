@@ -17,8 +17,7 @@ import torch
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from reference_model.checkpoints import AtomicCheckpointIO, ResumeCheckpoint, read_checkpoint
-from reference_model.cli import dump_config
+from reference_model.checkpoints import AtomicCheckpointIO, ResumeCheckpoint, check_resumable
 from reference_model.config import RunConfig
 from reference_model.data.augment import augment_batch
 from reference_model.data.pictures import PictureBatches
@@ -26,10 +25,19 @@ from reference_model.evaluation import choose_device
 from reference_model.finite import FiniteGuard
 from reference_model.loader import EvalLoader, TrainLoader
 from reference_model.logs import MetricsFile
-from reference_model.module import StageModule
+from reference_model.module import StageModule, build_net
 from reference_model.processes import count_processes, environment, strategy, this_rank, wait_for_all
 from reference_model.results import write_results
-from reference_model.runs import RunError, RunFolder, describe_environment, read_json, write_atomically, write_json
+from reference_model.runs import (
+    RunError,
+    RunFolder,
+    describe_environment,
+    read_figures,
+    read_json,
+    write_atomically,
+    write_json,
+)
+from reference_model.settings.files import dump_config
 from reference_model.sources import StageData
 from reference_model.stages.stage import Stage
 from reference_model.starting import start_from_weights
@@ -55,6 +63,16 @@ def check_settings(config: RunConfig, stage: Stage) -> None:
         raise ValueError(
             f"train.batch_size {config.train.batch_size} cannot be divided among {count_processes()} processes"
         )
+
+
+def check_start(config: RunConfig, data: StageData) -> None:
+    """Find what would stop a new run after its folder is there: weights that do not fit, batches that cannot be made.
+
+    Raises:
+        ValueError: What is wrong.
+    """
+    start_from_weights(build_net(data.stage, data.targets, config), config)
+    _train_loader(config, data, data.pictures("train", replace(config, images=replace(config.images, memory_mb=0))))
 
 
 def start_run(run: RunFolder, config: RunConfig, data: StageData) -> RunConfig:
@@ -113,12 +131,15 @@ def fit(run: RunFolder, config: RunConfig, data: StageData) -> dict[str, Any]:
         TrainingInterrupted: On Ctrl-C, SIGTERM or SIGUSR1; the run can be resumed.
         NotFiniteError: If the loss is not finite.
     """
+    if this_rank() == 0:
+        for unfinished in run.path.rglob("*.tmp"):  # of a process that was killed while it wrote
+            unfinished.unlink(missing_ok=True)
     with _process_settings(config):
         module, unusable = _train(run, config, data)
         if this_rank() == 0:
             write_results(run, config, data, module, unusable)
         wait_for_all()
-    return read_json(run.report)
+    return read_figures(run.report)
 
 
 @contextmanager
@@ -145,8 +166,8 @@ def _train(run: RunFolder, config: RunConfig, data: StageData) -> tuple[StageMod
         valid_pictures, batch_size=settings.eval_batch_size, rank=this_rank(), processes=count_processes()
     )
     checkpoint = run.last_checkpoint if run.last_checkpoint.exists() else None
-    step = int(read_checkpoint(checkpoint)["global_step"]) if checkpoint else None
     module = _module(run, config, data, total_steps=settings.epochs * train_loader.steps_per_epoch)
+    step = check_resumable(checkpoint, module) if checkpoint else None
     callbacks: list[Callback] = [FiniteGuard(config.optim.lr)]
     if settings.ema is not None:
         callbacks.append(EMAWeightAveraging(decay=settings.ema, use_buffers=False))
@@ -161,7 +182,7 @@ def _train(run: RunFolder, config: RunConfig, data: StageData) -> tuple[StageMod
         accelerator="gpu" if settings.device == "cuda" else "cpu",
         devices=count_processes(),
         strategy=strategy(),
-        sync_batchnorm=count_processes() > 1,
+        sync_batchnorm=count_processes() > 1 and settings.device == "cuda",  # torch has none for a CPU
         precision=PRECISIONS[settings.precision],
         accumulate_grad_batches=train_loader.accumulate,
         deterministic="warn" if settings.device == "cuda" else True,

@@ -11,7 +11,7 @@ from typing import Any
 
 from lightning.pytorch.loggers.logger import Logger
 
-from reference_model.runs import write_atomically
+from reference_model.runs import RunError, write_atomically
 
 
 class MetricsFile(Logger):
@@ -29,10 +29,7 @@ class MetricsFile(Logger):
         self.path = path
         self._rows: dict[int, dict[str, str]] = {}
         if resume_step is not None and path.exists():
-            with path.open(newline="", encoding="utf-8") as file:
-                for row in csv.DictReader(file):
-                    if int(row["step"]) <= resume_step:
-                        self._rows[int(row["step"])] = {key: value for key, value in row.items() if value}
+            self._rows = _read_rows(path, resume_step)
 
     @property
     def name(self) -> str:
@@ -62,6 +59,19 @@ class MetricsFile(Logger):
         writer.writeheader()
         writer.writerows(self._rows[step] for step in sorted(self._rows))
         write_atomically(self.path, text.getvalue())
+
+
+def _read_rows(path: Path, last_step: int) -> dict[int, dict[str, str]]:
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = {
+                int(row["step"]): {key: value for key, value in row.items() if value} for row in csv.DictReader(file)
+            }
+    except (ValueError, KeyError, TypeError, csv.Error) as error:
+        raise RunError(
+            f"{path} is damaged ({error}); delete it, which loses the figures of the epochs so far"
+        ) from error
+    return {step: row for step, row in rows.items() if step <= last_step}
 
 
 def epoch_line(

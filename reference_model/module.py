@@ -10,6 +10,7 @@ import lightning
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
+from reference_model.checkpoints import PROGRESS_KEY
 from reference_model.config import RunConfig
 from reference_model.figures import EpochFigures
 from reference_model.loader import Batch, TrainLoader
@@ -19,8 +20,6 @@ from reference_model.schedule import make_optimizer, make_scheduler
 from reference_model.settings.sizes import usable_feature_size
 from reference_model.stages.stage import Outputs, Stage, Targets
 from reference_model.starting import Account, freeze, pretrained_parameters
-
-PROGRESS_KEY = "reference_model_progress"
 
 
 def build_net(stage: Stage, targets: Targets, config: RunConfig) -> nn.Module:

@@ -15,9 +15,10 @@ from reference_model.evaluation import choose_device, evaluate_model
 from reference_model.module import StageModule
 from reference_model.nets import StageModel
 from reference_model.nets.weights import product_metadata, save_weights
-from reference_model.runs import RunFolder, write_json
+from reference_model.runs import RunFolder, write_atomically, write_json
 from reference_model.sources import StageData
 from reference_model.stages.stage import Evaluation, Stage, Targets
+from reference_model.summary import summary
 
 
 def write_results(
@@ -46,39 +47,39 @@ def write_results(
     )
     if stage.finish is not None:
         stage.finish(run.path, evaluation)
-    write_report(run.path, stage, evaluation, data=config.data, unusable=lost)
+    report = build_report(stage, evaluation, data=config.data, unusable=lost)
+    text = summary(config, data, report, stage.describe(report), unusable=[*unusable, *lost])
+    write_atomically(run.path / "report.md", text)
+    write_report(run.path, stage, report)
 
 
-def write_report(
-    folder: Path, stage: Stage, evaluation: Evaluation, *, data: str, unusable: Sequence[str]
-) -> dict[str, Any]:
-    """Write ``report.json`` and its picture.
+def build_report(stage: Stage, evaluation: Evaluation, *, data: str, unusable: Sequence[str]) -> dict[str, Any]:
+    """Return what ``report.json`` holds.
 
     Args:
-        folder: Where.
         stage: The stage.
         evaluation: What the report is on.
         data: The data's name.
-        unusable: What is wrong with pictures of these partitions that cannot be used.
-
-    Returns:
-        The report.
+        unusable: What is wrong with pictures of the reported partitions that cannot be used.
     """
     config = evaluation.config
-    report = {
+    return {
         "stage": stage.name,
         "data": data,
         "split": ", ".join(evaluation.collected),
         "loss": config.loss,
         "preset": config.preset,
         "seed": config.seed,
-        **stage.report(evaluation),
         "notes": list(evaluation.catalogue.notes),
         "unusable_pictures": len(unusable),
+        **stage.report(evaluation),
     }
+
+
+def write_report(folder: Path, stage: Stage, report: Mapping[str, Any]) -> None:
+    """Write a report's picture, then ``report.json``."""
     stage.plot(folder / stage.picture, report)
     write_json(folder / "report.json", report)
-    return report
 
 
 def save_model(path: Path, model: nn.Module, targets: Targets, config: RunConfig) -> None:

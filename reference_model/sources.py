@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -14,13 +12,13 @@ import numpy as np
 
 from reference_model.attributes import normalise_name
 from reference_model.config import RunConfig, SyntheticConfig
-from reference_model.data.catalogue import SPLITS, AttributeLabels, Catalogue, PictureFolder, fingerprint
-from reference_model.data.celeba import read_celeba
+from reference_model.data.cache import user_cache
+from reference_model.data.catalogue import SPLITS, Catalogue, fingerprint
 from reference_model.data.errors import DataError
 from reference_model.data.pictures import PictureBatches
 from reference_model.data.registry import ReadOptions, load_data_set
 from reference_model.data.synthetic import write_synthetic_faces
-from reference_model.data.table import PictureFiles
+from reference_model.data.synthetic.pool import POOL_FOLDERS, open_pool
 from reference_model.stages.stage import Stage, Targets
 
 
@@ -96,6 +94,8 @@ def open_catalogue(config: RunConfig, stage: Stage) -> Catalogue:
         raise DataError(f"the stage {stage.name} cannot be trained on {config.data}; it reads {known}")
     data, root = _place(config, stage)
     catalogue = _read(config, data, root)
+    if stage.adapt is not None:
+        catalogue = stage.adapt(catalogue)
     if stage.combine is not None:
         catalogue = stage.combine(catalogue, _scenes(config), config)
     return _labelled(catalogue, stage)
@@ -115,10 +115,8 @@ def _place(config: RunConfig, stage: Stage) -> tuple[str, Path]:
 
 
 def _pooled(config: RunConfig, part: str) -> tuple[str, Path]:
-    from reference_model.data.synthetic.pool import POOL_FOLDERS, open_pool
-
     name, folder = POOL_FOLDERS[part]
-    return name, open_pool(config.synthetic, config.root) / folder
+    return name, open_pool(config.synthetic, config.root, config.pool) / folder
 
 
 def _scenes(config: RunConfig) -> Catalogue | None:
@@ -138,17 +136,7 @@ def _read(config: RunConfig, data: str, root: Path) -> Catalogue:
     read = config.read
     # The partitions of sets that define none are the same for every seed of a run.
     options = ReadOptions(missing=config.images.missing, classes=read.classes, exclude_names=read.exclude_names)
-    if data == "celeba":
-        return _celeba(root, options)
     return load_data_set(data).read(root, options)
-
-
-def _celeba(root: Path, options: ReadOptions) -> Catalogue:
-    table = read_celeba(root, missing=options.missing)
-    assert isinstance(table.files, PictureFiles)
-    labels = {"attributes": AttributeLabels(table.names, table.targets)}
-    files = PictureFolder(table.files.folder, table.files.file_names)
-    return Catalogue("celeba", files, labels, table.split, table.identity)
 
 
 def _labelled(catalogue: Catalogue, stage: Stage) -> Catalogue:
@@ -186,12 +174,5 @@ def align_targets(targets: Targets, names: tuple[str, ...], details: Mapping[str
 
 def synthetic_cache(config: SyntheticConfig) -> Path:
     """Return the folder in the user's cache that stores the faces of these settings between runs."""
-    if sys.platform == "darwin":
-        default = Path.home() / "Library" / "Caches"
-    elif os.name == "nt":
-        default = Path(os.environ.get("LOCALAPPDATA", str(Path.home() / "AppData" / "Local")))
-    else:
-        default = Path.home() / ".cache"
-    base = Path(os.environ.get("XDG_CACHE_HOME") or default)
     digest = hashlib.sha256(repr(config).encode()).hexdigest()[:12]
-    return base / "obrl" / f"synthetic-faces-{digest}"
+    return user_cache() / f"synthetic-faces-{digest}"

@@ -12,8 +12,9 @@ import reference_model.openmp  # noqa: F401 - before torch
 import sys
 from collections.abc import Sequence
 
-from reference_model.cli import SettingsError, parse_command
+from reference_model.cli import parse_command
 from reference_model.runs import CTRL_C_EXIT, RunError, check_run_folder, refuse
+from reference_model.settings.plain import SettingsError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

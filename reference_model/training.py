@@ -6,11 +6,15 @@ import reference_model.openmp  # noqa: F401 - before torch
 
 # isort: split
 
+import errno
+import shlex
 import sys
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from reference_model.checkpoints import TrainingInterrupted
 from reference_model.cli import Request
@@ -18,7 +22,10 @@ from reference_model.comparison import LOSSES, TITLES, compare_reports, format_c
 from reference_model.config import RunConfig
 from reference_model.data.catalogue import SPLITS
 from reference_model.data.errors import DataError
-from reference_model.fitting import check_same_data, check_settings, fit, start_run
+from reference_model.evaluation import choose_device
+from reference_model.finite import NotFiniteError
+from reference_model.fitting import check_same_data, check_settings, check_start, fit, start_run
+from reference_model.processes import from_first, join, this_rank
 from reference_model.runs import (
     CTRL_C_EXIT,
     SIGNAL_EXIT,
@@ -39,6 +46,9 @@ class InputError(ValueError):
     """The data or the settings cannot be used; the message is meant for the user."""
 
 
+Prepared = tuple[RunFolder, RunConfig, StageData]
+
+
 def run_request(request: Request) -> int:
     """Do what a command line asks for.
 
@@ -49,8 +59,8 @@ def run_request(request: Request) -> int:
         The exit status, as of `reference_model.train.main`.
     """
     try:
-        run, config, data = _prepare(request)
-    except (RunError, InputError) as error:
+        run, config, data = _prepare_together(request)
+    except (RunError, InputError, OSError) as error:
         return refuse(error)
     try:
         _run(run, config, data)
@@ -60,73 +70,113 @@ def run_request(request: Request) -> int:
     except KeyboardInterrupt:
         print(f"\nStopped. {_how_to_resume(run.path)}", file=sys.stderr)
         return CTRL_C_EXIT
-    except (RunError, DataError) as error:  # a picture that cannot be read shows only when it is read
+    except (NotFiniteError, DataError) as error:  # a picture that cannot be read shows only when it is read
         return refuse(error)
-    print(f"Everything is in {run.path}")
+    except (RunError, OSError, MemoryError, torch.OutOfMemoryError) as error:
+        return refuse(RunError(f"{_in_words(error)}. After that, {_how_to_resume(run.path, inside=True)}"))
+    say(f"Everything is in {run.path}")
     return 0
 
 
-def _prepare(request: Request) -> tuple[RunFolder, RunConfig, StageData]:
+def _in_words(error: BaseException) -> str:
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return "the memory is full; end other programs, or start a run with a smaller train.batch_size"
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return f"{error.filename or 'the run folder'} cannot be written: {error.strerror}; make room for it"
+    return str(error).rstrip(".")
+
+
+def _prepare_together(request: Request) -> Prepared:
+    """Prepare the run in the first process, then open its data in the others too."""
+    join(choose_device(request.config.train.device).type)
+    outcome: tuple[RunFolder, RunConfig] | Exception
+    data: StageData | None = None
+    try:
+        if this_rank() == 0:
+            run, config, data = _prepare(request)
+            outcome = (run, config)
+        else:
+            outcome = InputError("the first process says what is wrong")
+    except (RunError, InputError, OSError) as error:
+        outcome = error
+    outcome = from_first(outcome)
+    if isinstance(outcome, Exception):
+        raise outcome
+    run, config = outcome
+    return run, config, data or _open_data(config, load_stage(config.stage))
+
+
+def _prepare(request: Request) -> Prepared:
     config = request.config
     stage = load_stage(config.stage)
     try:
         check_settings(config, stage)
     except (TypeError, ValueError) as error:
         raise InputError(str(error)) from None
+    data = _open_data(config, stage)
     if request.resume is not None:
-        data = _open_data(config, stage)
         run = RunFolder(request.resume)
         check_same_data(run, data)
         return run, config, data
-    # Delete nothing before the data is known.
-    path = config.out or default_run_path(config.data)
-    data = _open_data(config, stage)
-    run = create_run_folder(path, overwrite=request.overwrite)
+    # Delete nothing before it is known that the run can start.
+    try:
+        check_start(config, data)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    run = create_run_folder(config.out or default_run_path(config.data), overwrite=request.overwrite)
     return run, start_run(run, config, data), data
 
 
 def _open_data(config: RunConfig, stage: Stage) -> StageData:
     started = time.monotonic()
     if config.data == "synthetic":
-        print("Preparing synthetic pictures ...", flush=True)
+        say("Preparing synthetic pictures ...")
     try:
         data = open_data(config, stage)
         sentences = stage.check(data.targets, config)
     except (ValueError, OSError) as error:
         raise InputError(str(error)) from None
     sizes = ", ".join(f"{data.size(name)} {name}" for name in SPLITS)
-    print(f"{config.data}: {sizes} ({time.monotonic() - started:.1f} s)", flush=True)
+    say(f"{config.data}: {sizes} ({time.monotonic() - started:.1f} s)")
     for sentence in sentences:
-        print(sentence, flush=True)
+        say(sentence)
     return data
 
 
 def _run(run: RunFolder, config: RunConfig, data: StageData) -> None:
     if config.loss != "both" or data.stage.name != "attributes":
-        print(data.stage.describe(_fit_once(run, config, data)))
+        say(data.stage.describe(_fit_once(run, config, data)))
         return
     reports: dict[str, Any] = {}
     for loss in LOSSES:
         part = RunFolder(run.path / loss)
         part_config = replace(config, loss=loss, out=part.path)
-        if not part.is_run():
+        if this_rank() == 0 and not part.is_run():
             create_run_folder(part.path, overwrite=False)
             part_config = start_run(part, part_config, data)
-        print(f"{TITLES[loss]}:", flush=True)
+        part_config = from_first(part_config)
+        say(f"{TITLES[loss]}:")
         reports[loss] = _fit_once(part, part_config, data)
     comparison = compare_reports(reports)
-    write_json(run.path / "comparison.json", comparison)
-    print(format_comparison(comparison))
+    if this_rank() == 0:
+        write_json(run.path / "comparison.json", comparison)
+    say(format_comparison(comparison))
 
 
 def _fit_once(run: RunFolder, config: RunConfig, data: StageData) -> dict[str, Any]:
-    if run.report.exists():
-        print(f"The run in {run.path} is complete.")
+    if from_first(run.report.exists()):
+        say(f"The run in {run.path} is complete.")
         return read_figures(run.report)
     started = time.monotonic()
     report = fit(run, config, data)
-    print(f"trained and tested in {time.monotonic() - started:.1f} s", flush=True)
+    say(f"trained and tested in {time.monotonic() - started:.1f} s")
     return report
+
+
+def say(text: str) -> None:
+    """Print for the user, in the first process only."""
+    if this_rank() == 0:
+        print(text, flush=True)
 
 
 def _farewell(path: Path, interruption: TrainingInterrupted) -> str:
@@ -135,5 +185,6 @@ def _farewell(path: Path, interruption: TrainingInterrupted) -> str:
     return f"\nInterrupted; the checkpoint of step {interruption.step} is saved. {_how_to_resume(path)}"
 
 
-def _how_to_resume(path: Path) -> str:
-    return f"Go on with:\n  python -m reference_model.train --resume {path}"
+def _how_to_resume(path: Path, *, inside: bool = False) -> str:
+    command = shlex.join(["python", "-m", "reference_model.train", "--resume", str(path)])
+    return f"go on with: {command}" if inside else f"Go on with:\n  {command}"

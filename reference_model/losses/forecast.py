@@ -71,9 +71,8 @@ def forecast_memory(num_classes: int, embedding: int, *, batch_size: int, optimi
         optimizer: ``"sgd"`` (with momentum) or ``"adamw"``.
 
     Example:
-        >>> print(forecast_memory(100_000, 512, batch_size=256, optimizer="sgd").describe())
-        100,000 classes will need up to 1.43 GB of memory (weights 205 MB, gradient 205 MB, optimizer 205 MB, update 205 MB, \
-centers 205 MB, logits 410 MB)
+        >>> size_text(forecast_memory(100_000, 512, batch_size=256, optimizer="sgd").total)
+        '1.43 GB'
     """
     layer = num_classes * embedding * FLOAT_BYTES
     return HeadMemory(

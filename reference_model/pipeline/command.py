@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from itertools import chain, pairwise
 from pathlib import Path
 
-from reference_model.cli import PATHS, build_config, check_known, known_keys, make_parser, parse_command
+from reference_model.cli import parse_command
 from reference_model.config import FACE_NETS, RunConfig, StageName
 from reference_model.pipeline.config import (
     PRODUCTS,
@@ -25,7 +25,7 @@ from reference_model.pipeline.config import (
     unused_weights,
 )
 from reference_model.pipeline.files import PIPELINE_FILE, load_pipeline
-from reference_model.settings.places import paths_as_text
+from reference_model.settings.files import PATHS, build_config, check_known, known_keys, make_parser, paths_as_text
 from reference_model.settings.plain import SettingsError, flatten, read_yaml
 
 DRAWN_ATTRIBUTES = ("celeba", "lfwa")

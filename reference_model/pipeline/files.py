@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from reference_model.cli import build_config, dump_config, make_parser, read_typed
 from reference_model.pipeline.config import SECTIONS, PipelineConfig
+from reference_model.settings.files import build_config, dump_config, make_parser, read_typed
 from reference_model.settings.plain import SettingsError, read_yaml
 
 PIPELINE_FILE = "pipeline.yaml"

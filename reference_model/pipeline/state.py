@@ -9,9 +9,9 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from reference_model.cli import FREE_ON_RESUME
 from reference_model.config import RunConfig
 from reference_model.runs import RunError, RunFolder, read_json, write_json
+from reference_model.settings.files import FREE_ON_RESUME
 from reference_model.settings.plain import flatten, plain
 
 INPUTS_FILE = "inputs.json"

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from obrl.torch import OBRLoss
 from reference_model.attributes import CELEBA_ATTRIBUTES, GROUPS, match_attributes, normalise_name
-from reference_model.config import RunConfig
+from reference_model.config import STAGE_DATA, RunConfig
 from reference_model.data.catalogue import AttributeLabels, Catalogue
 from reference_model.data.errors import DataError
 from reference_model.influence import DEFINITIONS, InfluenceMeter, measure_shares
@@ -160,12 +160,13 @@ def _report(evaluation: Evaluation) -> dict[str, Any]:
     counts = LabelCounts(len(names))
     counts.update(logits, targets)
     rates = [details["train_rates"][name] for name in names]
-    known = torch.tensor([float("nan") if rate is None else rate for rate in rates], dtype=torch.float64)
+    figures = prediction_report(counts, names, details["groups"], torch.tensor(rates, dtype=torch.float64))
     return {
+        "main": {"name": "mean accuracy", "value": figures["mean_accuracy"]},
         "format_version": FORMAT_VERSION,
         "samples": len(logits),
         "cross_entropy": float(cross_entropy(logits.double(), targets.double())),
-        **prediction_report(counts, names, details["groups"], known),
+        **figures,
         "relation": _relation(evaluation),
     }
 
@@ -190,7 +191,7 @@ STAGE = Stage(
     name="attributes",
     product="model",
     after=("face", "identity", "age", "race"),
-    catalogues=("celeba", "lfwa", "table"),
+    catalogues=STAGE_DATA["attributes"],
     label="attributes",
     targets=attribute_targets,
     model=_model,

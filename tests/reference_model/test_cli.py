@@ -10,10 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reference_model.cli import PRESETS, SettingsError, dump_config, known_keys, load_config, make_parser, parse_command
+from reference_model.cli import parse_command
 from reference_model.config import STAGE_DATA, STAGES, RunConfig
 from reference_model.data.registry import MODULES
 from reference_model.runs import create_run_folder, write_atomically
+from reference_model.settings.files import dump_config, known_keys, load_config, make_parser
+from reference_model.settings.plain import SettingsError
+from reference_model.settings.presets import PRESETS
 from reference_model.train import main
 
 

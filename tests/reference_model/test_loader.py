@@ -101,3 +101,47 @@ def test_evaluation_sees_every_picture_once_in_order() -> None:
     batches: list[Batch] = list(loader)
     assert len(loader) == len(batches) == 3
     assert torch.cat([batch.targets for batch in batches]).flatten().tolist() == list(range(11))
+
+
+CLASSES = np.array([0] * 5 + [1] * 13 + [-1] + [2] * 7, dtype=np.int64)
+
+
+@given(start=st.integers(0, 9), seed=st.integers(0, 3))
+def test_balanced_batches_hold_as_many_of_each_class_wherever_one_starts(start: int, seed: int) -> None:
+    def balanced() -> TrainLoader:
+        return TrainLoader(Numbers(26), batch_size=7, seed=seed, classes=CLASSES)
+
+    whole, resumed = take(balanced(), 10), balanced()
+    assert len(resumed) == 2
+    resumed.load_state_dict({"batches_done": start})
+    assert take(resumed, 10 - start) == whole[start:]
+    for batch in whole:
+        assert sorted(CLASSES[batch].tolist()) == [0, 0, 1, 1, 2, 2]
+
+
+def test_larger_classes_go_on_without_repetition() -> None:
+    batches = take(TrainLoader(Numbers(26), batch_size=3, seed=0, classes=CLASSES), 26)
+    seen = [index for batch in batches for index in batch if CLASSES[index] == 1]
+    assert sorted(seen[:13]) == sorted(seen[13:]) == list(range(5, 18))
+    assert seen[:13] != seen[13:]
+
+
+def test_a_batch_that_cannot_hold_every_class_is_refused() -> None:
+    with pytest.raises(ValueError, match="one of each of the 3 classes"):
+        TrainLoader(Numbers(26), batch_size=2, seed=0, classes=CLASSES)
+
+
+def test_processes_share_every_batch() -> None:
+    whole = take(make(batch_size=4), 5)
+    parts = [take(TrainLoader(Numbers(23), batch_size=4, seed=0, rank=rank, processes=2), 5) for rank in range(2)]
+    assert [[*ours, *theirs] for ours, theirs in zip(*parts, strict=True)] == whole
+    seen = [EvalLoader(Numbers(11), batch_size=2, rank=rank, processes=2) for rank in range(2)]
+    rows = [int(value) for loader in seen for batch in loader for value in batch.targets.flatten()]
+    assert sorted(rows) == list(range(11))
+
+
+def test_an_epoch_holds_whole_steps_of_the_optimiser() -> None:
+    loader = TrainLoader(Numbers(23), batch_size=2, seed=0, accumulate=4)
+    assert (len(loader), loader.steps_per_epoch) == (8, 2)
+    few = TrainLoader(Numbers(6), batch_size=2, seed=0, accumulate=4)
+    assert (len(few), few.accumulate, few.steps_per_epoch) == (3, 3, 1)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from reference_model.data.synthetic import write_synthetic_faces
+
 HEAVY = ("torch", "lightning", "tensorboard", "matplotlib", "safetensors", "torchmetrics")
 PROGRAM = """
 import sys
@@ -47,6 +49,14 @@ def test_settings_are_checked_without_torch(arguments: list[str], status: int) -
 def test_a_folder_that_holds_something_else_is_refused_without_torch(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
     assert run("reference_model.train", ["--out", str(tmp_path)]).endswith("status 2, imported []\n")
+
+
+@pytest.mark.parametrize(("name", "status"), [(None, 0), ("celeba", 0), ("utkface", 2), ("celebaa", 2)])
+def test_data_are_checked_without_torch(name: str | None, status: int, tmp_path: Path) -> None:
+    if name == "celeba":
+        write_synthetic_faces(tmp_path / "faces", num_train=4, num_valid=2, num_test=2)
+    arguments = ["--help"] if name is None else ["check", name, str(tmp_path / "faces")]
+    assert run("reference_model.data.__main__", arguments).endswith(f"status {status}, imported []\n")
 
 
 def test_the_check_sees_torch() -> None:

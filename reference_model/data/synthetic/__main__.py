@@ -28,6 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--pictures-per-person", type=int, default=8, help="largest number of pictures of a person (%(default)s)"
     )
+    parser.add_argument(
+        "--identity-strength", type=float, default=0.4, help="how far people differ, 0 to 1 (%(default)s)"
+    )
     parser.add_argument("--workers", type=int, default=None, help="processes that draw (one a processor)")
     parser.add_argument("--overwrite", action="store_true", help="replace a set drawn with other parameters")
     options = vars(parser.parse_args(arguments))

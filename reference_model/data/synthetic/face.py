@@ -16,7 +16,7 @@ from reference_model.data.synthetic.years import ageing
 
 # By skin band, as `RACE_NAMES`: the usual colour and the palest one. Even pale, a band is told from the others.
 _SKIN: tuple[Colour, ...] = ((234, 192, 166), (122, 80, 56), (216, 168, 100))
-_PALE: tuple[Colour, ...] = ((253, 240, 234), (174, 126, 100), (246, 216, 142))
+_PALE: tuple[Colour, ...] = ((246, 242, 248), (168, 150, 154), (232, 230, 196))
 _HAIR: Mapping[str, Colour] = {
     "Black_Hair": (22, 20, 26),
     "Blond_Hair": (238, 206, 112),

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from reference_model.attributes import CELEBA_ATTRIBUTES, match_attributes
+from reference_model.data.catalogue import SPLITS
 from reference_model.data.ising import load_ising, sample_labels
-from reference_model.data.table import SPLITS
 
-RENDERING = 4
+RENDERING = 6
 """Number of the rendering; it changes whenever the same parameters give other pictures or labels."""
 
 JPEG_QUALITY = 92
@@ -34,6 +34,8 @@ class Parameters:
         strength: How visible the attributes are, in [0, 1].
         label_noise: Probability that a written label is the wrong one, in [0, 0.5].
         pictures_per_person: Largest number of pictures of one person.
+        identity_strength: How far people differ in geometry, brows and moles, in [0, 1]. The default leaves the
+            attributes easy to see; at 1 people are easier to tell apart.
 
     Raises:
         ValueError: If a number is out of range.
@@ -46,6 +48,7 @@ class Parameters:
     strength: float = 1.0
     label_noise: float = 0.0
     pictures_per_person: int = 8
+    identity_strength: float = 0.4
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -60,6 +63,8 @@ class Parameters:
             raise ValueError(f"label_noise must be in [0, 0.5], got {self.label_noise}")
         if self.pictures_per_person < 1:
             raise ValueError(f"pictures_per_person must be at least 1, got {self.pictures_per_person}")
+        if not 0 <= self.identity_strength <= 1:
+            raise ValueError(f"identity_strength must be in [0, 1], got {self.identity_strength}")
 
     @property
     def total(self) -> int:
@@ -70,7 +75,8 @@ class Parameters:
         """Return what identifies the set: the parameters and the number of the rendering."""
         parameters = asdict(self)
         # 1 and 1.0 are the same strength.
-        parameters.update(strength=float(self.strength), label_noise=float(self.label_noise))
+        for name in ("strength", "label_noise", "identity_strength"):
+            parameters[name] = float(parameters[name])
         return {"rendering": RENDERING, **parameters}
 
 

@@ -81,6 +81,8 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         "imdb_wiki": Format("imdb_wiki", "write_imdb_wiki", _training_people),
         "fairface": Format("fairface", "write_fairface", _faces),
         "utkface": Format("utkface", "write_utkface", _training_people),
+        "celeba": Format("celeba", "write_celeba", _faces),
+        "lfwa": Format("lfwa", "write_lfwa", _few_of_each),
     }
 )
 """The data sets that a pool is written as, by the name of their reader."""

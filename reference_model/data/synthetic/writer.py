@@ -16,10 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from reference_model.attributes import CELEBA_ATTRIBUTES
+from reference_model.data.catalogue import SPLITS, AttributeLabels, Catalogue, PictureFolder
 from reference_model.data.errors import DataError
 from reference_model.data.synthetic.plan import JPEG_QUALITY, Parameters, Plan, make_plan
 from reference_model.data.synthetic.render import render_face
 from reference_model.data.synthetic.scene import make_person, make_scene
+from reference_model.data.writers.celeba import write_celeba
 
 MARKER = "synthetic_faces.json"
 """Written last: a folder with this file holds a finished set, drawn with the parameters in it."""
@@ -39,6 +41,7 @@ def write_synthetic_faces(
     strength: float = 1.0,
     label_noise: float = 0.0,
     pictures_per_person: int = 8,
+    identity_strength: float = 0.4,
     workers: int | None = None,
     overwrite: bool = False,
 ) -> Path:
@@ -57,6 +60,7 @@ def write_synthetic_faces(
         strength: How visible the attributes are, in [0, 1]; at 0 the pictures tell nothing about the labels.
         label_noise: Probability that a written label is the wrong one, in [0, 0.5].
         pictures_per_person: Largest number of pictures of one person.
+        identity_strength: How far people differ in geometry, brows and moles, in [0, 1].
         workers: Processes that draw: one a processor, fewer for small sets. More than one start anew from the calling
             script, which therefore needs ``if __name__ == "__main__":``.
         overwrite: Replace a finished set that was drawn with other parameters.
@@ -69,7 +73,9 @@ def write_synthetic_faces(
         DataError: If ``root`` holds a set with other parameters and ``overwrite`` is False, or holds anything else.
     """
     root = Path(root)
-    parameters = Parameters(num_train, num_valid, num_test, seed, strength, label_noise, pictures_per_person)
+    parameters = Parameters(
+        num_train, num_valid, num_test, seed, strength, label_noise, pictures_per_person, identity_strength
+    )
     if _is_finished(root, parameters, overwrite=overwrite):
         return root
     root.parent.mkdir(parents=True, exist_ok=True)
@@ -123,12 +129,19 @@ def _move(partial: Path, root: Path, parameters: Parameters) -> None:
 
 
 def _write(folder: Path, parameters: Parameters, workers: int | None) -> None:
-    images = folder / "img_align_celeba"
-    images.mkdir(parents=True)
+    drawn = folder / "drawn"
+    drawn.mkdir(parents=True)
     plan = make_plan(parameters)
-    _draw_all(images, parameters, plan, workers)
-    files = [_file_name(row) for row in range(parameters.total)]
-    _write_lists(folder, files, plan)
+    _draw_all(drawn, parameters, plan, workers)
+    catalogue = Catalogue(
+        "synthetic",
+        PictureFolder(drawn, np.array([_file_name(row) for row in range(parameters.total)])),
+        {"attributes": AttributeLabels(CELEBA_ATTRIBUTES, plan.written.astype(np.float32))},
+        np.array(SPLITS)[plan.split],
+        plan.person,
+    )
+    write_celeba(folder, catalogue)
+    shutil.rmtree(drawn)
     (folder / MARKER).write_text(json.dumps(parameters.as_marker(), indent=2) + "\n", encoding="utf-8")
 
 
@@ -163,24 +176,8 @@ def _draw_some(
     people: npt.NDArray[np.int64],
 ) -> None:
     for row, (values, number) in enumerate(zip(labels.astype(bool).tolist(), people.tolist(), strict=True), start):
-        person, scene = make_person(parameters.seed, number), make_scene(parameters.seed, row)
+        person = make_person(parameters.seed, number, identity_strength=parameters.identity_strength)
+        scene = make_scene(parameters.seed, row)
         shown = dict(zip(CELEBA_ATTRIBUTES, values, strict=True))
         picture = render_face(person, scene, shown, strength=parameters.strength)
         picture.save(images / _file_name(row), "JPEG", quality=JPEG_QUALITY)
-
-
-def _write_lists(folder: Path, files: list[str], plan: Plan) -> None:
-    """Write the three lists as CelebA's are: a trailing space after the names, padded numbers, CR LF for identities."""
-    signed = (2 * plan.written.astype(np.int64) - 1).tolist()
-    rows = [
-        f"{name} " + " ".join(f"{value:2d}" for value in values) for name, values in zip(files, signed, strict=True)
-    ]
-    attributes = [str(len(files)), " ".join(CELEBA_ATTRIBUTES) + " ", *rows]
-    partition = [f"{name} {split}" for name, split in zip(files, plan.split.tolist(), strict=True)]
-    identity = [f"{name} {person}" for name, person in zip(files, plan.person.tolist(), strict=True)]
-    for name, lines, end in (
-        ("list_attr_celeba.txt", attributes, "\n"),
-        ("list_eval_partition.txt", partition, "\n"),
-        ("identity_CelebA.txt", identity, "\r\n"),
-    ):
-        (folder / name).write_bytes((end.join(lines) + end).encode())

@@ -87,7 +87,7 @@ def test_an_interrupted_writer_leaves_nothing_behind(tmp_path: Path, monkeypatch
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("reference_model.data.synthetic.writer._write_lists", interrupt)
+    monkeypatch.setattr("reference_model.data.synthetic.writer.write_celeba", interrupt)
     with pytest.raises(KeyboardInterrupt):
         write_synthetic_faces(tmp_path / "faces", **SMALL)
     assert list(tmp_path.iterdir()) == []
@@ -96,15 +96,15 @@ def test_an_interrupted_writer_leaves_nothing_behind(tmp_path: Path, monkeypatch
 def test_another_process_that_was_faster_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from reference_model.data.synthetic import writer
 
-    root, lists = tmp_path / "faces", writer._write_lists
+    root, write = tmp_path / "faces", writer.write_celeba
 
     def overtaken(folder: Path, *arguments: object) -> None:
-        lists(folder, *arguments)
+        write(folder, *arguments)
         if not root.exists():
-            monkeypatch.setattr(writer, "_write_lists", lists)
+            monkeypatch.setattr(writer, "write_celeba", write)
             write_synthetic_faces(root, **SMALL)
 
-    monkeypatch.setattr(writer, "_write_lists", overtaken)
+    monkeypatch.setattr(writer, "write_celeba", overtaken)
     write_synthetic_faces(root, **SMALL)
     assert len(read_celeba(root)) == 8
     assert [path.name for path in tmp_path.iterdir()] == ["faces"]
@@ -145,6 +145,7 @@ class TestPlan:
             ({"strength": 1.1}, r"strength must be in \[0, 1\], got 1.1"),
             ({"label_noise": 0.6}, r"label_noise must be in \[0, 0.5\], got 0.6"),
             ({"pictures_per_person": 0}, "pictures_per_person must be at least 1, got 0"),
+            ({"identity_strength": 2.0}, r"identity_strength must be in \[0, 1\], got 2.0"),
         ],
     )
     def test_bad_parameters(self, tmp_path: Path, changes: dict[str, float], message: str) -> None:

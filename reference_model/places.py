@@ -1,36 +1,13 @@
-"""Paths among the settings: kept as they were written, and looked at before anything is read."""
+"""The files that a new run names, looked at before anything is read."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from reference_model.config import STAGE_DATA, RunConfig
 from reference_model.data.recognise import recognise
-from reference_model.settings.plain import SettingsError, path_text
-
-
-def paths_as_text(arguments: Sequence[str], paths: Collection[str]) -> list[str]:
-    """Return the arguments with paths that the parser would read as numbers or nothing written as ``./PATH``.
-
-    ``null`` alone stays what it is: no path.
-
-    Args:
-        arguments: A command line.
-        paths: Names of the settings that are paths.
-    """
-    written = list(arguments)
-    for place, argument in enumerate(written):
-        name, has_value, value = argument.partition("=")
-        if not (name.startswith("--") and name[2:] in paths):
-            continue
-        if has_value and value != "null":
-            written[place] = f"{name}={path_text(value)}"
-        elif not has_value and place + 1 < len(written) and written[place + 1] != "null":
-            follows = written[place + 1]
-            written[place + 1] = follows if follows.startswith("-") else path_text(follows)
-    return written
+from reference_model.settings.plain import SettingsError
 
 
 def check_places(config: RunConfig) -> None:
