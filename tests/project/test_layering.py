@@ -26,7 +26,7 @@ MODEL = "reference_model"
 LAYERS = (
     ("settings", ("settings", "config", "attributes", "openmp")),
     ("data", ("data",)),
-    ("command line", ("settings.places", "runs", "cli")),
+    ("run folder", ("runs", "places")),
     ("nets and losses", ("nets", "losses", "objective", "influence", "metrics")),
     ("what a stage is", ("stages", "stages.stage", "stages.registry")),
     ("reports", ("reports", "report", "plots", "comparison", "figures")),
@@ -35,9 +35,10 @@ LAYERS = (
         "engine",
         (
             *("checkpoints", "evaluation", "finite", "fitting", "loader", "logs", "module"),
-            *("processes", "results", "schedule", "sources", "starting"),
+            *("processes", "results", "schedule", "sources", "starting", "summary"),
         ),
     ),
+    ("command line", ("cli",)),
     ("pipeline", ("pipeline",)),
     ("entries", ("train", "training", "evaluate")),
 )
@@ -46,7 +47,7 @@ LAYERS = (
 The declarations of the stages are the exception: what comes after them gets them from `stages.registry` only.
 """
 DECLARATIONS = "stages"
-WITHOUT_TORCH = {"settings", "data", "command line"}
+WITHOUT_TORCH = {"settings", "data", "run folder", "command line"}
 HEAVY = {"torch", "lightning", "torchmetrics", "safetensors", "matplotlib"}
 SOURCES = sorted(
     path
@@ -180,6 +181,7 @@ def test_all_parts_were_read():
         ("reference_model/nets/heads.py", "from reference_model import stages", "reference_model.stages"),
         ("reference_model/stages/age.py", "from reference_model import fitting", "reference_model.fitting"),
         ("reference_model/fitting.py", "from reference_model.stages import age", "reference_model.stages.age"),
+        ("reference_model/fitting.py", "from reference_model.cli import parse_command", "reference_model.cli"),
         ("reference_model/results.py", "import reference_model.pipeline.plan", "reference_model.pipeline.plan"),
         ("reference_model/pipeline/plan.py", "import reference_model.train", "reference_model.train"),
         ("benchmarks/labels.py", "import tests", "tests"),
