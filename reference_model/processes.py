@@ -43,6 +43,12 @@ def join(device: str) -> None:
         dist.init_process_group("nccl" if device == "cuda" else "gloo")
 
 
+def leave() -> None:
+    """End what `join` began."""
+    if dist.is_available() and dist.is_initialized():
+        dist.destroy_process_group()
+
+
 def from_first(value: Value) -> Value:
     """Return the first process's value in all of them; any plain value."""
     if count_processes() == 1:

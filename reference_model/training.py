@@ -25,7 +25,7 @@ from reference_model.data.errors import DataError
 from reference_model.evaluation import choose_device
 from reference_model.finite import NotFiniteError
 from reference_model.fitting import check_same_data, check_settings, check_start, fit, start_run
-from reference_model.processes import from_first, join, this_rank
+from reference_model.processes import from_first, join, leave, this_rank
 from reference_model.runs import (
     CTRL_C_EXIT,
     SIGNAL_EXIT,
@@ -65,7 +65,8 @@ def run_request(request: Request) -> int:
     try:
         _run(run, config, data)
     except TrainingInterrupted as interruption:
-        print(_farewell(run.path, interruption), file=sys.stderr)
+        if this_rank() == 0:
+            print(_farewell(run.path, interruption), file=sys.stderr)
         return SIGNAL_EXIT + interruption.signal_number
     except KeyboardInterrupt:
         print(f"\nStopped. {_how_to_resume(run.path)}", file=sys.stderr)
@@ -74,6 +75,8 @@ def run_request(request: Request) -> int:
         return refuse(error)
     except (RunError, OSError, MemoryError, torch.OutOfMemoryError) as error:
         return refuse(RunError(f"{_in_words(error)}. After that, {_how_to_resume(run.path, inside=True)}"))
+    finally:
+        leave()
     say(f"Everything is in {run.path}")
     return 0
 

@@ -30,7 +30,7 @@ from reference_model.settings.plain import SettingsError, flatten, read_yaml
 
 DRAWN_ATTRIBUTES = ("celeba", "lfwa")
 SHARED = ("preset", "out", "root", "data", "seed")
-SHARED_GROUPS = ("images", "synthetic")
+SHARED_GROUPS = ("images", "synthetic", "pool")
 SHARED_OF_GROUPS = (
     *(f"net.{name}" for name in ("width", "depth", "strides", "norm")),
     *(f"train.{name}" for name in ("device", "threads", "progress")),

@@ -69,7 +69,7 @@ def open_pool(config: SyntheticConfig, root: Path | None, sizes: PoolConfig | No
         DataError: If ``root`` holds something else, or a pool drawn with other parameters.
     """
     folder = root if root is not None else pool_cache(config, sizes or PoolConfig())
-    formats = [name for name, _ in POOL_FOLDERS.values() if name in FORMATS]
+    formats = [name for name, _ in POOL_FOLDERS.values()]
     return write_pool(folder, config, sizes, formats=formats, overwrite=root is None)
 
 
