@@ -74,14 +74,15 @@ def run_request(request: Request) -> int:
         return refuse(error)
     # A picture that cannot be read shows only when it is read.
     except (RunError, DataError, OSError, MemoryError, torch.OutOfMemoryError) as error:
-        return refuse(RunError(f"{_in_words(error)}. After that, {_how_to_resume(run.path, inside=True)}"))
+        return refuse(RunError(f"{in_words(error)}. After that, {_how_to_resume(run.path, inside=True)}"))
     finally:
         leave()
     say(f"Everything is in {run.path}")
     return 0
 
 
-def _in_words(error: BaseException) -> str:
+def in_words(error: BaseException) -> str:
+    """Return what stopped a training, as a sentence without its full stop."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return "the memory is full; end other programs, or start a run with a smaller train.batch_size"
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):

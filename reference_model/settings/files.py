@@ -32,8 +32,8 @@ cross-entropy alone or with the joint loss of obrl. Without arguments it draws s
 on them (the demo preset).
 
 --stage all trains every stage in one folder: --identity.train.epochs 8 is a setting of one stage, --roots.casia DIR
-says where a data set lies, --weights.net_3 FILE takes the place of a stage, --redo STAGE with --resume RUN trains it and
-what follows anew."""
+says where a data set lies, --weights.net_3 FILE takes the place of a stage, --redo STAGE with --resume RUN trains it
+and what follows anew."""
 
 
 def make_parser() -> ArgumentParser:
