@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from reference_model.checkpoints import TrainingInterrupted
-from reference_model.settings.files import load_config
 from reference_model.config import RunConfig
 from reference_model.data.catalogue import SPLITS
 from reference_model.data.errors import DataError
@@ -26,6 +25,7 @@ from reference_model.pipeline.command import PipelineRequest
 from reference_model.pipeline.overview import format_summary, how_to_resume
 from reference_model.pipeline.plan import Plan, prepare_plan, run_plan
 from reference_model.runs import CTRL_C_EXIT, SIGNAL_EXIT, RunError, RunFolder, refuse
+from reference_model.settings.files import load_config
 from reference_model.sources import StageData, open_data
 from reference_model.stages.registry import load_stage
 
