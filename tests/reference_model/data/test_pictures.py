@@ -132,6 +132,13 @@ def test_any_broken_file_is_named_and_never_another_error(kind: str) -> None:
             assert str(error).startswith("dir/a.x: not a readable picture (")
 
 
+def test_large_jpegs_are_decoded_at_a_fraction_to_much_the_same_picture() -> None:
+    generator = np.random.default_rng(0)
+    smooth = Image.fromarray(generator.integers(0, 255, (8, 8, 3), dtype=np.uint8)).resize((400, 400))
+    difference = decoded(encoded(smooth, "JPEG", quality=95), 32) - decoded(encoded(smooth, "PNG"), 32)
+    assert np.abs(difference).max() <= 8
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> PictureFolder:
     """100 pictures: the level of number n is 2 n."""
