@@ -10,6 +10,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
+from reference_model.checkpoints import ResumeCheckpoint
 from reference_model.runs import RunError
 
 
@@ -24,10 +25,12 @@ class FiniteGuard(Callback):
 
     Args:
         learning_rate: The run's, for the message.
+        checkpoint: What saves checkpoints, for the message.
     """
 
-    def __init__(self, learning_rate: float) -> None:
+    def __init__(self, learning_rate: float, checkpoint: ResumeCheckpoint) -> None:
         self.learning_rate = learning_rate
+        self.checkpoint = checkpoint
         self._first: Tensor | None = None  # the first step whose loss is not finite, 0 for none
 
     def on_train_batch_end(
@@ -64,7 +67,9 @@ class FiniteGuard(Callback):
             raise self._error(int(self._first), "the loss is")
 
     def _error(self, step: int, what: str) -> NotFiniteError:
+        saved = self.checkpoint.saved_step
+        last = "there is no checkpoint yet" if saved is None else f"the checkpoint of step {saved} is still good"
         return NotFiniteError(
-            f"step {step}: {what} not finite. Start a new run with a smaller optim.lr (here {self.learning_rate:g}) or "
-            "a longer optim.warmup"
+            f"step {step}: {what} not finite; {last}. Start a new run with a smaller optim.lr "
+            f"(here {self.learning_rate:g}) or a longer optim.warmup"
         )

@@ -71,6 +71,10 @@ def check_start(config: RunConfig, data: StageData) -> None:
     Raises:
         ValueError: What is wrong.
     """
+    if data.size("valid") < count_processes():
+        raise ValueError(
+            f"{count_processes()} processes need as many validation pictures; there are {data.size('valid')}"
+        )
     start_from_weights(build_net(data.stage, data.targets, config), config)
     _train_loader(config, data, data.pictures("train", replace(config, images=replace(config.images, memory_mb=0))))
 
@@ -168,10 +172,11 @@ def _train(run: RunFolder, config: RunConfig, data: StageData) -> tuple[StageMod
     checkpoint = run.last_checkpoint if run.last_checkpoint.exists() else None
     module = _module(run, config, data, total_steps=settings.epochs * train_loader.steps_per_epoch)
     step = check_resumable(checkpoint, module) if checkpoint else None
-    callbacks: list[Callback] = [FiniteGuard(config.optim.lr)]
+    saving = ResumeCheckpoint(run.checkpoints, train_loader, every=settings.checkpoint_every)
+    callbacks: list[Callback] = [FiniteGuard(config.optim.lr, saving)]
     if settings.ema is not None:
         callbacks.append(EMAWeightAveraging(decay=settings.ema, use_buffers=False))
-    callbacks.append(ResumeCheckpoint(run.checkpoints, train_loader, every=settings.checkpoint_every))
+    callbacks.append(saving)
     progress = settings.progress == "on" or (settings.progress == "auto" and sys.stderr.isatty())
     if progress:
         callbacks.append(TQDMProgressBar(leave=False))

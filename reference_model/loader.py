@@ -50,8 +50,11 @@ def epoch_order(length: int, *, seed: int, epoch: int) -> Indices:
         >>> epoch_order(5, seed=1, epoch=0)
         array([3, 0, 2, 1, 4])
     """
-    generator = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, epoch, ORDER_STREAM])))
-    return generator.permutation(length).astype(np.int64)
+    return _generator(seed, epoch, ORDER_STREAM).permutation(length).astype(np.int64)
+
+
+def _generator(*entropy: int) -> np.random.Generator:
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence(entropy)))
 
 
 def balanced_order(classes: Indices, *, per_class: int, seed: int, epoch: int) -> Indices:
@@ -74,13 +77,9 @@ def balanced_order(classes: Indices, *, per_class: int, seed: int, epoch: int) -
     columns = []
     for number, rows in enumerate(members):
         places = np.arange(epoch * length, (epoch + 1) * length)
-        rounds = {
-            turn: np.random.Generator(
-                np.random.Philox(np.random.SeedSequence([seed, turn, number, BALANCED_STREAM]))
-            ).permutation(rows)
-            for turn in np.unique(places // len(rows)).tolist()
-        }
-        columns.append(np.array([rounds[place // len(rows)][place % len(rows)] for place in places.tolist()]))
+        turns = range(places[0] // len(rows), places[-1] // len(rows) + 1)
+        orders = [_generator(seed, turn, number, BALANCED_STREAM).permutation(rows) for turn in turns]
+        columns.append(np.concatenate(orders)[places - turns[0] * len(rows)])
     return np.stack(columns, axis=1).reshape(-1).astype(np.int64)
 
 

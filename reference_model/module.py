@@ -152,13 +152,13 @@ class StageModule(lightning.LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Log the validation's figures."""
         parts, self._valid_metrics = self.figures["valid"].close()
-        self.log("valid/loss", parts["loss"], prog_bar=True, logger=False)
+        self.log("valid/loss", parts["loss"], prog_bar=True, logger=False, sync_dist=True)
         self._write({f"valid/{name}": value for name, value in {**parts, **self._valid_metrics}.items()})
 
     def _write(self, values: dict[str, float]) -> None:
         # Write to the loggers at once, before the checkpoint of this step: a run that is killed at any time has then
         # every row up to its checkpoint.
-        for logger in self.loggers:
+        for logger in self.loggers if self.trainer.is_global_zero else []:
             logger.log_metrics({"epoch": float(self.current_epoch), **values}, step=self.global_step)
             logger.save()
 

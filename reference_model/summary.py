@@ -40,6 +40,7 @@ def summary(
         _listed([f"`{name}`: {value}" for name, value in changed_settings(config).items()], limit=None),
         f"## Figures ({report['split']})",
         text if text.lstrip().startswith(("|", "#")) or "\n|" in text else f"```\n{text}\n```",
+        f"![The report's picture]({data.stage.picture})",
     ]
     return "\n\n".join(parts) + "\n"
 

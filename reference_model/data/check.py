@@ -12,6 +12,7 @@ from reference_model.data.catalogue import Catalogue
 from reference_model.data.errors import DataError, first_few
 from reference_model.data.pictures import decode_picture
 from reference_model.data.registry import DataSet, Finding, ReadOptions
+from reference_model.data.sets.common import people_in_several_partitions
 
 MAX_UNUSABLE = 0.05
 """Largest share of unusable pictures that training passes over by default (``read.max_unusable``)."""
@@ -38,7 +39,9 @@ def check_data_set(data_set: DataSet, root: Path, *, pictures: int | None) -> li
             catalogue = data_set.read(root, ReadOptions(missing="skip"))
         except DataError as error:
             return [*findings, Finding("error", str(error))]
-    return [*findings, *check_people(catalogue), check_pictures(catalogue, pictures)]
+    if not any("in more than one partition" in finding.text for finding in findings):
+        findings = [*findings, *check_people(catalogue)]
+    return [*findings, check_pictures(catalogue, pictures)]
 
 
 def check_people(catalogue: Catalogue) -> list[Finding]:
@@ -48,13 +51,10 @@ def check_people(catalogue: Catalogue) -> list[Finding]:
     """
     if catalogue.person is None:
         return []
-    known = catalogue.person >= 0
     split = catalogue.split
     if "identity" in catalogue.labels:
         split = np.where(split == "valid", "train", split)
-    pairs = np.unique(np.stack([catalogue.person[known].astype("U20"), split[known].astype("U20")]), axis=1)
-    people, counts = np.unique(pairs[0], return_counts=True)
-    shared = people[counts > 1].tolist()
+    shared = people_in_several_partitions(catalogue.person, split).tolist()
     if not shared:
         return []
     text = f"{len(shared)} people are in more than one partition, so results say less about strangers"

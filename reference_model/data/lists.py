@@ -11,10 +11,10 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from reference_model.data.catalogue import SPLITS
 from reference_model.data.errors import DataError, DataWarning, first_few
 from reference_model.data.fields import Fields, split_fields, with_line_feeds
 from reference_model.data.signatures import OFFICIAL_MD5, describe_encoding, describe_impostor
-from reference_model.data.table import SPLITS
 
 Encoding = Literal["auto", "signed", "binary"]
 FULL_COUNT = 202_599

@@ -94,10 +94,3 @@ def build_seeded(build: Callable[[], nn.Module], *, seed: int) -> nn.Module:
         torch.manual_seed(seed)
         model = build()
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-
-def build_model(size: int, groups: Sequence[Sequence[int]], config: NetConfig, *, seed: int) -> AttributeModel:
-    """Build an `AttributeModel`; see `build_seeded`."""
-    model = build_seeded(lambda: AttributeModel(size, groups, config), seed=seed)
-    assert isinstance(model, AttributeModel)
-    return model

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -54,7 +55,8 @@ def main_figure(report: Mapping[str, Any] | None) -> str:
     if not isinstance(main, Mapping):
         return ""
     value = main.get("value")
-    return f"{main.get('name')} {'undefined' if value is None else f'{value:.4g}'}"
+    measured = isinstance(value, float | int) and math.isfinite(value)
+    return f"{main.get('name')} {f'{value:.4g}' if measured else 'undefined'}"
 
 
 def format_summary(outcomes: Sequence[Outcome]) -> str:

@@ -14,8 +14,8 @@ from reference_model.pipeline.command import PipelineRequest
 from reference_model.pipeline.config import PARENTS, PRODUCTS, PipelineConfig, Step, place_steps
 from reference_model.pipeline.files import PIPELINE_FILE, dump_pipeline
 from reference_model.pipeline.overview import Outcome, format_summary, quoted, write_readme
-from reference_model.pipeline.state import INPUTS_FILE, State, derive_inputs, file_digest, state_of, write_inputs
-from reference_model.runs import RunError, RunFolder, default_run_path, read_json, write_atomically
+from reference_model.pipeline.state import INPUTS_FILE, State, derive_inputs, state_of, weights_digest, write_inputs
+from reference_model.runs import RunError, RunFolder, default_run_path, read_figures, write_atomically
 
 
 class Trainer(Protocol):
@@ -104,7 +104,7 @@ def run_plan(plan: Plan, trainer: Trainer) -> list[Outcome]:
         state = _state(plan, step)
         if state is State.DONE:
             print(f"{title}: done", flush=True)
-            report: Mapping[str, Any] = read_json(RunFolder(step.folder).report)
+            report: Mapping[str, Any] = read_figures(RunFolder(step.folder).report)
             outcomes.append(Outcome(step.name, "done before", report, None))
         else:
             print(f"{title}: {'going on' if state is State.RESUME else 'training'} in {step.folder}", flush=True)
@@ -167,7 +167,7 @@ def _check_supplied(config: PipelineConfig, folder: Path, steps: Sequence[Step],
             if copy.is_file():
                 continue
             raise RunError(f"--weights.{product} {file}: no such file")
-        if copy.is_file() and (folder / PIPELINE_FILE).is_file() and file_digest(copy) != file_digest(file):
+        if copy.is_file() and (folder / PIPELINE_FILE).is_file() and weights_digest(copy) != weights_digest(file):
             raise RunError(f"{folder} was started with other weights than {file} for {product}; start another pipeline")
     for step in steps:
         files = {setting: config.weights.get(product) for setting, product in step.sources.items()}
@@ -239,7 +239,7 @@ def _publish(plan: Plan, step: Step) -> None:
     source, target = (folder / f"{step.product}.safetensors" for folder in (step.folder, plan.folder))
     if not source.is_file():
         raise RunError(f"{source} is missing; train the stage anew: --redo {step.name}")
-    if not target.is_file() or file_digest(source) != file_digest(target):
+    if not target.is_file() or weights_digest(source) != weights_digest(target):
         _copy(source, target)
 
 

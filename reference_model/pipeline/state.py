@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import Enum
@@ -14,6 +15,7 @@ from reference_model.runs import RunError, RunFolder, read_json, write_json
 from reference_model.settings.files import FREE_ON_RESUME
 from reference_model.settings.plain import flatten, plain
 
+_LARGEST_HEADER = 100_000_000  # the format allows no more
 INPUTS_FILE = "inputs.json"
 # Where a file lies does not matter; its content is compared: that of pictures as the data, that of weights by SHA-256.
 PLACES = ("preset", "read.scenes", "read.exclude_names")
@@ -51,16 +53,30 @@ def settings_that_matter(config: RunConfig) -> dict[str, Any]:
     return {key: value for key, value in flat.items() if key not in free and not key.startswith("weights.")}
 
 
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal."""
+def weights_digest(path: Path) -> str:
+    """Return the SHA-256 of a file of weights in hexadecimal, the same for every order of the entries in its header.
+
+    A .safetensors file is the header's length in 8 bytes, the header in JSON, which the library writes in any order,
+    and the tensors.
+    """
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        size = int.from_bytes(file.read(8), "little")
+        header = file.read(size) if size <= _LARGEST_HEADER else b""
+        try:
+            start = json.dumps(json.loads(header), sort_keys=True).encode()
+        except ValueError:  # not such a file: all of its bytes count
+            file.seek(0)
+            start = b""
+        digest = hashlib.sha256(start)
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def derive_inputs(config: RunConfig, *, data: str) -> Inputs:
     """Return what a run with these settings and data would be trained from."""
     files = {name: path for name, path in asdict(config.weights).items() if path is not None}
-    weights = {name: file_digest(path) if path.is_file() else None for name, path in files.items()}
+    weights = {name: weights_digest(path) if path.is_file() else None for name, path in files.items()}
     return Inputs(settings_that_matter(config), data, weights)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -9,7 +11,7 @@ from torch.nn import functional
 
 from reference_model.cli import parse_command
 from reference_model.config import NetConfig
-from reference_model.nets import AttributeModel, AttributeNet, FaceNet, FusedFaceNets, build_model
+from reference_model.nets import AttributeModel, AttributeNet, FaceNet, FusedFaceNets, build_seeded
 from reference_model.nets.face_net import CaffeLocalResponseNorm
 from reference_model.nets.model import scale_pixels
 from reference_model.objective import build_criterion
@@ -18,6 +20,12 @@ from reference_model.stages.attributes import attribute_groups
 from tests.reference_model.compare import assert_rounded
 
 GROUPS = [(0, 3), (1,), (2, 4, 5)]
+
+
+def build_model(size: int, groups: Sequence[Sequence[int]], config: NetConfig, *, seed: int) -> AttributeModel:
+    model = build_seeded(lambda: AttributeModel(size, groups, config), seed=seed)
+    assert isinstance(model, AttributeModel)
+    return model
 
 
 def test_cnn_m_has_the_published_sizes() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reference_model.config import NetConfig, OptimConfig
-from reference_model.nets import build_model
+from reference_model.nets import AttributeModel
 from reference_model.schedule import learning_rate_factor, make_optimizer, make_scheduler
 
 
@@ -46,7 +46,7 @@ def test_factors_stay_above_zero_and_at_most_one(total: int, warmup: float, sche
 
 @pytest.mark.parametrize("kind", ["sgd", "adamw"])
 def test_biases_and_norms_have_no_weight_decay(kind: str) -> None:
-    model = build_model(32, [(0, 1), (2,)], NetConfig(width=0.05, strides=(1, 1), norm="bn"), seed=0)
+    model = AttributeModel(32, [(0, 1), (2,)], NetConfig(width=0.05, strides=(1, 1), norm="bn"))
     optimizer = make_optimizer(model, OptimConfig(kind=kind, weight_decay=0.1))  # type: ignore[arg-type]
     decayed, free = ({id(parameter) for parameter in group["params"]} for group in optimizer.param_groups)
     assert [group["weight_decay"] for group in optimizer.param_groups] == [0.1, 0.0]

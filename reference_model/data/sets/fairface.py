@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,10 +14,10 @@ from reference_model.data.catalogue import Catalogue, ClassLabels, PictureFolder
 from reference_model.data.errors import DataError, first_few
 from reference_model.data.recognise import describe_layout
 from reference_model.data.registry import DataSet, ReadOptions
+from reference_model.data.sets.common import read_text, rows_with_files
 from reference_model.data.sets.findings import check_by_reading
-from reference_model.data.sets.folders import find_base, rows_with_files
+from reference_model.data.sets.folders import find_base
 from reference_model.data.sets.races import PAPER_RACES
-from reference_model.data.signatures import describe_impostor
 
 LAYOUT = "fairface_label_train.csv and fairface_label_val.csv (file,age,gender,race,service_test), train/ and val/"
 TRAIN_LIST = "fairface_label_train.csv"
@@ -66,7 +67,7 @@ def read_fairface(root: Path, options: ReadOptions) -> Catalogue:
     if repeated:
         raise DataError(f"{base}: {len(repeated)} pictures are listed twice: {first_few(repeated)}; remove a row")
     pictures = PictureFolder(base, np.array(files))
-    rows = rows_with_files(pictures, options.missing)
+    rows = rows_with_files(base, pictures.names, options.missing, labels=base / "fairface_label_*.csv")
     split = np.array(parts)
     train = np.flatnonzero(split == "train")
     split[train] = seeded_split(np.arange(len(train)), {"train": 0.9, "valid": 0.1}, seed=options.seed)
@@ -94,21 +95,17 @@ def _rows(path: Path) -> Iterator[tuple[str, float, str]]:
     """Yield file, years and race of each line of a list."""
     if not path.is_file():
         raise DataError(f"{path} is missing: expected {LAYOUT}; {describe_layout(path.parent)}")
-    impostor = describe_impostor(path)
-    if impostor is not None:
-        raise DataError(f"{path}: {impostor}")
     count = 0
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream)
-            absent = [column for column in _COLUMNS if column not in (reader.fieldnames or ())]
-            if absent:
-                raise DataError(f"{path}: its first line lacks the columns {', '.join(absent)}")
-            for cells in reader:
-                yield _parse(path, reader.line_num, cells)
-                count += 1
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: cannot be read as CSV in UTF-8 ({error})") from None
+        reader = csv.DictReader(io.StringIO(read_text(path), newline=""))
+        absent = [column for column in _COLUMNS if column not in (reader.fieldnames or ())]
+        if absent:
+            raise DataError(f"{path}: its first line lacks the columns {', '.join(absent)}")
+        for cells in reader:
+            yield _parse(path, reader.line_num, cells)
+            count += 1
+    except csv.Error as error:
+        raise DataError(f"{path}: cannot be read as CSV ({error})") from None
     if not count:
         raise DataError(f"{path}: lists no pictures; download it again")
 

@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -142,40 +141,3 @@ def folders_named(root: Path, pattern: str, words: str) -> FolderScan:
         stacklevel=3,
     )
     return scan.select(matches)
-
-
-def rows_with_files(pictures: PictureFolder, missing: Literal["error", "skip"]) -> npt.NDArray[np.int64]:
-    """Return the rows whose picture file is there.
-
-    Each folder is listed once, so that half a million files take seconds.
-
-    Args:
-        pictures: The files that a list names.
-        missing: ``"error"`` raises where one is not there, ``"skip"`` leaves it out with a warning.
-
-    Raises:
-        DataError: If files are missing; always if all are.
-
-    Warns:
-        DataWarning: If files are missing and left out.
-    """
-    names: list[str] = pictures.names.tolist()
-    listed = {folder: _file_names(pictures.root / folder) for folder in {name.rpartition("/")[0] for name in names}}
-    parts = [name.rpartition("/") for name in names]
-    present = np.array([file in listed[folder] for folder, _, file in parts], dtype=bool)
-    if present.all():
-        return np.arange(len(names))
-    absent = pictures.names[~present].tolist()
-    message = f"{pictures.root}: {len(absent)} of {len(names)} listed pictures are missing: {first_few(absent)}"
-    if missing == "error" or not present.any():
-        raise DataError(f"{message}; unpack them there, or leave their rows out with --images.missing skip")
-    warnings.warn(f"{message}; their rows are left out", DataWarning, stacklevel=3)
-    return np.flatnonzero(present)
-
-
-def _file_names(folder: Path) -> set[str]:
-    try:
-        with os.scandir(folder) as entries:
-            return {entry.name for entry in entries}
-    except OSError:
-        return set()

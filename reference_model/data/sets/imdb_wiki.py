@@ -12,8 +12,9 @@ from reference_model.data.catalogue import Catalogue, PictureFolder, YearLabels,
 from reference_model.data.errors import DataError
 from reference_model.data.recognise import describe_layout
 from reference_model.data.registry import DataSet, ReadOptions
+from reference_model.data.sets.common import SHARES, rows_with_files
 from reference_model.data.sets.findings import check_by_reading
-from reference_model.data.sets.folders import find_base, rows_with_files
+from reference_model.data.sets.folders import find_base
 from reference_model.data.sets.matlab import read_struct, strings
 from reference_model.data.sets.people import normal_name
 
@@ -24,7 +25,6 @@ MATLAB_DAYS = 366
 """MATLAB counts days from the year 0, which has 366."""
 _LAST_DAY = 3_652_059
 _FIELDS = ("dob", "photo_taken", "full_path", "name", "face_score", "second_face_score")
-_SHARES = {"train": 0.8, "valid": 0.1, "test": 0.1}
 
 
 @dataclass(frozen=True)
@@ -69,17 +69,17 @@ def read_imdb_wiki(root: Path, options: ReadOptions) -> Catalogue:
     distinct, number = np.unique(people, return_inverse=True)
     person = np.where(people == "", -1, number - int("" in distinct))
     alone = len(people) + np.arange(len(people))  # a row whose person is not known
-    split = seeded_split(np.where(person < 0, alone, person), _SHARES, seed=options.seed)
-    pictures = PictureFolder(base, files)
+    split = seeded_split(np.where(person < 0, alone, person), SHARES, seed=options.seed)
     catalogue = Catalogue(
         data="imdb_wiki",
-        pictures=pictures,
+        pictures=PictureFolder(base, files),
         labels={"age": YearLabels(np.concatenate([part.years for part in databases.values()]))},
         split=split,
         person=person,
         notes=_notes(databases),
     )
-    return catalogue.rows(rows_with_files(pictures, options.missing))
+    lists = base / " and ".join(f"{name}.mat" for name in databases)
+    return catalogue.rows(rows_with_files(base, files, options.missing, labels=lists))
 
 
 def _places(base: Path) -> dict[str, Path]:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from reference_model.data.catalogue import Catalogue, ClassLabels, PictureSource, seeded_split
 from reference_model.data.errors import DataError, first_few
 from reference_model.data.registry import ReadOptions
+from reference_model.data.sets.common import read_text
 
 TEST_SHARE = 0.1
 """Share of the people whose pictures are the test partition; of four people or more, two at least."""
@@ -169,11 +170,7 @@ def excluded_people(
 
 def _read_excluded(path: Path) -> dict[str, str]:
     """Return the lines of a file of names, by their normal form."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: the names to leave out cannot be read ({error}); give UTF-8, a name a line") from None
-    listed = {normal_name(line): line.strip() for line in lines if normal_name(line)}
+    listed = {normal_name(line): line.strip() for line in read_text(path).splitlines() if normal_name(line)}
     if not listed:
         raise DataError(f"{path}: holds no names; write one a line, or give no such file")
     return listed
@@ -203,15 +200,11 @@ def read_name_list(path: Path, folders: Sequence[str]) -> dict[str, list[str]]:
         DataError: If the file cannot be read, or names none of the folders.
     """
     names: dict[str, list[str]] = {folder: [] for folder in folders}
-    try:
-        with path.open(encoding="utf-8-sig") as stream:
-            for line in stream:
-                parts = line.strip().split(maxsplit=1)
-                if len(parts) == 2 and parts[0] in names:
-                    text = parts[1].rpartition("@")[0] if '"@' in parts[1] else parts[1]
-                    names[parts[0]].append(text.strip('"'))
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: the list of names cannot be read ({error})") from None
+    for line in read_text(path).splitlines():
+        parts = line.strip().split(maxsplit=1)
+        if len(parts) == 2 and parts[0] in names:
+            text = parts[1].rpartition("@")[0] if '"@' in parts[1] else parts[1]
+            names[parts[0]].append(text.strip('"'))
     if not any(names.values()):
         raise DataError(f"{path}: names none of the data set's folders; expected lines such as '{folders[0]} Ann Bee'")
     return names

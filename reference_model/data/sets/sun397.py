@@ -11,10 +11,10 @@ from reference_model.data.catalogue import Catalogue, ClassLabels, seeded_split
 from reference_model.data.errors import DataError, DataWarning, first_few
 from reference_model.data.recognise import describe_layout
 from reference_model.data.registry import DataSet, ReadOptions
+from reference_model.data.sets.common import SHARES, read_text
 from reference_model.data.sets.findings import check_by_reading
 from reference_model.data.sets.folders import FolderScan, find_base, scan_folders
 from reference_model.data.sets.people import most_pictures
-from reference_model.data.signatures import describe_impostor
 
 LAYOUT = "ClassName.txt and the pictures below the scenes' first letters: a/abbey/sun_x.jpg, a/apse/indoor/sun_y.jpg"
 CLASS_LIST = "ClassName.txt"
@@ -57,7 +57,7 @@ def read_sun397(root: Path, options: ReadOptions) -> Catalogue:
         data="sun397",
         pictures=scan.pictures.take(rows),
         labels={"class": ClassLabels(tuple(names[order[place]] for place in present.tolist()), values)},
-        split=seeded_split(np.arange(len(rows)), {"train": 0.8, "valid": 0.1, "test": 0.1}, seed=options.seed),
+        split=seeded_split(np.arange(len(rows)), SHARES, seed=options.seed),
     )
 
 
@@ -66,15 +66,12 @@ def _compare_list(path: Path, scan: FolderScan) -> None:
     if not path.is_file():
         warnings.warn(f"{path} is missing: the scenes are the folders that hold pictures", DataWarning, stacklevel=3)
         return
-    listed = {line.strip().strip("/") for line in path.read_text(encoding="utf-8", errors="replace").splitlines()} - {
-        ""
-    }
+    listed = {line.strip().strip("/") for line in read_text(path).splitlines()} - {""}
     unlisted = sorted(set(scan.folders) - listed)
     if unlisted:
-        impostor = describe_impostor(path)
         raise DataError(
             f"{path}: lacks {len(unlisted)} folders that hold pictures: {first_few(unlisted, limit=3)}; "
-            f"{impostor or 'add them to the list, or remove the folders'}"
+            f"add them to the list, or remove the folders"
         )
     absent = sorted(listed - set(scan.folders))
     if absent:

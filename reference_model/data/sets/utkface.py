@@ -12,6 +12,7 @@ from reference_model.data.catalogue import Catalogue, ClassLabels, PictureFolder
 from reference_model.data.errors import DataError, first_few
 from reference_model.data.recognise import describe_layout
 from reference_model.data.registry import DataSet, Finding, ReadOptions
+from reference_model.data.sets.common import SHARES
 from reference_model.data.sets.findings import check_by_reading
 from reference_model.data.sets.folders import find_base
 from reference_model.data.sets.races import PAPER_RACES
@@ -23,7 +24,6 @@ OLDEST_YEARS = 100
 MAX_MALFORMED = 0.05
 """Largest share of files whose names may say nothing."""
 _NAME = re.compile(r"(\d{1,3})_[01]_([0-4])_\d+\.jpg(\.chip\.jpg)?")
-_SHARES = {"train": 0.8, "valid": 0.1, "test": 0.1}
 _NAMED = 20
 
 
@@ -71,7 +71,7 @@ def read_utkface(root: Path, options: ReadOptions) -> Catalogue:
             "age": YearLabels(np.where(years > OLDEST_YEARS, np.nan, years).astype(np.float32)),
             "race": ClassLabels(PAPER_RACES, np.array([RACES[race] for race in races.tolist()])),
         },
-        split=seeded_split(np.arange(len(names)), _SHARES, seed=options.seed),
+        split=seeded_split(np.arange(len(names)), SHARES, seed=options.seed),
         notes=tuple(notes),
     )
 

@@ -8,15 +8,18 @@ net.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from reference_model.data.catalogue import Catalogue
-from reference_model.data.writers.common import people_of, running_numbers
+from reference_model.data.catalogue import AttributeLabels, Catalogue
+from reference_model.data.writers.common import attributes_of, people_of, running_numbers
 
 # LFW has few pictures of most people.
 _LFW_PICTURES = 3
+TABLE_WORN = ("Eyeglasses", "Wearing_Hat", "Wearing_Necktie")
+TABLE_ATTRIBUTES = (*TABLE_WORN, "Male", "Mouth_Slightly_Open", "Smiling", "Young")
+"""The columns of the table that a pool is written as, a user's table in the small."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,8 +74,24 @@ def _few_of_each(pool: Pool) -> Catalogue:
     return pool.faces.rows(running_numbers(people_of(pool.faces)) <= _LFW_PICTURES)
 
 
+def _table(pool: Pool) -> Catalogue:
+    """Return the few pictures of each person with some of the attributes, in two groups, and the age."""
+    few = _few_of_each(pool)
+    attributes = attributes_of(few, "the table")
+    columns = [column for column, name in enumerate(attributes.names) if name in TABLE_ATTRIBUTES]
+    names = tuple(attributes.names[column] for column in columns)
+    groups = {
+        group: tuple(column for column, name in enumerate(names) if (name in TABLE_WORN) == worn)
+        for group, worn in (("face", False), ("worn", True))
+    }
+    chosen = AttributeLabels(names, attributes.values[:, columns], groups)
+    return replace(few, labels={"attributes": chosen, "age": few.labels["age"]})
+
+
 FORMATS: Mapping[str, Format] = MappingProxyType(
     {
+        "imagenet": Format("image_folder", "write_imagenet", _objects),
+        "image_folder": Format("image_folder", "write_image_folder", _objects),
         "casia": Format("casia", "write_casia", _training_people),
         "sun397": Format("sun397", "write_sun397", _scenes),
         "msceleb": Format("msceleb", "write_msceleb", _training_people),
@@ -83,6 +102,7 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         "utkface": Format("utkface", "write_utkface", _training_people),
         "celeba": Format("celeba", "write_celeba", _faces),
         "lfwa": Format("lfwa", "write_lfwa", _few_of_each),
+        "table": Format("user_table", "write_table", _table),
     }
 )
 """The data sets that a pool is written as, by the name of their reader."""

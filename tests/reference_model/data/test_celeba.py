@@ -5,8 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reference_model.data.celeba import read_celeba
+from reference_model.data.catalogue import Catalogue
 from reference_model.data.errors import DataError, DataWarning
+from reference_model.data.registry import ReadOptions
+from reference_model.data.sets import celeba
+from reference_model.data.sets.celeba import read_celeba_labels
 from tests.reference_model.data.builders import NAMES, TinyCelebA, replace
 
 SPLIT = ["train", "train", "train", "valid", "test", "test"]
@@ -19,15 +22,24 @@ def tiny(tmp_path: Path) -> Path:
     return TinyCelebA().write(tmp_path)
 
 
+def read_celeba(root: Path) -> Catalogue:
+    return celeba.read_celeba(root, ReadOptions())
+
+
+def read_targets(root: Path, **options: str) -> np.ndarray:
+    return read_celeba_labels(root, **options).labels["attributes"].values
+
+
 def assert_is_tiny(root: Path, images: Path, identity: list[int] | None) -> None:
     table = read_celeba(root)
-    assert table.names == NAMES
-    np.testing.assert_array_equal(table.targets, TinyCelebA().expected)
-    assert table.targets.dtype == np.float32
+    attributes = table.labels["attributes"]
+    assert attributes.names == NAMES
+    np.testing.assert_array_equal(attributes.values, TinyCelebA().expected)
+    assert attributes.values.dtype == np.float32
     assert table.split.tolist() == SPLIT
-    assert list(table.files) == [images / name for name in TinyCelebA().files]
-    assert all(path.is_file() for path in table.files)
-    assert (None if table.identity is None else table.identity.tolist()) == identity
+    assert [table.pictures.describe(row) for row in range(6)] == [str(images / name) for name in TinyCelebA().files]
+    assert all(table.pictures.read(row) for row in range(6))
+    assert (None if table.person is None else table.person.tolist()) == identity
 
 
 def assert_is_flat(root: Path) -> None:
@@ -163,14 +175,14 @@ class TestText:
         with pytest.warns(DataWarning, match=message):
             table = read_celeba(tiny)
         assert table.split.tolist() == SPLIT
-        assert table.identity is not None
-        assert table.identity.tolist()[:4] == [5, 5, identity, 9]
+        assert table.person is not None
+        assert table.person.tolist()[:4] == [5, 5, identity, 9]
 
 
 class TestMissingLabels:
     def test_zero_and_nan_are_missing_beside_minus_one(self, tmp_path: Path) -> None:
         rows = ("0 1 -1", "-1 nan 1", "1 1 NA", "-1 ? -1", "-1 1 1", "1.0 -1 -1.0")
-        targets = read_celeba(TinyCelebA(rows=rows).write(tmp_path)).targets
+        targets = read_targets(TinyCelebA(rows=rows).write(tmp_path))
         nan = np.nan
         expected = [[nan, 1, 0], [0, nan, 1], [1, 1, nan], [0, nan, 0], [0, 1, 1], [1, 0, 0]]
         np.testing.assert_array_equal(targets, np.array(expected, dtype=np.float32))
@@ -182,18 +194,18 @@ class TestMissingLabels:
     def test_the_encoding_can_be_set(self, tmp_path: Path) -> None:
         rows = ("0 1 1", "1 1 1", "1 0 1", "1 1 1", "1 1 0", "1 1 1")
         root = TinyCelebA(rows=rows).write(tmp_path)
-        assert np.isnan(read_celeba(root, encoding="signed").targets).sum() == 3
-        assert (read_celeba(root, encoding="binary").targets == 0).sum() == 3
+        assert np.isnan(read_targets(root, encoding="signed")).sum() == 3
+        assert (read_targets(root, encoding="binary") == 0).sum() == 3
         with pytest.raises(DataError, match="holds -1, but the encoding was said to be binary"):
-            read_celeba(TinyCelebA().write(tmp_path), encoding="binary")
+            read_targets(TinyCelebA().write(tmp_path), encoding="binary")
         with pytest.raises(ValueError, match="encoding must be 'auto', 'signed' or 'binary', got 'ternary'"):
-            read_celeba(root, encoding="ternary")
+            read_targets(root, encoding="ternary")
 
     def test_empty_and_quoted_csv_fields(self, tmp_path: Path) -> None:
         path = TinyCelebA().write_csv(tmp_path) / "list_attr_celeba.csv"
         replace(path, "000001.jpg,-1,1,-1", "000001.jpg,,1,")
         replace(path, "000002.jpg,-1,-1,1", '"000002.jpg","-1", -1 ,"1"')
-        targets = read_celeba(tmp_path).targets
+        targets = read_targets(tmp_path)
         np.testing.assert_array_equal(targets[0], np.array([np.nan, 1, np.nan], dtype=np.float32))
         np.testing.assert_array_equal(targets[1:], TinyCelebA().expected[1:])
 
@@ -202,30 +214,26 @@ class TestMissingPictures:
     def test_are_counted_and_the_first_few_named(self, tiny: Path) -> None:
         for name in ("000002.jpg", "000005.jpg"):
             (tiny / "img_align_celeba" / name).unlink()
-        with pytest.raises(DataError, match=r"2 of 6 pictures with labels are not in .*: 000002\.jpg, 000005\.jpg"):
+        with pytest.raises(DataError, match=r"2 of 6 pictures of list_attr_.* are not in .*: 000002\.jpg, 000005\.jpg"):
             read_celeba(tiny)
         with pytest.warns(DataWarning, match="2 of 6 pictures.*rows are left out"):
-            table = read_celeba(tiny, missing="skip")
-        assert [path.name for path in table.files] == ["000001.jpg", "000003.jpg", "000004.jpg", "000006.jpg"]
-        np.testing.assert_array_equal(table.targets, TinyCelebA().expected[[0, 2, 3, 5]])
+            table = celeba.read_celeba(tiny, ReadOptions(missing="skip"))
+        assert [table.pictures.name(row)[5] for row in range(4)] == ["1", "3", "4", "6"]
+        np.testing.assert_array_equal(table.labels["attributes"].values, TinyCelebA().expected[[0, 2, 3, 5]])
         assert table.split.tolist() == ["train", "train", "valid", "test"]
-        assert len(read_celeba(tiny, missing="ignore")) == 6
+        assert len(read_celeba_labels(tiny)) == 6
 
     def test_none_left_is_an_error_even_when_skipping(self, tiny: Path) -> None:
         for path in (tiny / "img_align_celeba").iterdir():
             path.unlink()
         with pytest.raises(DataError, match="6 of 6 pictures"):
-            read_celeba(tiny, missing="skip")
+            celeba.read_celeba(tiny, ReadOptions(missing="skip"))
 
     def test_no_folder_of_pictures(self, tiny: Path) -> None:
         (tiny / "img_align_celeba").rename(tiny / "pictures")
         with pytest.raises(DataError, match="no folder img_align_celeba in"):
             read_celeba(tiny)
-        assert len(read_celeba(tiny, missing="ignore")) == 6
+        assert len(read_celeba_labels(tiny)) == 6
         (tiny / "img_align_celeba.zip").write_bytes(b"PK\x03\x04")
         with pytest.raises(DataError, match=r"img_align_celeba\.zip is still packed: unpack it"):
             read_celeba(tiny)
-
-    def test_an_unknown_choice(self, tiny: Path) -> None:
-        with pytest.raises(ValueError, match="missing must be 'error', 'skip' or 'ignore', got 'drop'"):
-            read_celeba(tiny, missing="drop")

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from reference_model.data import lists, signatures
-from reference_model.data.celeba import read_celeba
 from reference_model.data.errors import DataWarning
+from reference_model.data.sets.celeba import read_celeba_labels
 from tests.reference_model.data.builders import TinyCelebA
 
 NAMES = ("list_attr_celeba.txt", "list_eval_partition.txt", "identity_CelebA.txt")
@@ -25,10 +25,10 @@ def official(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_official_files_pass_and_with_other_line_ends(official: Path) -> None:
-    assert len(read_celeba(official)) == 6
+    assert len(read_celeba_labels(official)) == 6
     for path in (official / name for name in NAMES):
         path.write_bytes(path.read_bytes().replace(b"\r\n", b"\n"))
-    assert len(read_celeba(official)) == 6
+    assert len(read_celeba_labels(official)) == 6
 
 
 @pytest.mark.parametrize(
@@ -39,4 +39,4 @@ def test_another_content_is_only_a_warning(official: Path, name: str, old: bytes
     path = official / name
     path.write_bytes(path.read_bytes().replace(old, new, 1))
     with pytest.warns(DataWarning, match=rf"{name} has as many rows as the file .* but not its content"):
-        assert len(read_celeba(official)) == 6
+        assert len(read_celeba_labels(official)) == 6

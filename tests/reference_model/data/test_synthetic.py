@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from reference_model.attributes import CELEBA_ATTRIBUTES
-from reference_model.data.celeba import read_celeba
 from reference_model.data.errors import DataError
 from reference_model.data.ising import load_ising
+from reference_model.data.sets.celeba import read_celeba_labels
 from reference_model.data.synthetic import Parameters, write_synthetic_faces
 from reference_model.data.synthetic.__main__ import main
 from reference_model.data.synthetic.plan import make_plan
@@ -25,13 +25,13 @@ def contents(root: Path) -> dict[str, bytes]:
 
 
 def test_the_reader_reads_what_was_planned(synthetic_root: Path) -> None:
-    table = read_celeba(synthetic_root)  # any warning, such as a person in two partitions, is an error here
+    table = read_celeba_labels(synthetic_root)  # any warning, such as a person in two partitions, is an error here
     plan = make_plan(Parameters(40, 10, 10, seed=1))
-    assert table.names == CELEBA_ATTRIBUTES
-    np.testing.assert_array_equal(table.targets, plan.written)
+    assert table.labels["attributes"].names == CELEBA_ATTRIBUTES
+    np.testing.assert_array_equal(table.labels["attributes"].values, plan.written)
     assert [len(table.subset(split)) for split in ("train", "valid", "test")] == [40, 10, 10]
-    assert table.identity is not None
-    np.testing.assert_array_equal(table.identity, plan.person)
+    assert table.person is not None
+    np.testing.assert_array_equal(table.person, plan.person)
 
 
 def test_the_files_have_celebas_form(synthetic_root: Path) -> None:
@@ -106,7 +106,7 @@ def test_another_process_that_was_faster_wins(tmp_path: Path, monkeypatch: pytes
 
     monkeypatch.setattr(writer, "write_celeba", overtaken)
     write_synthetic_faces(root, **SMALL)
-    assert len(read_celeba(root)) == 8
+    assert len(read_celeba_labels(root)) == 8
     assert [path.name for path in tmp_path.iterdir()] == ["faces"]
 
 
@@ -161,7 +161,7 @@ class TestCommandLine:
         done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=True)
         assert done.stdout.startswith("5 faces in ")
         assert done.stderr == ""
-        assert len(read_celeba(tmp_path / "faces")) == 5
+        assert len(read_celeba_labels(tmp_path / "faces")) == 5
 
     def test_errors_are_one_line_and_a_status(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["--root", str(tmp_path / "faces"), "--strength", "2"]) == 1

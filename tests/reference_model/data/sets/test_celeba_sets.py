@@ -93,7 +93,7 @@ def test_the_check_counts(written: tuple[Path, Catalogue]) -> None:
     lines[2] = lines[2][:-2] + ("-1" if lines[2].endswith(" 1") else " 1")
     path.write_text("\n".join(lines) + "\n")
     told = " / ".join(f"{level}: {text}" for text, level in findings("celeba", root).items())
-    assert "warning: 1 of 40 pictures with labels are not in" in told
+    assert "warning: 1 of 40 pictures of list_attr_celeba.txt are not in" in told
     assert "note: the label Male contradicts itself for 1 of the 10 people" in told
     path.write_text("<!DOCTYPE html>")
     told = " / ".join(f"{level}: {text}" for text, level in findings("celeba", root).items())
