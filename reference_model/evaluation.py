@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from reference_model.config import RunConfig
+from reference_model.finite import NotFiniteError
 from reference_model.loader import EvalLoader
 from reference_model.sources import StageData
 from reference_model.stages.stage import Evaluation, Outputs
@@ -38,7 +39,7 @@ def evaluate_model(
         What the report is written from, without the pictures that cannot be used; and what is wrong with those.
 
     Raises:
-        ValueError: If an output is not finite.
+        NotFiniteError: If an output is not finite.
         DataError: If too many pictures cannot be used.
     """
     model = model.to(device).eval()
@@ -52,7 +53,9 @@ def evaluate_model(
             for batch in EvalLoader(pictures, batch_size=config.train.eval_batch_size):
                 outputs = model(batch.images.to(device))
                 if not is_finite(outputs):
-                    raise ValueError(f"the net's outputs on the {partition} partition are not finite: it is broken")
+                    raise NotFiniteError(
+                        f"the net's outputs on the {partition} partition are not finite: train it anew"
+                    )
                 part = data.stage.collect(outputs, batch.targets.to(device))
                 parts.append({name: tensor.cpu() for name, tensor in part.items()})
         lost = [picture.row for picture in pictures.unusable]

@@ -25,7 +25,8 @@ def check_places(config: RunConfig) -> None:
 
 
 def _check_drawn(config: RunConfig, root: Path) -> None:
-    looks_like = None if any(root.glob("synthetic*.json")) else recognise(root)
+    drawn = any((root / name).is_file() for name in ("synthetic_faces.json", "pool.json"))
+    looks_like = None if drawn else recognise(root)
     if looks_like is None:
         return
     if looks_like == "celeba" and config.stage == "identity":

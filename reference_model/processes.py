@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TypeVar
 
+import torch
 import torch.distributed as dist
 from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
@@ -38,9 +39,18 @@ def strategy() -> Strategy | str:
 
 
 def join(device: str) -> None:
-    """Connect the processes that torchrun started; Lightning would do so later."""
-    if count_processes() > 1 and not dist.is_initialized():
-        dist.init_process_group("nccl" if device == "cuda" else "gloo")
+    """Connect the processes that torchrun started; Lightning would do so later.
+
+    Args:
+        device: The setting ``train.device``.
+    """
+    if count_processes() == 1 or dist.is_initialized():
+        return
+    if device != "cpu" and torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        dist.init_process_group("nccl")
+    else:
+        dist.init_process_group("gloo")
 
 
 def leave() -> None:

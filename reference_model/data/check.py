@@ -45,7 +45,9 @@ def check_data_set(data_set: DataSet, root: Path, *, pictures: int | None) -> li
             catalogue = data_set.read(root, ReadOptions(missing="skip"))
         except DataError as error:
             return [*findings, Finding("error", str(error))]
-    return [*findings, *check_people(catalogue), check_pictures(catalogue, pictures)]
+    if not any("in more than one partition" in finding.text for finding in findings):
+        findings = [*findings, *check_people(catalogue)]
+    return [*findings, check_pictures(catalogue, pictures)]
 
 
 def check_people(catalogue: Catalogue) -> list[Finding]:

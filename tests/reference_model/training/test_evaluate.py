@@ -7,8 +7,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from reference_model.evaluate import evaluate, main
+from tests.reference_model.training.commands import train
 
 
 def rewrite_table(source: Path, target: Path, order: list[int], names: dict[str, str] | None = None) -> None:
@@ -87,3 +89,21 @@ def test_a_damaged_checkpoint_is_refused(
     (run / "checkpoints" / "last.ckpt").write_bytes(b"PK\x03\x04 not a checkpoint")
     assert evaluate_on(faces, run) == 2
     assert "last.ckpt is not a checkpoint" in capsys.readouterr().err
+
+
+def test_any_stage_is_evaluated_on_the_data_of_its_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    colours = {"blue": (0, 0, 200), "green": (0, 200, 0), "red": (200, 0, 0)}
+    for name, colour in colours.items():
+        for part, count in {"train": 12, "valid": 4, "test": 4}.items():
+            folder = tmp_path / "pictures" / part / name
+            folder.mkdir(parents=True)
+            for number in range(count):
+                Image.new("RGB", (24, 24), tuple(value + number for value in colour)).save(folder / f"{number}.png")
+    run = tmp_path / "run"
+    small = ["--images.size=24", "--net.width=0.05", "--net.strides=[1,1]", "--train.epochs=2", "--train.batch_size=6"]
+    place = ["--stage=race", "--data=image_folder", f"--root={tmp_path / 'pictures'}", f"--out={run}"]
+    assert train(*place, *small, "--train.threads=1") == 0
+    assert main(["--checkpoint", str(run), "--out", str(tmp_path / "again")]) == 0
+    assert (tmp_path / "again" / "report.json").read_text() == (run / "report.json").read_text()
+    assert main(["--checkpoint", str(run), "--split", "valid"]) == 0
+    assert "valid partition, 12 pictures" in capsys.readouterr().out
