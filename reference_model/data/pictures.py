@@ -23,6 +23,7 @@ MEGABYTE = 2**20
 MANY_UNUSABLE = 20
 """So many unusable pictures stop a run before all were tried, if their share is too large."""
 
+_BITS, _PHOTOMETRIC = 258, 262
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -95,9 +96,11 @@ def as_rgb(picture: Image.Image, opened: Image.Image | None = None) -> Image.Ima
     """
     opened = opened or picture
     if picture.mode.startswith("I;16") or (picture.mode == "I" and opened.format == "PPM"):
-        bits = getattr(opened, "tag_v2", {}).get(258, (16,))
-        if bits != (16,):
-            raise DataError(f"{bits[0]}-bit grey levels: save it with 8 or 16 bits")
+        tags = getattr(opened, "tag_v2", {})  # of TIFF files
+        if tags.get(_BITS, (16,)) != (16,):
+            raise DataError(f"{tags[_BITS][0]}-bit grey levels: save it with 8 or 16 bits")
+        if tags.get(_PHOTOMETRIC, 1) == 0:
+            raise DataError("16-bit grey levels in which 0 is white: save it with 8 bits, or with 0 as black")
         picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
     elif picture.mode in ("I", "F"):
         raise DataError("32-bit grey levels have no known range: save it with 8 or 16 bits")

@@ -6,39 +6,28 @@ a setting means the same in a pipeline and in a run of its own.
 
 from __future__ import annotations
 
-import json
 from argparse import ArgumentError
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from itertools import chain, pairwise
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 from reference_model.cli import parse_command
-from reference_model.config import FACE_NETS, RunConfig, StageName
+from reference_model.config import RunConfig, StageName
 from reference_model.pipeline.config import (
     PRODUCTS,
     ROOTS,
     SCENES,
-    SECTIONS,
     PipelineConfig,
     required_stages,
     unused_weights,
 )
 from reference_model.pipeline.files import PIPELINE_FILE, load_pipeline
-from reference_model.settings.files import PATHS, build_config, check_known, known_keys, make_parser, paths_as_text
-from reference_model.settings.plain import SettingsError, flatten, read_yaml
+from reference_model.pipeline.words import Words, check_keys, section_of, settings_of_run, take_apart
+from reference_model.settings.files import PATHS, build_config, make_parser, paths_as_text
+from reference_model.settings.plain import SettingsError, flatten
 
 DRAWN_ATTRIBUTES = ("celeba", "lfwa")
-SHARED = ("preset", "out", "root", "data", "seed")
-SHARED_GROUPS = ("images", "synthetic", "pool")
-SHARED_OF_GROUPS = (
-    *(f"net.{name}" for name in ("width", "depth", "strides", "norm")),
-    *(f"train.{name}" for name in ("device", "threads", "progress")),
-)
-NOT_OF_A_SECTION = (
-    *("stage", "preset", "out", "config", "print_config", "help", "resume", "overwrite"),
-    *(f"weights.{net}" for net in FACE_NETS),
-)
 
 
 @dataclass(frozen=True)
@@ -58,29 +47,12 @@ class PipelineRequest:
     redo: str | None
 
 
-@dataclass
-class Words:
-    """A command line taken apart; later settings win.
-
-    Args:
-        settings: The text of each setting, by name.
-        resume: The folder behind ``--resume``, empty where none is named; None without ``--resume``.
-        overwrite: Whether ``--overwrite`` is there.
-        redo: What ``--redo`` names.
-    """
-
-    settings: dict[str, str] = field(default_factory=dict)
-    resume: str | None = None
-    overwrite: bool = False
-    redo: str | None = None
-
-
 def is_pipeline(arguments: Sequence[str]) -> bool:
     """Say whether a command line is that of a whole pipeline: by its ``--stage``, or by the run that it resumes."""
     if any(argument in ("-h", "--help") for argument in arguments):
         return False
     try:
-        words = _take_apart(arguments)
+        words = take_apart(arguments)
     except SettingsError:  # explained where the command line is parsed
         return "--stage=all" in arguments or ("--stage", "all") in pairwise(arguments)
     if "stage" in words.settings:
@@ -96,8 +68,8 @@ def parse_pipeline(arguments: Sequence[str]) -> PipelineRequest:
     Raises:
         SettingsError: If a setting is unknown, ill-typed or out of range, belongs to one stage, or a stage has no data.
     """
-    words = _take_apart(arguments)
-    _check_keys(words.settings)
+    words = take_apart(arguments)
+    check_keys(words.settings)
     if words.resume is None and words.redo is None:
         return PipelineRequest(_new_pipeline(words.settings), resume=False, overwrite=words.overwrite, redo=None)
     folder = _folder_to_resume(words)
@@ -105,39 +77,6 @@ def parse_pipeline(arguments: Sequence[str]) -> PipelineRequest:
     if words.redo is not None and words.redo not in {*stored.runs, *(run.stage for run in stored.runs.values())}:
         raise SettingsError(f"--redo {words.redo} names no stage of {folder}; it has {', '.join(stored.runs)}")
     return PipelineRequest(_changed(stored, words.settings, folder), resume=True, overwrite=False, redo=words.redo)
-
-
-def _take_apart(arguments: Sequence[str]) -> Words:
-    words = Words()
-    rest = list(arguments)
-    from_files: dict[str, str] = {}
-    while rest:
-        argument = rest.pop(0)
-        if not argument.startswith("--"):
-            raise SettingsError(f"unexpected {argument!r}; settings are written --name value")
-        key, has_value, value = argument[2:].partition("=")
-        if key == "overwrite":
-            words.overwrite = True
-            continue
-        if not has_value and rest and not rest[0].startswith("--"):
-            has_value, value = "=", rest.pop(0)
-        if key == "resume":
-            words.resume = value
-        elif not has_value:
-            raise SettingsError(f"--{key} needs a value")
-        elif key == "redo":
-            words.redo = value
-        elif key == "config":
-            from_files |= _file_settings(Path(value))
-        else:
-            words.settings[key] = value
-    words.settings = from_files | words.settings
-    return words
-
-
-def _file_settings(path: Path) -> dict[str, str]:
-    content = flatten(read_yaml(path))
-    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in content.items()}
 
 
 def _folder_to_resume(words: Words) -> Path:
@@ -154,29 +93,9 @@ def _folder_to_resume(words: Words) -> Path:
     return Path(folder)
 
 
-def _check_keys(settings: Mapping[str, str]) -> None:
-    """Refuse settings that are unknown or belong to one stage."""
-    known = known_keys(make_parser())
-    shared = {key for key in known if key in SHARED + SHARED_OF_GROUPS or key.split(".")[0] in SHARED_GROUPS}
-    own = known.difference(NOT_OF_A_SECTION)
-    every = shared | {f"{section}.{key}" for section in SECTIONS for key in own}
-    every |= {f"roots.{name}" for name in (SCENES, *chain(*ROOTS.values()))} | {
-        f"weights.{product}" for product in PRODUCTS.values()
-    }
-    for key in settings:
-        if key in own - shared:
-            raise SettingsError(f"--{key} belongs to one stage; with --stage all name it: --identity.{key} VALUE")
-    check_known((key for key in settings if key != "stage"), every, prefix="--", origin=" of a pipeline")
-
-
-def _section(settings: Mapping[str, str], name: str) -> dict[str, str]:
-    prefix = f"{name}."
-    return {key.removeprefix(prefix): value for key, value in settings.items() if key.startswith(prefix)}
-
-
 def _new_pipeline(settings: Mapping[str, str]) -> PipelineConfig:
-    roots = {name: Path(root) for name, root in _section(settings, "roots").items()}
-    weights = {name: Path(file) for name, file in _section(settings, "weights").items()}
+    roots = {name: Path(root) for name, root in section_of(settings, "roots").items()}
+    weights = {name: Path(file) for name, file in section_of(settings, "weights").items()}
     preset = settings.get("preset", "small" if roots else "demo")
     last = {
         name: _derive("attributes", name, preset, settings, roots, data=data)
@@ -237,7 +156,7 @@ def _derive(
     stage: StageName, name: str, preset: str, settings: Mapping[str, str], roots: Mapping[str, Path], *, data: str
 ) -> RunConfig:
     """Return the settings of a run: shared ones, then those of its stage, then those of the run alone."""
-    chosen = {"stage": stage, "preset": preset, "data": data} | _of_run(stage, name, settings)
+    chosen = {"stage": stage, "preset": preset, "data": data} | settings_of_run(stage, name, settings)
     root = settings.get("root") if chosen["data"] == "synthetic" else roots.get(chosen["data"])
     if root is not None:
         chosen.setdefault("root", str(root))
@@ -256,15 +175,6 @@ def _derive(
     return _with_one_loss(config, asked="loss" in chosen)
 
 
-def _of_run(stage: str, name: str, settings: Mapping[str, str]) -> dict[str, str]:
-    shared = {
-        key: value
-        for key, value in settings.items()
-        if key in ("seed", *SHARED_OF_GROUPS) or key.split(".")[0] in SHARED_GROUPS
-    }
-    return shared | _section(settings, stage) | _section(settings, name)
-
-
 def _with_one_loss(config: RunConfig, *, asked: bool) -> RunConfig:
     """Return the settings with the joint loss where a preset would compare two; refuse a user's wish to do so."""
     if config.loss != "both":
@@ -278,14 +188,14 @@ def _changed(stored: PipelineConfig, settings: Mapping[str, str], folder: Path) 
     """Return the settings of a pipeline that goes on, with what the command line changes."""
     if settings.get("preset", stored.preset) != stored.preset:
         raise SettingsError(f"the pipeline in {folder} was started with the preset {stored.preset}; leave --preset out")
-    weights = {name: Path(file) for name, file in _section(settings, "weights").items()}
-    roots = {name: Path(root) for name, root in _section(settings, "roots").items()}
+    weights = {name: Path(file) for name, file in section_of(settings, "weights").items()}
+    roots = {name: Path(root) for name, root in section_of(settings, "roots").items()}
     late = sorted(weights.keys() - stored.weights.keys())
     if late:
         raise SettingsError(f"the pipeline in {folder} trains {late[0]} itself; start another one with its weights")
     runs = {}
     for name, run in stored.runs.items():
-        chosen = _of_run(run.stage, name, settings)
+        chosen = settings_of_run(run.stage, name, settings)
         if run.data in roots:
             chosen.setdefault("root", str(roots[run.data]))
         if run.stage == "face" and SCENES in roots:

@@ -13,17 +13,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from reference_model.checkpoints import TrainingInterrupted
-from reference_model.config import RunConfig
+from reference_model.config import RunConfig, WeightsConfig
 from reference_model.data.catalogue import SPLITS
 from reference_model.data.errors import DataError
 from reference_model.data.synthetic.pool import POOL_FOLDERS, open_pool
-from reference_model.fitting import check_same_data, check_settings, fit, start_run
+from reference_model.finite import NotFiniteError, in_words
+from reference_model.fitting import check_same_data, check_settings, check_start, fit, start_run
 from reference_model.nets.face_net import FaceNet
 from reference_model.nets.weights import load_weights
 from reference_model.pipeline.command import PipelineRequest
 from reference_model.pipeline.overview import format_summary, how_to_resume
 from reference_model.pipeline.plan import Plan, prepare_plan, run_plan
+from reference_model.processes import count_processes
 from reference_model.runs import CTRL_C_EXIT, SIGNAL_EXIT, RunError, RunFolder, refuse
 from reference_model.settings.files import load_config
 from reference_model.sources import StageData, open_data
@@ -49,6 +53,7 @@ class StageTrainer:
         stage = load_stage(config.stage)
         check_settings(config, stage)
         data = open_data(config, stage)
+        check_start(replace(config, weights=WeightsConfig()), data)  # files of weights may not be there yet
         sizes = ", ".join(f"{data.size(name)} {name}" for name in SPLITS)
         print(f"{config.stage}: {config.data} with {sizes}", flush=True)
         for sentence in stage.check(data.targets, config):
@@ -93,6 +98,8 @@ def run_pipeline(request: PipelineRequest) -> int:
         The exit status: 0, 2 for settings or data that cannot be used, 130 or 143 after Ctrl-C or SIGTERM.
     """
     trainer = StageTrainer()
+    if count_processes() > 1:
+        return refuse(RunError("a pipeline trains in one process; under torchrun train stage by stage, with --stage"))
     try:
         plan = prepare_plan(request, trainer)
     except (TypeError, ValueError, OSError) as error:
@@ -105,8 +112,10 @@ def run_pipeline(request: PipelineRequest) -> int:
     except KeyboardInterrupt:
         print(f"\nStopped. {_go_on(plan)}", file=sys.stderr)
         return CTRL_C_EXIT
-    except (RunError, DataError) as error:
+    except NotFiniteError as error:
         return refuse(error)
+    except (RunError, DataError, OSError, MemoryError, torch.OutOfMemoryError) as error:
+        return refuse(RunError(f"{in_words(error)}. After that, go on with: {how_to_resume(plan.folder)}"))
     print(f"\n{format_summary(outcomes)}\nEverything is in {plan.folder}")
     return 0
 

@@ -18,6 +18,9 @@ from reference_model.reports.text import heading, number, percent, table
 DENSE_CLASSES = 40
 """With more classes than this the report lists the most frequent confusions and not the whole matrix."""
 
+LABELLED_CLASSES = 12
+"""With more classes than this the matrix stands in the picture without numbers, and not in the text."""
+
 SHOWN = 20
 
 
@@ -101,7 +104,7 @@ def describe_classes(report: Mapping[str, Any]) -> str:
         "",
     ]
     names = list(report["by_class"])
-    if "confusion" in report and len(names) <= 12:
+    if "confusion" in report and len(names) <= LABELLED_CLASSES:
         lines += ["Rows are the actual classes, columns the predicted ones.", ""]
         rows = zip(names, report["confusion"], strict=True)
         lines.append(
@@ -142,6 +145,10 @@ def plot_classes(path: Path, report: Mapping[str, Any]) -> None:
         axes.set_facecolor("0.8")
         image = axes.imshow(shares, vmin=0, vmax=1, cmap="viridis")
         places = np.arange(len(names))
+        if len(names) <= LABELLED_CLASSES:
+            for row, column in np.ndindex(counts.shape):
+                dark = shares[row, column] < 0.5  # the lower half of the colours
+                axes.text(column, row, f"{counts[row, column]:.0f}", ha="center", color="white" if dark else "black")
         axes.set_xticks(places, names, rotation=90)
         axes.set_yticks(places, names)
         axes.set_xlabel("predicted")

@@ -29,7 +29,11 @@ GROUPS_OF_SETTINGS = frozenset(name for name, kind in get_type_hints(RunConfig).
 PATHS = path_settings(RunConfig)
 DESCRIPTION = """Train one stage of the paper's facial attribute model; without --stage the attributes, with
 cross-entropy alone or with the joint loss of obrl. Without arguments it draws synthetic faces and compares both losses
-on them (the demo preset)."""
+on them (the demo preset).
+
+--stage all trains every stage in one folder: --identity.train.epochs 8 is a setting of one stage, --roots.casia DIR
+says where a data set lies, --weights.net_3 FILE takes the place of a stage, --redo STAGE with --resume RUN trains it
+and what follows anew."""
 
 
 def make_parser() -> ArgumentParser:
@@ -69,9 +73,14 @@ def build_config(content: Mapping[str, Any]) -> RunConfig:
     return config
 
 
-def dump_config(config: RunConfig) -> str:
-    """Return the settings as YAML, in a form that ``--config`` reads."""
-    parser = make_parser()
+def dump_config(config: RunConfig, parser: ArgumentParser | None = None) -> str:
+    """Return the settings as YAML, in a form that ``--config`` reads.
+
+    Args:
+        config: The settings.
+        parser: From `make_parser`, which takes long; None makes one.
+    """
+    parser = parser or make_parser()
     content = plain(asdict(config))
     typed = parser.parse_object(content)
     for name, value in flatten(content).items():

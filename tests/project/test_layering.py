@@ -1,4 +1,4 @@
-"""Which part may import which, read from the source of every file."""
+"""Which part may import which, read from the source of every file; also inside the reference model."""
 
 import ast
 import sys
@@ -22,6 +22,33 @@ OWN_FRAMEWORKS = {
     "obrl_tensorflow": {"tensorflow", "keras"},
     "obrl_keras": {"keras"},
 }
+MODEL = "reference_model"
+LAYERS = (
+    ("settings", ("settings", "config", "attributes", "openmp")),
+    ("data", ("data",)),
+    ("run folder", ("runs", "places")),
+    ("nets and losses", ("nets", "losses", "objective", "influence", "metrics")),
+    ("what a stage is", ("stages", "stages.stage", "stages.registry")),
+    ("reports", ("reports", "report", "plots", "comparison", "figures")),
+    ("stages", ("stages.*",)),
+    (
+        "engine",
+        (
+            *("checkpoints", "evaluation", "finite", "fitting", "loader", "logs", "module"),
+            *("processes", "results", "schedule", "sources", "starting", "summary"),
+        ),
+    ),
+    ("command line", ("cli",)),
+    ("pipeline", ("pipeline",)),
+    ("entries", ("train", "training", "evaluate")),
+)
+"""The layers of the reference model, each with its modules and packages; a layer imports itself and those before it.
+
+The declarations of the stages are the exception: what comes after them gets them from `stages.registry` only.
+"""
+DECLARATIONS = "stages"
+WITHOUT_TORCH = {"settings", "data", "run folder", "command line"}
+HEAVY = {"torch", "lightning", "torchmetrics", "safetensors", "matplotlib"}
 SOURCES = sorted(
     path
     for part in ("obrl", "adapters", "reference_model", "benchmarks", "tools")
@@ -43,6 +70,39 @@ def imported_modules(source, package=""):
                 base = ".".join([*parents, *([node.module] if node.module else [])])
             modules |= {base} | {f"{base}.{alias.name}" for alias in node.names}
     return modules
+
+
+def layer_of(module):
+    """The number of the layer of a module of the reference model; the most specific entry of `LAYERS` decides."""
+    name = module.removeprefix(f"{MODEL}.")
+    parts = name.split(".")
+    names = [name, f"{'.'.join(parts[:-1])}.*", *(".".join(parts[:size]) for size in range(len(parts) - 1, 0, -1))]
+    for entry in names:
+        for number, (_, members) in enumerate(LAYERS):
+            if entry in members:
+                return number
+    raise ValueError(f"{module} is in none of LAYERS: name it there")
+
+
+def against_the_layers(path, names):
+    """The imports of a file of the reference model that go up, or need torch where that must not be needed."""
+    module = ".".join(path.with_suffix("").parts).removesuffix(".__init__")
+    if module == MODEL:
+        return {name for name in names if name.startswith(f"{MODEL}.")}
+    layer = layer_of(module)
+    inner = {name for name in names if name.startswith(f"{MODEL}.") and is_module(name)}
+    wrong = {name for name in inner if layer_of(name) > layer}
+    if LAYERS[layer][0] != DECLARATIONS:
+        wrong |= {name for name in inner if LAYERS[layer_of(name)][0] == DECLARATIONS}
+    if LAYERS[layer][0] in WITHOUT_TORCH:
+        wrong |= {name for name in names if name.partition(".")[0] in HEAVY or f"{name}.".startswith("obrl.torch.")}
+    return wrong
+
+
+def is_module(name):
+    """Whether a full name is that of a file or folder of the repository, not of something inside a file."""
+    place = ROOT.joinpath(*name.split("."))
+    return place.is_dir() or place.with_suffix(".py").is_file()
 
 
 def violations(path, source):
@@ -72,12 +132,21 @@ def violations(path, source):
             and name not in ("obrl.__version__", "obrl.MEASURES", "obrl.Settings")
             and not f"{name}.".startswith("obrl.torch.")
         }
+        wrong |= against_the_layers(path, names)
     return wrong
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_file_imports_only_what_it_may(path):
     assert violations(path.relative_to(ROOT), path.read_text()) == set()
+
+
+def test_every_module_of_the_reference_model_has_a_layer():
+    modules = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in SOURCES if MODEL in path.parts]
+    layers = {layer_of(module) for module in modules if module != f"{MODEL}.__init__"}
+    assert layers == set(range(len(LAYERS)))
+    with pytest.raises(ValueError, match="in none of LAYERS"):
+        layer_of(f"{MODEL}.somewhere")
 
 
 def test_all_parts_were_read():
@@ -105,6 +174,16 @@ def test_all_parts_were_read():
         ("reference_model/train.py", "from obrl_torch import OBRLoss", "obrl_torch"),
         ("reference_model/train.py", "from obrl.loss import OBRLoss", "obrl.loss"),
         ("reference_model/train.py", "import benchmarks.labels", "benchmarks"),
+        ("reference_model/settings/nets.py", "import torch", "torch"),
+        ("reference_model/data/sets/lfwa.py", "def f():\n    from torch import nn", "torch"),
+        ("reference_model/data/sets/lfwa.py", "from reference_model.nets import FaceNet", "reference_model.nets"),
+        ("reference_model/cli.py", "from obrl.torch import OBRLoss", "obrl.torch"),
+        ("reference_model/nets/heads.py", "from reference_model import stages", "reference_model.stages"),
+        ("reference_model/stages/age.py", "from reference_model import fitting", "reference_model.fitting"),
+        ("reference_model/fitting.py", "from reference_model.stages import age", "reference_model.stages.age"),
+        ("reference_model/fitting.py", "from reference_model.cli import parse_command", "reference_model.cli"),
+        ("reference_model/results.py", "import reference_model.pipeline.plan", "reference_model.pipeline.plan"),
+        ("reference_model/pipeline/plan.py", "import reference_model.train", "reference_model.train"),
         ("benchmarks/labels.py", "import tests", "tests"),
         ("benchmarks/labels.py", "from adapters.obrl_torch import x", "adapters"),
     ],
@@ -125,6 +204,10 @@ def test_the_check_sees_a_forbidden_import(path, source, wrong):
         ("adapters/obrl_tensorflow/loss.py", "import obrl_keras"),
         ("reference_model/train.py", "import lightning\nfrom obrl import __version__\nfrom obrl.torch import OBRLoss"),
         ("reference_model/plots.py", "from obrl import MEASURES"),
+        ("reference_model/stages/age.py", "from reference_model.stages import figures\nimport torch"),
+        ("reference_model/fitting.py", "from reference_model.stages.registry import load_stage"),
+        ("reference_model/pipeline/plan.py", "from reference_model.sources import open_data"),
+        ("reference_model/data/sets/lfwa.py", "from reference_model.config import ReadConfig\nimport h5py"),
         ("benchmarks/x.py", "from benchmarks.labels import y\nfrom obrl.torch import OBRLoss"),
     ],
 )

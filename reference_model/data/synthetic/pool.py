@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 
 from reference_model.attributes import CELEBA_ATTRIBUTES
-from reference_model.config import PoolConfig, SyntheticConfig
 from reference_model.data.cache import user_cache
 from reference_model.data.catalogue import AttributeLabels, Catalogue, ClassLabels, PictureFolder, YearLabels
 from reference_model.data.errors import DataError
@@ -32,6 +31,7 @@ from reference_model.data.synthetic.pool_plan import (
     plan_scenes,
 )
 from reference_model.data.synthetic.scene import RACE_NAMES
+from reference_model.settings.pictures import PoolConfig, SyntheticConfig
 
 MARKER = "pool.json"
 """Holds the parameters; written first, since the files that are there say how far a drawing is."""

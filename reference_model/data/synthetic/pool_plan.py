@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from reference_model.attributes import CELEBA_ATTRIBUTES, match_attributes
-from reference_model.config import PoolConfig, SyntheticConfig
 from reference_model.data.catalogue import SPLITS
 from reference_model.data.ising import load_ising, sample_labels
 from reference_model.data.synthetic.objects import OBJECTS
@@ -17,6 +16,7 @@ from reference_model.data.synthetic.plan import RENDERING
 from reference_model.data.synthetic.scene import make_person
 from reference_model.data.synthetic.scenes import SCENES
 from reference_model.data.synthetic.years import draw_years
+from reference_model.settings.pictures import PoolConfig, SyntheticConfig
 
 TEST_SHARE = 4
 """There is one picture of an object for testing to this many for training."""

@@ -78,10 +78,11 @@ def test_files_of_every_mode_equal_their_twin(mode: str, kind: str) -> None:
     np.testing.assert_allclose(decoded(content).transpose(1, 2, 0), np.asarray(as_rgb(picture)), atol=1)
 
 
-def twelve_bit_tiff() -> bytes:
+def tiff_with(tag: int, value: int) -> bytes:
+    """A 16-bit TIFF file, one of whose fields is changed."""
     content = bytearray(encoded(SIXTEEN, "TIFF"))
-    place = content.index(struct.pack("<HHI", 258, 3, 1))
-    content[place + 8 : place + 12] = struct.pack("<I", 12)
+    place = content.index(struct.pack("<HHI", tag, 3, 1))
+    content[place + 8 : place + 12] = struct.pack("<I", value)
     return bytes(content)
 
 
@@ -90,7 +91,8 @@ def twelve_bit_tiff() -> bytes:
     [
         (encoded(Image.fromarray(GREY.astype(np.int32)), "TIFF"), "32-bit grey levels have no known range"),
         (encoded(Image.fromarray(GREY.astype(np.float32)), "TIFF"), "32-bit grey levels have no known range"),
-        (twelve_bit_tiff(), "12-bit grey levels: save it with 8 or 16 bits"),
+        (tiff_with(258, 12), "12-bit grey levels: save it with 8 or 16 bits"),
+        (tiff_with(262, 0), "16-bit grey levels in which 0 is white"),
     ],
 )
 def test_grey_levels_without_a_range_are_refused(content: bytes, message: str) -> None:

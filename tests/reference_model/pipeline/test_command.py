@@ -94,6 +94,7 @@ def test_supplied_weights_leave_out_what_only_they_need() -> None:
         (["--identity.train.epoch=3"], ["unknown setting --identity.train.epoch", "--identity.train.epochs"]),
         (["--idenity.train.epochs=3"], ["unknown setting --idenity.train.epochs", "--identity.train.epochs"]),
         (["--identity.stage=age"], ["unknown setting --identity.stage"]),
+        (["--face.weights.init=n"], ["unknown setting --face.weights.init", "--pretrain.weights.init"]),
         (["--face.weights.net_1=n"], ["unknown setting --face.weights.net_1"]),
         (["--roots.cassia=C"], ["unknown setting --roots.cassia", "--roots.casia"]),
         (["--identity.train.epochs=0"], ["identity: train.epochs must be at least 1"]),
