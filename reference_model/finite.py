@@ -1,7 +1,8 @@
-"""A training whose numbers are no longer finite stops, with the last good checkpoint kept."""
+"""What stops a training, in words; one whose numbers are no longer finite stops with the last good checkpoint kept."""
 
 from __future__ import annotations
 
+import errno
 import math
 from typing import Any
 
@@ -73,3 +74,12 @@ class FiniteGuard(Callback):
             f"step {step}: {what} not finite; {last}. Start a new run with a smaller optim.lr "
             f"(here {self.learning_rate:g}) or a longer optim.warmup"
         )
+
+
+def in_words(error: BaseException) -> str:
+    """Return what stopped a training, as a sentence without its full stop."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return "the memory is full; end other programs, or start a run with a smaller train.batch_size"
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return f"{error.filename or 'the run folder'} cannot be written: {error.strerror}; make room for it"
+    return str(error).rstrip(".")

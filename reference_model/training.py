@@ -6,7 +6,6 @@ import reference_model.openmp  # noqa: F401 - before torch
 
 # isort: split
 
-import errno
 import shlex
 import sys
 import time
@@ -22,7 +21,7 @@ from reference_model.comparison import LOSSES, TITLES, compare_reports, format_c
 from reference_model.config import RunConfig
 from reference_model.data.catalogue import SPLITS
 from reference_model.data.errors import DataError
-from reference_model.finite import NotFiniteError
+from reference_model.finite import NotFiniteError, in_words
 from reference_model.fitting import check_same_data, check_settings, check_start, fit, start_run
 from reference_model.processes import from_first, join, leave, this_rank
 from reference_model.runs import (
@@ -79,15 +78,6 @@ def run_request(request: Request) -> int:
         leave()
     say(f"Everything is in {run.path}")
     return 0
-
-
-def in_words(error: BaseException) -> str:
-    """Return what stopped a training, as a sentence without its full stop."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return "the memory is full; end other programs, or start a run with a smaller train.batch_size"
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return f"{error.filename or 'the run folder'} cannot be written: {error.strerror}; make room for it"
-    return str(error).rstrip(".")
 
 
 def _prepare_together(request: Request) -> Prepared:

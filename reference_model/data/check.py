@@ -11,7 +11,8 @@ import numpy as np
 from reference_model.data.catalogue import Catalogue
 from reference_model.data.errors import DataError, first_few
 from reference_model.data.pictures import decode_picture
-from reference_model.data.registry import DataSet, Finding, ReadOptions
+from reference_model.data.recognise import recognise
+from reference_model.data.registry import MODULES, DataSet, Finding, ReadOptions
 from reference_model.data.sets.common import people_in_several_partitions
 
 MAX_UNUSABLE = 0.05
@@ -31,8 +32,13 @@ def check_data_set(data_set: DataSet, root: Path, *, pictures: int | None) -> li
     findings = data_set.check(root)
     errors = [finding.text for finding in findings if finding.level == "error"]
     if errors:
-        told = any(data_set.layout in text for text in errors)
-        return findings if told else [*findings, Finding("note", f"expected is {data_set.layout}")]
+        layout = recognise(root)
+        other = layout not in (None, data_set.name) and MODULES.get(str(layout)) != MODULES[data_set.name]
+        hints = (
+            (f"expected is {data_set.layout}", not any(data_set.layout in text for text in errors)),
+            (f"it looks like the data set {layout}", other and not any(f"--data {layout}" in text for text in errors)),
+        )
+        return [*findings, *(Finding("note", text) for text, needed in hints if needed)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the check has named these differences
         try:

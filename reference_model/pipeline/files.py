@@ -18,9 +18,10 @@ def dump_pipeline(config: PipelineConfig) -> str:
     """Return a pipeline as YAML: one section for every run, with all of its settings."""
     lines = ["stage: all", f"preset: {config.preset}", *_paths("roots", config.roots)]
     lines += _paths("weights", config.weights)
+    parser = make_parser()
     for name, run in config.runs.items():
         lines.append(f"{name}:")
-        text = dump_config(replace(run, out=None)).splitlines()
+        text = dump_config(replace(run, out=None), parser).splitlines()
         lines += [f"  {line}" for line in text if not line.startswith(("stage:", "preset:", "out:"))]
     return "\n".join(lines) + "\n"
 

@@ -20,7 +20,7 @@ from reference_model.config import RunConfig, WeightsConfig
 from reference_model.data.catalogue import SPLITS
 from reference_model.data.errors import DataError
 from reference_model.data.synthetic.pool import POOL_FOLDERS, open_pool
-from reference_model.finite import NotFiniteError
+from reference_model.finite import NotFiniteError, in_words
 from reference_model.fitting import check_same_data, check_settings, check_start, fit, start_run
 from reference_model.nets.face_net import FaceNet
 from reference_model.nets.weights import load_weights
@@ -32,7 +32,6 @@ from reference_model.runs import CTRL_C_EXIT, SIGNAL_EXIT, RunError, RunFolder, 
 from reference_model.settings.files import load_config
 from reference_model.sources import StageData, open_data
 from reference_model.stages.registry import load_stage
-from reference_model.training import in_words
 
 
 class StageTrainer:

@@ -61,7 +61,7 @@ def describe_age(report: Mapping[str, Any]) -> str:
             heading(report),
             "",
             f"Mean absolute error {number(report['mae'])} years; always saying the training partition's median, "
-            f"{number(report['median_years'], 0)} years, errs by {number(report['median_mae'])}: "
+            f"{number(report['median_years'], 1)} years, errs by {number(report['median_mae'])}: "
             f"{number(report['ratio'], 3)} of that.",
             "",
             table(

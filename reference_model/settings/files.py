@@ -73,9 +73,14 @@ def build_config(content: Mapping[str, Any]) -> RunConfig:
     return config
 
 
-def dump_config(config: RunConfig) -> str:
-    """Return the settings as YAML, in a form that ``--config`` reads."""
-    parser = make_parser()
+def dump_config(config: RunConfig, parser: ArgumentParser | None = None) -> str:
+    """Return the settings as YAML, in a form that ``--config`` reads.
+
+    Args:
+        config: The settings.
+        parser: From `make_parser`, which takes long; None makes one.
+    """
+    parser = parser or make_parser()
     content = plain(asdict(config))
     typed = parser.parse_object(content)
     for name, value in flatten(content).items():

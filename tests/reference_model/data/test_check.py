@@ -39,7 +39,8 @@ def test_a_data_set_without_faults(casia: Path, capsys: pytest.CaptureFixture[st
     assert main(["check", "casia", str(casia)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"CASIA-WebFace in {casia}"
-    assert "  note: 100 pictures: 74 train, 8 valid, 18 test" in lines or "  note: 10 people" in lines
+    assert "  note: 100 pictures: 72 train, 8 valid, 20 test" in lines
+    assert "  note: 10 people" in lines
     assert "  note: all 100 pictures were decoded, each can be used" in lines
     assert lines[-1] == "nothing is wrong"
 
@@ -93,6 +94,12 @@ def test_every_data_set_says_so_of_an_empty_folder(name: str, tmp_path: Path):
         findings = data_set.check(root)
         assert [finding.level for finding in findings if finding.level != "note"] == ["error"]
         assert str(root) in findings[0].text
+
+
+def test_the_data_set_that_a_folder_holds_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    (tmp_path / "lfw_att_40.mat").touch()
+    assert main(["check", "celeba", str(tmp_path)]) == 2
+    assert "note: it looks like the data set lfwa" in capsys.readouterr().out
 
 
 def test_people_in_two_partitions_are_counted(tmp_path: Path):

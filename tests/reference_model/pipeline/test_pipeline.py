@@ -36,7 +36,7 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def arguments(folder: Path, pool: Path) -> list[str]:
     settings = folder.parent / "settings.yaml"
-    training = "{epochs: 2, batch_size: 8, checkpoint_every: 1, influence_every: 2}"
+    training = "{epochs: 1, batch_size: 8, checkpoint_every: 1, influence_every: 2}"
     sections = "".join(f"{stage}: {{train: {training}}}\n" for stage in STAGES[:-1])
     settings.write_text(SETTINGS.replace("}}\n", f"}}, train: {training}}}\n") + sections)
     return ["--stage=all", "--data=synthetic", f"--root={pool}", f"--config={settings}", f"--out={folder}"]
