@@ -64,6 +64,8 @@ def parse_command(arguments: Sequence[str]) -> Request:
         if resume is not None:
             return Request(_resumed_config(parser, arguments, resume), resume, overwrite=False)
         stage, data = str(keys.get("stage", "attributes")), str(keys.get("data", "synthetic"))
+        if stage == "all" and {"-h", "--help"} & set(arguments):  # one help for a stage and for all of them
+            stage, arguments = "attributes", ["--help"]
         if stage not in STAGES:
             hint = did_you_mean(stage, STAGES)
             raise SettingsError(f"unknown stage {stage!r}; the stages are {', '.join(STAGES)}{hint}")

@@ -35,6 +35,8 @@ def run(module: str, arguments: list[str]) -> str:
     [
         (["--help"], 0),
         (["--print_config"], 0),
+        (["--stage", "all", "--help"], 0),
+        (["--stage", "all", "--optim.lrr", "1"], 2),
         (["--optim.lrr", "1"], 2),
         (["--net.strides", "[4,4]"], 2),
         (["--relation.decay", "1.5"], 2),
