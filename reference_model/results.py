@@ -47,8 +47,9 @@ def write_results(
     )
     if stage.finish is not None:
         stage.finish(run.path, evaluation)
-    report = build_report(stage, evaluation, data=config.data, unusable=lost)
-    text = summary(config, data, report, stage.describe(report), unusable=[*unusable, *lost])
+    every = [*unusable, *lost]
+    report = build_report(stage, evaluation, data=config.data, unusable=every)
+    text = summary(config, data, report, stage.describe(report), unusable=every)
     write_atomically(run.path / "report.md", text)
     write_report(run.path, stage, report)
 
@@ -60,7 +61,7 @@ def build_report(stage: Stage, evaluation: Evaluation, *, data: str, unusable: S
         stage: The stage.
         evaluation: What the report is on.
         data: The data's name.
-        unusable: What is wrong with pictures of the reported partitions that cannot be used.
+        unusable: What is wrong with each picture that cannot be used.
     """
     config = evaluation.config
     return {

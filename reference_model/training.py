@@ -27,6 +27,7 @@ from reference_model.processes import from_first, join, leave, this_rank
 from reference_model.runs import (
     CTRL_C_EXIT,
     SIGNAL_EXIT,
+    USER_ERROR,
     RunError,
     RunFolder,
     create_run_folder,
@@ -57,9 +58,16 @@ def run_request(request: Request) -> int:
         The exit status, as of `reference_model.train.main`.
     """
     try:
+        return _prepare_and_run(request)
+    finally:
+        leave()
+
+
+def _prepare_and_run(request: Request) -> int:
+    try:
         run, config, data = _prepare_together(request)
     except (RunError, InputError, OSError) as error:
-        return refuse(error)
+        return refuse(error) if this_rank() == 0 else USER_ERROR
     try:
         _run(run, config, data)
     except TrainingInterrupted as interruption:
@@ -74,8 +82,6 @@ def run_request(request: Request) -> int:
     # A picture that cannot be read shows only when it is read.
     except (RunError, DataError, OSError, MemoryError, torch.OutOfMemoryError) as error:
         return refuse(RunError(f"{in_words(error)}. After that, {_how_to_resume(run.path, inside=True)}"))
-    finally:
-        leave()
     say(f"Everything is in {run.path}")
     return 0
 

@@ -157,6 +157,8 @@ def test_a_broken_picture_is_named(faces: Path, tmp_path: Path, capsys: pytest.C
     assert message.startswith("error: ")
     assert "000007.jpg" in message
     assert train(*tiny_arguments(broken, tmp_path / "run"), "--train.epochs=1") == 0
+    assert read(tmp_path / "run" / "report.json")["unusable_pictures"] == 1
+    assert "000007.jpg" in (tmp_path / "run" / "report.md").read_text()
 
 
 def test_the_process_is_left_as_it_was(faces: Path, tmp_path: Path) -> None:
