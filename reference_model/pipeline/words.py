@@ -88,12 +88,12 @@ def check_keys(settings: Mapping[str, str]) -> None:
     """
     known = known_keys(make_parser())
     shared = {key for key in known if key in SHARED + SHARED_OF_GROUPS or key.split(".")[0] in SHARED_GROUPS}
-    own = known.difference(NOT_OF_A_SECTION)
-    every = shared | {f"{section}.{key}" for section in SECTIONS for key in own} | {"pretrain.weights.init"}
+    of_a_run = known.difference(NOT_OF_A_SECTION)
+    every = shared | {f"{section}.{key}" for section in SECTIONS for key in of_a_run} | {"pretrain.weights.init"}
     every |= {f"roots.{name}" for name in (SCENES, *chain(*ROOTS.values()))}
     every |= {f"weights.{product}" for product in PRODUCTS.values()}
     for key in settings:
-        if key in own - shared:
+        if key in of_a_run - shared:
             raise SettingsError(f"--{key} belongs to one stage; with --stage all name it: --identity.{key} VALUE")
     check_known((key for key in settings if key != "stage"), every, prefix="--", origin=" of a pipeline")
 

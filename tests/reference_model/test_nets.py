@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Sequence
 
 import pytest
@@ -186,3 +188,27 @@ def test_a_step_of_the_paper_preset() -> None:
         assert parameter.grad is not None, name
         assert torch.isfinite(parameter.grad).all(), name
         assert parameter.grad.abs().sum() > 0, name
+
+
+PAPER_STEP = """
+import resource, torch
+from reference_model.cli import parse_command
+from reference_model.nets.model import AttributeModel
+from reference_model.objective import build_criterion
+from reference_model.stages.attributes import attribute_groups
+config = parse_command(["--preset=paper"]).config
+model = AttributeModel(config.images.size, list(attribute_groups().values()), config.net)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+images = torch.randint(0, 256, (config.train.batch_size, 3, 224, 224), dtype=torch.uint8)
+targets = torch.randint(0, 2, (config.train.batch_size, 40)).float()
+criterion = build_criterion("obrl", config.relation, [str(name) for name in range(40)])
+criterion.terms(model(images), targets).total.backward()
+optimizer.step()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.slow
+def test_a_step_of_the_paper_preset_needs_less_than_12_gib() -> None:
+    done = subprocess.run([sys.executable, "-c", PAPER_STEP], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 12 * 2**20, "KiB"

@@ -110,7 +110,7 @@ def test_threads_and_other_processes_read_at_once(written: tuple[Path, Catalogue
 
 def test_a_file_without_its_index(written: tuple[Path, Catalogue]):
     (written[0] / "train.idx").unlink()
-    (finding,) = [found for found in load_data_set("recordio").check(written[0]) if found.level == "error"]
+    (finding,) = [one for one in load_data_set("recordio").check(written[0]) if one.level == "error"]
     assert "train.rec: its index train.idx is missing: copy it" in finding.text
 
 
