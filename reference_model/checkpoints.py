@@ -100,6 +100,11 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
         raise ValueError(f"{path} is not a checkpoint of this program: {error}") from error
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        # torch seeks beyond the ends of a file that was cut
+        raise ValueError(f"{path} is not a whole checkpoint: it is cut off") from error
     if not isinstance(content, dict) or not {"state_dict", "global_step", STEP_KEY} <= content.keys():
         raise ValueError(f"{path} is not a checkpoint of this program: it lacks weights or position")
     return content

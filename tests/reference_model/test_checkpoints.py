@@ -71,6 +71,15 @@ def test_code_in_a_checkpoint_does_not_run(tmp_path: Path, form: str) -> None:
     assert not flag.exists()
 
 
+@pytest.mark.parametrize("length", [0, 100, 700, 5000, 20_000])
+def test_a_checkpoint_that_is_cut_is_named(tmp_path: Path, length: int) -> None:
+    file = tmp_path / "last.ckpt"
+    torch.save({**CONTENT, "state_dict": {f"w{number}": torch.zeros(500) for number in range(20)}}, file)
+    file.write_bytes(file.read_bytes()[:length])
+    with pytest.raises(ValueError, match=r"last\.ckpt is not a (whole )?checkpoint"):
+        read_checkpoint(file)
+
+
 @pytest.mark.parametrize("content", [{}, {"state_dict": {}}, [1, 2], torch.zeros(3)])
 def test_other_files_are_refused(tmp_path: Path, content: object) -> None:
     torch.save(content, tmp_path / "other.ckpt")
