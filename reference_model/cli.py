@@ -134,6 +134,9 @@ def _chosen(parser: ArgumentParser, arguments: Sequence[str]) -> dict[str, Any]:
         if not argument.startswith("--") or argument == "--":
             continue
         key, has_value, value = argument[2:].partition("=")
+        if key == "redo" or key.startswith("roots."):
+            instead = "--overwrite replaces its run" if key == "redo" else f"give --data {key[6:]} --root DIR"
+            raise SettingsError(f"--{key} is for --stage all and its folders; for a single stage {instead}")
         check_known([key], known, prefix="--", origin="")
         if not has_value:
             value = arguments[place + 1] if place + 1 < len(arguments) else ""

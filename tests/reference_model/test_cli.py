@@ -71,6 +71,8 @@ def test_a_preset_that_contradicts_the_file_is_refused(
         (["--epochs=3"], ["--train.epochs"]),
         (["--overwirte"], ["--overwrite"]),
         (["--preset", "smal"], ["unknown preset 'smal'", "did you mean small?"]),
+        (["--roots.celeba", "x"], ["--roots.celeba is for --stage all", "--data celeba --root DIR"]),
+        (["--redo", "age"], ["--redo is for --stage all", "--overwrite"]),
         (["--loss", "bce"], ["loss", "bce", "'ce'"]),
         (["--optim.lr", "fast"], ["optim.lr", "fast"]),
         (["--optim.lr", "-1"], ["optim.lr must be above 0"]),
