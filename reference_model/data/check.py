@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from reference_model.data.catalogue import Catalogue
+from reference_model.data.catalogue import SPLITS, Catalogue
 from reference_model.data.errors import DataError, first_few
 from reference_model.data.pictures import decode_picture
 from reference_model.data.recognise import recognise
 from reference_model.data.registry import MODULES, DataSet, Finding, ReadOptions
-from reference_model.data.sets.common import people_in_several_partitions
+from reference_model.data.sets.common import LEFT_OUT, people_in_several_partitions
 
 MAX_UNUSABLE = 0.05
 """Largest share of unusable pictures that training passes over by default (``read.max_unusable``)."""
@@ -45,9 +45,20 @@ def check_data_set(data_set: DataSet, root: Path, *, pictures: int | None) -> li
             catalogue = data_set.read(root, ReadOptions(missing="skip"))
         except DataError as error:
             return [*findings, Finding("error", str(error))]
+    findings = [explain_missing(finding) for finding in findings]
+    empty = [name for name in SPLITS if not (catalogue.split == name).any()]
+    if empty:
+        text = f"no picture is left in the partition {' and '.join(empty)}; training needs some in each"
+        findings = [*findings, Finding("error", text)]
     if not any("in more than one partition" in finding.text for finding in findings):
         findings = [*findings, *check_people(catalogue)]
     return [*findings, check_pictures(catalogue, pictures)]
+
+
+def explain_missing(finding: Finding) -> Finding:
+    """Say of rows whose pictures are missing that training asks before it leaves them out."""
+    text = finding.text.replace(LEFT_OUT, "training stops unless --images.missing skip leaves out their rows")
+    return Finding(finding.level, text)
 
 
 def check_people(catalogue: Catalogue) -> list[Finding]:

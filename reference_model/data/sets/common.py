@@ -19,6 +19,9 @@ from reference_model.data.signatures import describe_encoding, describe_impostor
 SHARES = {"train": 0.8, "valid": 0.1, "test": 0.1}
 """Shares of the partitions of a data set that defines none."""
 
+LEFT_OUT = "their rows are left out"
+"""What the warning of missing pictures says became of them."""
+
 
 def rows_with_files(
     root: Path, names: npt.NDArray[np.str_], missing: Literal["error", "skip"], *, labels: Path
@@ -51,7 +54,7 @@ def rows_with_files(
         raise DataError(f"{message}; --images.missing skip leaves them out")
     if not has_file.any():
         raise DataError(f"{message}; give the folder that holds them")
-    warnings.warn(f"{message}; their rows are left out", DataWarning, stacklevel=3)
+    warnings.warn(f"{message}; {LEFT_OUT}", DataWarning, stacklevel=3)
     return has_file
 
 

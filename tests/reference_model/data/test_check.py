@@ -16,6 +16,7 @@ from reference_model.data.registry import MODULES, ReadOptions, load_data_set
 from reference_model.data.sets.casia import read_casia
 from reference_model.data.synthetic.pool_formats import FORMATS
 from reference_model.data.writers.casia import write_casia
+from reference_model.data.writers.fairface import write_fairface
 from tests.reference_model.data.sets.tiny import picture_bytes, tiny_catalogue, tiny_pictures
 from tests.reference_model.test_startup import run
 
@@ -82,6 +83,19 @@ def test_another_layout(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert "there is no such folder" in output
     assert "note: expected is a folder of seven digits for each person" in output
     assert output.endswith("cannot be trained on: 1 error\n")
+
+
+def test_missing_pictures_and_a_partition_without_any(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    ages = {"age": YearLabels(np.full(40, 24.5, dtype=np.float32))}
+    catalogue = tiny_catalogue(tmp_path / "pictures", 40, labels=ages)
+    root = write_fairface(tmp_path / "fairface", catalogue)
+    (root / "train" / "3.jpg").unlink()
+    assert main(["check", "fairface", str(root)]) == 1
+    assert "training stops unless --images.missing skip leaves out their rows" in capsys.readouterr().out
+    for path in (root / "val").iterdir():
+        path.unlink()
+    assert main(["check", "fairface", str(root)]) == 2
+    assert "error: no picture is left in the partition test; training needs some in each" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if find_spec(f"{SETS}.{MODULES[name]}")])
