@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from reference_model.data.catalogue import PictureSource
 from reference_model.data.errors import DataError, first_few
@@ -75,8 +75,9 @@ def decode_picture(content: bytes, size: int, *, where: str) -> npt.NDArray[np.u
     except MemoryError:  # says nothing of the picture
         raise
     except Exception as error:  # Pillow's plugins raise errors of any class for broken files
-        impostor = describe_impostor(content)
-        raise DataError(f"{where}: not a readable picture ({impostor or error or type(error).__name__})") from error
+        reason = "of no format that is known" if isinstance(error, UnidentifiedImageError) else str(error)
+        reason = describe_impostor(content) or reason or type(error).__name__
+        raise DataError(f"{where}: not a readable picture ({reason})") from error
     if upright.size != (size, size):
         upright = upright.resize((size, size), Image.Resampling.BILINEAR)
     return np.ascontiguousarray(np.asarray(upright).transpose(2, 0, 1))

@@ -31,7 +31,7 @@ def open_matlab(path: Path) -> Iterator[h5py.File]:
     except Exception as error:  # HDF5 reports broken files as errors of many classes
         with path.open("rb") as stream:
             start = stream.read(512)
-        reason = describe_impostor(start) or str(error).splitlines()[0]
+        reason = describe_impostor(start) or f"{str(error).splitlines()[0]}: download it again"
         if start.startswith(b"MATLAB 5.0"):
             reason = "it is of an older version: save it in MATLAB with -v7.3"
         raise DataError(f"{path}: not a readable MATLAB file of version 7.3 ({reason})") from error

@@ -181,7 +181,10 @@ def _attribute(columns: Columns, name: str) -> npt.NDArray[np.float32]:
     for row, text in enumerate(texts):
         if text not in meaning:
             raise columns.error(
-                row, name, f"expected 1 or 0 (or 1 and -1, true and false; nothing where it is missing), got {text!r}"
+                row,
+                name,
+                f"expected 1 or 0 (or 1 and -1, true and false; nothing where it is missing), got {text!r}; "
+                "every column but file, split, person and age is an attribute",
             )
     return np.array([meaning[text] for text in texts], dtype=np.float32)
 

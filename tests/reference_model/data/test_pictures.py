@@ -100,6 +100,11 @@ def test_grey_levels_without_a_range_are_refused(content: bytes, message: str) -
         decoded(content)
 
 
+def test_a_file_that_is_no_picture_is_named_and_nothing_of_the_program() -> None:
+    with pytest.raises(DataError, match=r"a\.png: not a readable picture \(of no format that is known\)$"):
+        decoded(b"hello")
+
+
 def halves(orientation: int, *, broken_resolution: bool) -> bytes:
     """A picture red on its left and green on its right, with EXIF data by hand."""
     pixels = np.zeros((16, 16, 3), dtype=np.uint8)

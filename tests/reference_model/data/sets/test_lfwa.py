@@ -164,7 +164,10 @@ def test_other_files_in_their_place(
 def test_a_file_that_is_cut_off(written: tuple[Path, Catalogue]) -> None:
     path = written[0] / "lfw_att_40.mat"
     path.write_bytes(path.read_bytes()[:5000])
-    with pytest.raises(DataError, match=r"lfw_att_40\.mat: not a readable MATLAB file of version 7\.3 \(.*truncated"):
+    with pytest.raises(
+        DataError,
+        match=r"lfw_att_40\.mat: not a readable MATLAB file of version 7\.3 \(.*truncated.*: download it again",
+    ):
         read_lfwa(written[0], ReadOptions())
 
 
