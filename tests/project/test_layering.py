@@ -34,7 +34,7 @@ LAYERS = (
     (
         "engine",
         (
-            *("checkpoints", "evaluation", "finite", "fitting", "loader", "logs", "module"),
+            *("averaging", "checkpoints", "evaluation", "finite", "fitting", "loader", "logs", "module"),
             *("processes", "results", "schedule", "sources", "starting", "summary"),
         ),
     ),
