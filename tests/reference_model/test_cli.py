@@ -108,6 +108,12 @@ def test_mistakes_are_named(arguments: list[str], words: list[str], capsys: pyte
         assert word in message
 
 
+def test_weights_in_the_folder_of_the_run_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "net_0.safetensors").write_bytes(b"")
+    with pytest.raises(SettingsError, match="lies in --out"):
+        parse("--stage=age", f"--out={tmp_path}", "--overwrite", f"--weights.init={tmp_path / 'net_0.safetensors'}")
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
