@@ -208,6 +208,8 @@ def _train(run: RunFolder, config: RunConfig, data: StageData) -> tuple[StageMod
     with warnings.catch_warnings():
         # Lightning 2.6 calls functions that torch 2.13 deprecates; the user of a run cannot change that.
         warnings.filterwarnings("ignore", message=".*isinstance\\(treespec, LeafSpec\\)", category=FutureWarning)
+        # The name that takes its place is missing in older versions of torch.
+        warnings.filterwarnings("ignore", message="`broadcast_buffers` is deprecated")
         trainer.fit(module, train_loader, valid_loader, ckpt_path=checkpoint, weights_only=True)
     return module, saving.unusable()
 

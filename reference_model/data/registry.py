@@ -18,7 +18,7 @@ class ReadOptions:
     Args:
         missing: What to do about rows whose picture file is missing.
         seed: Of partitions that the data set does not define.
-        classes: Read the pictures of this many people or classes only, those with the most pictures; None for all.
+        classes: Read the pictures of at most this many people or classes, those with the most pictures; None for all.
         exclude_names: A file of people's names, one a line, whose pictures are left out; None leaves none out.
     """
 

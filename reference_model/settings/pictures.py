@@ -96,7 +96,7 @@ class ReadConfig:
     """What is read of a data set.
 
     Args:
-        classes: Read this many people or classes only, those with the most pictures; none reads all.
+        classes: Read at most this many people or classes, those with the most pictures; none reads all.
         exclude_names: A file of names, one a line; pictures of these people are left out.
         max_unusable: Largest share of pictures that may be unreadable; more of them stop the run.
         scenes: For the stage face: the folder of the pictures without faces, in the format of scenes_data.

@@ -111,20 +111,15 @@ def _held_out(rows: npt.NDArray[np.int64], number: npt.NDArray[np.int64], seed: 
 
 
 def most_pictures(number: npt.NDArray[np.integer], count: int | None) -> npt.NDArray[np.bool_]:
-    """Return which rows belong to the ``count`` classes with the most pictures: (N,) bool.
+    """Return which rows belong to the ``count`` classes with the most pictures, or to fewer: (N,) bool.
 
     Args:
         number: (N,) each row's class or person.
         count: How many; None for all. Of classes with as many pictures, those with lower numbers come first.
-
-    Raises:
-        DataError: If there are fewer classes.
     """
     if count is None:
         return np.ones(len(number), dtype=bool)
     distinct, place, counts = np.unique(number, return_inverse=True, return_counts=True)
-    if count > len(distinct):
-        raise DataError(f"{count} people or classes were asked for, but the data set has {len(distinct)}")
     chosen = np.zeros(len(distinct), dtype=bool)
     chosen[np.argsort(-counts, kind="stable")[:count]] = True
     return chosen[place]
