@@ -10,10 +10,10 @@ from typing import Any, cast
 import pytest
 import torch
 
-from reference_model import checkpoints
-from reference_model.checkpoints import AtomicCheckpointIO, ResumeCheckpoint, read_checkpoint, seed_step
-from reference_model.finite import FiniteGuard, NotFiniteError
-from reference_model.loader import TrainLoader
+from reference_model.engine import checkpoints
+from reference_model.engine.checkpoints import AtomicCheckpointIO, ResumeCheckpoint, read_checkpoint, seed_step
+from reference_model.engine.finite import FiniteGuard, NotFiniteError
+from reference_model.engine.loader import TrainLoader
 
 CONTENT: dict[str, Any] = {"state_dict": {"w": torch.arange(3.0)}, "batches_done": 4, "global_step": 4}
 

@@ -18,15 +18,15 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from reference_model import fitting
-from reference_model.checkpoints import TrainingInterrupted
 from reference_model.config import ImagesConfig, NetConfig, OptimConfig, RunConfig, TrainConfig, WeightsConfig
 from reference_model.data.catalogue import Catalogue, ClassLabels, PictureFolder
-from reference_model.fitting import fit, start_run
+from reference_model.engine import fitting
+from reference_model.engine.checkpoints import TrainingInterrupted
+from reference_model.engine.fitting import fit, start_run
+from reference_model.engine.sources import StageData
 from reference_model.nets import FaceNet
 from reference_model.nets.weights import save_weights
 from reference_model.runs import RunError, RunFolder
-from reference_model.sources import StageData
 from reference_model.stages.stage import Evaluation, Stage, Targets
 
 

@@ -21,7 +21,7 @@ from lightning.pytorch.plugins.io import CheckpointIO
 from torch import nn
 
 from reference_model.data.pictures import PictureBatches
-from reference_model.loader import TrainLoader
+from reference_model.engine.loader import TrainLoader
 from reference_model.runs import RunError
 
 LAST = "last.ckpt"

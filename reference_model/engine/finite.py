@@ -11,7 +11,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
-from reference_model.checkpoints import ResumeCheckpoint
+from reference_model.engine.checkpoints import ResumeCheckpoint
 from reference_model.runs import RunError
 
 

@@ -17,18 +17,20 @@ import torch
 from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from reference_model.averaging import WeightAverage
-from reference_model.checkpoints import AtomicCheckpointIO, ResumeCheckpoint, check_resumable
 from reference_model.config import RunConfig
 from reference_model.data.augment import augment_batch
 from reference_model.data.pictures import PictureBatches
-from reference_model.evaluation import choose_device
-from reference_model.finite import FiniteGuard
-from reference_model.loader import EvalLoader, TrainLoader
-from reference_model.logs import MetricsFile
-from reference_model.module import StageModule, build_net
-from reference_model.processes import count_processes, environment, strategy, this_rank, wait_for_all
-from reference_model.results import write_results
+from reference_model.engine.averaging import WeightAverage
+from reference_model.engine.checkpoints import AtomicCheckpointIO, ResumeCheckpoint, check_resumable
+from reference_model.engine.evaluation import choose_device
+from reference_model.engine.finite import FiniteGuard
+from reference_model.engine.loader import EvalLoader, TrainLoader
+from reference_model.engine.logs import MetricsFile
+from reference_model.engine.module import StageModule, build_net
+from reference_model.engine.processes import count_processes, environment, strategy, this_rank, wait_for_all
+from reference_model.engine.results import write_results
+from reference_model.engine.sources import StageData
+from reference_model.engine.starting import start_from_weights
 from reference_model.runs import (
     RunError,
     RunFolder,
@@ -39,9 +41,7 @@ from reference_model.runs import (
     write_json,
 )
 from reference_model.settings.files import dump_config
-from reference_model.sources import StageData
 from reference_model.stages.stage import Stage
-from reference_model.starting import start_from_weights
 
 ACCOUNTS = "weights.json"
 """What became of every tensor of the files of weights that a run started from; absent where there were none."""
