@@ -53,10 +53,11 @@ class StageTrainer:
         stage = load_stage(config.stage)
         check_settings(config, stage)
         data = open_data(config, stage)
+        sentences = stage.check(data.targets, config)  # such as whether the net fits into memory: before it is built
         check_start(replace(config, weights=WeightsConfig()), data)  # files of weights may not be there yet
         sizes = ", ".join(f"{data.size(name)} {name}" for name in SPLITS)
         print(f"{config.stage}: {config.data} with {sizes}", flush=True)
-        for sentence in stage.check(data.targets, config):
+        for sentence in sentences:
             print(sentence, flush=True)
         return data.fingerprint
 
