@@ -281,5 +281,5 @@ def test_every_setting_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
         assert words in text
     for name in known_keys(make_parser()) - {"help", "print_config"}:
         assert f"--{name}" in text, name
-    for words in ("Which stage is trained", "Weights to start from", "Read this many people", "center loss"):
+    for words in ("Which stage is trained", "Weights to start from", "Read at most this many people", "center loss"):
         assert words in text, words
