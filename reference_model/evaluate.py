@@ -15,16 +15,16 @@ from typing import Any
 
 import numpy as np
 
-from reference_model.checkpoints import load_state, read_checkpoint
 from reference_model.config import DataKind, RunConfig
 from reference_model.data.catalogue import SPLITS
-from reference_model.evaluation import choose_device, evaluate_model
-from reference_model.module import StageModule
-from reference_model.results import build_report, write_report
+from reference_model.engine.checkpoints import load_state, read_checkpoint
+from reference_model.engine.evaluation import choose_device, evaluate_model
+from reference_model.engine.module import StageModule
+from reference_model.engine.results import build_report, write_report
+from reference_model.engine.sources import align_targets, open_data
 from reference_model.runs import USER_ERROR, RunError, RunFolder, read_figures
 from reference_model.settings.files import load_config
 from reference_model.settings.plain import SettingsError
-from reference_model.sources import align_targets, open_data
 from reference_model.stages.registry import load_stage
 from reference_model.stages.stage import Stage, Targets
 

@@ -14,12 +14,15 @@ def check_places(config: RunConfig) -> None:
     """Look at the files that a new run names.
 
     Raises:
-        SettingsError: If one is not there, or the folder for synthetic faces holds a data set.
+        SettingsError: If one is not there or lies in the run's folder, or if the folder for synthetic faces holds a
+            data set.
     """
     weights = {f"weights.{name}": path for name, path in asdict(config.weights).items()}
     for name, path in {**weights, "read.exclude_names": config.read.exclude_names}.items():
         if path is not None and not path.is_file():
             raise SettingsError(f"--{name} {path}: no such file")
+        if path is not None and config.out is not None and path.resolve().is_relative_to(config.out.resolve()):
+            raise SettingsError(f"--{name} {path} lies in --out {config.out}, where the run starts; move it elsewhere")
     if config.data == "synthetic" and config.root is not None:
         _check_drawn(config, config.root)
 

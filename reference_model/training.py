@@ -15,15 +15,16 @@ from typing import Any
 
 import torch
 
-from reference_model.checkpoints import TrainingInterrupted
 from reference_model.cli import Request
-from reference_model.comparison import LOSSES, TITLES, compare_reports, format_comparison
 from reference_model.config import RunConfig
 from reference_model.data.catalogue import SPLITS
 from reference_model.data.errors import DataError
-from reference_model.finite import NotFiniteError, in_words
-from reference_model.fitting import check_same_data, check_settings, check_start, fit, start_run
-from reference_model.processes import from_first, join, leave, this_rank
+from reference_model.engine.checkpoints import TrainingInterrupted
+from reference_model.engine.finite import NotFiniteError, in_words
+from reference_model.engine.fitting import check_same_data, check_settings, check_start, fit, start_run
+from reference_model.engine.processes import from_first, join, leave, this_rank
+from reference_model.engine.sources import StageData, open_data
+from reference_model.reports.comparison import LOSSES, TITLES, compare_reports, format_comparison
 from reference_model.runs import (
     CTRL_C_EXIT,
     SIGNAL_EXIT,
@@ -36,7 +37,6 @@ from reference_model.runs import (
     refuse,
     write_json,
 )
-from reference_model.sources import StageData, open_data
 from reference_model.stages.registry import load_stage
 from reference_model.stages.stage import Stage
 

@@ -215,11 +215,11 @@ class Catalogue:
 
 
 def fingerprint(catalogue: Catalogue, *, pictures: int = 16) -> str:
-    """Return a digest of names, partition and labels, and of some pictures' bytes; the same wherever the files lie.
+    """Return a digest of names, partition, labels and groups, and of some pictures; the same wherever the files lie.
 
     Args:
         catalogue: The data.
-        pictures: How many pictures, evenly spaced, are read; one that cannot be read counts as empty.
+        pictures: How many pictures, evenly spaced, are read byte by byte; one that cannot be read counts as empty.
     """
     digest = hashlib.sha256()
     count = len(catalogue)
@@ -229,6 +229,8 @@ def fingerprint(catalogue: Catalogue, *, pictures: int = 16) -> str:
         digest.update(name.encode() + b"\0" + np.ascontiguousarray(labels.values).tobytes())
         if not isinstance(labels, YearLabels):
             digest.update("\n".join(labels.names).encode() + b"\0")
+        if isinstance(labels, AttributeLabels) and labels.groups is not None:
+            digest.update(repr({group: list(columns) for group, columns in labels.groups.items()}).encode() + b"\0")
     for row in np.unique(np.linspace(0, count - 1, min(pictures, count)).astype(int)).tolist():
         try:
             digest.update(hashlib.sha256(catalogue.pictures.read(row)).digest())

@@ -15,7 +15,7 @@ class FusedFaceNets(nn.Module):
     """Concatenates the convolutional features of several face-level nets along the channels.
 
     The paper's Net_0 to Net_3 share one architecture and differ in what they were trained for beforehand. Here
-    every net starts from its own random weights.
+    every net starts from its own random weights; `reference_model.nets.weights.load_weights` replaces them.
 
     Args:
         nets: Which of ``"net_0"`` to ``"net_3"`` take part, each at most once; the order is the order of channels.

@@ -76,7 +76,7 @@ def prepare_plan(request: PipelineRequest, trainer: Trainer) -> Plan:
     drawn = {name: run for name, run in config.runs.items() if run.data == "synthetic"}
     pool = trainer.draw(drawn) if drawn else {}
     steps = place_steps(config, folder, pool)
-    _check_supplied(config, folder, steps, trainer)
+    _check_supplied(request, folder, steps, trainer)
     plan = Plan(config, folder, steps, {step.name: trainer.check(step.config) for step in steps})
     anew = [] if request.redo is None else followers(steps, request.redo)
     if request.resume:
@@ -160,14 +160,17 @@ def _check_nets(config: PipelineConfig) -> None:
                     )
 
 
-def _check_supplied(config: PipelineConfig, folder: Path, steps: Sequence[Step], trainer: Trainer) -> None:
+def _check_supplied(request: PipelineRequest, folder: Path, steps: Sequence[Step], trainer: Trainer) -> None:
+    config = request.config
     for product, file in config.weights.items():
         copy = folder / f"{product}.safetensors"
         if not file.is_file():
-            if copy.is_file():
+            if request.resume and copy.is_file():
                 continue
             raise RunError(f"--weights.{product} {file}: no such file")
-        if copy.is_file() and (folder / PIPELINE_FILE).is_file() and weights_digest(copy) != weights_digest(file):
+        if not request.resume and file.resolve().is_relative_to(folder.resolve()):
+            raise RunError(f"{file} lies in {folder}, which --overwrite deletes; move it elsewhere first")
+        if request.resume and copy.is_file() and weights_digest(copy) != weights_digest(file):
             raise RunError(f"{folder} was started with other weights than {file} for {product}; start another pipeline")
     for step in steps:
         files = {setting: config.weights.get(product) for setting, product in step.sources.items()}

@@ -15,22 +15,22 @@ from typing import Any
 
 import torch
 
-from reference_model.checkpoints import TrainingInterrupted
 from reference_model.config import RunConfig, WeightsConfig
 from reference_model.data.catalogue import SPLITS
 from reference_model.data.errors import DataError
 from reference_model.data.synthetic.pool import POOL_FOLDERS, open_pool
-from reference_model.finite import NotFiniteError, in_words
-from reference_model.fitting import check_same_data, check_settings, check_start, fit, start_run
+from reference_model.engine.checkpoints import TrainingInterrupted
+from reference_model.engine.finite import NotFiniteError, in_words
+from reference_model.engine.fitting import check_same_data, check_settings, check_start, fit, start_run
+from reference_model.engine.processes import count_processes
+from reference_model.engine.sources import StageData, open_data
 from reference_model.nets.face_net import FaceNet
 from reference_model.nets.weights import load_weights
 from reference_model.pipeline.command import PipelineRequest
 from reference_model.pipeline.overview import format_summary, how_to_resume
 from reference_model.pipeline.plan import Plan, prepare_plan, run_plan
-from reference_model.processes import count_processes
 from reference_model.runs import CTRL_C_EXIT, SIGNAL_EXIT, RunError, RunFolder, refuse
 from reference_model.settings.files import load_config
-from reference_model.sources import StageData, open_data
 from reference_model.stages.registry import load_stage
 
 
@@ -53,10 +53,11 @@ class StageTrainer:
         stage = load_stage(config.stage)
         check_settings(config, stage)
         data = open_data(config, stage)
+        sentences = stage.check(data.targets, config)  # such as whether the net fits into memory: before it is built
         check_start(replace(config, weights=WeightsConfig()), data)  # files of weights may not be there yet
         sizes = ", ".join(f"{data.size(name)} {name}" for name in SPLITS)
         print(f"{config.stage}: {config.data} with {sizes}", flush=True)
-        for sentence in stage.check(data.targets, config):
+        for sentence in sentences:
             print(sentence, flush=True)
         return data.fingerprint
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from reference_model.plots import save_figure
+from reference_model.reports.plots import save_figure
 from reference_model.reports.text import heading, number, table
 
 Years = npt.NDArray[Any]

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
-from reference_model.plots import save_figure
+from reference_model.reports.plots import save_figure
 from reference_model.reports.text import heading, number, percent, table
 
 DENSE_CLASSES = 40

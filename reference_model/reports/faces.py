@@ -12,7 +12,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from reference_model.plots import save_figure
+from reference_model.reports.plots import save_figure
 from reference_model.reports.text import heading, number, percent, table
 from reference_model.reports.verification import area_under_curve
 

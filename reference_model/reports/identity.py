@@ -12,7 +12,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from reference_model.plots import save_figure
+from reference_model.reports.plots import save_figure
 from reference_model.reports.text import number, percent, reported_partition, table
 from reference_model.reports.verification import acceptance_rate, area_under_curve, cosines, verification_pairs
 from reference_model.stages.stage import Evaluation

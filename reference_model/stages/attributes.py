@@ -15,12 +15,12 @@ from reference_model.attributes import CELEBA_ATTRIBUTES, GROUPS, match_attribut
 from reference_model.config import STAGE_DATA, RunConfig
 from reference_model.data.catalogue import AttributeLabels, Catalogue
 from reference_model.data.errors import DataError
-from reference_model.influence import DEFINITIONS, InfluenceMeter, measure_shares
+from reference_model.losses.influence import DEFINITIONS, InfluenceMeter, measure_shares
+from reference_model.losses.joint import Terms, build_criterion, cross_entropy
 from reference_model.metrics import LabelCounts, nanmean
 from reference_model.nets.model import AttributeModel
-from reference_model.objective import Terms, build_criterion, cross_entropy
-from reference_model.plots import plot_accuracy, plot_relation
-from reference_model.report import FORMAT_VERSION, format_report, prediction_report, relation_report
+from reference_model.reports.attributes import FORMAT_VERSION, format_report, prediction_report, relation_report
+from reference_model.reports.plots import plot_accuracy, plot_relation
 from reference_model.stages.stage import Evaluation, Stage, Targets
 
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import torch
 
-from reference_model import checkpoints
-from reference_model.checkpoints import (
-    AtomicCheckpointIO,
-    read_checkpoint,
-    seed_step,
-)
+from reference_model.engine import checkpoints
+from reference_model.engine.checkpoints import AtomicCheckpointIO, ResumeCheckpoint, read_checkpoint, seed_step
+from reference_model.engine.finite import FiniteGuard, NotFiniteError
+from reference_model.engine.loader import TrainLoader
 
 CONTENT: dict[str, Any] = {"state_dict": {"w": torch.arange(3.0)}, "batches_done": 4, "global_step": 4}
 
@@ -85,3 +84,12 @@ def test_other_files_are_refused(tmp_path: Path, content: object) -> None:
     torch.save(content, tmp_path / "other.ckpt")
     with pytest.raises(ValueError, match=r"other\.ckpt is not a checkpoint"):
         read_checkpoint(tmp_path / "other.ckpt")
+
+
+@pytest.mark.parametrize("step", [0, 1, 7], ids=["first-batch-of-the-first-step", "first", "later"])
+def test_a_loss_that_is_not_finite_stops_at_once(step: int, tmp_path: Path) -> None:
+    guard = FiniteGuard(0.1, ResumeCheckpoint(tmp_path, cast("TrainLoader", None), every=1))
+    trainer: Any = SimpleNamespace(global_step=step)
+    guard.on_train_batch_end(trainer, cast("Any", None), {"loss": torch.tensor(1.0)}, None, 0)
+    with pytest.raises(NotFiniteError, match=f"step {max(step, 1)}: the loss is not finite"):
+        guard.on_train_batch_end(trainer, cast("Any", None), {"loss": torch.tensor(float("nan"))}, None, 0)

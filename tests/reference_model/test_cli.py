@@ -110,6 +110,12 @@ def test_mistakes_are_named(arguments: list[str], words: list[str], capsys: pyte
         assert word in message
 
 
+def test_weights_in_the_folder_of_the_run_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "net_0.safetensors").write_bytes(b"")
+    with pytest.raises(SettingsError, match="lies in --out"):
+        parse("--stage=age", f"--out={tmp_path}", "--overwrite", f"--weights.init={tmp_path / 'net_0.safetensors'}")
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -277,5 +283,5 @@ def test_every_setting_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
         assert words in text
     for name in known_keys(make_parser()) - {"help", "print_config"}:
         assert f"--{name}" in text, name
-    for words in ("Which stage is trained", "Weights to start from", "Read this many people", "center loss"):
+    for words in ("Which stage is trained", "Weights to start from", "Read at most this many people", "center loss"):
         assert words in text, words

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reference_model.loader import Batch, EvalLoader, TrainLoader, epoch_order
+from reference_model.engine.loader import Batch, EvalLoader, TrainLoader, epoch_order
 
 
 class Numbers:

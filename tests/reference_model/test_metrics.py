@@ -16,7 +16,7 @@ from torchmetrics.functional.classification import (
 )
 
 from reference_model.metrics import LabelCounts, nanmean
-from reference_model.report import majority_accuracy, prediction_report
+from reference_model.reports.attributes import majority_accuracy, prediction_report
 from tests.reference_model.compare import assert_rounded
 
 

@@ -13,10 +13,10 @@ from torch.nn import functional
 
 from reference_model.cli import parse_command
 from reference_model.config import NetConfig
+from reference_model.losses.joint import build_criterion
 from reference_model.nets import AttributeModel, AttributeNet, FaceNet, FusedFaceNets, build_seeded
 from reference_model.nets.face_net import CaffeLocalResponseNorm
 from reference_model.nets.model import scale_pixels
-from reference_model.objective import build_criterion
 from reference_model.settings.sizes import feature_size
 from reference_model.stages.attributes import attribute_groups
 from tests.reference_model.compare import assert_rounded
@@ -194,7 +194,7 @@ PAPER_STEP = """
 import resource, torch
 from reference_model.cli import parse_command
 from reference_model.nets.model import AttributeModel
-from reference_model.objective import build_criterion
+from reference_model.losses.joint import build_criterion
 from reference_model.stages.attributes import attribute_groups
 config = parse_command(["--preset=paper"]).config
 model = AttributeModel(config.images.size, list(attribute_groups().values()), config.net)

@@ -13,9 +13,9 @@ from scipy import special
 
 from obrl.torch import OBRLoss, relation_loss
 from reference_model.config import RelationConfig
-from reference_model.influence import InfluenceMeter, measure_shares
-from reference_model.objective import CrossEntropyLoss, build_criterion, cross_entropy
-from reference_model.report import judge_relation_loss, relation_report
+from reference_model.losses.influence import InfluenceMeter, measure_shares
+from reference_model.losses.joint import CrossEntropyLoss, build_criterion, cross_entropy
+from reference_model.reports.attributes import judge_relation_loss, relation_report
 from tests.reference_model.compare import assert_rounded
 
 NAMES = [f"label {number}" for number in range(6)]

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 import reference_model
-from reference_model.comparison import compare_reports, format_comparison
-from reference_model.logs import MetricsFile
-from reference_model.report import format_report, groups_below_majority
+from reference_model.engine.logs import MetricsFile
+from reference_model.reports.attributes import format_report, groups_below_majority
+from reference_model.reports.comparison import compare_reports, format_comparison
 from reference_model.runs import RunError, create_run_folder, default_run_path, read_figures, read_json, write_json
 
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reference_model.config import NetConfig, OptimConfig
+from reference_model.engine.schedule import learning_rate_factor, make_optimizer, make_scheduler
 from reference_model.nets import AttributeModel
-from reference_model.schedule import learning_rate_factor, make_optimizer, make_scheduler
 
 
 def course(total: int, **settings: object) -> list[float]:

@@ -10,13 +10,13 @@ import torch
 
 from reference_model.attributes import CELEBA_ATTRIBUTES
 from reference_model.config import NetConfig, OptimConfig, RunConfig, WeightsConfig
-from reference_model.module import StageModule, build_net
+from reference_model.engine.module import StageModule, build_net
+from reference_model.engine.schedule import make_optimizer
+from reference_model.engine.starting import pretrained_parameters, start_from_weights
 from reference_model.nets import FaceNet
 from reference_model.nets.weights import save_weights
-from reference_model.schedule import make_optimizer
 from reference_model.stages.attributes import STAGE, attribute_groups
 from reference_model.stages.stage import Targets
-from reference_model.starting import pretrained_parameters, start_from_weights
 
 NET = NetConfig(nets=("net_0", "net_1"), width=0.05, strides=(1, 1), frozen=("net_1",))
 TARGETS = Targets(values=torch.empty(0).numpy(), names=CELEBA_ATTRIBUTES, details={"groups": attribute_groups()})

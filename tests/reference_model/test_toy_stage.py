@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,12 +18,15 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from reference_model.checkpoints import TrainingInterrupted
-from reference_model.config import ImagesConfig, NetConfig, OptimConfig, RunConfig, TrainConfig
+from reference_model.config import ImagesConfig, NetConfig, OptimConfig, RunConfig, TrainConfig, WeightsConfig
 from reference_model.data.catalogue import Catalogue, ClassLabels, PictureFolder
-from reference_model.fitting import fit, start_run
-from reference_model.runs import RunFolder
-from reference_model.sources import StageData
+from reference_model.engine import fitting
+from reference_model.engine.checkpoints import TrainingInterrupted
+from reference_model.engine.fitting import fit, start_run
+from reference_model.engine.sources import StageData
+from reference_model.nets import FaceNet
+from reference_model.nets.weights import save_weights
+from reference_model.runs import RunError, RunFolder
 from reference_model.stages.stage import Evaluation, Stage, Targets
 
 
@@ -149,4 +154,58 @@ def test_a_new_stage_trains_resumes_and_reports(
     monkeypatch.undo()
     assert not run.report.exists()
     fit(run, config, toy_data)
+    assert_same_run(run.path, whole.path)
+
+
+class Killed(Exception):  # noqa: N818 - not an error
+    """Ends a training at once, without a checkpoint."""
+
+
+def die(*_: Any, **__: Any) -> None:
+    raise Killed
+
+
+def test_a_run_cut_before_its_first_checkpoint_still_starts_from_its_weights(
+    toy_data: StageData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    origin, settings = tmp_path / "origin.safetensors", toy_config(checkpoint_every=1000)
+    net = settings.net
+    save_weights(origin, FaceNet(width=net.width, depth=net.depth, strides=net.strides, norm=net.norm), {})
+    settings = replace(settings, stage="age", weights=WeightsConfig(init=origin))
+    whole, config = start(tmp_path / "whole", settings, toy_data)
+    fit(whole, config, toy_data)
+    run, config = start(tmp_path / "cut", settings, toy_data)
+    monkeypatch.setattr(ToyLoss, "terms", die)
+    with pytest.raises(Killed):
+        fit(run, config, toy_data)
+    monkeypatch.undo()
+    assert (run.path / "weights.json").exists()
+    assert not run.last_checkpoint.exists()
+    moved = origin.rename(tmp_path / "moved.safetensors")
+    with pytest.raises(RunError, match=r"origin\.safetensors: no such file of weights"):
+        fit(run, config, toy_data)
+    moved.rename(origin)
+    fit(run, config, toy_data)
+    assert_same_run(run.path, whole.path)
+
+
+def test_a_run_cut_after_its_training_reports_on_the_average_and_every_unusable_picture(
+    toy_data: StageData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures = toy_data.catalogue.pictures
+    assert isinstance(pictures, PictureFolder)
+    shutil.copytree(pictures.root, tmp_path / "pictures")
+    for broken in ("3.png", "50.png"):  # of the training and of the validation
+        (tmp_path / "pictures" / broken).write_text("<html>")
+    catalogue = replace(toy_data.catalogue, pictures=PictureFolder(tmp_path / "pictures", pictures.names))
+    data, settings = replace(toy_data, catalogue=catalogue), toy_config(epochs=2, ema=0.9)
+    settings = replace(settings, images=replace(settings.images, memory_mb=0))
+    whole, config = start(tmp_path / "whole", settings, data)
+    assert fit(whole, config, data)["unusable_pictures"] == 2
+    run, config = start(tmp_path / "cut", settings, data)
+    monkeypatch.setattr(fitting, "write_results", die)
+    with pytest.raises(Killed):
+        fit(run, config, data)
+    monkeypatch.undo()
+    fit(run, config, data)
     assert_same_run(run.path, whole.path)

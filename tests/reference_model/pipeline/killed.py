@@ -11,7 +11,7 @@ import signal
 import sys
 from typing import Any
 
-from reference_model.module import StageModule
+from reference_model.engine.module import StageModule
 from reference_model.pipeline import plan
 from reference_model.pipeline.config import Step
 from reference_model.train import main

@@ -156,6 +156,18 @@ def test_supplied_weights_take_the_place_of_their_stage(tmp_path: Path) -> None:
     mine.write_text("another")
     with pytest.raises(RunError, match="started with other weights"):
         go(trainer, "--resume", run)
+    start(run, trainer, "--overwrite", f"--weights.net_3={mine}")
+    assert (run / "net_3.safetensors").read_text() == "another"
+
+
+def test_weights_are_looked_for_before_a_pipeline_is_replaced(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    start(run, FakeTrainer())
+    before = content(run)
+    for file, message in ((run / "net_3.safetensors", "lies in"), (tmp_path / "nowhere", "no such file")):
+        with pytest.raises(RunError, match=message):
+            start(run, FakeTrainer(), "--overwrite", f"--weights.net_3={file}")
+    assert content(run) == before
 
 
 def test_everything_is_checked_before_anything_is_trained_or_written(tmp_path: Path) -> None:

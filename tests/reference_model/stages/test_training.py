@@ -12,12 +12,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from reference_model.checkpoints import TrainingInterrupted
 from reference_model.config import HeadConfig, ImagesConfig, NetConfig, OptimConfig, RunConfig, TrainConfig
 from reference_model.data.catalogue import Catalogue, ClassLabels, YearLabels, fingerprint
-from reference_model.fitting import fit, start_run
+from reference_model.engine.checkpoints import TrainingInterrupted
+from reference_model.engine.fitting import fit, start_run
+from reference_model.engine.sources import StageData
 from reference_model.runs import RunFolder
-from reference_model.sources import StageData
 from reference_model.stages.face import combine
 from reference_model.stages.registry import load_stage
 from tests.reference_model.stages.pictures import colour_catalogue, thirds

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from reference_model.checkpoints import PROGRESS_KEY
+from reference_model.engine.checkpoints import PROGRESS_KEY
 from tests.reference_model.training.commands import tiny_arguments, train
 from tests.reference_model.training.test_resume import assert_same_run
 

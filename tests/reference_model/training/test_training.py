@@ -18,11 +18,11 @@ from safetensors import safe_open
 from obrl import OnlineBatchRelation
 from reference_model.attributes import CELEBA_ATTRIBUTES, GROUPS
 from reference_model.cli import parse_command
-from reference_model.fitting import fit, start_run
-from reference_model.loader import epoch_order
+from reference_model.engine.fitting import fit, start_run
+from reference_model.engine.loader import epoch_order
+from reference_model.engine.sources import open_data
 from reference_model.runs import RunFolder
 from reference_model.settings.files import load_config
-from reference_model.sources import open_data
 from reference_model.stages.registry import load_stage
 from tests.reference_model.training.commands import EPOCHS, STEPS_PER_EPOCH, tiny_arguments, train
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reference_model.data.catalogue import AttributeLabels, Catalogue, YearLabels
+from reference_model.data.catalogue import AttributeLabels, Catalogue, YearLabels, fingerprint
 from reference_model.data.errors import DataError, DataWarning
 from reference_model.data.registry import ReadOptions, load_data_set
 from reference_model.data.sets.user_table import read_table
@@ -165,6 +165,11 @@ def test_attributes_in_no_group_are_one(tmp_path: Path, catalogue: Catalogue) ->
     attributes = read_table(root, ReadOptions()).labels["attributes"]
     assert isinstance(attributes, AttributeLabels)
     assert attributes.groups == {"a": (1,), "other": (0, 2)}
+    digests = {fingerprint(read_table(root, ReadOptions()))}
+    for content in ("a: [Smiling]", "b: [Male]"):
+        (root / "groups.yaml").write_text(content)
+        digests.add(fingerprint(read_table(root, ReadOptions())))
+    assert len(digests) == 3
 
 
 def test_another_encoding_is_named(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
-from reference_model.checkpoints import ResumeCheckpoint
+from reference_model.engine.checkpoints import ResumeCheckpoint
 from reference_model.runs import RunError
 
 
@@ -45,7 +45,8 @@ class FiniteGuard(Callback):
         """Look at the loss of a batch."""
         loss = outputs["loss"].detach()
         first = torch.zeros((), dtype=torch.int64, device=loss.device) if self._first is None else self._first
-        self._first = torch.where((first == 0) & ~torch.isfinite(loss), trainer.global_step, first)
+        step = max(trainer.global_step, 1)  # 0 after the first of several batches of the first step
+        self._first = torch.where((first == 0) & ~torch.isfinite(loss), step, first)
         if loss.device.type == "cpu":
             self._check_loss()
 

@@ -11,14 +11,14 @@ from safetensors.torch import save
 from torch import nn
 
 from reference_model.config import RunConfig
-from reference_model.evaluation import choose_device, evaluate_model
-from reference_model.module import StageModule
+from reference_model.engine.evaluation import choose_device, evaluate_model
+from reference_model.engine.module import StageModule
+from reference_model.engine.sources import StageData
+from reference_model.engine.summary import summary
 from reference_model.nets import StageModel
 from reference_model.nets.weights import product_metadata, save_weights
 from reference_model.runs import RunFolder, write_atomically, write_json
-from reference_model.sources import StageData
 from reference_model.stages.stage import Evaluation, Stage, Targets
-from reference_model.summary import summary
 
 
 def write_results(

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from reference_model.objective import Terms
+from reference_model.losses.joint import Terms
 
 DEFINITIONS = {
     "share_in_loss": "alpha L_B / (L_E + alpha L_B), mean over the measured training batches",

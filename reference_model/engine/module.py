@@ -10,16 +10,16 @@ import lightning
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
-from reference_model.checkpoints import PROGRESS_KEY
 from reference_model.config import RunConfig
-from reference_model.figures import EpochFigures
-from reference_model.loader import Batch, TrainLoader
-from reference_model.logs import course_of_epoch, epoch_line
+from reference_model.engine.checkpoints import PROGRESS_KEY
+from reference_model.engine.figures import EpochFigures
+from reference_model.engine.loader import Batch, TrainLoader
+from reference_model.engine.logs import course_of_epoch, epoch_line
+from reference_model.engine.schedule import make_optimizer, make_scheduler
+from reference_model.engine.starting import Account, freeze, pretrained_parameters
 from reference_model.nets import FaceNet, StageModel, build_seeded
-from reference_model.schedule import make_optimizer, make_scheduler
 from reference_model.settings.sizes import usable_feature_size
 from reference_model.stages.stage import Outputs, Stage, Targets
-from reference_model.starting import Account, freeze, pretrained_parameters
 
 
 def build_net(stage: Stage, targets: Targets, config: RunConfig) -> nn.Module:
@@ -51,7 +51,7 @@ class StageModule(lightning.LightningModule):
         targets: What it predicts.
         config: The run's settings.
         total_steps: Steps of the optimiser in the whole run, for the learning rate.
-        accounts: What was loaded from files of weights, see `reference_model.starting`.
+        accounts: What was loaded from files of weights, see `reference_model.engine.starting`.
     """
 
     def __init__(

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from reference_model.config import RunConfig
-from reference_model.finite import NotFiniteError
-from reference_model.loader import EvalLoader
-from reference_model.sources import StageData
+from reference_model.engine.finite import NotFiniteError
+from reference_model.engine.loader import EvalLoader
+from reference_model.engine.sources import StageData
 from reference_model.stages.stage import Evaluation, Outputs
 
 

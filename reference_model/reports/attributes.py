@@ -12,9 +12,9 @@ from torch import Tensor
 
 from obrl.torch import OBRLoss
 from reference_model.config import RelationConfig
-from reference_model.influence import DEFINITIONS, INACTIVE_BELOW
+from reference_model.losses.influence import DEFINITIONS, INACTIVE_BELOW
+from reference_model.losses.joint import CrossEntropyLoss
 from reference_model.metrics import LabelCounts, nanmean
-from reference_model.objective import CrossEntropyLoss
 
 FORMAT_VERSION = 1
 NO_RELATION_LOSS = "No relation loss was used: the model was trained with cross-entropy alone."

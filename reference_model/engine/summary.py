@@ -7,9 +7,9 @@ from dataclasses import asdict
 from typing import Any
 
 from reference_model.config import RunConfig
+from reference_model.engine.sources import StageData
 from reference_model.settings.plain import flatten, plain
 from reference_model.settings.presets import preset_settings
-from reference_model.sources import StageData
 
 SHOWN = 20
 # Where things are, and what changes no result.

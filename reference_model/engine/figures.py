@@ -65,18 +65,25 @@ class EpochFigures:
         self.metrics.reset()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the state in the middle of an epoch: tensors and plain values."""
-        return {
-            "sums": {name: total.clone() for name, total in self._sums.items()},
-            "weight": self._weight,
-            "buffers": {name: buffer.clone() for name, buffer in self.module.named_buffers()},
-            "metrics": self.module.state_dict(),
-        }
+        """Return the state in the middle of an epoch: tensors and plain values, sums over all processes.
+
+        Every process must call it. Parts from torchmetrics give the state of this process.
+        """
+        sums = {name: total.clone() for name, total in self._sums.items()}
+        buffers = {name: buffer.clone() for name, buffer in self.module.named_buffers()}
+        weight = self._weight
+        if sums and dist.is_available() and dist.is_initialized():
+            counted = next(iter(sums.values())).new_tensor(weight)
+            for part in (*sums.values(), *buffers.values(), counted):
+                dist.all_reduce(part)
+            weight = float(counted)
+        return {"sums": sums, "weight": weight, "buffers": buffers, "metrics": self.module.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore `state_dict`."""
-        self._sums = {name: total.clone() for name, total in state["sums"].items()}
-        self._weight = state["weight"]
+        """Restore `state_dict`: in the first process, since the others' sums are in it; there they start anew."""
+        share = int(not (dist.is_available() and dist.is_initialized()) or dist.get_rank() == 0)
+        self._sums = {name: total * share for name, total in state["sums"].items()}
+        self._weight = state["weight"] * share
         for name, buffer in self.module.named_buffers():
-            buffer.copy_(state["buffers"][name])
+            buffer.copy_(state["buffers"][name] * share)
         self.module.load_state_dict(state["metrics"], strict=False)

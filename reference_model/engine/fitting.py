@@ -14,20 +14,23 @@ from typing import Any
 import lightning
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, TQDMProgressBar
+from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from reference_model.checkpoints import AtomicCheckpointIO, ResumeCheckpoint, check_resumable
 from reference_model.config import RunConfig
 from reference_model.data.augment import augment_batch
 from reference_model.data.pictures import PictureBatches
-from reference_model.evaluation import choose_device
-from reference_model.finite import FiniteGuard
-from reference_model.loader import EvalLoader, TrainLoader
-from reference_model.logs import MetricsFile
-from reference_model.module import StageModule, build_net
-from reference_model.processes import count_processes, environment, strategy, this_rank, wait_for_all
-from reference_model.results import write_results
+from reference_model.engine.averaging import WeightAverage
+from reference_model.engine.checkpoints import AtomicCheckpointIO, ResumeCheckpoint, check_resumable
+from reference_model.engine.evaluation import choose_device
+from reference_model.engine.finite import FiniteGuard
+from reference_model.engine.loader import EvalLoader, TrainLoader
+from reference_model.engine.logs import MetricsFile
+from reference_model.engine.module import StageModule, build_net
+from reference_model.engine.processes import count_processes, environment, strategy, this_rank, wait_for_all
+from reference_model.engine.results import write_results
+from reference_model.engine.sources import StageData
+from reference_model.engine.starting import start_from_weights
 from reference_model.runs import (
     RunError,
     RunFolder,
@@ -38,9 +41,7 @@ from reference_model.runs import (
     write_json,
 )
 from reference_model.settings.files import dump_config
-from reference_model.sources import StageData
 from reference_model.stages.stage import Stage
-from reference_model.starting import start_from_weights
 
 ACCOUNTS = "weights.json"
 """What became of every tensor of the files of weights that a run started from; absent where there were none."""
@@ -170,12 +171,15 @@ def _train(run: RunFolder, config: RunConfig, data: StageData) -> tuple[StageMod
         valid_pictures, batch_size=settings.eval_batch_size, rank=this_rank(), processes=count_processes()
     )
     checkpoint = run.last_checkpoint if run.last_checkpoint.exists() else None
-    module = _module(run, config, data, total_steps=settings.epochs * train_loader.steps_per_epoch)
+    total_steps = settings.epochs * train_loader.steps_per_epoch
+    module = _module(run, config, data, total_steps=total_steps, resumes=checkpoint is not None)
     step = check_resumable(checkpoint, module) if checkpoint else None
-    saving = ResumeCheckpoint(run.checkpoints, train_loader, every=settings.checkpoint_every)
+    saving = ResumeCheckpoint(
+        run.checkpoints, train_loader, every=settings.checkpoint_every, pictures=(train_pictures, valid_pictures)
+    )
     callbacks: list[Callback] = [FiniteGuard(config.optim.lr, saving)]
     if settings.ema is not None:
-        callbacks.append(EMAWeightAveraging(decay=settings.ema, use_buffers=False))
+        callbacks.append(WeightAverage(decay=settings.ema))
     callbacks.append(saving)
     progress = settings.progress == "on" or (settings.progress == "auto" and sys.stderr.isatty())
     if progress:
@@ -207,17 +211,19 @@ def _train(run: RunFolder, config: RunConfig, data: StageData) -> tuple[StageMod
         # The name that takes its place is missing in older versions of torch.
         warnings.filterwarnings("ignore", message="`broadcast_buffers` is deprecated")
         trainer.fit(module, train_loader, valid_loader, ckpt_path=checkpoint, weights_only=True)
-    lost = [picture.reason for pictures in (train_pictures, valid_pictures) for picture in pictures.unusable]
-    return module, tuple(lost)
+    return module, saving.unusable()
 
 
-def _module(run: RunFolder, config: RunConfig, data: StageData, *, total_steps: int) -> StageModule:
-    """Build the module; a new run loads its weights, and writes down what it loaded for when it is resumed."""
+def _module(run: RunFolder, config: RunConfig, data: StageData, *, total_steps: int, resumes: bool) -> StageModule:
+    """Build the module; one without a checkpoint loads its weights, and writes down what it loaded for the others."""
     path = run.path / ACCOUNTS
-    accounts = read_json(path) if path.exists() else None
+    accounts = read_json(path) if resumes and path.exists() else None
     module = StageModule(data.stage, data.targets, config, total_steps=total_steps, accounts=accounts)
-    if accounts is None:
-        module.accounts, text = start_from_weights(module.model, config)
+    if not resumes:
+        try:
+            module.accounts, text = start_from_weights(module.model, config)
+        except ValueError as error:
+            raise RunError(str(error)) from error
         if text and this_rank() == 0:
             print(text, flush=True)
             write_json(path, module.accounts)

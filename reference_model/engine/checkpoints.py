@@ -7,7 +7,7 @@ import os
 import pickle
 import signal
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -20,7 +20,8 @@ from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import CheckpointIO
 from torch import nn
 
-from reference_model.loader import TrainLoader
+from reference_model.data.pictures import PictureBatches
+from reference_model.engine.loader import TrainLoader
 from reference_model.runs import RunError
 
 LAST = "last.ckpt"
@@ -31,6 +32,7 @@ STOP_SIGNALS = tuple(
 )
 STEP_KEY = "batches_done"
 PROGRESS_KEY = "reference_model_progress"
+UNUSABLE_KEY = "unusable_pictures"
 RESUMED = frozenset({"state_dict", "global_step", STEP_KEY, PROGRESS_KEY, "loops", "optimizer_states", "lr_schedulers"})
 """What a checkpoint must hold for a training to go on."""
 STEP_STREAM = 0x73746570  # "step": keeps this use of the seed apart from every other.
@@ -160,12 +162,17 @@ class ResumeCheckpoint(Checkpoint):
         folder: Where ``last.ckpt`` lies.
         loader: The training batches.
         every: Steps between checkpoints.
+        pictures: Whose unusable pictures a checkpoint lists, so that a resumed run reports those of before as well.
     """
 
-    def __init__(self, folder: Path, loader: TrainLoader, *, every: int) -> None:
+    def __init__(
+        self, folder: Path, loader: TrainLoader, *, every: int, pictures: Sequence[PictureBatches] = ()
+    ) -> None:
         self.path = folder / LAST
         self.loader = loader
         self.every = every
+        self.pictures = pictures
+        self._unusable_before: list[dict[int, str]] = [{} for _ in pictures]
         self.saved_step: int | None = None
         self._requested: int | None = None
         self._handlers: dict[int, Any] = {}
@@ -173,8 +180,9 @@ class ResumeCheckpoint(Checkpoint):
     def on_save_checkpoint(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Add the position in the data."""
+        """Add the position in the data, and what could not be used of it."""
         checkpoint[STEP_KEY] = self.loader.batches_done
+        checkpoint[UNUSABLE_KEY] = self._unusable_rows()
 
     def on_load_checkpoint(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]
@@ -182,6 +190,18 @@ class ResumeCheckpoint(Checkpoint):
         """Go on with the batch after the checkpoint."""
         self.loader.load_state_dict({STEP_KEY: checkpoint[STEP_KEY]})
         self.saved_step = int(checkpoint["global_step"])
+        self._unusable_before = checkpoint.get(UNUSABLE_KEY, self._unusable_before)
+
+    def _unusable_rows(self) -> list[dict[int, str]]:
+        """Return, for each of ``pictures``, what is wrong with rows that this process or an earlier one has met."""
+        return [
+            before | {picture.row: picture.reason for picture in pictures.unusable}
+            for before, pictures in zip(self._unusable_before, self.pictures, strict=True)
+        ]
+
+    def unusable(self) -> tuple[str, ...]:
+        """Return what is wrong with each unusable picture, of this process and of those that the run went on from."""
+        return tuple(reason for rows in self._unusable_rows() for _, reason in sorted(rows.items()))
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Install handlers of Ctrl-C, SIGTERM and SIGUSR1, which clusters send before they stop a job."""

@@ -12,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from obrl import MEASURES
-from reference_model.report import number_or_nan
+from reference_model.reports.attributes import number_or_nan
 
 
 def plot_relation(path: Path, relation: npt.NDArray[np.floating[Any]], names: Sequence[str], *, measure: str) -> None:
@@ -43,7 +43,7 @@ def plot_accuracy(path: Path, report: Mapping[str, Any]) -> None:
 
     Args:
         path: A .png file.
-        report: A report as `reference_model.report` makes it.
+        report: A report as `reference_model.reports.attributes` makes it.
     """
     order = [name for group in report["groups"].values() for name in group["attributes"]]
     accuracy = [number_or_nan(report["attributes"][name]["accuracy"]) for name in order]

@@ -1,0 +1,1 @@
+"""The engine: it trains, resumes and evaluates any stage, and knows none by name."""
