@@ -24,6 +24,7 @@ OLDEST_YEARS = 100
 MAX_MALFORMED = 0.05
 """Largest share of files whose names may say nothing."""
 _NAME = re.compile(r"(\d{1,3})_[01]_([0-4])_\d+\.jpg(\.chip\.jpg)?")
+_SUFFIXES = (".jpg", ".jpeg", ".png")
 _NAMED = 20
 
 
@@ -85,10 +86,10 @@ def _list(base: Path) -> tuple[list[str], list[str]]:
         with os.scandir(base / part) as entries:
             listed = sorted(entry.name for entry in entries if entry.is_file() and not entry.name.startswith("."))
         for name in listed:
-            # What begins with a number was meant to be a picture; lists and read-me files are none.
+            # What begins with a number or ends as a picture was meant to be one; lists and read-me files are none.
             if _NAME.fullmatch(name):
                 well_formed.append(f"{part}/{name}" if part else name)
-            elif re.match(r"\d+_", name):
+            elif re.match(r"\d+_", name) or name.lower().endswith(_SUFFIXES):
                 malformed.append(f"{part}/{name}" if part else name)
     return well_formed, malformed
 

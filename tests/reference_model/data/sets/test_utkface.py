@@ -57,6 +57,12 @@ def test_malformed_names_are_counted_and_listed(written: tuple[Path, Catalogue])
     assert [finding.level for finding in load_data_set("utkface").check(root)].count("warning") == 1
 
 
+def test_a_picture_of_another_name_is_malformed(written: tuple[Path, Catalogue]):
+    add(written[0], "x_24_0_1_20170116.jpg")
+    read = read_utkface(written[0], ReadOptions())
+    assert "1 of 121 files have malformed names and are left out: x_24_0_1_20170116.jpg" in read.notes
+
+
 def test_too_many_malformed_names_are_an_error(written: tuple[Path, Catalogue]):
     add(written[0], *MALFORMED, "7_7_7_7.jpg")
     with pytest.raises(DataError, match=r"7 of 127 names are not age_gender_race_date\.jpg, more than 5%"):
