@@ -113,11 +113,11 @@ def load_weights(
     with torch.no_grad():
         for short in fitting:
             state[wanting[short]].copy_(stored[offered[short]])
-    taken = {offered[short] for short in fitting}
+    loaded_names = {offered[short] for short in fitting}
     return WeightAccount(
         loaded=tuple(fitting),
         fresh=tuple(short for short in wanting if short not in set(fitting)),
-        unused=tuple(name for name in stored if name not in taken),
+        unused=tuple(name for name in stored if name not in loaded_names),
         notes=notes,
     )
 

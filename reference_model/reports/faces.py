@@ -129,12 +129,12 @@ def _worst(
 
 
 def _worst_classes(
-    taken: npt.NDArray[np.bool_], scene: npt.NDArray[np.int64], scene_names: Sequence[str]
+    called_face: npt.NDArray[np.bool_], scene: npt.NDArray[np.int64], scene_names: Sequence[str]
 ) -> list[dict[str, Any]]:
     """Return the classes with the highest false-positive rate; those with none are left out."""
     known = scene >= 0
     pictures = np.bincount(scene[known], minlength=len(scene_names))
-    wrong = np.bincount(scene[known & taken], minlength=len(scene_names))
+    wrong = np.bincount(scene[known & called_face], minlength=len(scene_names))
     classes = np.flatnonzero(wrong)
     order = classes[np.lexsort((-wrong[classes], -(wrong[classes] / pictures[classes])))]
     return [

@@ -97,13 +97,13 @@ def _places(base: Path) -> dict[str, Path]:
 def _read(path: Path, name: str, base: Path) -> _Database:
     fields = read_struct(path, name, _FIELDS)
     folder = f"{name}_crop/" if (base / f"{name}_crop").is_dir() else ""
-    born, taken = (np.asarray(fields[key], dtype=np.float64).ravel() for key in ("dob", "photo_taken"))
+    born, photo_year = (np.asarray(fields[key], dtype=np.float64).ravel() for key in ("dob", "photo_taken"))
     score, second = (np.asarray(fields[key], dtype=np.float64).ravel() for key in ("face_score", "second_face_score"))
     files, people = strings(fields["full_path"]), strings(fields["name"])
-    lengths = {len(part) for part in (born, taken, score, second, files, people)}
+    lengths = {len(part) for part in (born, photo_year, score, second, files, people)}
     if len(lengths) > 1:
         raise DataError(f"{path}: its fields differ in length ({sorted(lengths)}); download it again")
-    years = ages(born, taken)
+    years = ages(born, photo_year)
     remaining = np.ones(len(years), dtype=bool)
     removed: dict[str, int] = {}
     for rule, passes in (
@@ -131,12 +131,12 @@ def _person(name: str, celebrity: float) -> str:
     return normal_name(name) or ("" if np.isnan(celebrity) else f"celebrity {int(celebrity):06d}")
 
 
-def ages(born: npt.NDArray[np.float64], taken: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def ages(born: npt.NDArray[np.float64], photo_year: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Return the age on 1 July of the photograph's year.
 
     Args:
         born: (N,) days as MATLAB counts them: 1 is the first day of the year 0.
-        taken: (N,) years.
+        photo_year: (N,) years.
 
     Returns:
         (N,) whole years, NaN where a date is not finite.
@@ -145,13 +145,13 @@ def ages(born: npt.NDArray[np.float64], taken: npt.NDArray[np.float64]) -> npt.N
         >>> ages(np.array([723676.0]), np.array([2009.0])).tolist()  # born on 10 May 1981
         [28.0]
     """
-    known = np.isfinite(born) & np.isfinite(taken)
+    known = np.isfinite(born) & np.isfinite(photo_year)
     # Dates of birth before the year 1 occur; they give ages that no rule lets through.
     day = np.clip(np.where(known, born, MATLAB_DAYS + 1).astype(np.int64) - MATLAB_DAYS, 1, _LAST_DAY)
     date = np.datetime64("0001-01-01", "D") + (day - 1)
     months = date.astype("datetime64[M]").astype(np.int64)  # since January 1970
     year, month = 1970 + months // 12, months % 12 + 1
-    return np.where(known, np.where(known, taken, 0) - year - (month >= 7), np.nan)
+    return np.where(known, np.where(known, photo_year, 0) - year - (month >= 7), np.nan)
 
 
 def _notes(databases: dict[str, _Database]) -> tuple[str, ...]:

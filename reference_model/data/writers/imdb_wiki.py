@@ -40,12 +40,12 @@ def write_imdb_wiki(root: Path, catalogue: Catalogue) -> Path:
     ]
     for row, file in enumerate(files):
         place_picture(catalogue.pictures, row, root / "imdb_crop" / file)
-    taken = _FIRST_YEAR + np.arange(count) % 20
+    photo_year = _FIRST_YEAR + np.arange(count) % 20
     distinct = np.unique(person[person >= 0])
     names = {number: f"Person {number:07d}" for number in distinct.tolist()} | {-1: ""}
     fields = {
-        "dob": _dates_of_birth(labels.values, taken),
-        "photo_taken": taken,
+        "dob": _dates_of_birth(labels.values, photo_year),
+        "photo_taken": photo_year,
         "full_path": _cells(files),
         "gender": np.array([float(word) for word in genders(catalogue, ("0", "1", "nan"))]),
         "name": _cells([names[number] for number in person.tolist()]),
@@ -59,10 +59,10 @@ def write_imdb_wiki(root: Path, catalogue: Catalogue) -> Path:
     return root
 
 
-def _dates_of_birth(years: npt.NDArray[np.float32], taken: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _dates_of_birth(years: npt.NDArray[np.float32], photo_year: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Return days, as MATLAB counts them, of births that give these ages: on the tenth of each month in turn."""
     month = np.arange(len(years)) % 12 + 1
-    year = taken - np.floor(years).astype(np.int64) - (month >= 7)
+    year = photo_year - np.floor(years).astype(np.int64) - (month >= 7)
     date = ((year - 1970) * 12 + month - 1).astype("datetime64[M]").astype("datetime64[D]") + 9
     return (date - np.datetime64("0001-01-01", "D")).astype(np.int64) + 1 + MATLAB_DAYS
 
