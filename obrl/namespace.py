@@ -32,7 +32,7 @@ class Namespace(Protocol):
         """`a` where `condition`, else `b`, broadcast; at least one of them is an array."""
 
     def sqrt(self, a: Array, /) -> Array:
-        """The elementwise square root."""
+        """The elementwise square root; it may use the memory of `a`."""
 
     def sigmoid(self, a: Array, /) -> Array:
         """1 / (1 + exp(-a)), elementwise, without overflow."""

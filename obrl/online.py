@@ -30,6 +30,34 @@ def state_shapes(num_labels: int, estimator: str) -> RelationState:
     return RelationState((3, *matrix) if estimator == "counts" else matrix, matrix)
 
 
+def batch_evidence(ns: Namespace, counts: PairCounts, settings: Settings, *, like: Array) -> RelationState:
+    """What one batch adds to the accumulators of Eq. 1: R_b and 1, or 0 and 0 for a pair that it leaves undefined.
+
+    Args:
+        ns: the framework's functions.
+        counts: of the batch, in the dtype of the state.
+        settings: measure and estimator count.
+        like: the accumulator S.
+    """
+    if settings.estimator == "counts":
+        batch = ns.unstack(ns.stack([counts.n, counts.s, counts.r], like=like))
+        defined = ns.cast(batch[0] > 0, like=like)
+        return RelationState(ns.stack([defined * count for count in batch], like=like), defined)
+    batch, defined = apply_measure(ns, settings.measure, counts)
+    batch *= defined
+    return RelationState(batch, defined)
+
+
+def remaining_share(evidence: RelationState, decay: float) -> Array:
+    """What a batch leaves of the accumulators, (num_labels, num_labels): lambda where a pair is defined, else 1.
+
+    In arithmetic, since on a CPU a `where` costs as much as twenty products.
+    """
+    remaining = evidence.relation_weight * (decay - 1.0)
+    remaining += 1.0
+    return remaining
+
+
 def update_state(ns: Namespace, state: RelationState, counts: PairCounts, settings: Settings) -> RelationState:
     """Eq. 1 for one batch, pair by pair; a pair that the batch leaves undefined stays as it was.
 
@@ -42,32 +70,14 @@ def update_state(ns: Namespace, state: RelationState, counts: PairCounts, settin
     Returns:
         The new accumulators.
     """
-    if settings.estimator == "counts":
-        weight = state.relation_weight
-        batch = ns.unstack(ns.stack([counts.n, counts.s, counts.r], like=weight))
-        defined = ns.cast(batch[0] > 0, like=weight)
-        remaining = _remaining(defined, settings)
-        sums_and_counts = zip(ns.unstack(state.relation_sum), batch, strict=True)
-        relation_sum = ns.stack([remaining * total + defined * count for total, count in sums_and_counts], like=weight)
+    total, weight = state
+    batch, defined = evidence = batch_evidence(ns, counts, settings, like=weight)
+    remaining = remaining_share(evidence, settings.decay)
+    if settings.estimator == "counts":  # one matrix at a time: JAX may forbid to multiply a stack by a matrix
+        total = ns.stack([remaining * part for part in ns.unstack(total)], like=weight)
     else:
-        batch, defined = apply_measure(ns, settings.measure, counts)
-        remaining = _remaining(defined, settings)
-        batch *= defined
-        relation_sum = remaining * state.relation_sum  # Eq. 1: R_sb <- lambda R_sb + R_b
-        relation_sum += batch
-    relation_weight = remaining * state.relation_weight  # Eq. 1: S <- lambda S + 1
-    relation_weight += defined
-    return RelationState(relation_sum, relation_weight)
-
-
-def _remaining(defined: Array, settings: Settings) -> Array:
-    """What an accumulator is multiplied by: lambda where a pair is defined (1), else 1.
-
-    In arithmetic, since on a CPU a `where` costs as much as twenty products.
-    """
-    remaining = defined * (settings.decay - 1.0)
-    remaining += 1.0
-    return remaining
+        total = remaining * total
+    return RelationState(total + batch, remaining * weight + defined)  # Eq. 1: R_sb <- lambda R_sb + R_b
 
 
 def known_relation(ns: Namespace, state: RelationState, settings: Settings) -> tuple[Array, Array]:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from obrl.errors import check_label_names, check_num_labels
 from obrl.holders import RelationHolder
 from obrl.labels import Labels
-from obrl.online import RelationState, known_relation, state_shapes, update_state
+from obrl.online import RelationState, batch_evidence, known_relation, remaining_share, state_shapes
 from obrl.relation import starting_relation
 from obrl.settings import Settings
 from obrl_torch.compat import in_transform, is_wrapped, outside_transforms, without_gradient
@@ -120,8 +120,10 @@ class RelationModule(RelationHolder, nn.Module):
 
     def _write_update(self, labels: Labels, state: RelationState) -> None:
         counts = count_batch(labels, state.relation_weight.dtype, sync=self.sync, process_group=self.process_group)
-        for buffer, value in zip(state, update_state(TORCH, state, counts, self.settings), strict=True):
-            buffer.copy_(value)
+        evidence = batch_evidence(TORCH, counts, self.settings, like=state.relation_weight)
+        remaining = remaining_share(evidence, self.settings.decay)
+        for accumulator, part in zip(state, evidence, strict=True):
+            accumulator.mul_(remaining).add_(part)  # Eq. 1, as `update_state`, without new matrices
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """As torch's, which `.to`, `.half` and the like call; a buffer never becomes narrower than float32."""

@@ -29,7 +29,7 @@ def reduced_precision(device_type: str) -> bool:
 
 
 class _Torch:
-    sqrt = staticmethod(torch.sqrt)
+    sqrt = staticmethod(torch.sqrt_)
     sigmoid = staticmethod(torch.sigmoid)
     log_sigmoid = staticmethod(logsigmoid)
 
@@ -56,7 +56,9 @@ class _Torch:
         return torch.eye(like.shape[0], dtype=torch.bool, device=like.device)
 
     def small_integers(self, a: Tensor, /) -> Tensor:
-        return a.to(torch.int8) if a.dtype == torch.bool else a
+        if a.dtype != torch.bool:
+            return a
+        return a.to(torch.int8) if torch.compiler.is_compiling() else a.view(torch.int8)
 
     def set_diagonal(self, a: Tensor, row: Tensor, /) -> Tensor:
         if torch.compiler.is_compiling():  # fuses with what follows

@@ -11,15 +11,15 @@ CORE_MUTANTS = (
     Mutant(
         "Eq. 1: the decay stays away from the sum",
         "obrl:update_state",
-        "$remaining * state.relation_sum",
-        "state.relation_sum",
+        "total = remaining * total",
+        "pass",
         PARITY,
     ),
     Mutant(
         "Eq. 1: pairs that a batch leaves undefined decay",
-        "obrl:_remaining",
+        "obrl:remaining_share",
         "return remaining",
-        "return settings.decay",
+        "return decay",
         PARITY,
     ),
     Mutant(
