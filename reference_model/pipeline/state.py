@@ -93,10 +93,14 @@ def read_inputs(folder: Path) -> Inputs | None:
 
 
 def differences(stored: Inputs, derived: Inputs) -> list[str]:
-    """Return what differs, each as a phrase; weights that do not exist yet are not compared."""
+    """Return what differs, each as a phrase; weights that do not exist yet are not compared.
+
+    A setting that one of them lacks, since it was written before there was such a setting, has its default there.
+    """
     phrases = []
+    usual = settings_that_matter(RunConfig())
     for key in sorted({*stored.settings, *derived.settings}):
-        there, here = stored.settings.get(key), derived.settings.get(key)
+        there, here = (settings.get(key, usual.get(key)) for settings in (stored.settings, derived.settings))
         if there != here:
             phrases.append(f"{key} is {there!r} there and {here!r} here")
     if stored.data != derived.data:

@@ -39,7 +39,7 @@ def config(weights: Path, *, lr_pretrained: float | None = None) -> RunConfig:
 def test_loaded_layers_have_a_learning_rate_of_their_own(weights: Path) -> None:
     settings = config(weights, lr_pretrained=0.01)
     model = build_net(STAGE, TARGETS, settings)
-    accounts, text = start_from_weights(model, settings)
+    accounts, text = start_from_weights(model, settings, TARGETS)
     assert list(accounts) == ["net_0"]
     assert "loaded" in text
     optimizer = make_optimizer(model, settings.optim, pretrained_parameters(model, accounts))
@@ -65,5 +65,7 @@ def test_frozen_nets_are_not_trained_and_stay_in_evaluation_mode(weights: Path) 
 def test_weights_that_no_net_takes_are_refused(weights: Path) -> None:
     with pytest.raises(ValueError, match="net_3"):
         start_from_weights(
-            build_net(STAGE, TARGETS, RunConfig(net=NET)), RunConfig(net=NET, weights=WeightsConfig(net_3=weights))
+            build_net(STAGE, TARGETS, RunConfig(net=NET)),
+            RunConfig(net=NET, weights=WeightsConfig(net_3=weights)),
+            TARGETS,
         )
