@@ -15,7 +15,7 @@ from reference_model.nets import AttributeModel, FaceNet, StageModel
 from reference_model.nets.weights import load_weights
 
 Account = Mapping[str, Mapping[str, Any]]
-"""By part of the net: what became of every tensor of a file, as `reference_model.nets.weights.WeightAccount` has it, and
+"""By part of the net: what became of every tensor of a file, as `reference_model.nets.weights.WeightAccount` has it; and
 where the file comes from, as `reference_model.engine.origins.origin_of` has it."""
 
 
