@@ -34,7 +34,7 @@ LAYERS = (
     ("engine", ("engine",)),
     ("command line", ("cli",)),
     ("pipeline", ("pipeline",)),
-    ("entries", ("train", "training", "evaluate")),
+    ("entries", ("__main__", "train", "training", "evaluate", "evaluating", "export")),
 )
 """The layers of the reference model, each with its modules and packages; a layer imports itself and those before it.
 
