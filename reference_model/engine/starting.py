@@ -10,12 +10,14 @@ from typing import Any
 from torch import nn
 
 from reference_model.config import FACE_NETS, RunConfig
+from reference_model.engine.origins import origin_of
 from reference_model.nets import AttributeModel, FaceNet, StageModel
 from reference_model.nets.weights import WeightAccount, load_model, load_weights
 from reference_model.stages.stage import Targets
 
 Account = Mapping[str, Mapping[str, Any]]
-"""By part of the net: what became of every tensor of a file, as `reference_model.nets.weights.WeightAccount` has it."""
+"""By part of the net: what became of every tensor of a file, as `reference_model.nets.weights.WeightAccount` has it;
+and where the file comes from, as `reference_model.engine.origins.origin_of` has it."""
 
 
 def weight_files(config: RunConfig, model: nn.Module) -> dict[str, Path]:
@@ -58,7 +60,7 @@ def start_from_weights(model: nn.Module, config: RunConfig, targets: Targets) ->
     lines = []
     for part, path in weight_files(config, model).items():
         account = _load(model, part, path, config, targets)
-        accounts[part] = {"file": str(path), **asdict(account)}
+        accounts[part] = {"file": str(path), "origin": origin_of(path), **asdict(account)}
         lines.append(f"{part if part in FACE_NETS else 'the net'} starts from {path}:\n{account.describe()}")
     return accounts, "\n".join(lines)
 

@@ -28,7 +28,7 @@ CONFIG = RunConfig(seed=1, net=NET)
 def trained(tmp_path: Path) -> Path:
     """The model.safetensors of a run."""
     path = tmp_path / "model.safetensors"
-    save_model(path, build_net(STAGE, TARGETS, replace(CONFIG, seed=7)), TARGETS, CONFIG)
+    save_model(path, build_net(STAGE, TARGETS, replace(CONFIG, seed=7)), TARGETS, CONFIG, {})
     return path
 
 
