@@ -17,9 +17,16 @@ from reference_model.data.catalogue import AttributeLabels, Catalogue
 from reference_model.data.errors import DataError
 from reference_model.losses.influence import DEFINITIONS, InfluenceMeter, measure_shares
 from reference_model.losses.joint import Terms, build_criterion, cross_entropy
-from reference_model.metrics import LabelCounts, nanmean
+from reference_model.metrics import LabelCounts, average_precision, nanmean
 from reference_model.nets.model import AttributeModel
-from reference_model.reports.attributes import FORMAT_VERSION, format_report, prediction_report, relation_report
+from reference_model.reports.attributes import (
+    FORMAT_VERSION,
+    format_report,
+    implausible_report,
+    prediction_report,
+    relation_report,
+)
+from reference_model.reports.implausible import implausible_pairs, pairs_from_plain, plain_pairs
 from reference_model.reports.plots import plot_accuracy, plot_relation
 from reference_model.stages.stage import Evaluation, Stage, Targets
 
@@ -130,13 +137,15 @@ def attribute_targets(catalogue: Catalogue, config: RunConfig) -> Targets:
         names = CELEBA_ATTRIBUTES
         values = np.ascontiguousarray(values[:, match_attributes(labels.names, names)])
         groups = attribute_groups()
-    rates = torch.from_numpy(values[catalogue.split == "train"]).double().nanmean(dim=0)
+    train = values[catalogue.split == "train"]
+    rates = torch.from_numpy(train).double().nanmean(dim=0)
     return Targets(
         values=values,
         names=names,
         details={
             "groups": {name: list(columns) for name, columns in groups.items()},
             "train_rates": dict(zip(names, rates.tolist(), strict=True)),
+            "implausible_pairs": plain_pairs(implausible_pairs(train)),
         },
     )
 
@@ -160,13 +169,21 @@ def _report(evaluation: Evaluation) -> dict[str, Any]:
     counts = LabelCounts(len(names))
     counts.update(logits, targets)
     rates = [details["train_rates"][name] for name in names]
-    figures = prediction_report(counts, names, details["groups"], torch.tensor(rates, dtype=torch.float64))
+    figures = prediction_report(
+        counts,
+        names,
+        details["groups"],
+        torch.tensor(rates, dtype=torch.float64),
+        average_precision(logits, targets),
+    )
+    pairs = pairs_from_plain(details.get("implausible_pairs", ()))  # a run of an earlier version names none
     return {
         "main": {"name": "mean accuracy", "value": figures["mean_accuracy"]},
         "format_version": FORMAT_VERSION,
         "samples": len(logits),
         "cross_entropy": float(cross_entropy(logits.double(), targets.double())),
         **figures,
+        "implausible": implausible_report(logits, targets, names, pairs),
         "relation": _relation(evaluation),
     }
 
