@@ -104,6 +104,21 @@ class RunFolder:
         return self.config.is_file() and self.environment.is_file()
 
 
+def find_run(checkpoint: Path) -> RunFolder:
+    """Return the run that a user names.
+
+    Args:
+        checkpoint: The run's folder, or a checkpoint inside it.
+
+    Raises:
+        RunError: If there is no run.
+    """
+    run = RunFolder(checkpoint.parent.parent if checkpoint.is_file() else checkpoint)
+    if not run.is_run():
+        raise RunError(f"{checkpoint} is no run: a folder written by reference_model.train, or a checkpoint in one")
+    return run
+
+
 def check_run_folder(path: Path, *, overwrite: bool) -> RunFolder:
     """Check that a run may be written to ``path``, without changing anything.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from types import ModuleType
@@ -134,13 +134,14 @@ def check_same_data(run: RunFolder, data: StageData) -> None:
         )
 
 
-def fit(run: RunFolder, config: RunConfig, data: StageData) -> dict[str, Any]:
+def fit(run: RunFolder, config: RunConfig, data: StageData, *, callbacks: Sequence[Callback] = ()) -> dict[str, Any]:
     """Train to the end, from the last checkpoint where there is one, and write the results.
 
     Args:
         run: The run's folder, as `start_run` left it or as an interrupted run did.
         config: The settings, as `start_run` returned them.
         data: The data.
+        callbacks: What else watches the training.
 
     Returns:
         The report.
@@ -153,7 +154,7 @@ def fit(run: RunFolder, config: RunConfig, data: StageData) -> dict[str, Any]:
         for unfinished in run.path.rglob("*.tmp"):  # of a process that was killed while it wrote
             unfinished.unlink(missing_ok=True)
     with _process_settings(config):
-        module, unusable, features = _train(run, config, data)
+        module, unusable, features = _train(run, config, data, callbacks)
         if this_rank() == 0:
             write_results(run, config, data, module, unusable, features)
         wait_for_all()
@@ -176,7 +177,7 @@ def _process_settings(config: RunConfig) -> Iterator[None]:
 
 
 def _train(
-    run: RunFolder, config: RunConfig, data: StageData
+    run: RunFolder, config: RunConfig, data: StageData, watching: Sequence[Callback]
 ) -> tuple[StageModule, tuple[str, ...], Mapping[str, CachedPictures] | None]:
     settings = config.train
     checkpoint = run.last_checkpoint if run.last_checkpoint.exists() else None
@@ -194,7 +195,7 @@ def _train(
     saving = ResumeCheckpoint(
         run.checkpoints, train_loader, every=settings.checkpoint_every, pictures=(train_pictures, valid_pictures)
     )
-    callbacks: list[Callback] = [FiniteGuard(config.optim.lr, saving)]
+    callbacks: list[Callback] = [*watching, FiniteGuard(config.optim.lr, saving)]
     if settings.ema is not None:
         callbacks.append(WeightAverage(decay=settings.ema))
     callbacks.append(saving)

@@ -76,13 +76,16 @@ class StageModule(lightning.LightningModule):
         return self
 
     def forward(self, images: Tensor) -> Outputs:
-        """Pixels (batch, 3, size, size), or stored features, to what the stage's head returns."""
-        outputs: Outputs = choose_forward(self.model, features=self.config.features.cache)(images)
-        return outputs
+        """Pixels (batch, 3, size, size) to what the stage's head returns."""
+        return self.model(images)
+
+    def _outputs(self, batch: Batch) -> Outputs:
+        """Return what the net says of a batch, of pictures or of stored features of them."""
+        return choose_forward(self.model, features=self.config.features.cache)(batch.images)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss of a batch."""
-        outputs = self(batch.images)
+        outputs = self._outputs(batch)
         terms = self.criterion.terms(outputs, batch.targets)  # type: ignore[operator]
         self.figures["train"].add(terms, outputs, batch.targets)
         self._tell("observe", terms, outputs, self.global_step)
@@ -148,7 +151,7 @@ class StageModule(lightning.LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Count; what the loss remembers does not move, since the module is in evaluation mode."""
-        outputs = self(batch.images)
+        outputs = self._outputs(batch)
         terms = self.criterion.terms(outputs, batch.targets)  # type: ignore[operator]
         self.figures["valid"].add(terms, outputs, batch.targets, weight=len(batch.images))
 
