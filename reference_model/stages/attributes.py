@@ -22,6 +22,8 @@ from reference_model.metrics import LabelCounts, nanmean
 from reference_model.nets.model import AttributeModel
 from reference_model.reports.attributes import FORMAT_VERSION, format_report, prediction_report, relation_report
 from reference_model.reports.plots import plot_accuracy, plot_relation
+from reference_model.reports.right import judge, pack_right
+from reference_model.runs import write_json
 from reference_model.stages.stage import Evaluation, Stage, Targets
 
 
@@ -211,6 +213,7 @@ def _relation(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def _finish(folder: Path, evaluation: Evaluation) -> None:
+    _write_right(folder, evaluation)
     loss = evaluation.criterion
     assert isinstance(loss, AttributeLoss)  # the stage's own
     if isinstance(loss.criterion, OBRLoss):
@@ -218,6 +221,19 @@ def _finish(folder: Path, evaluation: Evaluation) -> None:
         relation = loss.criterion.relation.detach().cpu().numpy()
         measure = evaluation.config.relation.measure
         plot_relation(folder / "relation.png", relation, evaluation.targets.names, measure=measure)
+
+
+def _write_right(folder: Path, evaluation: Evaluation) -> None:
+    """Write which test predictions are right, for comparisons between runs."""
+    test, rows = evaluation.collected["test"], evaluation.catalogue.subset("test")
+    right = judge(
+        test["logits"].float().numpy(),
+        test["targets"].float().numpy(),
+        names=evaluation.targets.names,
+        pictures=[rows.pictures.name(row) for row in range(len(rows))],
+        people=rows.person,
+    )
+    write_json(folder / "right.json", pack_right(right))
 
 
 STAGE = Stage(
