@@ -43,8 +43,8 @@ def introduction(study: Study, sources: Sequence[str]) -> list[str]:
     sentences = [
         f"The moving average (Eq. 1, measure {options.measure}) sees {options.batches} batches of {sources[0]}"
         f"{change}; {len(options.seeds)} shuffles. It is compared with the relation of the whole table that the "
-        "batches come from, measured at once, over the pairs that both define. *Mean* and *max* are absolute differences, "
-        f"*wrong side* is the number of pairs whose place among {thresholds} differs: means over the last "
+        "batches come from, measured at once, over the pairs that both define. *Mean* and *max* are absolute "
+        f"differences, *wrong side* is the number of pairs whose place among {thresholds} differs: means over the last "
         f"{SETTLED_SHARE:.0%} of the batches, ± over the shuffles. *To floor* is the number of batches until the mean "
         f"is at most {NEAR_FLOOR:g} times that, *to {options.tolerance:g}* until it is at most {options.tolerance:g}, "
         "*past frozen* until it is at most that of the frozen matrix; a dash says that it never was in some shuffle.",
