@@ -82,7 +82,7 @@ def check_start(config: RunConfig, data: StageData) -> tuple[str, ...]:
             f"{count_processes()} processes need as many validation pictures; there are {data.size('valid')}"
         )
     model = build_net(data.stage, data.targets, config)
-    start_from_weights(model, config)
+    start_from_weights(model, config, data.targets)
     _train_loader(config, data, _undecoded(config, data))
     if not config.features.cache:
         return ()
@@ -244,7 +244,7 @@ def _module(run: RunFolder, config: RunConfig, data: StageData, *, total_steps: 
     module = StageModule(data.stage, data.targets, config, total_steps=total_steps, accounts=accounts)
     if not resumes:
         try:
-            module.accounts, text = start_from_weights(module.model, config)
+            module.accounts, text = start_from_weights(module.model, config, data.targets)
         except ValueError as error:
             raise RunError(str(error)) from error
         if text and this_rank() == 0:
