@@ -142,6 +142,7 @@ class Panel:
         lines: Its lines.
         ticks: Names of the places 0, 1, 2 ...; None for numbers.
         log_x: Whether the places are drawn on a logarithmic scale, which is linear below 1.
+        log_y: Whether the values are drawn on a logarithmic scale.
         band: A range of places that is shaded; None for none.
     """
 
@@ -151,6 +152,7 @@ class Panel:
     lines: Sequence[Line]
     ticks: Sequence[str] | None = None
     log_x: bool = False
+    log_y: bool = False
     band: tuple[float, float] | None = None
 
 
@@ -178,12 +180,14 @@ class TableContent:
         parts: Its parts.
         figures: Its figures.
         notes: Sentences at its beginning.
+        numbers: More figures in plain values, for a JSON file; None for none.
     """
 
     title: str
     parts: Sequence[Part]
     figures: Sequence[FigureContent] = ()
     notes: tuple[str, ...] = ()
+    numbers: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
