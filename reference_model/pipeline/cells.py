@@ -183,12 +183,13 @@ def describe_origins(config: RunConfig, sources: Mapping[str, Cell]) -> dict[str
         path = getattr(config.weights, net)
         source = sources.get(f"weights.{net}")
         if source is not None:
-            origins[net] = f"stage {source.config.stage} on {source.config.data}"
+            origins[net] = f"stage {source.config.stage} on {source.config.data_in_words()}"
         elif path is not None:
             origins[net] = describe_file(path)
+        elif "weights.model" in sources:
+            origins[net] = f"a whole net trained on {sources['weights.model'].config.data_in_words()}"
         else:
-            whole = sources.get("weights.model") or getattr(config.weights, "model", None)
-            origins[net] = "random" if whole is None else "a whole trained net"
+            origins[net] = "random" if config.weights.model is None else f"a whole net: {config.weights.model.name}"
     return origins
 
 

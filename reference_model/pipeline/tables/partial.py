@@ -81,8 +81,8 @@ def partial_rows(options: TableOptions, results: Sequence[CellResult]) -> TableC
     by_cell: Results = group_results(results, _place)
     first = results[0]
     note = (
-        "The labels that are kept are chosen at random by the seed; those of a smaller share are among those of a larger "
-        "one, and validation and test labels are whole. Every row keeps all pictures and has as many steps. "
+        "The labels that are known are chosen at random by the seed; those of a smaller share are among those of a "
+        "larger one, and validation and test labels are whole. Every run has all pictures and as many steps. "
         f"Nets: {net_names(options.fusions[0])}, {treatment(first)} ({nets_in_words(first)})."
     )
     parts = [_figures(by_cell), _gains(by_cell), _costs(by_cell)]
@@ -94,11 +94,16 @@ def _place(result: CellResult) -> tuple[str, float, str]:
     return columns["data"], 100 * result.cell.config.read.label_share, columns["loss"]
 
 
+def _number(share: float) -> Value:
+    return int(share) if share == int(share) else share
+
+
 def _figures(by_cell: Results) -> Part:
     rows: list[list[Value]] = [
-        [data, share, LOSS_TITLES[loss], *figure_values(results)] for (data, share, loss), results in by_cell.items()
+        [data, _number(share), LOSS_TITLES[loss], *figure_values(results)]
+        for (data, share, loss), results in by_cell.items()
     ]
-    columns = (Column("data"), Column("labels, %", 0), Column("loss"))
+    columns = (Column("data"), Column("labels, %"), Column("loss"))
     return Part("", "Accuracy", (*columns, *FIGURE_COLUMNS), rows)
 
 
@@ -109,8 +114,8 @@ def _gains(by_cell: Results) -> Part:
         if loss == "obrl":
             change = difference(results, by_cell[data, share, "ce"])
             method = change.method()
-            rows.append([data, share, *difference_values(change.accuracy)])
-    columns = (Column("data"), Column("labels, %", 0), *DIFFERENCE_COLUMNS)
+            rows.append([data, _number(share), *difference_values(change.accuracy)])
+    columns = (Column("data"), Column("labels, %"), *DIFFERENCE_COLUMNS)
     title = "The joint loss over cross-entropy, at the same labels"
     return Part("differences", title, columns, rows, (method,))
 
@@ -123,8 +128,8 @@ def _costs(by_cell: Results) -> Part:
         if share < most:
             change = difference(results, by_cell[data, most, loss])
             method = change.method()
-            rows.append([data, LOSS_TITLES[loss], share, most, *difference_values(change.accuracy)])
-    columns = (Column("data"), Column("loss"), Column("labels, %", 0), Column("over, %", 0), *DIFFERENCE_COLUMNS)
+            rows.append([data, LOSS_TITLES[loss], _number(share), _number(most), *difference_values(change.accuracy)])
+    columns = (Column("data"), Column("loss"), Column("labels, %"), Column("over, %"), *DIFFERENCE_COLUMNS)
     return Part("costs", "What missing labels cost", columns, rows, (method,) if method else ())
 
 

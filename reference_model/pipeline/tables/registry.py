@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from reference_model.pipeline.tables import figure2, groups, relation, table2, table3
+from reference_model.pipeline.tables import figure2, groups, partial, pretraining, relation, shift, table2, table3
 from reference_model.pipeline.tables.table import Table
 
 TABLES: Mapping[str, Table] = {
@@ -14,6 +14,9 @@ TABLES: Mapping[str, Table] = {
         figure2.TABLE,
         table3.TABLE,
         groups.TABLE,
+        shift.TABLE,
+        pretraining.TABLE,
+        partial.TABLE,
         relation.TABLE,
     )
 }

@@ -43,17 +43,16 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
 """Settings of the joint loss, by name: the paper's, and those under which it has leverage."""
 
 FIRST = "first"
+PRODUCT = Path("relation.npz")
+"""Stands for the file of a cell's relation until the cell is trained."""
 WAYS: Mapping[str, Mapping[str, Any]] = {
     "ce": {},
     "online": {"source": "online"},
     "recomputed": {"source": "global"},
-    "frozen": {"source": "file"},
+    "frozen": {"source": "file", "file": PRODUCT},
 }
 """How a net is tuned on the second set: with cross-entropy alone, or with a relation that is new and moves with the
 batches, measured anew on all training labels of the second set, or left as it was after the first set."""
-
-PRODUCT = Path("relation.npz")
-"""Stands for the file of a cell's relation until the cell is trained."""
 
 Results = dict[tuple[str, str], list[CellResult]]
 """The results by setting and way, each in the order of the seeds."""
@@ -102,8 +101,6 @@ def _cell(options: TableOptions, data: str, setting: str, way: str, seed: int) -
     (fusion,) = options.fusions
     config = options.config(data, fusion, seed=seed, loss="ce" if way == "ce" else "obrl")
     relation = replace(config.relation, **SETTINGS[setting], **WAYS.get(way, {}))
-    if relation.source == "file":
-        relation = replace(relation, file=PRODUCT)
     columns = {"data": data, "setting": setting, "way": way, "seed": f"seed {seed}"}
     return Cell(columns, replace(config, relation=relation))
 
@@ -127,8 +124,8 @@ def shift_rows(options: TableOptions, results: Sequence[CellResult]) -> TableCon
     listed = "; ".join(f"*{name}*: {_in_words(setting)}" for name, setting in SETTINGS.items())
     notes = (
         FIGURE_NOTE,
-        f"A net is trained on {first} with the joint loss, and tuned on {second} from there, all of its layers, in four "
-        f"ways that differ in the loss alone. Settings: {listed}.",
+        f"A net is trained on {first} with the joint loss, and tuned on {second} from there in four ways that differ "
+        f"in the loss alone. Settings: {listed}.",
         f"Nets on {first}: {net_names(options.fusions[0])}, {treatment(start)} ({nets_in_words(start)}).",
     )
     parts = [_figures(by_cell, titles), _differences(by_cell, titles), _costs(by_cell)]
