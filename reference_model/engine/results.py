@@ -11,6 +11,7 @@ from torch import nn
 
 from reference_model.config import RunConfig
 from reference_model.engine.evaluation import choose_device, evaluate_model
+from reference_model.engine.loader import CheckedPictures
 from reference_model.engine.model_file import CALIBRATION, model_metadata
 from reference_model.engine.module import StageModule
 from reference_model.engine.origins import describe_origins
@@ -23,7 +24,12 @@ from reference_model.stages.stage import Evaluation, Stage, Targets
 
 
 def write_results(
-    run: RunFolder, config: RunConfig, data: StageData, module: StageModule, unusable: Sequence[str]
+    run: RunFolder,
+    config: RunConfig,
+    data: StageData,
+    module: StageModule,
+    unusable: Sequence[str],
+    features: Mapping[str, CheckedPictures] | None = None,
 ) -> None:
     """Save the weights of a trained net, test it and write the report; ``report.json`` comes last.
 
@@ -33,10 +39,11 @@ def write_results(
         data: The data.
         module: The trained net and its loss.
         unusable: What is wrong with training and validation pictures that cannot be used.
+        features: Stored features of the net's frozen nets by partition, which take the place of the pictures.
     """
     stage = data.stage
     starts_from = describe_origins(module.accounts)
-    calibration = calibrate(config, data, module)
+    calibration = calibrate(config, data, module, features)
     save_model(run.weights, module.model, data.targets, config, starts_from, calibration)
     if calibration:
         write_json(run.labels, {**read_json(run.labels), CALIBRATION: calibration})
@@ -50,6 +57,7 @@ def write_results(
         config,
         partitions=stage.partitions,
         device=choose_device(config.train.device),
+        features=features,
     )
     if stage.finish is not None:
         stage.finish(run.path, evaluation)
@@ -60,12 +68,21 @@ def write_results(
     write_report(run.path, stage, report)
 
 
-def calibrate(config: RunConfig, data: StageData, module: StageModule) -> dict[str, Any]:
+def calibrate(
+    config: RunConfig, data: StageData, module: StageModule, features: Mapping[str, CheckedPictures] | None = None
+) -> dict[str, Any]:
     """Return what the validation partition says of a trained net's outputs; empty for most stages."""
     if data.stage.calibrate is None:
         return {}
-    device = choose_device(config.train.device)
-    evaluation, _ = evaluate_model(module.model, module.criterion, data, config, partitions=("valid",), device=device)
+    evaluation, _ = evaluate_model(
+        module.model,
+        module.criterion,
+        data,
+        config,
+        partitions=("valid",),
+        device=choose_device(config.train.device),
+        features=features,
+    )
     return data.stage.calibrate(evaluation)
 
 
