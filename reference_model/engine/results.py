@@ -12,6 +12,7 @@ from torch import nn
 
 from reference_model.config import RunConfig
 from reference_model.engine.evaluation import choose_device, evaluate_model
+from reference_model.engine.loader import CheckedPictures
 from reference_model.engine.module import StageModule
 from reference_model.engine.origins import describe_origins
 from reference_model.engine.sources import StageData
@@ -23,7 +24,12 @@ from reference_model.stages.stage import Evaluation, Stage, Targets
 
 
 def write_results(
-    run: RunFolder, config: RunConfig, data: StageData, module: StageModule, unusable: Sequence[str]
+    run: RunFolder,
+    config: RunConfig,
+    data: StageData,
+    module: StageModule,
+    unusable: Sequence[str],
+    features: Mapping[str, CheckedPictures] | None = None,
 ) -> None:
     """Save the weights of a trained net, test it and write the report; ``report.json`` comes last.
 
@@ -33,6 +39,7 @@ def write_results(
         data: The data.
         module: The trained net and its loss.
         unusable: What is wrong with training and validation pictures that cannot be used.
+        features: Stored features of the net's frozen nets by partition, which take the place of the pictures.
     """
     stage = data.stage
     starts_from = describe_origins(module.accounts)
@@ -47,6 +54,7 @@ def write_results(
         config,
         partitions=stage.partitions,
         device=choose_device(config.train.device),
+        features=features,
     )
     if stage.finish is not None:
         stage.finish(run.path, evaluation)

@@ -17,6 +17,7 @@ from reference_model.data.catalogue import SPLITS, Catalogue, fingerprint
 from reference_model.data.errors import DataError
 from reference_model.data.pictures import PictureBatches
 from reference_model.data.registry import ReadOptions, load_data_set
+from reference_model.data.sampling import sample_training_labels, sample_training_rows, shuffle_training_people
 from reference_model.data.synthetic import write_synthetic_faces
 from reference_model.data.synthetic.pool import POOL_FOLDERS, open_pool
 from reference_model.stages.stage import Stage, Targets
@@ -98,7 +99,7 @@ def open_catalogue(config: RunConfig, stage: Stage) -> Catalogue:
         catalogue = stage.adapt(catalogue)
     if stage.combine is not None:
         catalogue = stage.combine(catalogue, _scenes(config), config)
-    return _labelled(catalogue, stage)
+    return _sampled(_labelled(catalogue, stage), config)
 
 
 def _place(config: RunConfig, stage: Stage) -> tuple[str, Path]:
@@ -144,6 +145,18 @@ def _labelled(catalogue: Catalogue, stage: Stage) -> Catalogue:
     if stage.label != "identity" or catalogue.person is None or stage.label not in catalogue.labels:
         return catalogue.with_label(stage.label)
     return catalogue.rows(catalogue.labels[stage.label].known() | (catalogue.person >= 0))
+
+
+def _sampled(catalogue: Catalogue, config: RunConfig) -> Catalogue:
+    """Return the data with the training pictures, labels and people that the settings choose by the run's seed."""
+    read = config.read
+    if read.train_rows is not None:
+        catalogue = sample_training_rows(catalogue, read.train_rows, seed=config.seed)
+    if read.label_share < 1:
+        catalogue = sample_training_labels(catalogue, read.label_share, seed=config.seed)
+    if read.shuffle_people:
+        catalogue = shuffle_training_people(catalogue, seed=config.seed)
+    return catalogue
 
 
 def align_targets(targets: Targets, names: tuple[str, ...], details: Mapping[str, Any], *, data: str) -> Targets:

@@ -21,7 +21,7 @@ SHARED_OF_GROUPS = (
 )
 NOT_OF_A_SECTION = (
     *("stage", "preset", "out", "config", "print_config", "help", "resume", "overwrite"),
-    *(f"weights.{name}" for name in ("init", *FACE_NETS)),
+    *(f"weights.{name}" for name in ("init", "model", *FACE_NETS)),
 )
 
 

@@ -141,14 +141,14 @@ def _weights(facts: CardFacts) -> str:
         return f"All weights started at random, by the seed {facts.config.seed}."
     rows = []
     for depth, origin in _chain(_origins(facts.accounts)):
-        part = "the net" if origin["part"] == "" else origin["part"]
+        part = _part(origin["part"])
         name = part if depth == 0 else f"{'-' * depth}> which started from"
         rows.append([name, str(origin.get("stage") or "not stated"), _title(str(origin.get("data") or "not stated"))])
     lines = [table(["part", "stage", "data"], rows), ""]
     for part, account in facts.accounts.items():
         loaded, fresh, unused = (len(account.get(kind, ())) for kind in ("loaded", "fresh", "unused"))
         text = f"{loaded} tensors loaded, {fresh} started at random, {unused} of the file unused"
-        lines.append(f"- {part or 'the net'}, from `{Path(account['file']).name}`: {text}")
+        lines.append(f"- {_part(part)}, from `{Path(account['file']).name}`: {text}")
         lines += [f"- {note}" for note in account.get("notes", ())]
     if facts.config.stage == "attributes":
         nets, frozen = facts.config.net.nets, facts.config.net.frozen
@@ -158,6 +158,10 @@ def _weights(facts: CardFacts) -> str:
         if frozen:
             lines.append(f"- not trained any further (frozen): {', '.join(frozen)}")
     return "\n".join(lines)
+
+
+def _part(name: str) -> str:
+    return "the net" if name in ("", "model") else name
 
 
 def _settings(facts: CardFacts) -> str:

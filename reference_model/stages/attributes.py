@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from obrl.torch import OBRLoss
-from reference_model.attributes import CELEBA_ATTRIBUTES, GROUPS, match_attributes, normalise_name
+from reference_model.attributes import CELEBA_ATTRIBUTES, GROUPS, arrange_branches, match_attributes, normalise_name
 from reference_model.config import STAGE_DATA, RunConfig
 from reference_model.data.catalogue import AttributeLabels, Catalogue
 from reference_model.data.errors import DataError
@@ -170,14 +170,23 @@ def attribute_targets(catalogue: Catalogue, config: RunConfig) -> Targets:
         details={
             "groups": {name: list(columns) for name, columns in groups.items()},
             "train_rates": dict(zip(names, rates.tolist(), strict=True)),
+            **_branches(groups, config),
             "implausible_pairs": plain_pairs(implausible_pairs(train)),
         },
         start=lambda: start_relation(config.relation, train, names),
     )
 
 
+def _branches(groups: Mapping[str, Sequence[int]], config: RunConfig) -> dict[str, Any]:
+    """Return the columns of the net's branches where they are not the groups that the report is on."""
+    if config.net.groups == "paper":
+        return {}
+    return {"branches": arrange_branches(groups, config.net.groups, seed=config.seed)}
+
+
 def _model(targets: Targets, config: RunConfig) -> AttributeModel:
-    return AttributeModel(config.images.size, list(targets.details["groups"].values()), config.net)
+    branches = targets.details.get("branches", targets.details["groups"])
+    return AttributeModel(config.images.size, list(branches.values()), config.net)
 
 
 def _check_settings(config: RunConfig) -> None:
