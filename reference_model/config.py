@@ -115,5 +115,11 @@ class RunConfig:
             idle = [f"weights.{name}" for name in several if name not in self.net.nets]
             require(not idle, ", ".join(idle), f"left out, or net.nets name them ({', '.join(self.net.nets)})", several)
         else:
+            require(
+                not self.net.frozen,
+                "net.frozen",
+                f"left out: the stage attributes freezes nets, and the stage {self.stage} trains its one net",
+                list(self.net.frozen),
+            )
             names = ", ".join(f"weights.{name}" for name in several)
             require(not several, names, f"left out: the stage {self.stage} trains one net, from weights.init", several)

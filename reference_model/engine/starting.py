@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from reference_model.config import RunConfig
-from reference_model.nets import AttributeModel, FaceNet, StageModel
+from reference_model.nets import AttributeModel, FaceNet
 from reference_model.nets.weights import load_weights
 
 Account = Mapping[str, Mapping[str, Any]]
@@ -80,10 +80,8 @@ def freeze(model: nn.Module, names: tuple[str, ...]) -> list[FaceNet]:
 
     Args:
         model: The net.
-        names: The setting ``net.frozen``; a stage that trains one net has nothing to freeze.
+        names: The setting ``net.frozen``, which only fused nets may have.
     """
-    if isinstance(model, StageModel):
-        return []
     nets = [part for name in names if isinstance(part := part_of(model, name), FaceNet)]
     for net in nets:
         net.requires_grad_(requires_grad=False)

@@ -22,7 +22,7 @@ class NetConfig:
         norm: lrn as in CNN-M, bn, or none.
         group_channels: Channels of the convolution in a group's branch.
         group_hidden: Width of the first fully-connected layer in a group's branch.
-        frozen: Which of the nets are not trained; they stay in evaluation mode.
+        frozen: For the attributes: which of the nets are not trained; they stay in evaluation mode.
         dropout: Dropout before the second fully-connected layer, in [0, 1).
     """
 
