@@ -53,12 +53,14 @@ class StageData:
             DataError: If too many pictures cannot be read.
         """
         rows = self.catalogue.subset(partition)
+        values = self.values(partition)
         return PictureBatches(
             rows.pictures,
-            self.values(partition),
+            values,
             config.images.size,
             memory_mb=config.images.memory_mb,
             max_unusable=config.read.max_unusable,
+            classes=values if self.stage.balanced and partition == "train" else None,
         )
 
 
