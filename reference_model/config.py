@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from obrl import Settings
@@ -85,7 +85,7 @@ class RunConfig:
         usable_feature_size(self.images.size, self.net.strides)
         if self.loss != "ce":
             try:
-                Settings(**asdict(self.relation))
+                Settings(**self.relation.of_loss())
             except (TypeError, ValueError) as error:
                 raise ValueError(f"relation: {error}") from None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from types import ModuleType
@@ -121,13 +121,14 @@ def check_same_data(run: RunFolder, data: StageData) -> None:
         )
 
 
-def fit(run: RunFolder, config: RunConfig, data: StageData) -> dict[str, Any]:
+def fit(run: RunFolder, config: RunConfig, data: StageData, *, callbacks: Sequence[Callback] = ()) -> dict[str, Any]:
     """Train to the end, from the last checkpoint where there is one, and write the results.
 
     Args:
         run: The run's folder, as `start_run` left it or as an interrupted run did.
         config: The settings, as `start_run` returned them.
         data: The data.
+        callbacks: What else watches the training.
 
     Returns:
         The report.
@@ -140,7 +141,7 @@ def fit(run: RunFolder, config: RunConfig, data: StageData) -> dict[str, Any]:
         for unfinished in run.path.rglob("*.tmp"):  # of a process that was killed while it wrote
             unfinished.unlink(missing_ok=True)
     with _process_settings(config):
-        module, unusable = _train(run, config, data)
+        module, unusable = _train(run, config, data, callbacks)
         if this_rank() == 0:
             write_results(run, config, data, module, unusable)
         wait_for_all()
@@ -162,7 +163,9 @@ def _process_settings(config: RunConfig) -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _train(run: RunFolder, config: RunConfig, data: StageData) -> tuple[StageModule, tuple[str, ...]]:
+def _train(
+    run: RunFolder, config: RunConfig, data: StageData, watching: Sequence[Callback]
+) -> tuple[StageModule, tuple[str, ...]]:
     settings = config.train
     train_pictures = data.pictures("train", config)
     train_loader = _train_loader(config, data, train_pictures)
@@ -177,7 +180,7 @@ def _train(run: RunFolder, config: RunConfig, data: StageData) -> tuple[StageMod
     saving = ResumeCheckpoint(
         run.checkpoints, train_loader, every=settings.checkpoint_every, pictures=(train_pictures, valid_pictures)
     )
-    callbacks: list[Callback] = [FiniteGuard(config.optim.lr, saving)]
+    callbacks: list[Callback] = [*watching, FiniteGuard(config.optim.lr, saving)]
     if settings.ema is not None:
         callbacks.append(WeightAverage(decay=settings.ema))
     callbacks.append(saving)

@@ -13,6 +13,7 @@ from torch import nn
 from reference_model.config import RunConfig
 from reference_model.engine.evaluation import choose_device, evaluate_model
 from reference_model.engine.module import StageModule
+from reference_model.engine.origins import describe_origins
 from reference_model.engine.sources import StageData
 from reference_model.engine.summary import summary
 from reference_model.nets import StageModel
@@ -34,9 +35,11 @@ def write_results(
         unusable: What is wrong with training and validation pictures that cannot be used.
     """
     stage = data.stage
-    save_model(run.weights, module.model, data.targets, config)
+    starts_from = describe_origins(module.accounts)
+    save_model(run.weights, module.model, data.targets, config, starts_from)
     if isinstance(module.model, StageModel):
-        save_weights(run.path / f"{stage.product}.safetensors", module.model, product_metadata(config))
+        product = run.path / f"{stage.product}.safetensors"
+        save_weights(product, module.model, {**product_metadata(config), **starts_from})
     evaluation, lost = evaluate_model(
         module.model,
         module.criterion,
@@ -83,7 +86,9 @@ def write_report(folder: Path, stage: Stage, report: Mapping[str, Any]) -> None:
     write_json(folder / "report.json", report)
 
 
-def save_model(path: Path, model: nn.Module, targets: Targets, config: RunConfig) -> None:
+def save_model(
+    path: Path, model: nn.Module, targets: Targets, config: RunConfig, starts_from: Mapping[str, str]
+) -> None:
     """Write every tensor of a net to a .safetensors file that says what its outputs are.
 
     Args:
@@ -91,11 +96,13 @@ def save_model(path: Path, model: nn.Module, targets: Targets, config: RunConfig
         model: The net.
         targets: What it predicts.
         config: The settings.
+        starts_from: Where the weights come from that the training started from, as metadata.
     """
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
     details: Mapping[str, Any] = targets.details
     metadata = {
         **product_metadata(config),
+        **starts_from,
         "names": json.dumps(targets.names),
         **{name: json.dumps(value) for name, value in details.items()},
     }

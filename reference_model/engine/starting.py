@@ -10,11 +10,13 @@ from typing import Any
 from torch import nn
 
 from reference_model.config import RunConfig
+from reference_model.engine.origins import origin_of
 from reference_model.nets import AttributeModel, FaceNet
 from reference_model.nets.weights import load_weights
 
 Account = Mapping[str, Mapping[str, Any]]
-"""By part of the net: what became of every tensor of a file, as `reference_model.nets.weights.WeightAccount` has it."""
+"""By part of the net: what became of every tensor of a file, as `reference_model.nets.weights.WeightAccount` has it; and
+where the file comes from, as `reference_model.engine.origins.origin_of` has it."""
 
 
 def weight_files(config: RunConfig, model: nn.Module) -> dict[str, Path]:
@@ -54,7 +56,7 @@ def start_from_weights(model: nn.Module, config: RunConfig) -> tuple[Account, st
     lines = []
     for part, path in weight_files(config, model).items():
         account = load_weights(part_of(model, part), path, net=config.net, size=config.images.size)
-        accounts[part] = {"file": str(path), **asdict(account)}
+        accounts[part] = {"file": str(path), "origin": origin_of(path), **asdict(account)}
         lines.append(f"{part or 'the net'} starts from {path}:\n{account.describe()}")
     return accounts, "\n".join(lines)
 

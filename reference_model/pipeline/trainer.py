@@ -8,12 +8,13 @@ import reference_model.openmp  # noqa: F401 - before torch
 
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.pytorch.callbacks import Callback
 
 from reference_model.config import RunConfig, WeightsConfig
 from reference_model.data.catalogue import SPLITS
@@ -35,7 +36,14 @@ from reference_model.stages.registry import load_stage
 
 
 class StageTrainer:
-    """Trains the runs of a pipeline on the engine."""
+    """Trains the runs of a pipeline on the engine.
+
+    Args:
+        callbacks: What else watches every training.
+    """
+
+    def __init__(self, callbacks: Sequence[Callback] = ()) -> None:
+        self.callbacks = callbacks
 
     def draw(self, runs: Mapping[str, RunConfig]) -> Mapping[str, tuple[str, Path]]:
         """Draw the pool where it is not drawn yet; every run has the same settings of it."""
@@ -76,7 +84,7 @@ class StageTrainer:
         config = _resumed(run, config, data) if resume else start_run(run, config, data)
         if not resume:
             on_start()
-        report = fit(run, config, data)
+        report = fit(run, config, data, callbacks=self.callbacks)
         print(data.stage.describe(report), flush=True)
         return report
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -83,7 +82,10 @@ def prediction_report(
 
 
 def relation_report(
-    criterion: CrossEntropyLoss | OBRLoss, config: RelationConfig, shares: Mapping[str, Any]
+    criterion: CrossEntropyLoss | OBRLoss,
+    config: RelationConfig,
+    shares: Mapping[str, Any],
+    origin: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return the part of the report that concerns the relation loss.
 
@@ -91,6 +93,7 @@ def relation_report(
         criterion: The loss at the end of the training.
         config: Its settings.
         shares: What `InfluenceMeter` measured while training.
+        origin: Where the relation comes from: ``source``, and more for one that was measured at once or read.
 
     Returns:
         Whether it was used and active, in a statement in words and in figures, and the active pairs by name.
@@ -113,7 +116,8 @@ def relation_report(
         "used": True,
         "active": active,
         "statement": statement,
-        "settings": asdict(config),
+        **origin,
+        "settings": config.of_loss(),
         "active_pairs": pairs,
         **shares,
         "definitions": DEFINITIONS,
@@ -143,6 +147,22 @@ def judge_relation_loss(num_pairs: int, share_in_gradient: float | None) -> tupl
     return True, f"The relation loss is active: {count}{measured}."
 
 
+def describe_origin(relation: Mapping[str, Any]) -> str:
+    """Say where a relation comes from that was measured at once, or read from a file.
+
+    Args:
+        relation: The report's part on the relation.
+    """
+    if relation["source"] == "global":
+        return (
+            f"The relation was measured once on all {relation['rows']} training labels, in "
+            f"{relation['mining_seconds']:.2f} s, and never moved; an epoch with its validation took "
+            f"{relation['epoch_seconds']:.1f} s."
+        )
+    course = "never moved" if relation["source"] == "file" else "moved on from there"
+    return f"The relation was read from {relation['file']} (SHA-256 {relation['sha256'][:12]}) and {course}."
+
+
 def format_report(report: Mapping[str, Any]) -> str:
     """Return the report as a table for the console."""
     lines = [
@@ -165,6 +185,8 @@ def format_report(report: Mapping[str, Any]) -> str:
         lines.append(f"Not measured, for want of labels: {', '.join(unmeasured)}.")
     relation = report["relation"]
     lines.append(relation["statement"])
+    if relation.get("source", "online") != "online" or "sha256" in relation:
+        lines.append(describe_origin(relation))
     for pair in relation.get("active_pairs", [])[:10]:
         first, second = pair["attributes"]
         lines.append(f"  {first} and {second}: {pair['sign']}, phi {_number(pair['phi'])}")

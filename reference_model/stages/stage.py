@@ -72,11 +72,14 @@ class Targets:
         names: Names of the outputs: attributes or classes; one name for a number.
         details: What else head, loss or report need, in plain values that JSON holds; written to the run's labels.json
             (groups of attributes, the training partition's rates, median or class counts ...).
+        start: Returns what a new loss starts from, for losses whose start takes the data; not called for a net that
+            was trained earlier.
     """
 
     values: npt.NDArray[Any]
     names: tuple[str, ...]
     details: Mapping[str, Any] = field(default_factory=dict)
+    start: Callable[[], Any] | None = None
 
 
 @dataclass(frozen=True, eq=False)

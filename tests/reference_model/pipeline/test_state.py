@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 
-from reference_model.config import RunConfig, TrainConfig, WeightsConfig
+from reference_model.config import RelationConfig, RunConfig, TrainConfig, WeightsConfig
 from reference_model.pipeline.state import (
     INPUTS_FILE,
     Inputs,
@@ -83,3 +83,23 @@ def test_damaged_inputs_are_named(content: str, tmp_path: Path) -> None:
     (tmp_path / INPUTS_FILE).write_text(content)
     with pytest.raises(RunError, match=r"inputs\.json"):
         read_inputs(tmp_path)
+
+
+def test_settings_that_are_newer_than_a_run_had_their_defaults() -> None:
+    config = RunConfig(stage="attributes")
+    inputs = derive_inputs(config, data="d")
+    older = Inputs({key: value for key, value in inputs.settings.items() if key != "relation.source"}, "d", {})
+    assert differences(older, inputs) == []
+    mined = replace(config, relation=RelationConfig(source="global"))
+    assert differences(older, derive_inputs(mined, data="d")) == ["relation.source is 'online' there and 'global' here"]
+
+
+def test_a_relation_is_compared_by_content(tmp_path: Path) -> None:
+    files = [tmp_path / "a.npz", tmp_path / "b.npz"]
+    here, there = (RunConfig(relation=RelationConfig(source="file", file=file)) for file in files)
+    for file in files:
+        file.write_bytes(b"the same")
+    assert derive_inputs(here, data="d") == derive_inputs(there, data="d")
+    files[1].write_bytes(b"another")
+    phrases = differences(derive_inputs(here, data="d"), derive_inputs(there, data="d"))
+    assert phrases == ["it starts from other weights: relation.file has changed"]
