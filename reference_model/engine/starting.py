@@ -15,8 +15,8 @@ from reference_model.nets import AttributeModel, FaceNet
 from reference_model.nets.weights import load_weights
 
 Account = Mapping[str, Mapping[str, Any]]
-"""By part of the net: what became of every tensor of a file, as `reference_model.nets.weights.WeightAccount` has it; and
-where the file comes from, as `reference_model.engine.origins.origin_of` has it."""
+"""By part of the net: what became of every tensor of a file, as `reference_model.nets.weights.WeightAccount` has it,
+and where the file comes from, as `reference_model.engine.origins.origin_of` has it."""
 
 
 def weight_files(config: RunConfig, model: nn.Module) -> dict[str, Path]:
