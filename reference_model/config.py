@@ -97,6 +97,10 @@ class RunConfig:
             fault = "the stage {0} cannot read {1!r}" if self.data in known else "unknown data {1!r}"
             fault = fault.format(self.stage, self.data)
             raise ValueError(f"{fault}; --stage {self.stage} reads {', '.join(readable)}{hint}")
+        of_a_stage = {"label_share": ("attributes", 1.0), "shuffle_people": ("identity", False)}
+        for name, (stage, unset) in of_a_stage.items():
+            if self.stage != stage and getattr(self.read, name) != unset:
+                raise ValueError(f"read.{name} is for the stage {stage}; leave it out for the stage {self.stage}")
         if self.data == "synthetic":
             return
         if self.root is None:
@@ -114,6 +118,8 @@ class RunConfig:
                 raise ValueError("weights.init is for stages that train one net; give weights.net_0 to weights.net_3")
             idle = [f"weights.{name}" for name in several if name not in self.net.nets]
             require(not idle, ", ".join(idle), f"left out, or net.nets name them ({', '.join(self.net.nets)})", several)
+            if self.weights.model is not None and several:
+                raise ValueError(f"weights.model holds every net; leave out weights.{several[0]}")
         else:
             require(
                 not self.net.frozen,
@@ -121,5 +127,6 @@ class RunConfig:
                 f"left out: the stage attributes freezes nets, and the stage {self.stage} trains its one net",
                 list(self.net.frozen),
             )
+            several += [] if self.weights.model is None else ["model"]
             names = ", ".join(f"weights.{name}" for name in several)
             require(not several, names, f"left out: the stage {self.stage} trains one net, from weights.init", several)

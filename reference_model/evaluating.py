@@ -56,6 +56,8 @@ def evaluate(
     name = data or trained.config.data
     place = root or (trained.config.root if name == trained.config.data else None)
     config = replace(trained.config, data=name, root=place)
+    if name != trained.config.data:  # whose training pictures the settings chose from
+        config = replace(config, read=replace(config.read, train_rows=None, label_share=1.0, shuffle_people=False))
     source = open_data(config, stage)
     warn_user(source.warnings)
     labels = trained.labels

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 
 from reference_model.pipeline.tables.command import help_text, parse_tables
+from reference_model.pipeline.tables.direct import make_direct_table
 from reference_model.runs import CTRL_C_EXIT, RunError, refuse
 from reference_model.settings.plain import SettingsError
 
@@ -32,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     try:
         request = parse_tables(words)
+        if not request.table.data:
+            return make_direct_table(request)
         from reference_model.pipeline.tables.making import make_table  # imports torch and Lightning
 
         return make_table(request)

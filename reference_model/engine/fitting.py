@@ -76,7 +76,7 @@ def check_start(config: RunConfig, data: StageData) -> None:
         raise ValueError(
             f"{count_processes()} processes need as many validation pictures; there are {data.size('valid')}"
         )
-    start_from_weights(build_net(data.stage, data.targets, config), config)
+    start_from_weights(build_net(data.stage, data.targets, config), config, data.targets)
     _train_loader(config, data, data.pictures("train", replace(config, images=replace(config.images, memory_mb=0))))
 
 
@@ -224,7 +224,7 @@ def _module(run: RunFolder, config: RunConfig, data: StageData, *, total_steps: 
     module = StageModule(data.stage, data.targets, config, total_steps=total_steps, accounts=accounts)
     if not resumes:
         try:
-            module.accounts, text = start_from_weights(module.model, config)
+            module.accounts, text = start_from_weights(module.model, config, data.targets)
         except ValueError as error:
             raise RunError(str(error)) from error
         if text and this_rank() == 0:

@@ -18,6 +18,7 @@ from reference_model.data.catalogue import SPLITS, Catalogue, fingerprint
 from reference_model.data.errors import DataError, DataWarning
 from reference_model.data.pictures import PictureBatches
 from reference_model.data.registry import ReadOptions, load_data_set
+from reference_model.data.sampling import sample_training_labels, sample_training_rows, shuffle_training_people
 from reference_model.data.sets.common import remedy_of_empty
 from reference_model.data.synthetic import write_synthetic_faces
 from reference_model.data.synthetic.pool import POOL_FOLDERS, open_pool
@@ -120,7 +121,7 @@ def open_catalogue(config: RunConfig, stage: Stage) -> Catalogue:
     if stage.combine is not None:
         catalogue = stage.combine(catalogue, _scenes(config), config)
     notes = (*catalogue.notes, *catalogue.label_notes.get(stage.label, ()))
-    return _labelled(replace(catalogue, notes=notes, label_notes={}), stage)
+    return _sampled(_labelled(replace(catalogue, notes=notes, label_notes={}), stage), config)
 
 
 def _place(config: RunConfig, stage: Stage) -> tuple[str, Path]:
@@ -171,6 +172,18 @@ def _labelled(catalogue: Catalogue, stage: Stage) -> Catalogue:
     if stage.label != "identity" or catalogue.person is None or stage.label not in catalogue.labels:
         return catalogue.with_label(stage.label)
     return catalogue.rows(catalogue.labels[stage.label].known() | (catalogue.person >= 0))
+
+
+def _sampled(catalogue: Catalogue, config: RunConfig) -> Catalogue:
+    """Return the data with the training pictures, labels and people that the settings choose by the run's seed."""
+    read = config.read
+    if read.train_rows is not None:
+        catalogue = sample_training_rows(catalogue, read.train_rows, seed=config.seed)
+    if read.label_share < 1:
+        catalogue = sample_training_labels(catalogue, read.label_share, seed=config.seed)
+    if read.shuffle_people:
+        catalogue = shuffle_training_people(catalogue, seed=config.seed)
+    return catalogue
 
 
 def align_targets(targets: Targets, names: tuple[str, ...], details: Mapping[str, Any], *, data: str) -> Targets:

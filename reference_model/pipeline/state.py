@@ -19,7 +19,7 @@ _LARGEST_HEADER = 100_000_000  # the format allows no more
 INPUTS_FILE = "inputs.json"
 # Where a file lies does not matter; its content is compared: that of pictures as the data, that of weights and of a
 # relation by SHA-256.
-PLACES = ("preset", "read.scenes", "read.exclude_names", "relation.file")
+PLACES = ("preset", "read.scenes", "read.exclude_names")
 
 
 class State(Enum):
@@ -51,7 +51,8 @@ def settings_that_matter(config: RunConfig) -> dict[str, Any]:
     """Return the settings that a result depends on, flat and as plain values."""
     flat = flatten(plain(asdict(config)))
     free = {*FREE_ON_RESUME, *PLACES}
-    return {key: value for key, value in flat.items() if key not in free and not key.startswith("weights.")}
+    files = ("weights.", "relation.file")
+    return {key: value for key, value in flat.items() if key not in free and not key.startswith(files)}
 
 
 def weights_digest(path: Path) -> str:

@@ -22,7 +22,7 @@ SHARED_OF_GROUPS = (
 OF_ATTRIBUTES = ("loss", "relation.", "net.nets", "net.frozen", "net.group")
 NOT_OF_A_SECTION = (
     *("stage", "preset", "out", "config", "print_config", "help", "resume", "overwrite"),
-    *(f"weights.{name}" for name in ("init", *FACE_NETS)),
+    *(f"weights.{name}" for name in ("init", "model", *FACE_NETS)),
 )
 
 

@@ -80,7 +80,7 @@ class HeadConfig:
 
 @dataclass(frozen=True)
 class WeightsConfig:
-    """Weights to start from: .safetensors files of face-level nets.
+    """Weights to start from: .safetensors files of face-level nets, or of a whole net for attributes.
 
     Args:
         init: For a stage that trains one net: the weights that it starts from.
@@ -88,6 +88,7 @@ class WeightsConfig:
         net_1: The same for Net_1.
         net_2: The same for Net_2.
         net_3: The same for Net_3.
+        model: For the attributes: the model.safetensors of an earlier run, every layer of which is tuned further.
     """
 
     init: Path | None = None
@@ -95,3 +96,4 @@ class WeightsConfig:
     net_1: Path | None = None
     net_2: Path | None = None
     net_3: Path | None = None
+    model: Path | None = None

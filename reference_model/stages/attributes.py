@@ -18,9 +18,16 @@ from reference_model.data.errors import DataError
 from reference_model.losses.influence import DEFINITIONS, InfluenceMeter, measure_shares
 from reference_model.losses.joint import Terms, build_criterion, cross_entropy
 from reference_model.losses.start import EpochClock, RelationStart, read_relation, start_relation
-from reference_model.metrics import LabelCounts, nanmean
+from reference_model.metrics import LabelCounts, average_precision, nanmean
 from reference_model.nets.model import AttributeModel
-from reference_model.reports.attributes import FORMAT_VERSION, format_report, prediction_report, relation_report
+from reference_model.reports.attributes import (
+    FORMAT_VERSION,
+    format_report,
+    implausible_report,
+    prediction_report,
+    relation_report,
+)
+from reference_model.reports.implausible import implausible_pairs, pairs_from_plain, plain_pairs
 from reference_model.reports.plots import plot_accuracy, plot_relation
 from reference_model.reports.right import judge, pack_right
 from reference_model.runs import write_json
@@ -163,6 +170,7 @@ def attribute_targets(catalogue: Catalogue, config: RunConfig) -> Targets:
         details={
             "groups": {name: list(columns) for name, columns in groups.items()},
             "train_rates": dict(zip(names, rates.tolist(), strict=True)),
+            "implausible_pairs": plain_pairs(implausible_pairs(train)),
         },
         start=lambda: start_relation(config.relation, train, names),
     )
@@ -195,13 +203,21 @@ def _report(evaluation: Evaluation) -> dict[str, Any]:
     counts = LabelCounts(len(names))
     counts.update(logits, targets)
     rates = [details["train_rates"][name] for name in names]
-    figures = prediction_report(counts, names, details["groups"], torch.tensor(rates, dtype=torch.float64))
+    figures = prediction_report(
+        counts,
+        names,
+        details["groups"],
+        torch.tensor(rates, dtype=torch.float64),
+        average_precision(logits, targets),
+    )
+    pairs = pairs_from_plain(details.get("implausible_pairs", ()))  # a run of an earlier version names none
     return {
         "main": {"name": "mean accuracy", "value": figures["mean_accuracy"]},
         "format_version": FORMAT_VERSION,
         "samples": len(logits),
         "cross_entropy": float(cross_entropy(logits.double(), targets.double())),
         **figures,
+        "implausible": implausible_report(logits, targets, names, pairs),
         "relation": _relation(evaluation),
     }
 

@@ -40,7 +40,7 @@ def config(weights: Path, *, lr_pretrained: float | None = None) -> RunConfig:
 def test_loaded_layers_have_a_learning_rate_of_their_own(weights: Path) -> None:
     settings = config(weights, lr_pretrained=0.01)
     model = build_net(STAGE, TARGETS, settings)
-    accounts, text = start_from_weights(model, settings)
+    accounts, text = start_from_weights(model, settings, TARGETS)
     assert list(accounts) == ["net_0"]
     assert "loaded" in text
     optimizer = make_optimizer(model, settings.optim, pretrained_parameters(model, accounts))
@@ -66,7 +66,9 @@ def test_frozen_nets_are_not_trained_and_stay_in_evaluation_mode(weights: Path) 
 def test_weights_that_no_net_takes_are_refused(weights: Path) -> None:
     with pytest.raises(ValueError, match="net_3"):
         start_from_weights(
-            build_net(STAGE, TARGETS, RunConfig(net=NET)), RunConfig(net=NET, weights=WeightsConfig(net_3=weights))
+            build_net(STAGE, TARGETS, RunConfig(net=NET)),
+            RunConfig(net=NET, weights=WeightsConfig(net_3=weights)),
+            TARGETS,
         )
 
 
@@ -78,7 +80,7 @@ def test_a_file_of_weights_says_where_its_own_weights_come_from(tmp_path: Path) 
     save_weights(second, net, {"stage": "identity", "data": "casia", **describe_origins(accounts)})
     save_weights(third, net, {})
     settings = RunConfig(net=NET, weights=WeightsConfig(net_0=second, net_1=third))
-    accounts_of_nets, _ = start_from_weights(build_net(STAGE, TARGETS, settings), settings)
+    accounts_of_nets, _ = start_from_weights(build_net(STAGE, TARGETS, settings), settings, TARGETS)
     generic = {"stage": "pretrain", "data": "imagenet", "starts_from": {}}
     assert origins(accounts_of_nets) == {
         "net_0": {"stage": "identity", "data": "casia", "starts_from": {"": generic}},

@@ -155,9 +155,11 @@ def _bases(table: Table, words: Mapping[str, str]) -> dict[str, RunConfig]:
     """Return the settings of a run on each data set that is named."""
     roots = {key.removeprefix("roots."): value for key, value in words.items() if key.startswith("roots.")}
     if not table.data:
-        for key in ("data", "root", *(f"roots.{name}" for name in roots)):
-            if key in words:
-                raise SettingsError(f"{table.name} is made without pictures; leave --{key} out")
+        usable = [*table.options, "out"]
+        for key in words:
+            if key not in usable:
+                hint = did_you_mean(key, usable)
+                raise SettingsError(f"{table.name} trains nothing and has no option --{key}; see --help{hint}")
         return {}
     if roots and ("data" in words or "root" in words):
         raise SettingsError("--roots names data sets and their folders; leave --data and --root out")

@@ -18,7 +18,7 @@ from reference_model.engine.processes import count_processes
 from reference_model.pipeline.running import Grid, Planned
 from reference_model.pipeline.tables.command import TableRequest
 from reference_model.pipeline.tables.forecast import forecast
-from reference_model.pipeline.tables.writing import format_part, write_table
+from reference_model.pipeline.tables.writing import finish_table
 from reference_model.runs import SIGNAL_EXIT, RunError, refuse
 
 GO_ON = "The same command goes on; finished cells stay finished."
@@ -36,7 +36,7 @@ def make_table(request: TableRequest) -> int:
         if count_processes() > 1:
             raise RunError("tables train their cells in one process; start it without torchrun")
         cells = table.cells(request.options)
-        if not cells and table.data:
+        if not cells:
             raise RunError(f"{table.name} has no cells with these options")
         planned = grid.plan(cells)
         grid.check(planned)
@@ -53,11 +53,7 @@ def make_table(request: TableRequest) -> int:
         return SIGNAL_EXIT + interruption.signal_number
     except (RunError, DataError, OSError, MemoryError, torch.OutOfMemoryError) as error:
         return refuse(RunError(f"{in_words(error)}. {GO_ON}"))
-    content = table.rows(request.options, results)
-    files = write_table(request.out, table.name, content)
-    for part in content.parts[:1]:
-        print(f"\n{part.title}\n{format_part(part)}")
-    print(f"\nWritten: {', '.join(str(path) for path in files)}")
+    finish_table(request.out, table.name, table.rows(request.options, results))
     return 0
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from reference_model.pipeline.tables import table2
+from reference_model.pipeline.tables import relation, table2
 from reference_model.pipeline.tables.table import Table
 
-TABLES: Mapping[str, Table] = {table.name: table for table in (table2.TABLE,)}
+TABLES: Mapping[str, Table] = {table.name: table for table in (table2.TABLE, relation.TABLE)}
 """The tables, in the order of ``--help``."""

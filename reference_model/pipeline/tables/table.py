@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from reference_model.config import RunConfig
 from reference_model.pipeline.cells import Cell, CellResult, net_names
@@ -123,6 +124,7 @@ class Panel:
         lines: Its lines.
         ticks: Names of the places 0, 1, 2 ...; None for numbers.
         log_x: Whether the places are drawn on a logarithmic scale, which is linear below 1.
+        log_y: Whether the values are drawn on a logarithmic scale.
         band: A range of places that is shaded; None for none.
     """
 
@@ -132,6 +134,7 @@ class Panel:
     lines: Sequence[Line]
     ticks: Sequence[str] | None = None
     log_x: bool = False
+    log_y: bool = False
     band: tuple[float, float] | None = None
 
 
@@ -159,12 +162,14 @@ class TableContent:
         parts: Its parts.
         figures: Its figures.
         notes: Sentences at its beginning.
+        numbers: More figures in plain values, for a JSON file; None for none.
     """
 
     title: str
     parts: Sequence[Part]
     figures: Sequence[FigureContent] = ()
     notes: tuple[str, ...] = ()
+    numbers: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,11 +8,11 @@ import math
 from pathlib import Path
 
 from reference_model.pipeline.tables.table import Column, FigureContent, Panel, Part, TableContent, Value
-from reference_model.runs import write_atomically
+from reference_model.runs import write_atomically, write_json
 
 
 def write_table(folder: Path, name: str, content: TableContent) -> list[Path]:
-    """Write ``NAME.md``, a CSV file for every part and an SVG file for every figure.
+    """Write ``NAME.md``, a CSV file for every part, an SVG file for every figure, and ``NAME.json`` for more numbers.
 
     Returns:
         The files, the Markdown first.
@@ -25,8 +25,19 @@ def write_table(folder: Path, name: str, content: TableContent) -> list[Path]:
     for figure in content.figures:
         files.append(folder / f"{_file_name(name, figure.name)}.svg")
         write_figure(files[-1], figure)
+    if content.numbers is not None:
+        files.append(folder / f"{name}.json")
+        write_json(files[-1], content.numbers)
     write_atomically(files[0], format_markdown(name, content))
     return files
+
+
+def finish_table(folder: Path, name: str, content: TableContent) -> None:
+    """Write a table, and print its first part and the names of its files."""
+    files = write_table(folder, name, content)
+    for part in content.parts[:1]:
+        print(f"\n{part.title}\n{format_part(part)}")
+    print(f"\nWritten: {', '.join(str(path) for path in files)}")
 
 
 def format_markdown(name: str, content: TableContent) -> str:
@@ -95,6 +106,8 @@ def _draw(axes: object, panel: Panel) -> None:
         axes.set_xticks(range(len(panel.ticks)), panel.ticks, rotation=30, ha="right", fontsize=8)
     if panel.log_x:
         axes.set_xscale("symlog", linthresh=1)
+    if panel.log_y:
+        axes.set_yscale("log")
     if panel.band is not None:
         axes.axvspan(*panel.band, color="0.92", zorder=0)
     axes.set_title(panel.title, fontsize=10)

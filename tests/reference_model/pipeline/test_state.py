@@ -34,6 +34,15 @@ def test_places_and_what_the_console_shows_do_not_matter(tmp_path: Path) -> None
     assert differences(inputs, longer) == ["train.epochs is 3 there and 4 here"]
 
 
+def test_a_setting_that_an_earlier_version_did_not_write_has_its_default() -> None:
+    config = RunConfig(stage="age")
+    inputs = derive_inputs(config, data="d")
+    earlier = {key: value for key, value in inputs.settings.items() if not key.startswith("read.")}
+    assert differences(replace(inputs, settings=earlier), inputs) == []
+    fewer = derive_inputs(replace(config, read=replace(config.read, train_rows=5)), data="d")
+    assert differences(replace(inputs, settings=earlier), fewer) == ["read.train_rows is None there and 5 here"]
+
+
 def test_weights_are_compared_by_content_where_they_exist(tmp_path: Path) -> None:
     file, copy = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
     config = RunConfig(stage="age", weights=WeightsConfig(init=file))
