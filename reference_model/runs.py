@@ -173,14 +173,15 @@ def describe_environment(*, seed: int, threads: int, device: str) -> dict[str, A
         "python": platform.python_version(),
         "system": platform.system(),
         "machine": platform.machine(),
-        "versions": {name: _version(name) for name in PACKAGES},
+        "versions": {name: package_version(name) for name in PACKAGES},
         "seed": seed,
         "torch_threads": threads,
         "device": device,
     }
 
 
-def _version(name: str) -> str | None:
+def package_version(name: str) -> str | None:
+    """Return the version of an installed package; None where there is none."""
     try:
         return version(name)
     except PackageNotFoundError:

@@ -121,7 +121,8 @@ def _prepare(request: Request) -> Prepared:
         return run, config, data
     # Delete nothing before it is known that the run can start.
     try:
-        check_start(config, data)
+        for sentence in check_start(config, data):
+            say(sentence)
     except ValueError as error:
         raise InputError(str(error)) from None
     run = create_run_folder(config.out or default_run_path(config.data), overwrite=request.overwrite)

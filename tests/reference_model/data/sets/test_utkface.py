@@ -66,7 +66,7 @@ def test_a_picture_of_another_name_is_malformed(written: tuple[Path, Catalogue])
 
 def test_too_many_malformed_names_are_an_error(written: tuple[Path, Catalogue]):
     add(written[0], *MALFORMED, "7_7_7_7.jpg")
-    with pytest.raises(DataError, match=r"7 of 127 names are not age_gender_race_date\.jpg, more than the 5\.0% that read"):
+    with pytest.raises(DataError, match=r"7 of 127 names are not age_gender_race_date\.jpg, more than the 5\.0% that"):
         read_utkface(written[0], ReadOptions())
     assert len(read_utkface(written[0], ReadOptions(max_unusable=0.06))) == 120
 
