@@ -101,12 +101,12 @@ def canonical(config: RunConfig) -> RunConfig:
 def settings_of_key(config: RunConfig) -> dict[str, Any]:
     """Return the settings that a cell's result depends on, without those at their defaults and without files."""
     flat, usual = (flatten(plain(asdict(part))) for part in (canonical(config), RunConfig()))
-    unused = [*_unused(canonical(config))]
+    unused = tuple(_unused(canonical(config)))
     free = {*FREE_ON_RESUME, *PLACES, *OF_THE_MACHINE, *PATHS}
     return {
         name: value
         for name, value in flat.items()
-        if name not in free and not name.startswith(tuple(unused)) and value != usual.get(name)
+        if name not in free and not name.startswith(unused) and value != usual.get(name)
     }
 
 
@@ -124,7 +124,9 @@ def input_files(config: RunConfig, sources: Iterable[str] = ()) -> dict[str, Pat
     """Return the files that a run starts from, by setting, without those that come from other cells."""
     flat = flatten(asdict(config))
     places = {*FREE_ON_RESUME, *PLACES, *OF_THE_MACHINE, *sources}
-    return {name: flat[name] for name in sorted(PATHS) if name not in places and flat.get(name) is not None}
+    unused = tuple(_unused(canonical(config)))
+    used = [name for name in sorted(PATHS) if name not in places and not name.startswith(unused)]
+    return {name: flat[name] for name in used if flat.get(name) is not None}
 
 
 def key_of(cell: Cell, fingerprint: Callable[[RunConfig], str]) -> str:
@@ -191,11 +193,17 @@ def describe_origins(config: RunConfig, sources: Mapping[str, Cell]) -> dict[str
 
 
 def describe_file(path: Path) -> str:
-    """Return what trained the net in a file of weights, as the file itself says."""
-    stated = file_metadata(path)
+    """Return what trained the net in a file of weights and what that started from, as the file itself says."""
+    stated: Mapping[str, Any] = file_metadata(path)
     if "stage" not in stated or "data" not in stated:
         return f"a file that does not say what trained it ({path.name})"
-    return f"stage {stated['stage']} on {stated['data']}"
+    steps = []
+    while isinstance(stated, Mapping) and stated.get("stage"):
+        steps.append(f"{stated['stage']} on {stated['data']}")
+        earlier = stated.get("starts_from") or {}
+        earlier = json.loads(earlier) if isinstance(earlier, str) else earlier
+        stated = next(iter(earlier.values()), {}) if isinstance(earlier, Mapping) else {}
+    return f"stage {', after '.join(steps)}"
 
 
 def file_metadata(path: Path) -> dict[str, str]:

@@ -6,13 +6,12 @@ import reference_model.openmp  # noqa: F401 - before torch
 
 # isort: split
 
-import platform
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from reference_model.config import RunConfig
 from reference_model.data.catalogue import SPLITS
@@ -36,7 +35,6 @@ from reference_model.pipeline.trainer import StageTrainer
 from reference_model.runs import (
     RunError,
     RunFolder,
-    describe_environment,
     read_figures,
     read_json,
     write_json,
@@ -57,6 +55,13 @@ class Planned:
     content: Mapping[str, Any] | None
 
 
+class Facts(NamedTuple):
+    """What the key and the file of a cell say of its data: fingerprint and pictures of each partition."""
+
+    fingerprint: str
+    pictures: Mapping[str, int]
+
+
 class Grid:
     """The cells of a table on disk.
 
@@ -68,7 +73,7 @@ class Grid:
     def __init__(self, folder: Path, finished: Path | None = None) -> None:
         self.folder = folder
         self.finished = finished or folder / FINISHED
-        self._fingerprints: dict[RunConfig, str] = {}
+        self._known: dict[RunConfig, Facts] = {}
 
     def plan(self, cells: Sequence[Cell]) -> list[Planned]:
         """Return every cell with its key, and with its content where it is finished; nothing is written.
@@ -84,14 +89,19 @@ class Grid:
 
     def fingerprint(self, config: RunConfig) -> str:
         """Return the fingerprint of a run's data."""
-        usual = RunConfig()
+        return self._facts(config).fingerprint
+
+    def _facts(self, config: RunConfig) -> Facts:
+        usual, settings = RunConfig(), canonical(config)
+        # Only what decides which data are read, so that a data set is opened once for all cells.
+        place = replace(settings, seed=0, out=None, loss="ce", optim=usual.optim, train=usual.train, head=usual.head)
         place = replace(
-            canonical(config), seed=0, out=None, loss="ce", net=usual.net, relation=usual.relation, optim=usual.optim
+            place, net=replace(usual.net, strides=settings.net.strides), relation=usual.relation, weights=usual.weights
         )
-        place = replace(place, weights=usual.weights, head=usual.head, train=usual.train)
-        if place not in self._fingerprints:
-            self._fingerprints[place] = open_data(config, load_stage(config.stage)).fingerprint
-        return self._fingerprints[place]
+        if place not in self._known:
+            data = open_data(place, load_stage(place.stage))
+            self._known[place] = Facts(data.fingerprint, {name: data.size(name) for name in SPLITS})
+        return self._known[place]
 
     def check(self, planned: Sequence[Planned]) -> None:
         """Check the settings, data and weights of every cell that is to be trained; nothing is written.
@@ -187,7 +197,7 @@ class Grid:
     def _content(
         self, cell: Cell, config: RunConfig, key: str, run: RunFolder, report: Mapping[str, Any]
     ) -> dict[str, Any]:
-        labels, sittings = read_json(run.labels), _sittings(run)
+        sittings = _sittings(run)
         speed = read_json(run.path / SPEED_FILE) if (run.path / SPEED_FILE).is_file() else {}
         right = run.path / "right.json"
         files = {name: weights_digest(path) for name, path in input_files(config, cell.sources).items()}
@@ -199,17 +209,14 @@ class Grid:
             "seed": config.seed,
             "preset": config.preset,
             "settings": settings_of_key(config),
-            "data": {"name": config.data, "fingerprint": labels["fingerprint"]},
+            "data": {"name": config.data, **self._facts(config)._asdict()},
             "files": files,
             "sources": {name: key_of(source, self.fingerprint) for name, source in cell.sources.items()},
             "origins": describe_origins(config, cell.sources),
             "seconds": sittings["seconds"],
             "sittings": sittings["number"],
             **speed,
-            "machine": platform.machine(),
-            "environment": describe_environment(
-                seed=config.seed, threads=config.train.threads or 0, device=config.train.device
-            )["versions"],
+            "environment": read_json(run.environment),
             "report": report,
             **({"right": read_json(right)} if right.is_file() else {}),
         }

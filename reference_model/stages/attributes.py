@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from obrl.torch import OBRLoss
-from reference_model.attributes import CELEBA_ATTRIBUTES, GROUPS, match_attributes, normalise_name
+from reference_model.attributes import CELEBA_ATTRIBUTES, GROUPS, arrange_branches, match_attributes, normalise_name
 from reference_model.config import STAGE_DATA, RunConfig
 from reference_model.data.catalogue import AttributeLabels, Catalogue
 from reference_model.data.errors import DataError
@@ -27,6 +27,7 @@ from reference_model.reports.attributes import (
     prediction_report,
     relation_report,
 )
+from reference_model.reports.cutoffs import calibrate_cutoffs
 from reference_model.reports.implausible import implausible_pairs, pairs_from_plain, plain_pairs
 from reference_model.reports.plots import plot_accuracy, plot_relation
 from reference_model.reports.right import judge, pack_right
@@ -170,14 +171,23 @@ def attribute_targets(catalogue: Catalogue, config: RunConfig) -> Targets:
         details={
             "groups": {name: list(columns) for name, columns in groups.items()},
             "train_rates": dict(zip(names, rates.tolist(), strict=True)),
+            **_branches(groups, config),
             "implausible_pairs": plain_pairs(implausible_pairs(train)),
         },
         start=lambda: start_relation(config.relation, train, names),
     )
 
 
+def _branches(groups: Mapping[str, Sequence[int]], config: RunConfig) -> dict[str, Any]:
+    """Return the columns of the net's branches where they are not the groups that the report is on."""
+    if config.net.groups == "paper":
+        return {}
+    return {"branches": arrange_branches(groups, config.net.groups, seed=config.seed)}
+
+
 def _model(targets: Targets, config: RunConfig) -> AttributeModel:
-    return AttributeModel(config.images.size, list(targets.details["groups"].values()), config.net)
+    branches = targets.details.get("branches", targets.details["groups"])
+    return AttributeModel(config.images.size, list(branches.values()), config.net)
 
 
 def _check_settings(config: RunConfig) -> None:
@@ -228,6 +238,11 @@ def _relation(evaluation: Evaluation) -> dict[str, Any]:
     return relation_report(loss.criterion, evaluation.config.relation, loss.influence.summary(), loss.relation_origin())
 
 
+def _calibrate(evaluation: Evaluation) -> dict[str, Any]:
+    (part,) = evaluation.collected.values()
+    return calibrate_cutoffs(part["logits"], part["targets"])
+
+
 def _finish(folder: Path, evaluation: Evaluation) -> None:
     _write_right(folder, evaluation)
     loss = evaluation.criterion
@@ -266,6 +281,7 @@ STAGE = Stage(
     report=_report,
     plot=plot_accuracy,
     describe=format_report,
+    calibrate=_calibrate,
     check_settings=_check_settings,
     check=_check_labels,
     finish=_finish,

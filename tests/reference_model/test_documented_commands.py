@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reference_model import evaluate, tables, train
+from reference_model import evaluate, export, tables, train
 from reference_model.config import STAGES, PoolConfig, SyntheticConfig
 from reference_model.data import __main__ as data
 from reference_model.data.catalogue import AttributeLabels, YearLabels
@@ -24,8 +24,21 @@ from reference_model.data.synthetic.pool import open_pool, write_pool
 from reference_model.data.writers.user_table import write_table
 from tests.project.helpers import ROOT
 
-PAGES = ("docs/reference_model.md", "docs/stages.md", "docs/data_sets.md", "docs/relation_over_batches.md", "README.md")
-PROGRAMS = {"train": train.main, "evaluate": evaluate.main, "data": data.main, "tables": tables.main}
+PAGES = (
+    "docs/reference_model.md",
+    "docs/stages.md",
+    "docs/data_sets.md",
+    "docs/export.md",
+    "docs/relation_over_batches.md",
+    "README.md",
+)
+PROGRAMS = {
+    "train": train.main,
+    "evaluate": evaluate.main,
+    "export": export.main,
+    "tables": tables.main,
+    "data": data.main,
+}
 COMMAND = re.compile(r"^\$ ((?:.*\\\n)*.*)$", re.MULTILINE)
 FENCE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

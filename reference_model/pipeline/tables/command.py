@@ -9,7 +9,7 @@ from pathlib import Path
 from reference_model.cli import parse_command
 from reference_model.config import FACE_NETS, RunConfig
 from reference_model.pipeline.tables.registry import TABLES
-from reference_model.pipeline.tables.table import FUSIONS, Table, TableOptions, parse_fusions
+from reference_model.pipeline.tables.table import Table, TableOptions, parse_fusions
 from reference_model.runs import RunError
 from reference_model.settings.checks import did_you_mean
 from reference_model.settings.plain import SettingsError
@@ -22,7 +22,7 @@ OPTIONS: Mapping[str, str] = {
     "out": "folder of the table (default: tables/NAME); the same folder again goes on where it stopped",
     "seeds": "how many seeds, from the run's --first-seed on (default: 1)",
     "first-seed": "the first seed (default: 0)",
-    "fusions": "which nets are fused, such as net_0,net_1+net_2+net_3 (default: the paper's eight)",
+    "fusions": "which nets are fused, such as net_0,net_1+net_2+net_3 (default: the table's)",
     "nets": "folder of a run of all stages, whose net_0 to net_3 the nets start from",
     "weights.net_K": "file of weights that Net_K starts from; nets without one start at random",
     "nets-frozen": "yes, no, or preset: frozen with the preset paper, tuned with others (the default)",
@@ -101,7 +101,9 @@ def parse_tables(arguments: Sequence[str]) -> TableRequest:
         if setting in words:
             raise SettingsError(f"--{setting} differs between the cells of {name}, which sets it itself; leave it out")
     seeds = _seeds(words)
-    fusions = parse_fusions(words["fusions"]) if "fusions" in words else FUSIONS
+    fusions = parse_fusions(words["fusions"]) if "fusions" in words else table.fusions
+    if table.one_fusion and len(fusions) > 1:
+        raise SettingsError(f"all cells of {name} have the same nets; --fusions must name one fusion")
     bases = _bases(table, words)
     preset = next(iter(bases.values())).preset if bases else words.get("preset", "demo")
     nets = _nets(words, fusions)

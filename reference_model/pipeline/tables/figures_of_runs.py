@@ -37,6 +37,8 @@ FIGURE_NOTE = (
     "standard deviation over the seeds."
 )
 DIFFERENCE_COLUMNS = (Column("difference"), Column("from"), Column("to"), Column("in words"))
+NO_DIFFERENCE: tuple[Value, ...] = (math.nan, math.nan, math.nan, "")
+"""For ``DIFFERENCE_COLUMNS`` in the row that others are compared with."""
 
 
 def figure_values(results: Sequence[CellResult]) -> list[Value]:

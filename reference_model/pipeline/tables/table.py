@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from reference_model.config import RunConfig
+from reference_model.config import LossKind, RunConfig
 from reference_model.pipeline.cells import Cell, CellResult, net_names
 from reference_model.settings.plain import SettingsError
 
@@ -25,7 +25,23 @@ FUSIONS: tuple[tuple[str, ...], ...] = (
     ("net_2", "net_3"),
     ("net_1", "net_2", "net_3"),
 )
-"""The fusions of the paper's Table II, in its order; the last has all nets."""
+"""The fusions of the paper's Table II, in its order."""
+
+ALL_NETS = FUSIONS[-1]
+"""The fusion of all nets that were trained for a task of their own."""
+
+VARIANTS: Mapping[str, Mapping[str, Any]] = {
+    "global": {"source": "global"},
+    "pearson": {"measure": "pearson"},
+    "active_pairs": {"normalization": "active_pairs"},
+    "strong": {
+        "normalization": "active_pairs",
+        "positive_threshold": 0.7,
+        "negative_threshold": 0.3,
+        "alpha": 2.0,
+    },
+}
+"""Other settings of the joint loss, by the name of their column: what they change of the command line's."""
 
 
 @dataclass(frozen=True)
@@ -60,13 +76,15 @@ class TableOptions:
             data: The data set's name.
             nets: The nets to fuse.
             seed: Of the run.
-            loss: ce or obrl.
+            loss: ce, obrl with the settings of the command line, or one of ``VARIANTS``.
         """
         base = self.bases[data]
         chosen = tuple(nets)
         net = replace(base.net, nets=chosen, frozen=chosen if self.nets_frozen else ())
         weights = replace(base.weights, **{name: self.nets.get(name) for name in chosen})
-        return replace(base, net=net, weights=weights, seed=seed, loss="ce" if loss == "ce" else "obrl")
+        relation = replace(base.relation, **VARIANTS.get(loss, {}))
+        kind: LossKind = "ce" if loss == "ce" else "obrl"
+        return replace(base, net=net, weights=weights, relation=relation, seed=seed, loss=kind)
 
 
 @dataclass(frozen=True)
@@ -182,6 +200,8 @@ class Table:
         cells: From the options to the cells.
         rows: From the options and the results, in the order of the cells, to what the table says.
         data: The data sets it can be made of; none for a table without pictures, which takes no ``--data``.
+        fusions: The fusions without ``--fusions``.
+        one_fusion: Whether its cells all have the same nets.
         several: Whether it can be made of several data sets at once (``--roots``).
         options: Its own options, by name, with a line each for ``--help``; their text is in `TableOptions.words`.
         flags_of_cells: Settings that the table sets itself, which are refused on the command line.
@@ -192,6 +212,8 @@ class Table:
     cells: Callable[[TableOptions], Sequence[Cell]]
     rows: Callable[[TableOptions, Sequence[CellResult]], TableContent]
     data: tuple[str, ...] = ATTRIBUTE_DATA
+    fusions: tuple[tuple[str, ...], ...] = FUSIONS
+    one_fusion: bool = False
     several: bool = True
     options: Mapping[str, str] = field(default_factory=dict)
     flags_of_cells: tuple[str, ...] = ("net.nets", "net.frozen", "loss", "seed", "stage")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from reference_model.pipeline import published
 from reference_model.pipeline.cells import Cell, CellResult, net_names
@@ -20,6 +21,7 @@ from reference_model.pipeline.tables.figures_of_runs import (
     treatment,
 )
 from reference_model.pipeline.tables.table import (
+    VARIANTS,
     Column,
     FigureContent,
     Line,
@@ -30,6 +32,7 @@ from reference_model.pipeline.tables.table import (
     TableOptions,
     Value,
 )
+from reference_model.settings.plain import SettingsError
 
 Results = dict[tuple[str, str, str], list[CellResult]]
 """The results by data set, fusion and loss, each in the order of the seeds."""
@@ -44,8 +47,26 @@ def table2_cells(options: TableOptions) -> list[Cell]:
         for seed in options.seeds  # a whole table of the first seed comes first
         for data in options.bases
         for fusion in options.fusions
-        for loss in published.LOSSES
+        for loss in losses_of(options)
     ]
+
+
+def losses_of(options: TableOptions) -> tuple[str, ...]:
+    """Return the losses of the table: the paper's two and the variants that the options name.
+
+    Raises:
+        SettingsError: If a variant is unknown.
+    """
+    names = [name.strip() for name in options.words.get("variants", "").split(",") if name.strip()]
+    for name in names:
+        if name not in VARIANTS:
+            raise SettingsError(f"--variants: unknown {name!r}; there are {', '.join(VARIANTS)}")
+    return (*published.LOSSES, *dict.fromkeys(names))
+
+
+def loss_title(loss: str) -> str:
+    """Return the name of a loss in the tables."""
+    return LOSS_TITLES.get(loss, f"joint loss, {loss}")
 
 
 def attribute_cell(options: TableOptions, data: str, fusion: Sequence[str], loss: str, seed: int) -> Cell:
@@ -57,9 +78,20 @@ def attribute_cell(options: TableOptions, data: str, fusion: Sequence[str], loss
 def table2_rows(options: TableOptions, results: Sequence[CellResult]) -> TableContent:
     """Return the table, the loss's differences, and every Net_k beside Net_0 attribute by attribute."""
     by_cell: Results = group_results(results, _place)
+    losses, notes = losses_of(options), [FIGURE_NOTE]
+    if any(result.origins and set(result.origins.values()) == {"random"} for result in results):
+        notes.append("Nets that start at random differ in name only: net_0 to net_3 are then the same net.")
+    if losses[2:]:
+        listed = "; ".join(f"{name}: {_settings(VARIANTS[name])}" for name in losses[2:])
+        notes.append(f"Variants of the joint loss change these settings. {listed}.")
     parts = [_accuracies(by_cell), _gains(options, by_cell)]
-    parts += [part for data in options.bases if (part := _net_by_attribute(data, by_cell)) is not None]
-    return TableContent("Table II: fusion and loss", parts, [_figure(options, by_cell)], (FIGURE_NOTE,))
+    parts += [part for data in options.bases if (part := _net_by_attribute(data, losses, by_cell)) is not None]
+    parts.append(_paper())
+    return TableContent("Table II: fusion and loss", parts, [_figure(options, by_cell)], tuple(notes))
+
+
+def _settings(changes: Mapping[str, Any]) -> str:
+    return ", ".join(f"`relation.{name}` {value}" for name, value in changes.items())
 
 
 def _place(result: CellResult) -> tuple[str, str, str]:
@@ -71,7 +103,7 @@ def _accuracies(by_cell: Results) -> Part:
     columns = (Column("data"), Column("fusion"), Column("loss"), Column("nets"), Column("nets from"))
     rows: list[list[Value]] = []
     for (data, fusion, loss), results in by_cell.items():
-        row: list[Value] = [data, fusion, LOSS_TITLES[loss], treatment(results[0]), nets_in_words(results[0])]
+        row: list[Value] = [data, fusion, loss_title(loss), treatment(results[0]), nets_in_words(results[0])]
         rows.append([*row, *figure_values(results), published.accuracy(fusion, data, loss)])
     return Part("", "Accuracy", (*columns, *FIGURE_COLUMNS, Column("paper's accuracy")), rows)
 
@@ -82,9 +114,10 @@ def _gains(options: TableOptions, by_cell: Results) -> Part:
     method = ""
     for data in options.bases:
         names = list(dict.fromkeys(fusion for place, fusion, _ in by_cell if place == data))
-        pairs = [((fusion, "obrl"), (fusion, "ce")) for fusion in names]
+        losses = losses_of(options)
+        pairs = [((fusion, loss), (fusion, "ce")) for loss in losses[1:] for fusion in names]
         others = [fusion for fusion in names if published.GENERIC in names and fusion != published.GENERIC]
-        pairs += [((fusion, loss), (published.GENERIC, loss)) for loss in published.LOSSES for fusion in others]
+        pairs += [((fusion, loss), (published.GENERIC, loss)) for loss in losses for fusion in others]
         for first, second in pairs:
             change = difference(by_cell[(data, *first)], by_cell[(data, *second)])
             method = change.method()
@@ -94,11 +127,11 @@ def _gains(options: TableOptions, by_cell: Results) -> Part:
     return Part("differences", "Differences in mean accuracy", columns, rows, (method,))
 
 
-def _net_by_attribute(data: str, by_cell: Results) -> Part | None:
+def _net_by_attribute(data: str, losses: Sequence[str], by_cell: Results) -> Part | None:
     """Return the difference of each net to Net_0 for every attribute; None without such nets."""
     rows: list[list[Value]] = []
     method = ""
-    for loss in published.LOSSES:
+    for loss in losses:
         generic = by_cell.get((data, published.GENERIC, loss))
         for net, named in published.HELPED.items() if generic else ():
             results = by_cell.get((data, net, loss))
@@ -108,7 +141,7 @@ def _net_by_attribute(data: str, by_cell: Results) -> Part | None:
             method = change.method()
             for attribute, interval in change.attributes.items():
                 mark = MARK if attribute in named else ""
-                rows.append([net, LOSS_TITLES[loss], attribute, mark, *difference_values(interval)])
+                rows.append([net, loss_title(loss), attribute, mark, *difference_values(interval)])
     if not rows:
         return None
     count = len(rows)
@@ -121,20 +154,28 @@ def _net_by_attribute(data: str, by_cell: Results) -> Part | None:
     return Part(f"attributes-{data}", f"Each net beside net_0, attribute by attribute ({data})", columns, rows, notes)
 
 
+def _paper() -> Part:
+    """Return what the paper's own numbers say against its text."""
+    rows: list[list[Value]] = [
+        [statement.text, statement.numbers, "yes" if statement.holds else "no"]
+        for statement in published.text_against_numbers()
+    ]
+    columns = (Column("the paper's sentence"), Column("its own numbers"), Column("borne out"))
+    return Part("paper", "What the paper's numbers say against its text", columns, rows)
+
+
 def _figure(options: TableOptions, by_cell: Results) -> FigureContent:
     panels = []
     for data in options.bases:
         names = list(dict.fromkeys(fusion for place, fusion, _ in by_cell if place == data))
         places = list(range(len(names)))
         lines = []
-        for loss in published.LOSSES:
+        for loss in losses_of(options):
             means, spreads = zip(*(accuracy_of(by_cell[data, fusion, loss]) for fusion in names), strict=True)
-            lines.append(Line(LOSS_TITLES[loss], places, means, spreads))
+            lines.append(Line(loss_title(loss), places, means, spreads))
         if data in published.DATA:
             lines += [
-                Line(
-                    f"paper, {LOSS_TITLES[loss]}", places, [published.accuracy(fusion, data, loss) for fusion in names]
-                )
+                Line(f"paper, {loss_title(loss)}", places, [published.accuracy(fusion, data, loss) for fusion in names])
                 for loss in published.LOSSES
             ]
         panels.append(Panel(data, "", "accuracy, per cent", lines, ticks=names))
@@ -143,7 +184,7 @@ def _figure(options: TableOptions, by_cell: Results) -> FigureContent:
 
 def _name(fusion_and_loss: tuple[str, str]) -> str:
     fusion, loss = fusion_and_loss
-    return f"{fusion}, {LOSS_TITLES[loss]}"
+    return f"{fusion}, {loss_title(loss)}"
 
 
 TABLE = Table(
@@ -151,4 +192,5 @@ TABLE = Table(
     title="the paper's Table II: every fusion of nets, with cross-entropy and with the joint loss",
     cells=table2_cells,
     rows=table2_rows,
+    options={"variants": f"further columns with other settings of the joint loss: {', '.join(VARIANTS)}"},
 )
