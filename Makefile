@@ -34,7 +34,7 @@ $(BIN)/python:
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 
 $(VENV)/.reference: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) --editable '.[reference,jax,keras]'
+	$(PIP) --editable '.[reference,export,jax,keras]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.reference

@@ -153,3 +153,36 @@ def _positions(names: Sequence[str], what: str) -> dict[str, tuple[int, str]]:
             raise ValueError(f"{what} name the same attribute twice: {positions[key][1]!r} and {name!r}")
         positions[key] = (position, name)
     return positions
+
+
+def arrange_branches(groups: Mapping[str, Sequence[int]], arrangement: str, *, seed: int) -> dict[str, list[int]]:
+    """Return the columns of each branch of the attribute net, by the branch's name.
+
+    Args:
+        groups: The groups of the data set, with the columns of each.
+        arrangement: ``"paper"`` takes the groups as they are, ``"one"`` puts all columns together, ``"each"`` gives
+            every column a branch, ``"random"`` shuffles the columns among groups of the same sizes.
+        seed: Of the shuffling.
+
+    Raises:
+        ValueError: If the arrangement is none of these.
+
+    Example:
+        >>> arrange_branches({"hair": (0, 2), "eyes": (1,)}, "one", seed=0)
+        {'all': [0, 1, 2]}
+    """
+    columns = sorted(column for members in groups.values() for column in members)
+    if arrangement == "paper":
+        return {name: list(members) for name, members in groups.items()}
+    if arrangement == "one":
+        return {"all": columns}
+    if arrangement == "each":
+        return {f"column_{column}": [column] for column in columns}
+    if arrangement != "random":
+        raise ValueError(f"the branches are arranged as paper, one, each or random; got {arrangement!r}")
+    shuffled = np.random.Generator(np.random.PCG64(seed)).permutation(columns).tolist()
+    branches = {}
+    for number, members in enumerate(groups.values(), 1):
+        branches[f"random_{number}"] = sorted(shuffled[: len(members)])
+        shuffled = shuffled[len(members) :]
+    return branches

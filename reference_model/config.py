@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from obrl import Settings
 from reference_model.settings.checks import did_you_mean, require
+from reference_model.settings.features import FeaturesConfig
 from reference_model.settings.names import FACE_NETS, STAGE_DATA, STAGES, DataKind, LossKind, Norm, StageName
 from reference_model.settings.nets import HeadConfig, NetConfig, WeightsConfig
 from reference_model.settings.pictures import ImagesConfig, PoolConfig, ReadConfig, SyntheticConfig
@@ -18,6 +19,7 @@ __all__ = [
     "STAGES",
     "STAGE_DATA",
     "DataKind",
+    "FeaturesConfig",
     "HeadConfig",
     "ImagesConfig",
     "LossKind",
@@ -53,6 +55,7 @@ class RunConfig:
         read: What is read of the data.
         net: The net.
         weights: Weights to start from.
+        features: Features of frozen nets on disk.
         head: The head of a stage that trains one net.
         relation: The relation loss.
         optim: The optimiser.
@@ -72,6 +75,7 @@ class RunConfig:
     read: ReadConfig = field(default_factory=ReadConfig)
     net: NetConfig = field(default_factory=NetConfig)
     weights: WeightsConfig = field(default_factory=WeightsConfig)
+    features: FeaturesConfig = field(default_factory=FeaturesConfig)
     head: HeadConfig = field(default_factory=HeadConfig)
     relation: RelationConfig = field(default_factory=RelationConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
@@ -82,10 +86,11 @@ class RunConfig:
         require(0 <= self.seed < 2**63, "seed", "in [0, 2^63)", self.seed)
         self._check_data()
         self._check_weights()
+        self._check_features()
         usable_feature_size(self.images.size, self.net.strides)
         if self.loss != "ce":
             try:
-                Settings(**asdict(self.relation))
+                Settings(**self.relation.of_loss())
             except (TypeError, ValueError) as error:
                 raise ValueError(f"relation: {error}") from None
 
@@ -97,6 +102,10 @@ class RunConfig:
             fault = "the stage {0} cannot read {1!r}" if self.data in known else "unknown data {1!r}"
             fault = fault.format(self.stage, self.data)
             raise ValueError(f"{fault}; --stage {self.stage} reads {', '.join(readable)}{hint}")
+        of_a_stage = {"label_share": ("attributes", 1.0), "shuffle_people": ("identity", False)}
+        for name, (stage, unset) in of_a_stage.items():
+            if self.stage != stage and getattr(self.read, name) != unset:
+                raise ValueError(f"read.{name} is for the stage {stage}; leave it out for the stage {self.stage}")
         if self.data == "synthetic":
             return
         if self.root is None:
@@ -114,6 +123,30 @@ class RunConfig:
                 raise ValueError("weights.init is for stages that train one net; give weights.net_0 to weights.net_3")
             idle = [f"weights.{name}" for name in several if name not in self.net.nets]
             require(not idle, ", ".join(idle), f"left out, or net.nets name them ({', '.join(self.net.nets)})", several)
+            if self.weights.model is not None and several:
+                raise ValueError(f"weights.model holds every net; leave out weights.{several[0]}")
         else:
+            require(
+                not self.net.frozen,
+                "net.frozen",
+                f"left out: the stage attributes freezes nets, and the stage {self.stage} trains its one net",
+                list(self.net.frozen),
+            )
+            several += [] if self.weights.model is None else ["model"]
             names = ", ".join(f"weights.{name}" for name in several)
             require(not several, names, f"left out: the stage {self.stage} trains one net, from weights.init", several)
+
+    def _check_features(self) -> None:
+        if not self.features.cache:
+            return
+        if self.stage != "attributes":
+            raise ValueError(
+                "features.cache is for the stage attributes, whose face-level nets may be frozen; the stage "
+                f"{self.stage} trains its net: leave it out"
+            )
+        tuned = [name for name in self.net.nets if name not in self.net.frozen]
+        if tuned:
+            raise ValueError(
+                f"features.cache needs frozen nets, for the features of a net that is trained change with every step: "
+                f"add {', '.join(tuned)} to net.frozen, or leave features.cache out"
+            )

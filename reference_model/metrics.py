@@ -1,4 +1,4 @@
-"""Accuracy, balanced accuracy and F1 of every attribute, from four counts."""
+"""Accuracy, balanced accuracy and F1 of every attribute, from four counts; average precision from all scores."""
 
 from __future__ import annotations
 
@@ -77,6 +77,38 @@ class LabelCounts(nn.Module):
         """Return 2 TP / (2 TP + FP + FN): (num_labels,) float64, NaN where all three are zero."""
         true_positives, false_positives, false_negatives, _ = self.counts.double()
         return 2 * true_positives / (2 * true_positives + false_positives + false_negatives)
+
+
+def average_precision(scores: Tensor, targets: Tensor) -> Tensor:
+    """Return the average precision of every attribute: sum over thresholds of (R_n - R_{n-1}) P_n.
+
+    Every distinct score is a threshold, so equal scores are told apart nowhere. Missing labels and scores that are NaN
+    count nowhere.
+
+    Args:
+        scores: (N, num_labels) logits or probabilities; only their order matters.
+        targets: (N, num_labels) in [0, 1], NaN where missing; 1 from one half on.
+
+    Returns:
+        (num_labels,) float64, NaN where no label is 1.
+
+    Example:
+        >>> average_precision(torch.tensor([[0.9], [0.8], [0.1]]), torch.tensor([[1.0], [0.0], [1.0]]))
+        tensor([0.8333], dtype=torch.float64)
+    """
+    return torch.stack([_average_precision(*columns) for columns in zip(scores.T, targets.T, strict=True)])
+
+
+def _average_precision(scores: Tensor, targets: Tensor) -> Tensor:
+    usable = ~(scores.isnan() | targets.isnan())
+    ordered, order = scores[usable].sort(descending=True)
+    positive = (targets[usable][order] >= 0.5).double()
+    # A threshold lies behind the last of several equal scores.
+    last = torch.cat([ordered[1:] != ordered[:-1], ordered.new_ones(min(len(ordered), 1), dtype=torch.bool)])
+    ranks = torch.arange(1, len(ordered) + 1, dtype=torch.float64, device=scores.device)[last]
+    hits = positive.cumsum(0)[last]
+    gained = hits.diff(prepend=hits.new_zeros(1))
+    return (gained * hits / ranks).sum() / positive.sum()
 
 
 def nanmean(values: Tensor) -> float:

@@ -9,23 +9,28 @@ from typing import Any
 
 from torch import nn
 
-from reference_model.config import RunConfig
-from reference_model.nets import AttributeModel, FaceNet, StageModel
-from reference_model.nets.weights import load_weights
+from reference_model.config import FACE_NETS, RunConfig
+from reference_model.engine.origins import origin_of
+from reference_model.nets import AttributeModel, FaceNet
+from reference_model.nets.weights import WeightAccount, load_model, load_weights
+from reference_model.stages.stage import Targets
 
 Account = Mapping[str, Mapping[str, Any]]
-"""By part of the net: what became of every tensor of a file, as `reference_model.nets.weights.WeightAccount` has it."""
+"""By part of the net: what became of every tensor of a file, as `reference_model.nets.weights.WeightAccount` has it;
+and where the file comes from, as `reference_model.engine.origins.origin_of` has it."""
 
 
 def weight_files(config: RunConfig, model: nn.Module) -> dict[str, Path]:
-    """Return the files that the settings start the parts of a net from; the part ``""`` is the whole net.
+    """Return the files that the settings start the parts of a net from.
+
+    The part ``""`` is the net of a stage that trains one, and ``"model"`` the whole of an attribute net.
 
     Raises:
         ValueError: If the settings name weights of a part that the net does not have.
     """
     stated = {name: path for name, path in vars(config.weights).items() if path is not None}
     if isinstance(model, AttributeModel):
-        usable = {name: path for name, path in stated.items() if name in config.net.nets}
+        usable = {name: path for name, path in stated.items() if name in (*config.net.nets, "model")}
     else:
         usable = {"": stated["init"]} if "init" in stated else {}
     unused = sorted(stated.keys() - usable.keys() - ({"init"} if "" in usable else set()))
@@ -37,12 +42,13 @@ def weight_files(config: RunConfig, model: nn.Module) -> dict[str, Path]:
     return usable
 
 
-def start_from_weights(model: nn.Module, config: RunConfig) -> tuple[Account, str]:
+def start_from_weights(model: nn.Module, config: RunConfig, targets: Targets) -> tuple[Account, str]:
     """Load the weights that the settings name.
 
     Args:
         model: The net.
         config: The settings.
+        targets: What the net predicts.
 
     Returns:
         What became of every tensor, as plain values, and the same as text for the console, empty without weights.
@@ -53,15 +59,22 @@ def start_from_weights(model: nn.Module, config: RunConfig) -> tuple[Account, st
     accounts: dict[str, dict[str, Any]] = {}
     lines = []
     for part, path in weight_files(config, model).items():
-        account = load_weights(part_of(model, part), path, net=config.net, size=config.images.size)
-        accounts[part] = {"file": str(path), **asdict(account)}
-        lines.append(f"{part or 'the net'} starts from {path}:\n{account.describe()}")
+        account = _load(model, part, path, config, targets)
+        accounts[part] = {"file": str(path), "origin": origin_of(path), **asdict(account)}
+        lines.append(f"{part if part in FACE_NETS else 'the net'} starts from {path}:\n{account.describe()}")
     return accounts, "\n".join(lines)
 
 
+def _load(model: nn.Module, part: str, path: Path, config: RunConfig, targets: Targets) -> WeightAccount:
+    if part != "model":
+        return load_weights(part_of(model, part), path, net=config.net, size=config.images.size)
+    groups = list(targets.details["groups"].values())
+    return load_model(model, path, names=targets.names, groups=groups, net=config.net, size=config.images.size)
+
+
 def part_of(model: nn.Module, part: str) -> nn.Module:
-    """Return a face-level net of fused ones by its name, or for ``""`` the whole net."""
-    return model.face.nets[part] if part and isinstance(model, AttributeModel) else model
+    """Return a face-level net of fused ones by its name, or for any other part the whole net."""
+    return model.face.nets[part] if part in FACE_NETS and isinstance(model, AttributeModel) else model
 
 
 def pretrained_parameters(model: nn.Module, accounts: Account) -> list[nn.Parameter]:
@@ -80,10 +93,8 @@ def freeze(model: nn.Module, names: tuple[str, ...]) -> list[FaceNet]:
 
     Args:
         model: The net.
-        names: The setting ``net.frozen``; a stage that trains one net has nothing to freeze.
+        names: The setting ``net.frozen``, which only fused nets may have.
     """
-    if isinstance(model, StageModel):
-        return []
     nets = [part for name in names if isinstance(part := part_of(model, name), FaceNet)]
     for net in nets:
         net.requires_grad_(requires_grad=False)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from obrl import OnlineBatchRelation
 from obrl.torch import OBRLoss
 from reference_model.config import RelationConfig
 
@@ -59,27 +60,22 @@ class CrossEntropyLoss(nn.Module):
         return CrossEntropyTerms(loss, loss.detach(), torch.zeros_like(loss))
 
 
-def build_criterion(loss: str, config: RelationConfig, names: Sequence[str]) -> CrossEntropyLoss | OBRLoss:
+def build_criterion(
+    loss: str, config: RelationConfig, names: Sequence[str], start: OnlineBatchRelation | None = None
+) -> CrossEntropyLoss | OBRLoss:
     """Build the loss called ``loss``.
 
     Args:
         loss: ``"ce"`` or ``"obrl"``.
         config: Settings of the relation loss.
         names: Names of the attributes, in the order of the columns.
+        start: What the relation starts from; needed for sources other than ``"online"``, unless a checkpoint is loaded.
 
     Returns:
         A module with a ``terms(logits, targets)`` method.
     """
     if loss == "ce":
         return CrossEntropyLoss()
-    return OBRLoss(
-        len(names),
-        decay=config.decay,
-        alpha=config.alpha,
-        positive_threshold=config.positive_threshold,
-        negative_threshold=config.negative_threshold,
-        measure=config.measure,
-        estimator=config.estimator,
-        normalization=config.normalization,
-        label_names=tuple(names),
-    )
+    criterion = OBRLoss(len(names), **config.of_loss(), label_names=tuple(names), relation=start)
+    criterion.freeze = config.source != "online"
+    return criterion

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from reference_model.attributes import normalise_name
 from reference_model.config import NetConfig, RunConfig
 
 SCALING = "(x - 127.5) / 128"
@@ -59,7 +60,7 @@ def product_metadata(config: RunConfig) -> dict[str, str]:
         "size": str(config.images.size),
         "scaling": SCALING,
         "stage": config.stage,
-        "data": config.data,
+        "data": config.data + (" with shuffled people" if config.read.shuffle_people else ""),
     }
 
 
@@ -122,30 +123,114 @@ def load_weights(
     )
 
 
+def load_model(
+    model: nn.Module,
+    path: Path,
+    *,
+    names: Sequence[str],
+    groups: Sequence[Sequence[int]],
+    net: NetConfig,
+    size: int,
+) -> WeightAccount:
+    """Start a whole attribute net from the model.safetensors of an earlier run.
+
+    On an error the net is as it was.
+
+    Args:
+        model: The net.
+        path: The file.
+        names: The attributes that the net predicts, in their order; those of the file must be the same.
+        groups: For every branch the columns of its attributes; those of the file must be the same.
+        net: Settings of the net; where the file states others that change the tensors, that is an error.
+        size: Side of the pictures in pixels; another one in the file is noted.
+
+    Raises:
+        WeightError: If the file cannot be read or is no attribute net, its attributes or groups are others, nothing in
+            it fits, or tensors have other shapes.
+    """
+    stored, metadata = read_weights(path)
+    _compare_labels(path, metadata, names, groups)
+    notes = _compare_settings(path, metadata, net, size, also=("nets",))
+    state = model.state_dict()
+    common = [name for name in state if name in stored]
+    if not common:
+        raise WeightError(
+            f"{path}: nothing in it fits the net, which has {_enumerate(state)}; it holds {_enumerate(stored)}"
+        )
+    _check_shapes(path, [name for name in common if stored[name].shape != state[name].shape], stored, state)
+    _check_finite(path, [name for name in common if not bool(torch.isfinite(stored[name].float()).all())])
+    with torch.no_grad():
+        for name in common:
+            state[name].copy_(stored[name])
+    return WeightAccount(
+        loaded=tuple(common),
+        fresh=tuple(name for name in state if name not in stored),
+        unused=tuple(name for name in stored if name not in state),
+        notes=notes,
+    )
+
+
+def _compare_labels(
+    path: Path, metadata: Mapping[str, str], names: Sequence[str], groups: Sequence[Sequence[int]]
+) -> None:
+    """Raise WeightError unless a file's outputs are the same attributes, in the same order and branches."""
+    try:
+        stored_names = [str(name) for name in json.loads(metadata["names"])]
+        stored_groups = [list(columns) for columns in json.loads(metadata["groups"]).values()]
+    except (KeyError, ValueError, TypeError, AttributeError):
+        raise WeightError(
+            f"{path} does not say which attributes it predicts; weights.model takes the model.safetensors of a run of "
+            "the stage attributes, weights.net_0 to weights.net_3 take face-level nets"
+        ) from None
+    there, here = ([normalise_name(name) for name in every] for every in (stored_names, names))
+    if there != here:
+        lacking = [name for name in names if normalise_name(name) not in there]
+        extra = [name for name in stored_names if normalise_name(name) not in here]
+        parts = [
+            f"{phrase} {', '.join(listed[:SHOWN])}{', ...' if len(listed) > SHOWN else ''}"
+            for phrase, listed in (("it lacks", lacking), ("it also has", extra))
+            if listed
+        ]
+        raise WeightError(
+            f"{path} predicts other attributes than this data has: {'; '.join(parts) or 'their order is another'}"
+        )
+    if stored_groups != [list(columns) for columns in groups]:
+        raise WeightError(
+            f"{path} divides the attributes into other groups: {len(stored_groups)} there, {len(groups)} here; use the "
+            "groups that it was trained with"
+        )
+
+
+def _check_shapes(
+    path: Path, wrong: Iterable[str], offered: Mapping[str, Tensor], wanting: Mapping[str, Tensor]
+) -> None:
+    listed = [f"{name}: {tuple(offered[name].shape)} in the file, {tuple(wanting[name].shape)} here" for name in wrong]
+    if listed:
+        raise WeightError(
+            f"{path}: the shapes of {_enumerate(listed)} do not fit; train with the settings of net.* that the file "
+            "was written with"
+        )
+
+
+def _check_finite(path: Path, broken: Sequence[str]) -> None:
+    if broken:
+        raise WeightError(
+            f"{path}: {_enumerate(broken)} hold values that are not finite; the training that wrote it failed"
+        )
+
+
 def _fitting(path: Path, offered: Mapping[str, Tensor], wanting: Mapping[str, Tensor]) -> list[str]:
     """Return the names of the file's tensors that the net takes; both by the names of `save_weights`."""
     common = [name for name in wanting if name in offered]
     fitting = [name for name in common if offered[name].shape == wanting[name].shape]
-    wrong = [
-        f"{name}: {tuple(offered[name].shape)} in the file, {tuple(wanting[name].shape)} here"
-        for name in common
-        if name not in fitting and name.startswith("features.")
-    ]
-    if wrong:
-        raise WeightError(
-            f"{path}: the shapes of {_enumerate(wrong)} do not fit; train with the settings of net.* that the file "
-            "was written with"
-        )
+    wrong = [name for name in common if name not in fitting and name.startswith("features.")]
+    _check_shapes(path, wrong, offered, wanting)
     if not any(name.startswith("features.") for name in fitting):
         raise WeightError(
             f"{path}: nothing in it fits a convolution of the net, which has {_enumerate(wanting)}; it offers "
             f"{_enumerate(offered)} under such names"
         )
-    broken = [name for name in fitting if not bool(torch.isfinite(offered[name].float()).all())]
-    if broken:
-        raise WeightError(
-            f"{path}: {_enumerate(broken)} hold values that are not finite; the training that wrote it failed"
-        )
+    _check_finite(path, [name for name in fitting if not bool(torch.isfinite(offered[name].float()).all())])
     return fitting
 
 
@@ -168,8 +253,9 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def _compare_settings(
-    path: Path, metadata: Mapping[str, str], net: NetConfig | None, size: int | None
+    path: Path, metadata: Mapping[str, str], net: NetConfig | None, size: int | None, *, also: tuple[str, ...] = ()
 ) -> tuple[str, ...]:
+    """Return notes on settings that leave the shapes alone; ``also`` names more settings that must be equal."""
     if not metadata:
         return (f"{path} does not say what settings it was trained with",)
     notes = []
@@ -181,7 +267,7 @@ def _compare_settings(
         expected = json.loads(json.dumps(asdict(net)))
         other = [
             f"net.{name} {stored[name]} in the file, {expected[name]} here"
-            for name in SHAPE_SETTINGS
+            for name in (*SHAPE_SETTINGS, *also)
             if stored.get(name, expected[name]) != expected[name]
         ]
         if other:

@@ -17,7 +17,8 @@ from reference_model.settings.plain import flatten, plain
 
 _LARGEST_HEADER = 100_000_000  # the format allows no more
 INPUTS_FILE = "inputs.json"
-# Where a file lies does not matter; its content is compared: that of pictures as the data, that of weights by SHA-256.
+# Where a file lies does not matter; its content is compared: that of pictures as the data, that of weights and of a
+# relation by SHA-256.
 PLACES = ("preset", "read.scenes", "read.exclude_names")
 
 
@@ -38,7 +39,7 @@ class Inputs:
         settings: The settings by name, without those that may differ on resuming and without paths.
         data: Fingerprint of the data.
         weights: SHA-256 of the files that it starts from, by setting (``"init"``, ``"net_1"`` ...); None where the
-            file does not exist yet.
+            file does not exist yet. The same for ``"relation.file"``.
     """
 
     settings: Mapping[str, Any]
@@ -50,7 +51,8 @@ def settings_that_matter(config: RunConfig) -> dict[str, Any]:
     """Return the settings that a result depends on, flat and as plain values."""
     flat = flatten(plain(asdict(config)))
     free = {*FREE_ON_RESUME, *PLACES}
-    return {key: value for key, value in flat.items() if key not in free and not key.startswith("weights.")}
+    files = ("weights.", "relation.file")
+    return {key: value for key, value in flat.items() if key not in free and not key.startswith(files)}
 
 
 def weights_digest(path: Path) -> str:
@@ -75,7 +77,8 @@ def weights_digest(path: Path) -> str:
 
 def derive_inputs(config: RunConfig, *, data: str) -> Inputs:
     """Return what a run with these settings and data would be trained from."""
-    files = {name: path for name, path in asdict(config.weights).items() if path is not None}
+    stated = {**asdict(config.weights), "relation.file": config.relation.file}
+    files = {name: path for name, path in stated.items() if path is not None}
     weights = {name: weights_digest(path) if path.is_file() else None for name, path in files.items()}
     return Inputs(settings_that_matter(config), data, weights)
 
@@ -93,10 +96,14 @@ def read_inputs(folder: Path) -> Inputs | None:
 
 
 def differences(stored: Inputs, derived: Inputs) -> list[str]:
-    """Return what differs, each as a phrase; weights that do not exist yet are not compared."""
+    """Return what differs, each as a phrase; weights that do not exist yet are not compared.
+
+    A setting that is newer than what is stored had its default there.
+    """
     phrases = []
+    defaults = settings_that_matter(RunConfig())
     for key in sorted({*stored.settings, *derived.settings}):
-        there, here = stored.settings.get(key), derived.settings.get(key)
+        there, here = (settings.get(key, defaults.get(key)) for settings in (stored.settings, derived.settings))
         if there != here:
             phrases.append(f"{key} is {there!r} there and {here!r} here")
     if stored.data != derived.data:

@@ -8,12 +8,13 @@ import reference_model.openmp  # noqa: F401 - before torch
 
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.pytorch.callbacks import Callback
 
 from reference_model.config import RunConfig, WeightsConfig
 from reference_model.data.catalogue import SPLITS
@@ -29,13 +30,20 @@ from reference_model.nets.weights import load_weights
 from reference_model.pipeline.command import PipelineRequest
 from reference_model.pipeline.overview import format_summary, how_to_resume
 from reference_model.pipeline.plan import Plan, prepare_plan, run_plan
-from reference_model.runs import CTRL_C_EXIT, SIGNAL_EXIT, RunError, RunFolder, refuse
+from reference_model.runs import CTRL_C_EXIT, SIGNAL_EXIT, RunError, RunFolder, refuse, warn_user
 from reference_model.settings.files import load_config
 from reference_model.stages.registry import load_stage
 
 
 class StageTrainer:
-    """Trains the runs of a pipeline on the engine."""
+    """Trains the runs of a pipeline on the engine.
+
+    Args:
+        callbacks: What else watches every training.
+    """
+
+    def __init__(self, callbacks: Sequence[Callback] = ()) -> None:
+        self.callbacks = callbacks
 
     def draw(self, runs: Mapping[str, RunConfig]) -> Mapping[str, tuple[str, Path]]:
         """Draw the pool where it is not drawn yet; every run has the same settings of it."""
@@ -53,6 +61,7 @@ class StageTrainer:
         stage = load_stage(config.stage)
         check_settings(config, stage)
         data = open_data(config, stage)
+        warn_user(data.warnings)
         sentences = stage.check(data.targets, config)  # such as whether the net fits into memory: before it is built
         check_start(replace(config, weights=WeightsConfig()), data)  # files of weights may not be there yet
         sizes = ", ".join(f"{data.size(name)} {name}" for name in SPLITS)
@@ -76,7 +85,7 @@ class StageTrainer:
         config = _resumed(run, config, data) if resume else start_run(run, config, data)
         if not resume:
             on_start()
-        report = fit(run, config, data)
+        report = fit(run, config, data, callbacks=self.callbacks)
         print(data.stage.describe(report), flush=True)
         return report
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -15,6 +14,7 @@ from reference_model.config import RelationConfig
 from reference_model.losses.influence import DEFINITIONS, INACTIVE_BELOW
 from reference_model.losses.joint import CrossEntropyLoss
 from reference_model.metrics import LabelCounts, nanmean
+from reference_model.reports.implausible import ImplausiblePair, implausible_rate
 
 FORMAT_VERSION = 1
 NO_RELATION_LOSS = "No relation loss was used: the model was trained with cross-entropy alone."
@@ -37,7 +37,11 @@ def majority_accuracy(counts: LabelCounts, train_rates: Tensor) -> Tensor:
 
 
 def prediction_report(
-    counts: LabelCounts, names: Sequence[str], groups: Mapping[str, Sequence[int]], train_rates: Tensor
+    counts: LabelCounts,
+    names: Sequence[str],
+    groups: Mapping[str, Sequence[int]],
+    train_rates: Tensor,
+    precision: Tensor,
 ) -> dict[str, Any]:
     """Return the part of the report that concerns the predictions.
 
@@ -46,6 +50,7 @@ def prediction_report(
         names: Names of the attributes.
         groups: For every group the columns of its attributes.
         train_rates: (num_labels,) shares of positives in the training partition, NaN where it has no label.
+        precision: (num_labels,) average precision, NaN where it is undefined.
 
     Returns:
         Means over the attributes, over each group's, and every attribute's own figures. A figure that the partition
@@ -56,6 +61,7 @@ def prediction_report(
         "accuracy": counts.accuracy(),
         "balanced_accuracy": counts.balanced_accuracy(),
         "f1": counts.f1(),
+        "average_precision": precision,
         "majority_accuracy": majority_accuracy(counts, train_rates),
     }
     group_of = {column: group for group, members in groups.items() for column in members}
@@ -82,8 +88,42 @@ def prediction_report(
     }
 
 
+def implausible_report(
+    logits: Tensor, targets: Tensor, names: Sequence[str], pairs: Sequence[ImplausiblePair]
+) -> dict[str, Any]:
+    """Return the part of the report that concerns pairs of values that the training labels all but exclude.
+
+    Args:
+        logits: (N, num_labels) of the evaluated partition.
+        targets: (N, num_labels) its labels, NaN where missing.
+        names: Names of the attributes.
+        pairs: The pairs.
+
+    Returns:
+        The pairs by name, and the share of pictures with at least one of them, in the predictions (at a cut-off of one
+        half) and in the labels. Without a pair there is nothing to measure, and both are NaN.
+    """
+    predicted = torch.where(logits.isnan(), logits, (logits >= 0).to(logits.dtype))
+    return {
+        "pairs": [
+            {
+                "attributes": [names[pair.first], names[pair.second]],
+                "values": [1, pair.second_value],
+                "expected": pair.expected,
+                "observed": pair.observed,
+            }
+            for pair in pairs
+        ],
+        "rate_predicted": implausible_rate(predicted, pairs) if pairs else float("nan"),
+        "rate_labels": implausible_rate(targets, pairs) if pairs else float("nan"),
+    }
+
+
 def relation_report(
-    criterion: CrossEntropyLoss | OBRLoss, config: RelationConfig, shares: Mapping[str, Any]
+    criterion: CrossEntropyLoss | OBRLoss,
+    config: RelationConfig,
+    shares: Mapping[str, Any],
+    origin: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return the part of the report that concerns the relation loss.
 
@@ -91,6 +131,7 @@ def relation_report(
         criterion: The loss at the end of the training.
         config: Its settings.
         shares: What `InfluenceMeter` measured while training.
+        origin: Where the relation comes from: ``source``, and more for one that was measured at once or read.
 
     Returns:
         Whether it was used and active, in a statement in words and in figures, and the active pairs by name.
@@ -113,7 +154,8 @@ def relation_report(
         "used": True,
         "active": active,
         "statement": statement,
-        "settings": asdict(config),
+        **origin,
+        "settings": config.of_loss(),
         "active_pairs": pairs,
         **shares,
         "definitions": DEFINITIONS,
@@ -143,34 +185,66 @@ def judge_relation_loss(num_pairs: int, share_in_gradient: float | None) -> tupl
     return True, f"The relation loss is active: {count}{measured}."
 
 
+def describe_origin(relation: Mapping[str, Any]) -> str:
+    """Say where a relation comes from that was measured at once, or read from a file.
+
+    Args:
+        relation: The report's part on the relation.
+    """
+    if relation["source"] == "global":
+        return (
+            f"The relation was measured once on all {relation['rows']} training labels, in "
+            f"{relation['mining_seconds']:.2f} s, and never moved; an epoch with its validation took "
+            f"{relation['epoch_seconds']:.1f} s."
+        )
+    course = "never moved" if relation["source"] == "file" else "moved on from there"
+    return f"The relation was read from {relation['file']} (SHA-256 {relation['sha256'][:12]}) and {course}."
+
+
 def format_report(report: Mapping[str, Any]) -> str:
     """Return the report as a table for the console."""
     lines = [
         f"{report['data']}, {report['split']} partition, {report['samples']} pictures, loss {report['loss']}",
-        f"{'group':10} {'labels':>6} {'majority':>9} {'accuracy':>9} {'balanced':>9} {'F1':>7}",
+        f"{'group':10} {'labels':>6} {'majority':>9} {'accuracy':>9} {'balanced':>9} {'F1':>7} {'AP':>7}",
     ]
     rows = [(name, len(group["attributes"]), group) for name, group in report["groups"].items()]
     overall = {
-        figure: report[f"mean_{figure}"] for figure in ("majority_accuracy", "accuracy", "balanced_accuracy", "f1")
+        figure: report.get(f"mean_{figure}")
+        for figure in ("majority_accuracy", "accuracy", "balanced_accuracy", "f1", "average_precision")
     }
     for name, size, figures in [*rows, ("all", len(report["attributes"]), overall)]:
         lines.append(
             f"{name:10} {size:6d} {percent(figures['majority_accuracy']):>9} {percent(figures['accuracy']):>9} "
-            f"{percent(figures['balanced_accuracy']):>9} {percent(figures['f1']):>7}"
+            f"{percent(figures['balanced_accuracy']):>9} {percent(figures['f1']):>7} "
+            f"{percent(figures.get('average_precision')):>7}"
         )
     if report.get("unusable_predictions"):
         lines.append(f"{report['unusable_predictions']} predictions are not numbers and are part of no figure.")
     unmeasured = groups_not_measured(report)
     if unmeasured:
         lines.append(f"Not measured, for want of labels: {', '.join(unmeasured)}.")
+    lines += describe_implausible(report.get("implausible"))
     relation = report["relation"]
     lines.append(relation["statement"])
+    if relation.get("source", "online") != "online" or "sha256" in relation:
+        lines.append(describe_origin(relation))
     for pair in relation.get("active_pairs", [])[:10]:
         first, second = pair["attributes"]
         lines.append(f"  {first} and {second}: {pair['sign']}, phi {_number(pair['phi'])}")
     if len(relation.get("active_pairs", [])) > 10:
         lines.append(f"  and {len(relation['active_pairs']) - 10} more in report.json")
     return "\n".join(lines)
+
+
+def describe_implausible(figures: Mapping[str, Any] | None) -> list[str]:
+    """Return sentences on implausible pairs: none for the report of a version that did not count them."""
+    if figures is None or not figures["pairs"]:
+        return []
+    count = len(figures["pairs"])
+    return [
+        f"{count} pair{'s' if count > 1 else ''} of values that the training labels all but exclude: at least one in "
+        f"{percent(figures['rate_predicted'])} of the predictions, in {percent(figures['rate_labels'])} of the labels."
+    ]
 
 
 def groups_below_majority(report: Mapping[str, Any]) -> list[str]:

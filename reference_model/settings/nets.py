@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from reference_model.settings.checks import require
 from reference_model.settings.names import FACE_NETS, Norm
@@ -22,7 +23,10 @@ class NetConfig:
         norm: lrn as in CNN-M, bn, or none.
         group_channels: Channels of the convolution in a group's branch.
         group_hidden: Width of the first fully-connected layer in a group's branch.
-        frozen: Which of the nets are not trained; they stay in evaluation mode.
+        groups: paper is a branch for each of the data's groups (the paper's nine); one is a single branch for all
+            attributes; each a branch for every attribute; random shuffles the attributes among groups of the same
+            sizes, by the run's seed.
+        frozen: For the attributes: which of the nets are not trained; they stay in evaluation mode.
         dropout: Dropout before the second fully-connected layer, in [0, 1).
     """
 
@@ -33,6 +37,7 @@ class NetConfig:
     norm: Norm = "bn"
     group_channels: int = 16
     group_hidden: int = 64
+    groups: Literal["paper", "one", "each", "random"] = "paper"
     frozen: tuple[str, ...] = ()
     dropout: float = 0.2
 
@@ -80,7 +85,7 @@ class HeadConfig:
 
 @dataclass(frozen=True)
 class WeightsConfig:
-    """Weights to start from: .safetensors files of face-level nets.
+    """Weights to start from: .safetensors files of face-level nets, or of a whole net for attributes.
 
     Args:
         init: For a stage that trains one net: the weights that it starts from.
@@ -88,6 +93,7 @@ class WeightsConfig:
         net_1: The same for Net_1.
         net_2: The same for Net_2.
         net_3: The same for Net_3.
+        model: For the attributes: the model.safetensors of an earlier run, every layer of which is tuned further.
     """
 
     init: Path | None = None
@@ -95,3 +101,4 @@ class WeightsConfig:
     net_1: Path | None = None
     net_2: Path | None = None
     net_3: Path | None = None
+    model: Path | None = None

@@ -99,6 +99,11 @@ class ReadConfig:
         classes: Read at most this many people or classes, those with the most pictures; none reads all.
         exclude_names: A file of names, one a line; pictures of these people are left out.
         max_unusable: Largest share of pictures that may be unreadable; more of them stop the run.
+        train_rows: Train on this many of the training pictures, chosen at random by the run's seed; none takes all.
+        label_share: For the attributes: this share of the training labels, in (0, 1], chosen at random by the run's
+            seed; the others are missing.
+        shuffle_people: For the stage identity: exchange the people of the training pictures at random, by the run's
+            seed; a control that can learn nothing of faces.
         scenes: For the stage face: the folder of the pictures without faces, in the format of scenes_data.
         scenes_data: For the stage face: the format of the pictures without faces, sun397 or image_folder; tiles makes
             them from the faces' own shuffled tiles, a surrogate.
@@ -107,6 +112,9 @@ class ReadConfig:
     classes: int | None = None
     exclude_names: Path | None = None
     max_unusable: float = 0.05
+    train_rows: int | None = None
+    label_share: float = 1.0
+    shuffle_people: bool = False
     scenes: Path | None = None
     scenes_data: Literal["sun397", "image_folder", "tiles", "synthetic"] = "sun397"
 
@@ -114,3 +122,7 @@ class ReadConfig:
         """Check the ranges."""
         require(self.classes is None or self.classes >= 2, "read.classes", "at least 2, or null", self.classes)
         require(0 <= self.max_unusable < 1, "read.max_unusable", "in [0, 1)", self.max_unusable)
+        require(
+            self.train_rows is None or self.train_rows >= 1, "read.train_rows", "at least 1, or null", self.train_rows
+        )
+        require(0 < self.label_share <= 1, "read.label_share", "in (0, 1]", self.label_share)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
 
 from reference_model.settings.checks import require
 
@@ -21,6 +22,9 @@ class RelationConfig:
         measure: How the relation of two attributes is measured.
         estimator: batch is the paper's Eq. 1; counts averages the pair counts instead.
         normalization: all_pairs is the paper's 1 / (2 K M^2); active_pairs divides by the active pairs.
+        source: online is the paper's moving average over the batches; global is measured once on all training labels
+            and never moves; file is that of relation.file and never moves.
+        file: A run's relation.npz: what source file stays at, and what online starts from.
     """
 
     decay: float = 0.99
@@ -30,6 +34,19 @@ class RelationConfig:
     measure: str = "unit_pearson"
     estimator: Literal["batch", "counts"] = "batch"
     normalization: Literal["all_pairs", "active_pairs"] = "all_pairs"
+    source: Literal["online", "global", "file"] = "online"
+    file: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Check that source and file go together."""
+        if self.source == "file":
+            require(self.file is not None, "relation.file", "a run's relation.npz, for relation.source file", self.file)
+        if self.source == "global":
+            require(self.file is None, "relation.file", "left out: relation.source global measures anew", self.file)
+
+    def of_loss(self) -> dict[str, Any]:
+        """Return the settings that are obrl's own, by obrl's names."""
+        return {name: value for name, value in asdict(self).items() if name not in ("source", "file")}
 
 
 @dataclass(frozen=True)

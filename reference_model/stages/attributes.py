@@ -11,16 +11,27 @@ import torch
 from torch import Tensor, nn
 
 from obrl.torch import OBRLoss
-from reference_model.attributes import CELEBA_ATTRIBUTES, GROUPS, match_attributes, normalise_name
+from reference_model.attributes import CELEBA_ATTRIBUTES, GROUPS, arrange_branches, match_attributes, normalise_name
 from reference_model.config import STAGE_DATA, RunConfig
 from reference_model.data.catalogue import AttributeLabels, Catalogue
 from reference_model.data.errors import DataError
 from reference_model.losses.influence import DEFINITIONS, InfluenceMeter, measure_shares
 from reference_model.losses.joint import Terms, build_criterion, cross_entropy
-from reference_model.metrics import LabelCounts, nanmean
+from reference_model.losses.start import EpochClock, RelationStart, read_relation, start_relation
+from reference_model.metrics import LabelCounts, average_precision, nanmean
 from reference_model.nets.model import AttributeModel
-from reference_model.reports.attributes import FORMAT_VERSION, format_report, prediction_report, relation_report
+from reference_model.reports.attributes import (
+    FORMAT_VERSION,
+    format_report,
+    implausible_report,
+    prediction_report,
+    relation_report,
+)
+from reference_model.reports.cutoffs import calibrate_cutoffs
+from reference_model.reports.implausible import implausible_pairs, pairs_from_plain, plain_pairs
 from reference_model.reports.plots import plot_accuracy, plot_relation
+from reference_model.reports.right import judge, pack_right
+from reference_model.runs import write_json
 from reference_model.stages.stage import Evaluation, Stage, Targets
 
 
@@ -34,7 +45,12 @@ class AttributeLoss(nn.Module):
 
     def __init__(self, targets: Targets, config: RunConfig) -> None:
         super().__init__()
-        self.criterion = build_criterion(config.loss, config.relation, targets.names)
+        start: RelationStart | None = None
+        if config.loss != "ce" and targets.start is not None:
+            start = targets.start()
+        self.criterion = build_criterion(config.loss, config.relation, targets.names, start and start.relation)
+        self.origin = {"source": "online"} if start is None else start.origin
+        self.clock = EpochClock() if config.relation.source == "global" else None
         self.influence = InfluenceMeter()
         self.alpha = config.relation.alpha
         self.every = config.train.influence_every
@@ -45,12 +61,16 @@ class AttributeLoss(nn.Module):
 
     def observe(self, terms: Terms, logits: Tensor, step: int) -> None:
         """Measure the share of the relation loss every few steps."""
+        if self.clock is not None:
+            self.clock.start()
         if isinstance(self.criterion, OBRLoss) and step % self.every == 0:
             self.influence.add(*measure_shares(terms, logits, alpha=self.alpha))
 
     def epoch_figures(self) -> dict[str, float]:
         """Return the shares of the epoch and the number of active pairs."""
         self.influence.end_epoch()
+        if self.clock is not None:
+            self.clock.stop()
         if not isinstance(self.criterion, OBRLoss):
             return {}
         shares = self.influence.summary()
@@ -58,13 +78,26 @@ class AttributeLoss(nn.Module):
         figures = {name: float(value) for name, value in measured.items() if value is not None}
         return {**figures, "active_pairs": float(len(self.criterion.pairs()))}
 
-    def get_extra_state(self) -> dict[str, list[float]]:
-        """Return the meter's sums, for checkpoints."""
-        return self.influence.state_dict()
+    def relation_origin(self) -> dict[str, Any]:
+        """Return where the relation comes from, and what a global one costs beside an epoch."""
+        seconds = {} if self.clock is None else {"epoch_seconds": self.clock.seconds}
+        return {**self.origin, **seconds}
 
-    def set_extra_state(self, state: dict[str, list[float]]) -> None:
-        """Restore the meter's sums."""
+    def get_extra_state(self) -> dict[str, Any]:
+        """Return the meter's sums, and where the relation comes from, for checkpoints."""
+        state: dict[str, Any] = dict(self.influence.state_dict())
+        if len(self.origin) > 1:
+            state["origin"] = dict(self.origin)
+        if self.clock is not None:
+            state["clock"] = self.clock.state_dict()
+        return state
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Restore what `get_extra_state` returned."""
         self.influence.load_state_dict(state)
+        self.origin = dict(state.get("origin", self.origin))
+        if self.clock is not None:
+            self.clock.load_state_dict(state["clock"])
 
 
 class AttributeMetrics(nn.Module):
@@ -130,23 +163,43 @@ def attribute_targets(catalogue: Catalogue, config: RunConfig) -> Targets:
         names = CELEBA_ATTRIBUTES
         values = np.ascontiguousarray(values[:, match_attributes(labels.names, names)])
         groups = attribute_groups()
-    rates = torch.from_numpy(values[catalogue.split == "train"]).double().nanmean(dim=0)
+    train = values[catalogue.split == "train"]
+    rates = torch.from_numpy(train).double().nanmean(dim=0)
     return Targets(
         values=values,
         names=names,
         details={
             "groups": {name: list(columns) for name, columns in groups.items()},
             "train_rates": dict(zip(names, rates.tolist(), strict=True)),
+            **_branches(groups, config),
+            "implausible_pairs": plain_pairs(implausible_pairs(train)),
         },
+        start=lambda: start_relation(config.relation, train, names),
     )
 
 
+def _branches(groups: Mapping[str, Sequence[int]], config: RunConfig) -> dict[str, Any]:
+    """Return the columns of the net's branches where they are not the groups that the report is on."""
+    if config.net.groups == "paper":
+        return {}
+    return {"branches": arrange_branches(groups, config.net.groups, seed=config.seed)}
+
+
 def _model(targets: Targets, config: RunConfig) -> AttributeModel:
-    return AttributeModel(config.images.size, list(targets.details["groups"].values()), config.net)
+    branches = targets.details.get("branches", targets.details["groups"])
+    return AttributeModel(config.images.size, list(branches.values()), config.net)
 
 
 def _check_settings(config: RunConfig) -> None:
     build_criterion(config.loss, config.relation, CELEBA_ATTRIBUTES)
+    if config.loss != "ce" and config.relation.file is not None:
+        read_relation(config.relation)
+
+
+def _check_labels(targets: Targets, config: RunConfig) -> tuple[str, ...]:
+    if config.loss != "ce" and config.relation.file is not None:
+        read_relation(config.relation, targets.names)
+    return ()
 
 
 def _collect(logits: Tensor, targets: Tensor) -> Mapping[str, Tensor]:
@@ -160,13 +213,21 @@ def _report(evaluation: Evaluation) -> dict[str, Any]:
     counts = LabelCounts(len(names))
     counts.update(logits, targets)
     rates = [details["train_rates"][name] for name in names]
-    figures = prediction_report(counts, names, details["groups"], torch.tensor(rates, dtype=torch.float64))
+    figures = prediction_report(
+        counts,
+        names,
+        details["groups"],
+        torch.tensor(rates, dtype=torch.float64),
+        average_precision(logits, targets),
+    )
+    pairs = pairs_from_plain(details.get("implausible_pairs", ()))  # a run of an earlier version names none
     return {
         "main": {"name": "mean accuracy", "value": figures["mean_accuracy"]},
         "format_version": FORMAT_VERSION,
         "samples": len(logits),
         "cross_entropy": float(cross_entropy(logits.double(), targets.double())),
         **figures,
+        "implausible": implausible_report(logits, targets, names, pairs),
         "relation": _relation(evaluation),
     }
 
@@ -174,10 +235,16 @@ def _report(evaluation: Evaluation) -> dict[str, Any]:
 def _relation(evaluation: Evaluation) -> dict[str, Any]:
     loss = evaluation.criterion
     assert isinstance(loss, AttributeLoss)  # the stage's own
-    return relation_report(loss.criterion, evaluation.config.relation, loss.influence.summary())
+    return relation_report(loss.criterion, evaluation.config.relation, loss.influence.summary(), loss.relation_origin())
+
+
+def _calibrate(evaluation: Evaluation) -> dict[str, Any]:
+    (part,) = evaluation.collected.values()
+    return calibrate_cutoffs(part["logits"], part["targets"])
 
 
 def _finish(folder: Path, evaluation: Evaluation) -> None:
+    _write_right(folder, evaluation)
     loss = evaluation.criterion
     assert isinstance(loss, AttributeLoss)  # the stage's own
     if isinstance(loss.criterion, OBRLoss):
@@ -185,6 +252,19 @@ def _finish(folder: Path, evaluation: Evaluation) -> None:
         relation = loss.criterion.relation.detach().cpu().numpy()
         measure = evaluation.config.relation.measure
         plot_relation(folder / "relation.png", relation, evaluation.targets.names, measure=measure)
+
+
+def _write_right(folder: Path, evaluation: Evaluation) -> None:
+    """Write which test predictions are right, for comparisons between runs."""
+    test, rows = evaluation.collected["test"], evaluation.catalogue.subset("test")
+    right = judge(
+        test["logits"].float().numpy(),
+        test["targets"].float().numpy(),
+        names=evaluation.targets.names,
+        pictures=[rows.pictures.name(row) for row in range(len(rows))],
+        people=rows.person,
+    )
+    write_json(folder / "right.json", pack_right(right))
 
 
 STAGE = Stage(
@@ -201,7 +281,9 @@ STAGE = Stage(
     report=_report,
     plot=plot_accuracy,
     describe=format_report,
+    calibrate=_calibrate,
     check_settings=_check_settings,
+    check=_check_labels,
     finish=_finish,
     picture="accuracy.png",
 )

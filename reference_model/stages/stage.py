@@ -72,11 +72,14 @@ class Targets:
         names: Names of the outputs: attributes or classes; one name for a number.
         details: What else head, loss or report need, in plain values that JSON holds; written to the run's labels.json
             (groups of attributes, the training partition's rates, median or class counts ...).
+        start: Returns what a new loss starts from, for losses whose start takes the data; not called for a net that
+            was trained earlier.
     """
 
     values: npt.NDArray[Any]
     names: tuple[str, ...]
     details: Mapping[str, Any] = field(default_factory=dict)
+    start: Callable[[], Any] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,6 +135,8 @@ class Stage:
         combine: From (catalogue, scenes, settings) to one catalogue, for a stage with pictures of a second data set;
             scenes is None where ``read.scenes_data`` is tiles.
         check_settings: Raises ValueError or TypeError for settings that the stage cannot use, before any data is read.
+        calibrate: From the evaluation of the validation partition to plain values that are saved with the weights, such
+            as cut-offs.
         finish: Write further files into the run's folder, from (folder, evaluation).
         picture: File name of the report's picture.
         partitions: The partitions that the report is on.
@@ -161,6 +166,7 @@ class Stage:
     adapt: Callable[[Catalogue], Catalogue] | None = None
     combine: Callable[[Catalogue, Catalogue | None, RunConfig], Catalogue] | None = None
     check_settings: Callable[[RunConfig], None] | None = None
+    calibrate: Callable[[Evaluation], dict[str, Any]] | None = None
     finish: Callable[[Path, Evaluation], None] | None = None
     picture: str = "report.png"
     partitions: tuple[str, ...] = ("test",)

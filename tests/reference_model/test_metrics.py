@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torchmetrics.functional.classification import (
+    binary_average_precision,
     multilabel_accuracy,
     multilabel_f1_score,
     multilabel_recall,
     multilabel_specificity,
 )
 
-from reference_model.metrics import LabelCounts, nanmean
+from reference_model.metrics import LabelCounts, average_precision, nanmean
 from reference_model.reports.attributes import majority_accuracy, prediction_report
 from tests.reference_model.compare import assert_rounded
 
@@ -84,9 +86,11 @@ def test_predictions_that_are_nan_are_unusable_and_never_absent(seed: int, share
 
 def test_a_net_that_predicts_nothing_has_no_figures() -> None:
     names, groups, rates = ["a", "b"], {"both": (0, 1)}, torch.tensor([0.25, 0.75])
-    report = prediction_report(counted(torch.full((4, 2), math.nan), torch.zeros(4, 2)), names, groups, rates)
+    counts = counted(torch.full((4, 2), math.nan), torch.zeros(4, 2))
+    report = prediction_report(counts, names, groups, rates, torch.full((2,), math.nan))
     assert report["unusable_predictions"] == 8
-    assert all(math.isnan(report[f"mean_{figure}"]) for figure in ("accuracy", "balanced_accuracy", "f1"))
+    figures = ("accuracy", "balanced_accuracy", "f1", "average_precision")
+    assert all(math.isnan(report[f"mean_{figure}"]) for figure in figures)
 
 
 def test_a_probability_of_one_half_is_positive() -> None:
@@ -113,13 +117,18 @@ def test_report_counts_by_hand() -> None:
     logits = torch.tensor([[2.0, -1.0, 1.0], [1.0, 1.0, -1.0], [-1.0, 1.0, 1.0], [-3.0, -1.0, 1.0]])
     targets = torch.tensor([[1.0, 0.0, 1.0], [0.0, 1.0, math.nan], [1.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
     report = prediction_report(
-        counted(logits, targets), ["a", "b", "c"], {"left": (0, 2), "right": (1,)}, torch.tensor([0.5, 0.2, 0.7])
+        counted(logits, targets),
+        ["a", "b", "c"],
+        {"left": (0, 2), "right": (1,)},
+        torch.tensor([0.5, 0.2, 0.7]),
+        average_precision(logits, targets),
     )
     assert report["attributes"]["a"] == {
         "group": "left",
         "accuracy": 0.5,
         "balanced_accuracy": 0.5,
         "f1": 0.5,
+        "average_precision": pytest.approx((1 + 2 / 3) / 2),
         "majority_accuracy": 0.5,
         "support": {"positive": 2, "negative": 2},
     }
@@ -128,3 +137,30 @@ def test_report_counts_by_hand() -> None:
     assert report["groups"]["left"]["attributes"] == ["a", "c"]
     assert report["groups"]["left"]["accuracy"] == pytest.approx((1 / 2 + 2 / 3) / 2)
     assert report["mean_accuracy"] == pytest.approx((1 / 2 + 1 + 2 / 3) / 3)
+    assert report["attributes"]["b"]["average_precision"] == 1.0
+    assert report["mean_average_precision"] == pytest.approx(
+        np.mean([report["attributes"][name]["average_precision"] for name in "abc"])
+    )
+
+
+@given(seed=st.integers(0, 10_000), rows=st.integers(1, 60), levels=st.integers(1, 20), share=st.floats(0, 1))
+def test_average_precision_is_that_of_torchmetrics(seed: int, rows: int, levels: int, share: float) -> None:
+    logits, targets = draw(seed, rows, 3)
+    scores = (logits.sigmoid() * levels).round() / levels  # with ties
+    targets[0] = 1.0
+    missing = torch.rand(targets.shape, generator=torch.Generator().manual_seed(seed)) < share
+    missing[0] = False
+    ours = average_precision(scores, torch.where(missing, math.nan, targets))
+    for label in range(3):
+        present = ~missing[:, label]
+        theirs = binary_average_precision(scores[present, label], targets[present, label].int())
+        assert_rounded("average precision", ours[label].float(), theirs, terms=rows)
+
+
+def test_average_precision_counts_neither_missing_labels_nor_scores_that_are_nan() -> None:
+    scores = torch.tensor([[0.9, 0.9], [math.nan, 0.8], [0.4, 0.7], [0.2, 0.1]])
+    targets = torch.tensor([[0.0, 0.0], [1.0, 0.0], [1.0, math.nan], [math.nan, 0.0]])
+    precision = average_precision(scores, targets)
+    assert precision[0] == 0.5
+    assert precision[1].isnan(), "no label is 1"
+    assert average_precision(torch.empty(0, 2), torch.empty(0, 2)).isnan().all()

@@ -118,7 +118,7 @@ def test_relation_report_names_the_pairs() -> None:
     criterion.terms(logits, targets)
     meter = InfluenceMeter()
     meter.add(0.1, 0.2)
-    report = relation_report(criterion, RelationConfig(), meter.summary())
+    report = relation_report(criterion, RelationConfig(), meter.summary(), {"source": "online"})
     assert report["active"]
     named = {(*pair["attributes"], pair["sign"]) for pair in report["active_pairs"]}
     assert named == {
@@ -127,6 +127,6 @@ def test_relation_report_names_the_pairs() -> None:
         ("label 1", "label 2", "apart"),
     }
     assert report["share_in_gradient"] == {"run": 0.2, "last_epoch": None}
-    unused = relation_report(CrossEntropyLoss(), RelationConfig(), meter.summary())
+    unused = relation_report(CrossEntropyLoss(), RelationConfig(), meter.summary(), {})
     statement = "No relation loss was used: the model was trained with cross-entropy alone."
     assert unused == {"used": False, "active": False, "statement": statement}

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import reference_model
+from reference_model.__main__ import COMMANDS
 from reference_model.data.synthetic import write_synthetic_faces
 
 HEAVY = ("torch", "lightning", "tensorboard", "matplotlib", "safetensors", "torchmetrics")
@@ -59,6 +61,33 @@ def test_data_are_checked_without_torch(name: str | None, status: int, tmp_path:
         write_synthetic_faces(tmp_path / "faces", num_train=4, num_valid=2, num_test=2)
     arguments = ["--help"] if name is None else ["check", name, str(tmp_path / "faces")]
     assert run("reference_model.data.__main__", arguments).endswith(f"status {status}, imported []\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [(["--help"], 0), ([], 2), (["--checkpoint", "nowhere"], 2), (["--checkpoint", "x", "--split", "all"], 2)],
+)
+def test_help_and_mistakes_of_evaluate_need_no_torch(arguments: list[str], status: int) -> None:
+    assert run("reference_model.evaluate", arguments).endswith(f"status {status}, imported []\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"), [(["--help"], 0), ([], 2), (["runs/x"], 2), (["nowhere", "--onnx", "x"], 2)]
+)
+def test_help_and_mistakes_of_export_need_no_torch(arguments: list[str], status: int) -> None:
+    assert run("reference_model.export", arguments).endswith(f"status {status}, imported []\n")
+
+
+@pytest.mark.parametrize(("arguments", "status"), [([], 0), (["--help"], 0), (["train"], 2)])
+def test_the_commands_are_listed_without_torch(arguments: list[str], status: int) -> None:
+    assert run("reference_model.__main__", arguments).endswith(f"status {status}, imported []\n")
+
+
+def test_every_program_is_listed() -> None:
+    folder = Path(reference_model.__file__).parent
+    programs = {path.stem for path in folder.glob("*.py") if "\ndef main(" in path.read_text()} - {"__main__"}
+    packages = {".".join(path.parent.relative_to(folder).parts) for path in folder.glob("*/**/__main__.py")}
+    assert set(COMMANDS) == programs | packages
 
 
 def test_the_check_sees_torch() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 
-from reference_model.config import RunConfig, TrainConfig, WeightsConfig
+from reference_model.config import RelationConfig, RunConfig, TrainConfig, WeightsConfig
 from reference_model.pipeline.state import (
     INPUTS_FILE,
     Inputs,
@@ -32,6 +32,15 @@ def test_places_and_what_the_console_shows_do_not_matter(tmp_path: Path) -> None
     assert inputs == derive_inputs(moved, data="d")
     longer = derive_inputs(replace(config, train=TrainConfig(epochs=4)), data="d")
     assert differences(inputs, longer) == ["train.epochs is 3 there and 4 here"]
+
+
+def test_a_setting_that_an_earlier_version_did_not_write_has_its_default() -> None:
+    config = RunConfig(stage="age")
+    inputs = derive_inputs(config, data="d")
+    earlier = {key: value for key, value in inputs.settings.items() if not key.startswith("read.")}
+    assert differences(replace(inputs, settings=earlier), inputs) == []
+    fewer = derive_inputs(replace(config, read=replace(config.read, train_rows=5)), data="d")
+    assert differences(replace(inputs, settings=earlier), fewer) == ["read.train_rows is None there and 5 here"]
 
 
 def test_weights_are_compared_by_content_where_they_exist(tmp_path: Path) -> None:
@@ -83,3 +92,23 @@ def test_damaged_inputs_are_named(content: str, tmp_path: Path) -> None:
     (tmp_path / INPUTS_FILE).write_text(content)
     with pytest.raises(RunError, match=r"inputs\.json"):
         read_inputs(tmp_path)
+
+
+def test_settings_that_are_newer_than_a_run_had_their_defaults() -> None:
+    config = RunConfig(stage="attributes")
+    inputs = derive_inputs(config, data="d")
+    older = Inputs({key: value for key, value in inputs.settings.items() if key != "relation.source"}, "d", {})
+    assert differences(older, inputs) == []
+    mined = replace(config, relation=RelationConfig(source="global"))
+    assert differences(older, derive_inputs(mined, data="d")) == ["relation.source is 'online' there and 'global' here"]
+
+
+def test_a_relation_is_compared_by_content(tmp_path: Path) -> None:
+    files = [tmp_path / "a.npz", tmp_path / "b.npz"]
+    here, there = (RunConfig(relation=RelationConfig(source="file", file=file)) for file in files)
+    for file in files:
+        file.write_bytes(b"the same")
+    assert derive_inputs(here, data="d") == derive_inputs(there, data="d")
+    files[1].write_bytes(b"another")
+    phrases = differences(derive_inputs(here, data="d"), derive_inputs(there, data="d"))
+    assert phrases == ["it starts from other weights: relation.file has changed"]

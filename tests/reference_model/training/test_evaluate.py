@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from reference_model.evaluate import evaluate, main
+from reference_model.evaluate import main
+from reference_model.evaluating import evaluate
 from tests.reference_model.training.commands import train
 
 

@@ -1,0 +1,1 @@
+"""The paper's tables and figures, and others: what each is made of, and how it is written."""

@@ -1,0 +1,108 @@
+"""The columns that tables of attributes share, from the reports of cells."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable, Sequence
+from typing import TypeVar
+
+from reference_model.pipeline.cells import CellResult, treatment_of
+from reference_model.pipeline.tables.statistics import Difference, Interval, mean_and_spread, paired_difference
+from reference_model.pipeline.tables.table import Column, Value
+
+Group = TypeVar("Group", bound=Hashable)
+
+FIGURES: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("accuracy", ("mean_accuracy",)),
+    ("balanced accuracy", ("mean_balanced_accuracy",)),
+    ("average precision", ("mean_average_precision",)),
+    ("majority class", ("mean_majority_accuracy",)),
+    ("implausible, predicted", ("implausible", "rate_predicted")),
+    ("implausible, labels", ("implausible", "rate_labels")),
+)
+"""Figures in per cent: the column's name and where the report has it."""
+
+FIGURE_COLUMNS = (
+    Column("seeds", 0),
+    Column("accuracy"),
+    Column("±"),
+    *(Column(name) for name, _ in FIGURES[1:]),
+)
+"""The columns of `figure_values`; ± is the standard deviation of the accuracy over the seeds."""
+
+FIGURE_NOTE = (
+    "All figures are in per cent, means over the attributes on the test part. *Majority class* always answers with the "
+    "more frequent value in the training part. *Implausible* is the share of test pictures with at least one pair of "
+    "values that the training labels all but exclude, in the predictions and in the labels themselves. ± is the "
+    "standard deviation over the seeds."
+)
+DIFFERENCE_COLUMNS = (Column("difference"), Column("from"), Column("to"), Column("in words"))
+NO_DIFFERENCE: tuple[Value, ...] = (math.nan, math.nan, math.nan, "")
+"""For ``DIFFERENCE_COLUMNS`` in the row that others are compared with."""
+
+
+def figure_values(results: Sequence[CellResult]) -> list[Value]:
+    """Return the number of seeds, the mean accuracy with its spread, and the means of the other figures."""
+    mean, spread = accuracy_of(results)
+    others = [mean_and_spread([100 * result.figure(*names) for result in results])[0] for _, names in FIGURES[1:]]
+    return [len(results), mean, spread, *others]
+
+
+def accuracy_of(results: Sequence[CellResult]) -> tuple[float, float]:
+    """Return the mean accuracy in per cent and its standard deviation over the seeds."""
+    return mean_and_spread([100 * result.figure("mean_accuracy") for result in results])
+
+
+def group_results(results: Sequence[CellResult], key: Callable[[CellResult], Group]) -> dict[Group, list[CellResult]]:
+    """Return the results by key, each list in the order of the seeds; the keys in their first order."""
+    groups: dict[Group, list[CellResult]] = {}
+    for result in results:
+        groups.setdefault(key(result), []).append(result)
+    return {name: sorted(members, key=seed_of) for name, members in groups.items()}
+
+
+def seed_of(result: CellResult) -> int:
+    """Return the seed of a cell's run."""
+    return result.cell.config.seed
+
+
+def difference(first: Sequence[CellResult], second: Sequence[CellResult]) -> Difference:
+    """Return by how much the first way is better than the second; see `paired_difference`.
+
+    Raises:
+        ValueError: If the seeds are not the same.
+    """
+    seeds = [[seed_of(result) for result in results] for results in (first, second)]
+    if seeds[0] != seeds[1]:
+        raise ValueError(f"a paired difference needs the same seeds twice; got {seeds[0]} and {seeds[1]}")
+    return paired_difference([result.right() for result in first], [result.right() for result in second])
+
+
+def difference_values(interval: Interval) -> list[Value]:
+    """Return a difference for ``DIFFERENCE_COLUMNS``."""
+    return [interval.mean, interval.low, interval.high, interval.verdict]
+
+
+def nets_in_words(result: CellResult) -> str:
+    """Return where the nets of a cell come from, those of one origin together."""
+    by_origin: dict[str, list[str]] = {}
+    for net, origin in result.origins.items():
+        by_origin.setdefault(origin, []).append(net)
+    return "; ".join(
+        origin if len(by_origin) == 1 else f"{' and '.join(nets)}: {origin}" for origin, nets in by_origin.items()
+    )
+
+
+def treatment(result: CellResult) -> str:
+    """Return in a word whether the nets of a cell were frozen or tuned."""
+    return treatment_of(result.cell.config.net)
+
+
+def share_in_gradient(results: Sequence[CellResult]) -> float:
+    """Return the relation loss's mean share in the gradient over the runs; 0 for cross-entropy, NaN if not measured."""
+    shares = [
+        result.figure("relation", "share_in_gradient", "run") if result.report["relation"]["used"] else 0.0
+        for result in results
+    ]
+    measured = [share for share in shares if not math.isnan(share)]
+    return sum(measured) / len(measured) if measured else math.nan

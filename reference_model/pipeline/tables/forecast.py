@@ -1,0 +1,98 @@
+"""How long the cells that are not done will take."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from statistics import fmean
+
+import numpy as np
+import torch
+
+from reference_model.config import RunConfig
+from reference_model.data.catalogue import SPLITS
+from reference_model.engine.module import StageModule
+from reference_model.engine.sources import StageData, open_data
+from reference_model.pipeline.cells import Cell
+from reference_model.pipeline.running import Planned
+from reference_model.stages.registry import load_stage
+
+PICTURES, ROUNDS = 8, 3
+
+
+def forecast(planned: Sequence[Planned]) -> str:
+    """Return a sentence on how long the cells that are not done will take, and where the number comes from.
+
+    A cell takes as long as the finished ones with as many nets, frozen or not as it is. Where there is none, a few
+    steps on grey pictures are timed.
+    """
+    open_cells = {part.key: part.cell for part in planned if part.content is None}
+    if not open_cells:
+        return "Nothing is left to train."
+    finished: dict[object, list[float]] = {}
+    for part in planned:
+        if part.content is not None and part.content.get("sittings") == 1:
+            finished.setdefault(_kind(part.cell), []).append(float(part.content["seconds"]))
+    measured: dict[object, float] = {}
+    seconds, from_finished = 0.0, 0
+    for cell in open_cells.values():
+        kind = _kind(cell)
+        if kind in finished:
+            seconds += fmean(finished[kind])
+            from_finished += 1
+            continue
+        if kind not in measured:
+            measured[kind] = _measure(cell.config)
+        seconds += measured[kind]
+    origins = []
+    if from_finished:
+        origins.append(f"{from_finished} as long as the finished cells of their kind")
+    if from_finished < len(open_cells):
+        origins.append(
+            f"{len(open_cells) - from_finished} by timing a few steps on grey pictures, without reading files and "
+            "without a feature cache"
+        )
+    return f"Expected time for {len(open_cells)} cells: {_span(seconds)} ({'; '.join(origins)})"
+
+
+def _kind(cell: Cell) -> object:
+    config = cell.config
+    net, train = config.net, config.train
+    return (
+        (config.stage, config.data, len(net.nets), len(net.frozen), net.width, net.depth, config.images.size),
+        (train.epochs, train.batch_size, train.precision),
+    )
+
+
+def _measure(config: RunConfig) -> float:
+    """Return the seconds of a cell's steps and tests, from a few of each on grey pictures."""
+    data = open_data(config, load_stage(config.stage))
+    module = StageModule(data.stage, data.targets, config, total_steps=1).train()
+    sizes = {name: data.size(name) for name in SPLITS}
+    count = min(PICTURES, sizes["train"])
+    images = torch.full((count, 3, config.images.size, config.images.size), 127, dtype=torch.uint8)
+    train = _per_picture(module, data, images)
+    with torch.inference_mode():
+        module.eval()
+        started = time.monotonic()
+        for _ in range(ROUNDS):
+            module.model(images)
+        test = (time.monotonic() - started) / ROUNDS / count
+    epochs = config.train.epochs
+    return epochs * (sizes["train"] * train + sizes["valid"] * test) + sizes["test"] * test
+
+
+def _per_picture(module: StageModule, data: StageData, images: torch.Tensor) -> float:
+    targets = torch.from_numpy(np.asarray(data.values("train"))[: len(images)])
+    times = []
+    for _ in range(ROUNDS):
+        started = time.monotonic()
+        module.criterion.terms(module.model(images), targets).total.backward()  # type: ignore[operator]
+        times.append(time.monotonic() - started)
+    return min(times) / len(images)
+
+
+def _span(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,162 @@
+"""Mean and spread over seeds, and paired differences with a bootstrap interval."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from reference_model.reports.right import Right, Unit
+
+SAMPLES = 2000
+LEVEL = 0.95
+SEED = 0
+_CHUNK = 200
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A difference in percentage points with its bootstrap interval of 95 %.
+
+    Args:
+        mean: The difference.
+        low: Lower end.
+        high: Upper end.
+    """
+
+    mean: float
+    low: float
+    high: float
+
+    @property
+    def verdict(self) -> str:
+        """What it says in words: ``no difference`` where the interval holds zero, else higher or lower."""
+        if math.isnan(self.mean):
+            return "not measured"
+        if self.low <= 0 <= self.high:
+            return "no difference"
+        return "higher" if self.low > 0 else "lower"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The difference between two ways to train, paired by seed and test picture.
+
+    Args:
+        accuracy: Of the mean accuracy over the attributes.
+        attributes: Of each attribute's accuracy, by name.
+        unit: What was resampled beside the seeds: people or pictures.
+        units: How many there are.
+        seeds: How many pairs of runs there are.
+    """
+
+    accuracy: Interval
+    attributes: dict[str, Interval]
+    unit: Unit
+    units: int
+    seeds: int
+
+    def method(self) -> str:
+        """Return how the interval was made, as a sentence."""
+        resampled = f"{self.units} test {self.unit}"
+        seeds = f" and {self.seeds} seeds" if self.seeds > 1 else ""
+        sentence = (
+            f"Differences are in percentage points, paired by seed and test picture; intervals of 95 % are from "
+            f"{SAMPLES} bootstrap samples of the {resampled}{seeds}."
+        )
+        return sentence if seeds else f"{sentence} With one seed they say nothing about other seeds."
+
+
+def mean_and_spread(values: Sequence[float]) -> tuple[float, float]:
+    """Return the mean and the standard deviation over seeds; NaN where too few values are measured.
+
+    Example:
+        >>> mean_and_spread([1.0, 2.0, 3.0])
+        (2.0, 1.0)
+    """
+    measured = [value for value in values if not math.isnan(value)]
+    mean = fmean(measured) if measured else math.nan
+    return mean, stdev(measured) if len(measured) > 1 else math.nan
+
+
+def paired_difference(
+    first: Sequence[Right], second: Sequence[Right], *, samples: int = SAMPLES, seed: int = SEED
+) -> Difference:
+    """Return by how much the first way is better than the second.
+
+    In every bootstrap sample test people (or pictures, where nobody is known) and seeds are drawn with replacement;
+    both ways are measured on the same ones.
+
+    Args:
+        first: What a run of each seed predicted rightly.
+        second: The same seeds' runs of the other way, in the same order.
+        samples: Bootstrap samples.
+        seed: Of the samples.
+
+    Raises:
+        ValueError: If the runs are not about the same pictures, or there are none.
+    """
+    if not first or len(first) != len(second):
+        raise ValueError(f"a paired difference needs the same seeds twice; got {len(first)} and {len(second)} runs")
+    reference = first[0]
+    for run in (*first, *second):
+        if (run.pictures, run.names) != (reference.pictures, reference.names):
+            raise ValueError("the runs were tested on other pictures or attributes and cannot be compared")
+    rng = np.random.default_rng(seed)
+    counted = _by_unit(reference.known, reference.units)  # (units, M)
+    gained = np.stack(
+        [_by_unit(a.right.astype(np.int64) - b.right, reference.units) for a, b in zip(first, second, strict=True)]
+    )  # (seeds, units, M)
+    units, seeds = len(counted), len(gained)
+    draws = np.empty((samples, len(reference.names)))
+    means = np.empty(samples)
+    for start in range(0, samples, _CHUNK):
+        stop = min(start + _CHUNK, samples)
+        weights = rng.multinomial(units, np.full(units, 1 / units), size=stop - start).astype(np.float64)
+        chosen = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=stop - start) / seeds
+        change = np.einsum("bs,sba->ba", chosen, weights @ gained)
+        draws[start:stop] = _share(change, weights @ counted)
+        means[start:stop] = _nanmean(draws[start:stop])
+    observed = _share(gained.mean(axis=0).sum(axis=0), counted.sum(axis=0))
+    return Difference(
+        accuracy=_interval(float(_nanmean(observed[None])[0]), means),
+        attributes={
+            name: _interval(float(observed[place]), draws[:, place]) for place, name in enumerate(reference.names)
+        },
+        unit=reference.unit,
+        units=units,
+        seeds=seeds,
+    )
+
+
+def _by_unit(values: npt.NDArray[Any], units: npt.NDArray[np.int64]) -> Array:
+    """Return the sums of the pictures of each unit: (units, M)."""
+    sums = np.zeros((int(units.max()) + 1, values.shape[1]))
+    np.add.at(sums, units, values)
+    return sums
+
+
+def _share(part: Array, whole: Array) -> Array:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(100 * part / whole)
+
+
+def _nanmean(values: Array) -> Array:
+    """Return the mean of each row over its attributes that are measured."""
+    measured = ~np.isnan(values)
+    counts = measured.sum(axis=1)
+    return _share(np.where(measured, values, 0).sum(axis=1), counts) / 100
+
+
+def _interval(mean: float, draws: Array) -> Interval:
+    measured = draws[~np.isnan(draws)]
+    if math.isnan(mean) or not len(measured):
+        return Interval(math.nan, math.nan, math.nan)
+    low, high = np.quantile(measured, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Interval(mean, float(low), float(high))
