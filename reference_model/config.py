@@ -7,6 +7,7 @@ from pathlib import Path
 
 from obrl import Settings
 from reference_model.settings.checks import did_you_mean, require
+from reference_model.settings.features import FeaturesConfig
 from reference_model.settings.names import FACE_NETS, STAGE_DATA, STAGES, DataKind, LossKind, Norm, StageName
 from reference_model.settings.nets import HeadConfig, NetConfig, WeightsConfig
 from reference_model.settings.pictures import ImagesConfig, PoolConfig, ReadConfig, SyntheticConfig
@@ -18,6 +19,7 @@ __all__ = [
     "STAGES",
     "STAGE_DATA",
     "DataKind",
+    "FeaturesConfig",
     "HeadConfig",
     "ImagesConfig",
     "LossKind",
@@ -53,6 +55,7 @@ class RunConfig:
         read: What is read of the data.
         net: The net.
         weights: Weights to start from.
+        features: Features of frozen nets on disk.
         head: The head of a stage that trains one net.
         relation: The relation loss.
         optim: The optimiser.
@@ -72,6 +75,7 @@ class RunConfig:
     read: ReadConfig = field(default_factory=ReadConfig)
     net: NetConfig = field(default_factory=NetConfig)
     weights: WeightsConfig = field(default_factory=WeightsConfig)
+    features: FeaturesConfig = field(default_factory=FeaturesConfig)
     head: HeadConfig = field(default_factory=HeadConfig)
     relation: RelationConfig = field(default_factory=RelationConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
@@ -82,6 +86,7 @@ class RunConfig:
         require(0 <= self.seed < 2**63, "seed", "in [0, 2^63)", self.seed)
         self._check_data()
         self._check_weights()
+        self._check_features()
         usable_feature_size(self.images.size, self.net.strides)
         if self.loss != "ce":
             try:
@@ -121,6 +126,27 @@ class RunConfig:
             if self.weights.model is not None and several:
                 raise ValueError(f"weights.model holds every net; leave out weights.{several[0]}")
         else:
+            require(
+                not self.net.frozen,
+                "net.frozen",
+                f"left out: the stage attributes freezes nets, and the stage {self.stage} trains its one net",
+                list(self.net.frozen),
+            )
             several += [] if self.weights.model is None else ["model"]
             names = ", ".join(f"weights.{name}" for name in several)
             require(not several, names, f"left out: the stage {self.stage} trains one net, from weights.init", several)
+
+    def _check_features(self) -> None:
+        if not self.features.cache:
+            return
+        if self.stage != "attributes":
+            raise ValueError(
+                "features.cache is for the stage attributes, whose face-level nets may be frozen; the stage "
+                f"{self.stage} trains its net: leave it out"
+            )
+        tuned = [name for name in self.net.nets if name not in self.net.frozen]
+        if tuned:
+            raise ValueError(
+                f"features.cache needs frozen nets, for the features of a net that is trained change with every step: "
+                f"add {', '.join(tuned)} to net.frozen, or leave features.cache out"
+            )

@@ -44,6 +44,20 @@ def _mix_int(state: int) -> int:
     return state ^ (state >> 31)
 
 
+def mirrored_rows(indices: npt.NDArray[np.integer], *, seed: int, epoch: int) -> npt.NDArray[np.bool_]:
+    """Return which samples are mirrored in an epoch, about half of them.
+
+    Args:
+        indices: (batch,) numbers of the samples in the data set.
+        seed: The run's seed.
+        epoch: Number of the epoch.
+
+    Returns:
+        (batch,) bool.
+    """
+    return uniform_draws(indices, seed=seed, epoch=epoch, stream=_FLIP) < 0.5
+
+
 def augment_batch(
     images: npt.NDArray[np.uint8],
     indices: npt.NDArray[np.integer],
@@ -83,7 +97,7 @@ def augment_batch(
     choices = 2 * crop_padding + 1
     down = (uniform_draws(indices, seed=seed, epoch=epoch, stream=_DOWN) * choices).astype(np.int64)
     right = (uniform_draws(indices, seed=seed, epoch=epoch, stream=_RIGHT) * choices).astype(np.int64)
-    mirrored = flip & (uniform_draws(indices, seed=seed, epoch=epoch, stream=_FLIP) < 0.5)
+    mirrored = flip & mirrored_rows(indices, seed=seed, epoch=epoch)
     border = ((0, 0), (0, 0), (crop_padding, crop_padding), (crop_padding, crop_padding))
     padded = np.pad(images, border, mode="edge") if crop_padding else images
     result = np.empty_like(images, order="C")

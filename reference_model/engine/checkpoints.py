@@ -20,8 +20,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import CheckpointIO
 from torch import nn
 
-from reference_model.data.pictures import PictureBatches
-from reference_model.engine.loader import TrainLoader
+from reference_model.engine.loader import CheckedPictures, TrainLoader
 from reference_model.runs import RunError
 
 LAST = "last.ckpt"
@@ -166,7 +165,7 @@ class ResumeCheckpoint(Checkpoint):
     """
 
     def __init__(
-        self, folder: Path, loader: TrainLoader, *, every: int, pictures: Sequence[PictureBatches] = ()
+        self, folder: Path, loader: TrainLoader, *, every: int, pictures: Sequence[CheckedPictures] = ()
     ) -> None:
         self.path = folder / LAST
         self.loader = loader

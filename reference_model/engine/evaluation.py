@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from reference_model.config import RunConfig
 from reference_model.engine.finite import NotFiniteError
-from reference_model.engine.loader import EvalLoader
+from reference_model.engine.loader import CheckedPictures, EvalLoader
 from reference_model.engine.sources import StageData
+from reference_model.nets.model import choose_forward
 from reference_model.stages.stage import Evaluation, Outputs
 
 
@@ -24,6 +25,7 @@ def evaluate_model(
     *,
     partitions: Iterable[str],
     device: torch.device,
+    features: Mapping[str, CheckedPictures] | None = None,
 ) -> tuple[Evaluation, tuple[str, ...]]:
     """Let a net see every picture of some partitions once.
 
@@ -34,6 +36,7 @@ def evaluate_model(
         config: The settings.
         partitions: Which partitions.
         device: Where to compute.
+        features: Stored features of the net's frozen nets by partition, which take the place of the pictures.
 
     Returns:
         What the report is written from, without the pictures that cannot be used; and what is wrong with those.
@@ -43,15 +46,16 @@ def evaluate_model(
         DataError: If too many pictures cannot be used.
     """
     model = model.to(device).eval()
+    forward = choose_forward(model, features=features is not None)
     collected: dict[str, Mapping[str, Tensor]] = {}
     usable = np.ones(len(data.catalogue), dtype=bool)
     reasons: list[str] = []
     for partition in partitions:
-        pictures = data.pictures(partition, config)
+        pictures: CheckedPictures = data.pictures(partition, config) if features is None else features[partition]
         parts: list[Mapping[str, Tensor]] = []
         with torch.inference_mode():
             for batch in EvalLoader(pictures, batch_size=config.train.eval_batch_size):
-                outputs = model(batch.images.to(device))
+                outputs = forward(batch.images.to(device))
                 if not is_finite(outputs):
                     raise NotFiniteError(
                         f"the net's outputs on the {partition} partition are not finite: train it anew"

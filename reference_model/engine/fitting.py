@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from types import ModuleType
@@ -23,6 +23,8 @@ from reference_model.data.pictures import PictureBatches
 from reference_model.engine.averaging import WeightAverage
 from reference_model.engine.checkpoints import AtomicCheckpointIO, ResumeCheckpoint, check_resumable
 from reference_model.engine.evaluation import choose_device
+from reference_model.engine.feature_files import CachedPictures
+from reference_model.engine.features import FeatureCache, prepare_features
 from reference_model.engine.finite import FiniteGuard
 from reference_model.engine.loader import EvalLoader, TrainLoader
 from reference_model.engine.logs import MetricsFile
@@ -66,8 +68,11 @@ def check_settings(config: RunConfig, stage: Stage) -> None:
         )
 
 
-def check_start(config: RunConfig, data: StageData) -> None:
+def check_start(config: RunConfig, data: StageData) -> tuple[str, ...]:
     """Find what would stop a new run after its folder is there: weights that do not fit, batches that cannot be made.
+
+    Returns:
+        Sentences for the console.
 
     Raises:
         ValueError: What is wrong.
@@ -76,8 +81,14 @@ def check_start(config: RunConfig, data: StageData) -> None:
         raise ValueError(
             f"{count_processes()} processes need as many validation pictures; there are {data.size('valid')}"
         )
-    start_from_weights(build_net(data.stage, data.targets, config), config, data.targets)
-    _train_loader(config, data, data.pictures("train", replace(config, images=replace(config.images, memory_mb=0))))
+    model = build_net(data.stage, data.targets, config)
+    start_from_weights(model, config, data.targets)
+    _train_loader(config, data, _undecoded(config, data))
+    if not config.features.cache:
+        return ()
+    shift = config.images.crop_padding
+    unshifted = f"; without features.cache they would be, by up to {shift} pixels" if shift else ""
+    return (FeatureCache(model, data, config).forecast(), f"Training pictures are not shifted{unshifted}.")
 
 
 def start_run(run: RunFolder, config: RunConfig, data: StageData) -> RunConfig:
@@ -89,12 +100,14 @@ def start_run(run: RunFolder, config: RunConfig, data: StageData) -> RunConfig:
         data: The data.
 
     Returns:
-        The settings with nothing left to choose: the number of threads and the device are filled in.
+        The settings with nothing left to choose: the number of threads and the device are filled in, and there are no
+        shifts where features are stored.
     """
     device = choose_device(config.train.device)
     threads = config.train.threads or torch.get_num_threads()
     train = replace(config.train, threads=threads, device="cuda" if device.type == "cuda" else "cpu")
-    config = replace(config, train=train, out=run.path)
+    images = replace(config.images, crop_padding=0) if config.features.cache else config.images
+    config = replace(config, train=train, images=images, out=run.path)
     write_json(
         run.labels,
         {
@@ -141,9 +154,9 @@ def fit(run: RunFolder, config: RunConfig, data: StageData, *, callbacks: Sequen
         for unfinished in run.path.rglob("*.tmp"):  # of a process that was killed while it wrote
             unfinished.unlink(missing_ok=True)
     with _process_settings(config):
-        module, unusable = _train(run, config, data, callbacks)
+        module, unusable, features = _train(run, config, data, callbacks)
         if this_rank() == 0:
-            write_results(run, config, data, module, unusable)
+            write_results(run, config, data, module, unusable, features)
         wait_for_all()
     return read_figures(run.report)
 
@@ -165,18 +178,20 @@ def _process_settings(config: RunConfig) -> Iterator[None]:
 
 def _train(
     run: RunFolder, config: RunConfig, data: StageData, watching: Sequence[Callback]
-) -> tuple[StageModule, tuple[str, ...]]:
+) -> tuple[StageModule, tuple[str, ...], Mapping[str, CachedPictures] | None]:
     settings = config.train
-    train_pictures = data.pictures("train", config)
+    checkpoint = run.last_checkpoint if run.last_checkpoint.exists() else None
+    total_steps = settings.epochs * _train_loader(config, data, _undecoded(config, data)).steps_per_epoch
+    module = _module(run, config, data, total_steps=total_steps, resumes=checkpoint is not None)
+    step = check_resumable(checkpoint, module) if checkpoint else None
+    features = prepare_features(module.model, data, config) if config.features.cache else None
+    train_pictures, valid_pictures = (
+        data.pictures(part, config) if features is None else features[part] for part in ("train", "valid")
+    )
     train_loader = _train_loader(config, data, train_pictures)
-    valid_pictures = data.pictures("valid", config)
     valid_loader = EvalLoader(
         valid_pictures, batch_size=settings.eval_batch_size, rank=this_rank(), processes=count_processes()
     )
-    checkpoint = run.last_checkpoint if run.last_checkpoint.exists() else None
-    total_steps = settings.epochs * train_loader.steps_per_epoch
-    module = _module(run, config, data, total_steps=total_steps, resumes=checkpoint is not None)
-    step = check_resumable(checkpoint, module) if checkpoint else None
     saving = ResumeCheckpoint(
         run.checkpoints, train_loader, every=settings.checkpoint_every, pictures=(train_pictures, valid_pictures)
     )
@@ -214,7 +229,12 @@ def _train(
         # The name that takes its place is missing in older versions of torch.
         warnings.filterwarnings("ignore", message="`broadcast_buffers` is deprecated")
         trainer.fit(module, train_loader, valid_loader, ckpt_path=checkpoint, weights_only=True)
-    return module, saving.unusable()
+    return module, saving.unusable(), features
+
+
+def _undecoded(config: RunConfig, data: StageData) -> PictureBatches:
+    """Return the training pictures, none of which is read yet."""
+    return data.pictures("train", replace(config, images=replace(config.images, memory_mb=0)))
 
 
 def _module(run: RunFolder, config: RunConfig, data: StageData, *, total_steps: int, resumes: bool) -> StageModule:
@@ -233,12 +253,14 @@ def _module(run: RunFolder, config: RunConfig, data: StageData, *, total_steps: 
     return module
 
 
-def _train_loader(config: RunConfig, data: StageData, pictures: PictureBatches) -> TrainLoader:
+def _train_loader(config: RunConfig, data: StageData, pictures: PictureBatches | CachedPictures) -> TrainLoader:
     images = config.images
 
-    def augment(pictures: Any, indices: Any, epoch: int) -> Any:
+    def augment(batch: Any, indices: Any, epoch: int) -> Any:
+        if isinstance(pictures, CachedPictures):
+            return pictures.mirror(batch, indices, seed=config.seed, epoch=epoch) if images.flip else batch
         return augment_batch(
-            pictures, indices, seed=config.seed, epoch=epoch, flip=images.flip, crop_padding=images.crop_padding
+            batch, indices, seed=config.seed, epoch=epoch, flip=images.flip, crop_padding=images.crop_padding
         )
 
     values = data.values("train")

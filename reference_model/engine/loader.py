@@ -12,8 +12,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from reference_model.data.pictures import Unusable
+
 Indices = npt.NDArray[np.int64]
-Augment = Callable[[npt.NDArray[np.uint8], Indices, int], npt.NDArray[np.uint8]]
+Augment = Callable[[npt.NDArray[Any], Indices, int], npt.NDArray[Any]]
 
 ORDER_STREAM = 0x6F72646572  # "order": keeps this use of the seed apart from every other.
 BALANCED_STREAM = 0x62616C616E6365  # "balance"
@@ -23,7 +25,7 @@ class Batch(NamedTuple):
     """One batch.
 
     Attributes:
-        images: (batch, 3, size, size) uint8.
+        images: (batch, 3, size, size) uint8; or stored features of them, (batch, channels, side, side) float16.
         targets: (batch, ...): what the stage predicts, as `reference_model.stages.stage.Targets` holds it.
     """
 
@@ -38,8 +40,17 @@ class Pictures(Protocol):
         """Return the number of pictures."""
         ...
 
-    def batch(self, indices: Indices) -> tuple[npt.NDArray[np.uint8], npt.NDArray[Any]]:
-        """Return the pictures (batch, 3, size, size) and the targets (batch, ...) of ``indices``."""
+    def batch(self, indices: Indices) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        """Return the pictures (batch, 3, size, size), or features of them, and the targets (batch, ...)."""
+        ...
+
+
+class CheckedPictures(Pictures, Protocol):
+    """Pictures that say which of them cannot be used."""
+
+    @property
+    def unusable(self) -> tuple[Unusable, ...]:
+        """The unusable pictures that were met so far, by row."""
         ...
 
 

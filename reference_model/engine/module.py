@@ -8,39 +8,20 @@ from typing import Any, Self
 
 import lightning
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
-from torch import Tensor, nn
+from torch import Tensor
 
 from reference_model.config import RunConfig
+from reference_model.engine.building import build_net
 from reference_model.engine.checkpoints import PROGRESS_KEY
 from reference_model.engine.figures import EpochFigures
 from reference_model.engine.loader import Batch, TrainLoader
 from reference_model.engine.logs import course_of_epoch, epoch_line
 from reference_model.engine.schedule import make_optimizer, make_scheduler
 from reference_model.engine.starting import Account, freeze, pretrained_parameters
-from reference_model.nets import FaceNet, StageModel, build_seeded
-from reference_model.settings.sizes import usable_feature_size
+from reference_model.nets.model import choose_forward
 from reference_model.stages.stage import Outputs, Stage, Targets
 
-
-def build_net(stage: Stage, targets: Targets, config: RunConfig) -> nn.Module:
-    """Build the net of a stage; its initial weights depend on the run's seed alone.
-
-    Args:
-        stage: The stage.
-        targets: What it predicts.
-        config: The settings.
-    """
-
-    def build() -> nn.Module:
-        if stage.model is not None:
-            return stage.model(targets, config)
-        assert stage.head is not None  # Stage has checked it
-        net = config.net
-        side = usable_feature_size(config.images.size, net.strides)
-        trunk = FaceNet(width=net.width, depth=net.depth, strides=net.strides, norm=net.norm)
-        return StageModel(trunk, stage.head(trunk.out_channels, side, targets, config))
-
-    return build_seeded(build, seed=config.seed)
+__all__ = ["StageModule", "build_net"]
 
 
 class StageModule(lightning.LightningModule):
@@ -78,9 +59,13 @@ class StageModule(lightning.LightningModule):
         """Pixels (batch, 3, size, size) to what the stage's head returns."""
         return self.model(images)
 
+    def _outputs(self, batch: Batch) -> Outputs:
+        """Return what the net says of a batch, of pictures or of stored features of them."""
+        return choose_forward(self.model, features=self.config.features.cache)(batch.images)
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss of a batch."""
-        outputs = self.model(batch.images)
+        outputs = self._outputs(batch)
         terms = self.criterion.terms(outputs, batch.targets)  # type: ignore[operator]
         self.figures["train"].add(terms, outputs, batch.targets)
         self._tell("observe", terms, outputs, self.global_step)
@@ -98,7 +83,8 @@ class StageModule(lightning.LightningModule):
             figures.to(self.device)
 
     def on_train_start(self) -> None:
-        """Start the clock, also in the middle of an epoch."""
+        """Put frozen nets into evaluation mode, and start the clock, also in the middle of an epoch."""
+        self.train()  # Lightning does not, and warns of a module that was in evaluation mode before
         self._start_clock()
 
     def _loader(self) -> TrainLoader:
@@ -145,7 +131,7 @@ class StageModule(lightning.LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Count; what the loss remembers does not move, since the module is in evaluation mode."""
-        outputs = self.model(batch.images)
+        outputs = self._outputs(batch)
         terms = self.criterion.terms(outputs, batch.targets)  # type: ignore[operator]
         self.figures["valid"].add(terms, outputs, batch.targets, weight=len(batch.images))
 

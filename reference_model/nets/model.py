@@ -60,6 +60,18 @@ class AttributeModel(nn.Module):
         """
         return self.attributes(self.face(scale_pixels(images)))
 
+    def forward_features(self, features: Tensor) -> Tensor:
+        """Compute the logits from features of the face-level nets that were computed beforehand.
+
+        Args:
+            features: (batch, channels, side, side) floating point of any precision: the channels of the first net,
+                then those of the second, and so on, as the fused nets return them.
+
+        Returns:
+            Logits (batch, num_labels).
+        """
+        return self.attributes(features.float())
+
 
 class StageModel(nn.Module):
     """Pixels to the outputs of a stage that trains one face-level net: scaling, the net, its head.
@@ -81,6 +93,19 @@ class StageModel(nn.Module):
             images: (batch, 3, size, size) uint8, or floating point in [0, 255].
         """
         return self.head(self.trunk(scale_pixels(images)))
+
+
+def choose_forward(model: nn.Module, *, features: bool) -> Callable[[Tensor], Any]:
+    """Return what computes a net's outputs: from pixels, or from features that were computed beforehand.
+
+    Raises:
+        TypeError: If the net has no face-level nets whose features are fused.
+    """
+    if not features:
+        return model
+    if not isinstance(model, AttributeModel):
+        raise TypeError(f"{type(model).__name__} takes no stored features")
+    return model.forward_features
 
 
 def scale_pixels(images: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ SHARED_OF_GROUPS = (
     *(f"net.{name}" for name in ("width", "depth", "strides", "norm")),
     *(f"train.{name}" for name in ("device", "threads", "progress")),
 )
+OF_ATTRIBUTES = ("loss", "relation.", "net.nets", "net.frozen", "net.group")
 NOT_OF_A_SECTION = (
     *("stage", "preset", "out", "config", "print_config", "help", "resume", "overwrite"),
     *(f"weights.{name}" for name in ("init", "model", *FACE_NETS)),
@@ -94,7 +95,8 @@ def check_keys(settings: Mapping[str, str]) -> None:
     every |= {f"weights.{product}" for product in PRODUCTS.values()}
     for key in settings:
         if key in of_a_run - shared:
-            raise SettingsError(f"--{key} belongs to one stage; with --stage all name it: --identity.{key} VALUE")
+            stage = "attributes" if key.startswith(OF_ATTRIBUTES) else "identity"
+            raise SettingsError(f"--{key} belongs to one stage; with --stage all name it: --{stage}.{key} VALUE")
     check_known((key for key in settings if key != "stage"), every, prefix="--", origin=" of a pipeline")
 
 

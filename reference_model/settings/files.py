@@ -22,6 +22,8 @@ FREE_ON_RESUME = (
     "read.exclude_names",
     "read.max_unusable",
     "images.memory_mb",
+    "features.folder",
+    "features.disk_gb",
     "train.progress",
     "train.checkpoint_every",
 )

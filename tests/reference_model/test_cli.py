@@ -92,6 +92,7 @@ def test_a_preset_that_contradicts_the_file_is_refused(
         (["--weights.net_0", "x"], ["weights.net_0", "net.nets"]),
         (["--stage", "age", "--weights.net_1", "x"], ["weights.net_1", "weights.init"]),
         (["--weights.net_1", "gone.safetensors"], ["--weights.net_1 gone.safetensors: no such file"]),
+        (["--stage", "age", "--net.frozen", "[net_1]"], ["net.frozen", "the stage attributes", "the stage age trains"]),
         (["--net.strides", "[4,4]"], ["pictures of 64 pixels", "smaller strides"]),
         (["--relation.measure", "covariance"], ["measure", "covariance", "unit_pearson"]),
         (["--relation.positive_threshold", "0.1"], ["threshold"]),
