@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -44,7 +44,7 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
         ),
     }
 )
-"""The named settings. ``global+strong`` is both, the later one first in rank, and ``strong@4`` is strong with alpha 4."""
+"""The named settings. ``global+strong`` is both, the later one first in rank; ``strong@4`` is strong with alpha 4."""
 
 DEFAULT_VARIANTS = (
     "online",
@@ -108,6 +108,12 @@ def variant_of(name: str) -> Variant:
             raise SettingsError(f"{name}: expected a number of at least 0 after @, such as strong@4")
         sentences.append(f"alpha {changes['alpha']:g}")
     return Variant(changes, "; ".join(sentences))
+
+
+def describe_variants(names: Sequence[str]) -> str:
+    """Return a sentence that says what each name means."""
+    listed = "; ".join(f"`{name}`: {variant_of(name).sentence}" for name in names)
+    return f"Relations change the settings of the joint loss. {listed}."
 
 
 def with_variant(config: RelationConfig, name: str) -> RelationConfig:

@@ -22,8 +22,8 @@ from reference_model.pipeline.tables.figures_of_runs import (
 from reference_model.pipeline.tables.relation_variants import (
     DEFAULT_VARIANTS,
     VARIANTS,
+    describe_variants,
     parse_variants,
-    variant_of,
     with_variant,
 )
 from reference_model.pipeline.tables.statistics import mean_and_spread
@@ -95,7 +95,7 @@ def relations_rows(options: TableOptions, results: Sequence[CellResult]) -> Tabl
         "The relation's settings",
         [Part("", "Accuracy", COLUMNS, rows, (f"Differences are to cross-entropy. {method}", _cost_note()))],
         (),
-        (FIGURE_NOTE, *_descriptions(options), *_nets(options, results)),
+        (FIGURE_NOTE, describe_variants(chosen_variants(options)), *_nets(options, results)),
     )
 
 
@@ -109,12 +109,6 @@ def _cost_note() -> str:
         "*epoch* with its validation; a relation that moves with the batches has neither. Both depend on the machine. "
         "*Share in gradient* is in per cent, the mean over the run."
     )
-
-
-def _descriptions(options: TableOptions) -> list[str]:
-    """Return what every name means."""
-    listed = "; ".join(f"`{name}`: {variant_of(name).sentence}" for name in chosen_variants(options))
-    return [f"Relations change the settings of the command line. {listed}."]
 
 
 def _nets(options: TableOptions, results: Sequence[CellResult]) -> list[str]:
