@@ -27,6 +27,7 @@ from reference_model.settings.files import (
 )
 from reference_model.settings.plain import SettingsError, flatten, plain
 from reference_model.settings.presets import default_preset, preset_settings
+from reference_model.settings.words import settings_error
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,10 @@ def parse_command(arguments: Sequence[str]) -> Request:
         parser.set_defaults(flatten(read_typed(parser, preset)))
         parsed = parser.parse_args(list(arguments))
         config = build_config(parsed.as_dict())
-    except (ArgumentError, TypeError, RunError) as error:
+    except RunError as error:
         raise SettingsError(str(error)) from None
+    except (ArgumentError, TypeError) as error:
+        raise settings_error(error, RunConfig) from None
     check_places(config)
     return Request(config, None, overwrite=bool(parsed.overwrite))
 

@@ -13,6 +13,7 @@ from jsonargparse import ArgumentParser
 
 from reference_model.config import RunConfig
 from reference_model.settings.plain import SettingsError, build, flatten, path_settings, path_text, plain, read_yaml
+from reference_model.settings.words import settings_error
 
 # The settings that may differ on resuming: where things are, what the console shows, what is kept in memory.
 FREE_ON_RESUME = (
@@ -112,7 +113,7 @@ def read_typed(parser: ArgumentParser, content: Mapping[str, Any]) -> dict[str, 
     try:
         parsed: dict[str, Any] = parser.parse_object(dict(content)).as_dict()
     except (ArgumentError, TypeError) as error:
-        raise SettingsError(str(error)) from None
+        raise settings_error(error, RunConfig) from None
     return {key: value for key, value in parsed.items() if key not in ("config", "resume", "overwrite")}
 
 
