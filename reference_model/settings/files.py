@@ -34,9 +34,7 @@ DESCRIPTION = """Train one stage of the paper's facial attribute model; without 
 cross-entropy alone or with the joint loss of obrl. Without arguments it draws synthetic faces and compares both losses
 on them (the demo preset).
 
---stage all trains every stage in one folder: --identity.train.epochs 8 is a setting of one stage, --roots.casia DIR
-says where a data set lies, --weights.net_3 FILE takes the place of a stage, --redo STAGE with --resume RUN trains it
-and what follows anew."""
+--stage all trains every stage in one folder; its further options are at the end."""
 
 
 def make_parser() -> ArgumentParser:
