@@ -80,10 +80,10 @@ def _blank(options: TableOptions) -> list[Value]:
     return [math.nan] * len(options.bases)
 
 
-def _measured(name: str, options: TableOptions, by_cell: Results, loss: str) -> list[Value]:
+def _measured(options: TableOptions, by_cell: Results, loss: str) -> list[Value]:
     measured = {data: accuracy_of(by_cell[data, loss]) for data in options.bases}
     means: list[Value] = [measured[data][0] if data in measured else math.nan for data in _data(options)]
-    return [name, "measured", *means, *(spread for _, spread in measured.values())]
+    return [f"this program, {LOSS_TITLES[loss]}", "measured", *means, *(spread for _, spread in measured.values())]
 
 
 def _seen(data: str, by_cell: Results) -> str:

@@ -106,6 +106,7 @@ def test_supplied_weights_leave_out_what_only_they_need() -> None:
         (["--face.weights.net_1=n"], ["unknown setting --face.weights.net_1"]),
         (["--roots.cassia=C"], ["unknown setting --roots.cassia", "--roots.casia"]),
         (["--identity.train.epochs=0"], ["identity: train.epochs must be at least 1"]),
+        (["--identity.train.epochs=x"], ["identity: train.epochs must be a whole number; got 'x'"]),
         (["--data=celeba"], ["--roots.celeba DIR"]),
         (["--roots.casia=C"], ["the stage attributes has no pictures", "--roots.celeba"]),
         (["--roots.celeba=C"], ["the stage pretrain has no pictures", "--roots.imagenet", "--weights.pretrained"]),
