@@ -50,9 +50,7 @@ def table3_rows(options: TableOptions, results: Sequence[CellResult]) -> TableCo
         [name, "published", *(row.get(data, math.nan) for data in _data(options)), *_blank(options)]
         for name, row in published.TABLE_3.items()
     ]
-    rows += [
-        _measured(f"this program, {LOSS_TITLES[loss]}", options, by_cell, loss) for loss in reversed(published.LOSSES)
-    ]
+    rows += [_measured(options, by_cell, loss) for loss in reversed(published.LOSSES)]
     majority = {
         data: mean_and_spread([100 * result.figure("mean_majority_accuracy") for result in by_cell[data, "ce"]])[0]
         for data in options.bases
