@@ -8,7 +8,7 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -42,6 +42,12 @@ def refuse(error: Exception) -> int:
     """Print ``error`` for the user; return the exit status of settings, runs or data that cannot be used."""
     print(f"error: {error}", file=sys.stderr)
     return USER_ERROR
+
+
+def warn_user(texts: Iterable[str]) -> None:
+    """Print what differs from what is usual and stops nothing: one line each."""
+    for text in texts:
+        print(f"warning: {text}", file=sys.stderr)
 
 
 @dataclass(frozen=True)

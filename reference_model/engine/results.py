@@ -63,7 +63,8 @@ def write_results(
         stage.finish(run.path, evaluation)
     every = [*unusable, *lost]
     report = build_report(stage, evaluation, data=config.data, unusable=every)
-    text = summary(config, data, report, stage.describe(report), unusable=every)
+    figures = stage.describe({**report, "notes": []})  # the summary has the notes on the data in a place of their own
+    text = summary(config, data, report, figures, unusable=every)
     write_atomically(run.path / "report.md", text)
     write_report(run.path, stage, report)
 
