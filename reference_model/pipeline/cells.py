@@ -180,6 +180,7 @@ def describe_origins(config: RunConfig, sources: Mapping[str, Cell]) -> dict[str
     nets = config.net.nets if config.stage == "attributes" else ("init",)
     origins = {}
     for net in nets:
+<<<<<<< HEAD
         path = getattr(config.weights, net)
         source = sources.get(f"weights.{net}")
         if source is not None:
@@ -190,6 +191,15 @@ def describe_origins(config: RunConfig, sources: Mapping[str, Cell]) -> dict[str
             origins[net] = f"a whole net trained on {sources['weights.model'].config.data_in_words()}"
         else:
             origins[net] = "random" if config.weights.model is None else f"a whole net: {config.weights.model.name}"
+=======
+        setting = "weights.model" if config.weights.model or "weights.model" in sources else f"weights.{net}"
+        path = getattr(config.weights, setting.removeprefix("weights."))
+        if setting in sources:
+            source = sources[setting].config
+            origins[net] = f"stage {source.stage} on {source.data}"
+        else:
+            origins[net] = "random" if path is None else describe_file(path)
+>>>>>>> pipeline
     return origins
 
 

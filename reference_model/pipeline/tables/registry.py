@@ -14,10 +14,10 @@ TABLES: Mapping[str, Table] = {
         figure2.TABLE,
         table3.TABLE,
         groups.TABLE,
+        relation.TABLE,
         shift.TABLE,
         pretraining.TABLE,
         partial.TABLE,
-        relation.TABLE,
     )
 }
 """The tables, in the order of ``--help``."""
