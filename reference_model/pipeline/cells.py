@@ -180,26 +180,13 @@ def describe_origins(config: RunConfig, sources: Mapping[str, Cell]) -> dict[str
     nets = config.net.nets if config.stage == "attributes" else ("init",)
     origins = {}
     for net in nets:
-<<<<<<< HEAD
-        path = getattr(config.weights, net)
-        source = sources.get(f"weights.{net}")
-        if source is not None:
-            origins[net] = f"stage {source.config.stage} on {source.config.data_in_words()}"
-        elif path is not None:
-            origins[net] = describe_file(path)
-        elif "weights.model" in sources:
-            origins[net] = f"a whole net trained on {sources['weights.model'].config.data_in_words()}"
-        else:
-            origins[net] = "random" if config.weights.model is None else f"a whole net: {config.weights.model.name}"
-=======
         setting = "weights.model" if config.weights.model or "weights.model" in sources else f"weights.{net}"
         path = getattr(config.weights, setting.removeprefix("weights."))
         if setting in sources:
             source = sources[setting].config
-            origins[net] = f"stage {source.stage} on {source.data}"
+            origins[net] = f"stage {source.stage} on {source.data_in_words()}"
         else:
             origins[net] = "random" if path is None else describe_file(path)
->>>>>>> pipeline
     return origins
 
 

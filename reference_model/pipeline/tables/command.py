@@ -172,11 +172,7 @@ def _bases(table: Table, words: Mapping[str, str]) -> dict[str, RunConfig]:
         if name not in table.data:
             hint = did_you_mean(name, table.data)
             raise SettingsError(f"{table.name} cannot be made of {name!r}, but of {', '.join(table.data)}{hint}")
-<<<<<<< HEAD
-    own = {*_OWN, *_own_options(table, words)}
-=======
-    not_settings = {*_OF_TABLES, *table.options}
->>>>>>> pipeline
+    not_settings = {*_OF_TABLES, *_own_options(table, words)}
     settings = [
         f"--{key}={value}"
         for key, value in words.items()

@@ -23,9 +23,9 @@ from reference_model.pipeline.tables.figures_of_runs import (
     share_in_gradient,
     treatment,
 )
+from reference_model.pipeline.tables.relation_variants import VARIANTS
 from reference_model.pipeline.tables.table import (
     ALL_NETS,
-    VARIANTS,
     Column,
     Part,
     Table,
@@ -38,7 +38,7 @@ from reference_model.settings.plain import SettingsError
 SET_BY_TABLE = ("alpha", "positive_threshold", "negative_threshold", "normalization")
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "paper": {name: getattr(RelationConfig(), name) for name in SET_BY_TABLE},
-    "strong": VARIANTS["strong"],
+    "strong": VARIANTS["strong"].changes,
 }
 """Settings of the joint loss, by name: the paper's, and those under which it has leverage."""
 
