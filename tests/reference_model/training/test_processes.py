@@ -43,11 +43,9 @@ def torchrun(module: str, *arguments: str | Path) -> subprocess.CompletedProcess
     )
 
 
-def train_in_two(folder: Path, *commands: list[str]) -> str:
-    """Run command lines in the same two processes, one after the other; return what they print."""
-    listed = folder / "commands.json"
-    listed.write_text(json.dumps(commands))
-    done = torchrun("tests.reference_model.training.several", listed)
+def train_in_two(*arguments: str | Path) -> str:
+    """Train in two processes; return what they print."""
+    done = torchrun("reference_model.train", *arguments)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -96,7 +94,7 @@ def test_two_processes_train_what_one_does(odd_faces: Path, tmp_path: Path) -> N
     one, two = tmp_path / "one", tmp_path / "two"
     settings = (*UNEVEN, *SGD, "--train.epochs=2")
     assert train(*tiny_arguments(odd_faces, one), *settings) == 0
-    printed = train_in_two(tmp_path, [*tiny_arguments(odd_faces, two), *settings])
+    printed = train_in_two(*tiny_arguments(odd_faces, two), *settings)
     assert printed.count("Everything is in") == 1
     assert [row["step"] for row in rows(two)] == [3, 6]
     assert_same_course(one, two, rel=1e-5)
@@ -145,11 +143,8 @@ def test_centres_and_mixed_precision_are_those_of_one_process(odd_faces: Path, p
     runs = {name: (tmp_path / f"{name}_one", tmp_path / f"{name}_two") for name in ("identity", "bf16")}
     assert train(*identity_arguments(people, runs["identity"][0])) == 0
     assert train(*tiny_arguments(odd_faces, runs["bf16"][0]), *bf16) == 0
-    train_in_two(
-        tmp_path,
-        identity_arguments(people, runs["identity"][1]),
-        [*tiny_arguments(odd_faces, runs["bf16"][1]), *bf16],
-    )
+    train_in_two(*identity_arguments(people, runs["identity"][1]))
+    train_in_two(*tiny_arguments(odd_faces, runs["bf16"][1]), *bf16)
     one, two = runs["identity"]
     centers = [checkpoint(run)["state_dict"]["criterion.centers"] for run in (one, two)]
     assert centers[0].abs().max() > 0
@@ -173,14 +168,14 @@ def test_centres_and_mixed_precision_are_those_of_one_process(odd_faces: Path, p
 def test_two_processes_resume_exactly_and_test_one_net(odd_faces: Path, tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     settings = ("--train.ema=0.9", "--train.batch_size=15", "--net.norm=bn")  # dropout is on
-    train_in_two(tmp_path, [*tiny_arguments(odd_faces, whole), *settings])
+    train_in_two(*tiny_arguments(odd_faces, whole), *settings)
     module, step = "tests.reference_model.training.killed", 3
     stopped = torchrun(module, "SIGTERM", "training_step", str(step), *tiny_arguments(odd_faces, killed), *settings)
     assert stopped.returncode != 0
     assert f"exitcode  : {128 + signal.SIGTERM}" in stopped.stderr
     assert not (killed / "report.json").exists()
     assert checkpoint(killed)["batches_done"] == step + 1
-    train_in_two(tmp_path, ["--resume", str(killed)])
+    train_in_two("--resume", killed)
     assert_same(load_file(whole / "model.safetensors"), load_file(killed / "model.safetensors"), "weights")
     assert_same(checkpoint(whole), checkpoint(killed))
     for name in ("metrics.csv", "report.json"):
