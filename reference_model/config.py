@@ -43,7 +43,7 @@ class RunConfig:
 
     Args:
         preset: Where the other settings start from: demo, small or paper.
-        stage: Which stage is trained; "all" trains every one, see above.
+        stage: Which stage is trained; "all" trains every one.
         data: synthetic (built-in pictures) or the name of a data set under root.
         root: Folder of the data. Synthetic faces are drawn there; without it, in the user's cache folder.
         loss: ce is cross-entropy alone (Eq. 4), obrl the joint loss, both trains one after the other and compares.
@@ -126,6 +126,12 @@ class RunConfig:
             if self.weights.model is not None and several:
                 raise ValueError(f"weights.model holds every net; leave out weights.{several[0]}")
         else:
+            require(
+                not self.net.frozen,
+                "net.frozen",
+                f"left out: the stage attributes freezes nets, and the stage {self.stage} trains its one net",
+                list(self.net.frozen),
+            )
             several += [] if self.weights.model is None else ["model"]
             names = ", ".join(f"weights.{name}" for name in several)
             require(not several, names, f"left out: the stage {self.stage} trains one net, from weights.init", several)

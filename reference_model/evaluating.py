@@ -15,7 +15,7 @@ from reference_model.engine.evaluation import choose_device, evaluate_model
 from reference_model.engine.results import build_report, write_report
 from reference_model.engine.sources import align_targets, open_data
 from reference_model.engine.trained import load_trained
-from reference_model.runs import RunError
+from reference_model.runs import RunError, warn_user
 from reference_model.stages.registry import load_stage
 
 
@@ -59,6 +59,7 @@ def evaluate(
     if name != trained.config.data:  # whose training pictures the settings chose from
         config = replace(config, read=replace(config.read, train_rows=None, label_share=1.0, shuffle_people=False))
     source = open_data(config, stage)
+    warn_user(source.warnings)
     labels = trained.labels
     targets = align_targets(source.targets, tuple(labels["names"]), labels["details"], data=name)
     partitions = stage.partitions if split is None else (split,)

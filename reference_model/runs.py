@@ -8,7 +8,7 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -42,6 +42,12 @@ def refuse(error: Exception) -> int:
     """Print ``error`` for the user; return the exit status of settings, runs or data that cannot be used."""
     print(f"error: {error}", file=sys.stderr)
     return USER_ERROR
+
+
+def warn_user(texts: Iterable[str]) -> None:
+    """Print what differs from what is usual and stops nothing: one line each."""
+    for text in texts:
+        print(f"warning: {text}", file=sys.stderr)
 
 
 @dataclass(frozen=True)
@@ -167,14 +173,15 @@ def describe_environment(*, seed: int, threads: int, device: str) -> dict[str, A
         "python": platform.python_version(),
         "system": platform.system(),
         "machine": platform.machine(),
-        "versions": {name: _version(name) for name in PACKAGES},
+        "versions": {name: package_version(name) for name in PACKAGES},
         "seed": seed,
         "torch_threads": threads,
         "device": device,
     }
 
 
-def _version(name: str) -> str | None:
+def package_version(name: str) -> str | None:
+    """Return the version of an installed package; None where there is none."""
     try:
         return version(name)
     except PackageNotFoundError:

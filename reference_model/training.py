@@ -35,6 +35,7 @@ from reference_model.runs import (
     default_run_path,
     read_figures,
     refuse,
+    warn_user,
     write_json,
 )
 from reference_model.stages.registry import load_stage
@@ -134,6 +135,8 @@ def _open_data(config: RunConfig, stage: Stage) -> StageData:
         say("Preparing synthetic pictures ...")
     try:
         data = open_data(config, stage)
+        if this_rank() == 0:
+            warn_user(data.warnings)
         sentences = stage.check(data.targets, config)
     except (ValueError, OSError) as error:
         raise InputError(str(error)) from None

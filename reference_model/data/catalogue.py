@@ -149,7 +149,8 @@ class Catalogue:
             ``"class"``.
         split: (N,) str: ``"train"``, ``"valid"`` or ``"test"``.
         person: (N,) int64: the number of the person shown, -1 where it is not known; None if nothing is known.
-        notes: Sentences on the labels that every report repeats: rows that a rule removed, ranges read as midpoints.
+        notes: Sentences on the data that every report repeats, such as which rows a rule removed.
+        label_notes: The same on one kind of labels, by its key, for reports on these labels alone.
 
     Raises:
         ValueError: If the parts do not fit together.
@@ -161,6 +162,7 @@ class Catalogue:
     split: npt.NDArray[np.str_]
     person: npt.NDArray[np.int64] | None = None
     notes: tuple[str, ...] = field(default=())
+    label_notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check that every part has one entry a picture."""

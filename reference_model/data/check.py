@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from reference_model.data.errors import DataError, first_few
 from reference_model.data.pictures import decode_picture
 from reference_model.data.recognise import recognise
 from reference_model.data.registry import MODULES, DataSet, Finding, ReadOptions
-from reference_model.data.sets.common import LEFT_OUT, people_in_several_partitions
+from reference_model.data.sets.common import LEFT_OUT, people_in_several_partitions, remedy_of_empty
 
 MAX_UNUSABLE = 0.05
 """Largest share of unusable pictures that training passes over by default (``read.max_unusable``)."""
@@ -29,6 +31,20 @@ def check_data_set(data_set: DataSet, root: Path, *, pictures: int | None) -> li
         root: The folder, or the data set's file.
         pictures: How many pictures, evenly spaced, are decoded; None for all.
     """
+    return [replace(finding, text=for_check(finding.text)) for finding in _findings(data_set, root, pictures)]
+
+
+def for_check(text: str) -> str:
+    """Return what a reader says with the check's arguments, NAME and ROOT, in place of the training's options.
+
+    Example:
+        >>> for_check("it looks like the data set lfwa: give --data lfwa")
+        'it looks like the data set lfwa: check it by this name'
+    """
+    return re.sub(r"give --data \w+", "check it by this name", text).replace(" with --root", " as ROOT")
+
+
+def _findings(data_set: DataSet, root: Path, pictures: int | None) -> list[Finding]:
     findings = data_set.check(root)
     errors = [finding.text for finding in findings if finding.level == "error"]
     if errors:
@@ -49,6 +65,7 @@ def check_data_set(data_set: DataSet, root: Path, *, pictures: int | None) -> li
     empty = [name for name in SPLITS if not (catalogue.split == name).any()]
     if empty:
         text = f"no picture is left in the partition {' and '.join(empty)}; training needs some in each"
+        text = f"{text}: {remedy_of_empty(data_set.name)}"
         findings = [*findings, Finding("error", text)]
     if not any("in more than one partition" in finding.text for finding in findings):
         findings = [*findings, *check_people(catalogue)]

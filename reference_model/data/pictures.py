@@ -20,8 +20,6 @@ from reference_model.data.errors import DataError, first_few
 from reference_model.data.signatures import describe_impostor
 
 MEGABYTE = 2**20
-MANY_UNUSABLE = 20
-"""So many unusable pictures stop a run before all were tried, if their share is too large."""
 
 _BITS, _PHOTOMETRIC = 258, 262
 _TURNS = {
@@ -66,21 +64,43 @@ def decode_picture(content: bytes, size: int, *, where: str) -> npt.NDArray[np.u
     Raises:
         DataError: If this is not a whole picture, or one of a kind that has no 8-bit form.
     """
+    return square_pixels(decode_upright(content, where=where, at_least=size), size)
+
+
+def decode_upright(content: bytes, *, where: str, at_least: int | None = None) -> Image.Image:
+    """Decode a picture in its own size, turned as its EXIF data says.
+
+    Args:
+        content: The encoded picture.
+        where: The place of the picture, for messages.
+        at_least: Decode JPEG files at a fraction of their size, but with no side below this one.
+
+    Returns:
+        The picture in RGB.
+
+    Raises:
+        DataError: As `decode_picture`.
+    """
     try:
         with Image.open(io.BytesIO(content)) as picture:
-            picture.draft("RGB", (size, size))
+            if at_least is not None:
+                picture.draft("RGB", (at_least, at_least))
             picture.load()
             turn = _TURNS.get(_orientation(picture))
-            upright = as_rgb(picture if turn is None else picture.transpose(turn), picture)
+            return as_rgb(picture if turn is None else picture.transpose(turn), picture)
     except MemoryError:  # says nothing of the picture
         raise
     except Exception as error:  # Pillow's plugins raise errors of any class for broken files
         reason = "of no format that is known" if isinstance(error, UnidentifiedImageError) else str(error)
         reason = describe_impostor(content) or reason or type(error).__name__
         raise DataError(f"{where}: not a readable picture ({reason})") from error
-    if upright.size != (size, size):
-        upright = upright.resize((size, size), Image.Resampling.BILINEAR)
-    return np.ascontiguousarray(np.asarray(upright).transpose(2, 0, 1))
+
+
+def square_pixels(picture: Image.Image, size: int) -> npt.NDArray[np.uint8]:
+    """Scale a picture in RGB to a square: (3, size, size) uint8."""
+    if picture.size != (size, size):
+        picture = picture.resize((size, size), Image.Resampling.BILINEAR)
+    return np.ascontiguousarray(np.asarray(picture).transpose(2, 0, 1))
 
 
 def as_rgb(picture: Image.Image, opened: Image.Image | None = None) -> Image.Image:
@@ -130,9 +150,9 @@ class PictureBatches:
     otherwise each is decoded whenever it is requested. The values are the same either way.
 
     A picture that cannot be used (missing, broken, a web page) is listed in `unusable`. In its place stands the next
-    usable row, with that row's targets; after the last row comes the first. What a batch holds is therefore a function
-    of the data and of the indices alone, whatever was read before, in memory or not. Too many are an error: a share
-    above ``max_unusable`` of the pictures tried, once all were tried or 20 failed.
+    usable row, of the same class where there are ``classes``, with that row's targets; after the last row comes the
+    first. What a batch holds is therefore a function of the data and of the indices alone, whatever was read before, in
+    memory or not. Too many are an error: more than the share ``max_unusable`` of all N, wherever they lie.
 
     Args:
         pictures: N encoded pictures.
@@ -141,10 +161,11 @@ class PictureBatches:
         memory_mb: Largest number of megabytes (2^20 bytes) to keep; 0 keeps nothing.
         max_unusable: Largest share of pictures that may be unusable, in [0, 1).
         workers: Threads that decode; by default one a processor. All batches of a process share them.
+        classes: (N,) int64: the class of each picture, where another class may not stand in for it; None if any may.
 
     Raises:
         ValueError: If an argument is out of range, or the number of targets is not that of the pictures.
-        DataError: If too many pictures cannot be used.
+        DataError: If too many pictures cannot be used, or all of a class.
 
     Attributes:
         unusable: Pictures found to be unusable so far, by row. For pictures that are not in memory these are the ones
@@ -160,6 +181,7 @@ class PictureBatches:
         memory_mb: int = 2048,
         max_unusable: float = 0.05,
         workers: int | None = None,
+        classes: npt.NDArray[np.int64] | None = None,
     ) -> None:
         if size < 1:
             raise ValueError(f"size must be at least 1 pixel, got {size}")
@@ -175,17 +197,13 @@ class PictureBatches:
         self.max_unusable = max_unusable
         self.workers = workers or os.cpu_count() or 1
         self.memory_bytes = len(pictures) * 3 * size * size
+        self._next_of_class = None if classes is None else _next_of_class(classes)
         self._reasons: dict[int, str] = {}
         self._tried = np.zeros(len(pictures), dtype=bool)
         self._stored: npt.NDArray[np.uint8] | None = None
         if self.memory_bytes <= memory_mb * MEGABYTE:
             self._stored, rows = self._decode(range(len(pictures)))
             self.targets = targets[rows]
-
-    @property
-    def in_memory(self) -> bool:
-        """Whether the decoded pictures are stored in memory."""
-        return self._stored is not None
 
     @property
     def unusable(self) -> tuple[Unusable, ...]:
@@ -206,7 +224,7 @@ class PictureBatches:
             The pictures (batch, 3, size, size) uint8 and their targets (batch, ...), both new arrays.
 
         Raises:
-            DataError: If too many pictures cannot be used.
+            DataError: If too many pictures cannot be used, or all of a class.
         """
         if self._stored is not None:
             return self._stored[indices], self.targets[indices]
@@ -240,17 +258,34 @@ class PictureBatches:
         return images, rows
 
     def _usable_row(self, row: int) -> int:
-        """Return the first row from ``row`` on that is not known to be unusable."""
+        """Return the first row from ``row`` on, of its class, that is not known to be unusable."""
+        first = row
         while row in self._reasons:
-            row = (row + 1) % len(self)
+            row = (row + 1) % len(self) if self._next_of_class is None else int(self._next_of_class[row])
+            if row == first:
+                raise DataError(
+                    f"no picture of the class of {self.pictures.describe(row)} can be used: {self._reasons[row]}"
+                )
         return row
 
     def _refuse_too_many(self) -> None:
-        tried, failed = int(self._tried.sum()), len(self._reasons)
-        enough = failed >= MANY_UNUSABLE or tried == len(self) or self.max_unusable == 0
-        if failed > self.max_unusable * tried and enough:
+        failed, limit = len(self._reasons), self.max_unusable
+        if failed > limit * len(self):
             reasons = [reason for _, reason in sorted(self._reasons.items())]
             raise DataError(
-                f"{failed} of {tried} pictures cannot be used: {failed / tried:.1%}, more than the "
-                f"{self.max_unusable:.1%} that read.max_unusable allows: {first_few(reasons, limit=3)}"
+                f"{failed} of {len(self)} pictures cannot be used{self._so_far()}, more than the {limit:.1%} that "
+                f"read.max_unusable allows: {first_few(reasons, limit=3)}"
             )
+
+    def _so_far(self) -> str:
+        tried = int(self._tried.sum())
+        return "" if tried == len(self) else f" ({tried} were tried so far)"
+
+
+def _next_of_class(classes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return for every row the next one of its class; after the last comes the first."""
+    following = np.empty(len(classes), dtype=np.int64)
+    for value in np.unique(classes):
+        rows = np.flatnonzero(classes == value)
+        following[rows] = np.roll(rows, -1)
+    return following

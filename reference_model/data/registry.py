@@ -20,12 +20,14 @@ class ReadOptions:
         seed: Of partitions that the data set does not define.
         classes: Read the pictures of at most this many people or classes, those with the most pictures; None for all.
         exclude_names: A file of people's names, one a line, whose pictures are left out; None leaves none out.
+        max_unusable: Largest share of pictures whose names may say nothing, where the labels stand in the names.
     """
 
     missing: Literal["error", "skip"] = "error"
     seed: int = 0
     classes: int | None = None
     exclude_names: Path | None = None
+    max_unusable: float = 0.05
 
 
 @dataclass(frozen=True)

@@ -8,40 +8,20 @@ from typing import Any, Self
 
 import lightning
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
-from torch import Tensor, nn
+from torch import Tensor
 
 from reference_model.config import RunConfig
+from reference_model.engine.building import build_net
 from reference_model.engine.checkpoints import PROGRESS_KEY
 from reference_model.engine.figures import EpochFigures
 from reference_model.engine.loader import Batch, TrainLoader
 from reference_model.engine.logs import course_of_epoch, epoch_line
 from reference_model.engine.schedule import make_optimizer, make_scheduler
 from reference_model.engine.starting import Account, freeze, pretrained_parameters
-from reference_model.nets import FaceNet, StageModel, build_seeded
 from reference_model.nets.model import choose_forward
-from reference_model.settings.sizes import usable_feature_size
 from reference_model.stages.stage import Outputs, Stage, Targets
 
-
-def build_net(stage: Stage, targets: Targets, config: RunConfig) -> nn.Module:
-    """Build the net of a stage; its initial weights depend on the run's seed alone.
-
-    Args:
-        stage: The stage.
-        targets: What it predicts.
-        config: The settings.
-    """
-
-    def build() -> nn.Module:
-        if stage.model is not None:
-            return stage.model(targets, config)
-        assert stage.head is not None  # Stage has checked it
-        net = config.net
-        side = usable_feature_size(config.images.size, net.strides)
-        trunk = FaceNet(width=net.width, depth=net.depth, strides=net.strides, norm=net.norm)
-        return StageModel(trunk, stage.head(trunk.out_channels, side, targets, config))
-
-    return build_seeded(build, seed=config.seed)
+__all__ = ["StageModule", "build_net"]
 
 
 class StageModule(lightning.LightningModule):

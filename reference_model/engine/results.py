@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,14 @@ from torch import nn
 from reference_model.config import RunConfig
 from reference_model.engine.evaluation import choose_device, evaluate_model
 from reference_model.engine.loader import CheckedPictures
+from reference_model.engine.model_file import CALIBRATION, model_metadata
 from reference_model.engine.module import StageModule
 from reference_model.engine.origins import describe_origins
 from reference_model.engine.sources import StageData
 from reference_model.engine.summary import summary
 from reference_model.nets import StageModel
 from reference_model.nets.weights import product_metadata, save_weights
-from reference_model.runs import RunFolder, write_atomically, write_json
+from reference_model.runs import RunFolder, read_json, write_atomically, write_json
 from reference_model.stages.stage import Evaluation, Stage, Targets
 
 
@@ -43,7 +43,10 @@ def write_results(
     """
     stage = data.stage
     starts_from = describe_origins(module.accounts)
-    save_model(run.weights, module.model, data.targets, config, starts_from)
+    calibration = calibrate(config, data, module, features)
+    save_model(run.weights, module.model, data.targets, config, starts_from, calibration)
+    if calibration:
+        write_json(run.labels, {**read_json(run.labels), CALIBRATION: calibration})
     if isinstance(module.model, StageModel):
         product = run.path / f"{stage.product}.safetensors"
         save_weights(product, module.model, {**product_metadata(config), **starts_from})
@@ -60,9 +63,28 @@ def write_results(
         stage.finish(run.path, evaluation)
     every = [*unusable, *lost]
     report = build_report(stage, evaluation, data=config.data, unusable=every)
-    text = summary(config, data, report, stage.describe(report), unusable=every)
+    figures = stage.describe({**report, "notes": []})  # the summary has the notes on the data in a place of their own
+    text = summary(config, data, report, figures, unusable=every)
     write_atomically(run.path / "report.md", text)
     write_report(run.path, stage, report)
+
+
+def calibrate(
+    config: RunConfig, data: StageData, module: StageModule, features: Mapping[str, CheckedPictures] | None = None
+) -> dict[str, Any]:
+    """Return what the validation partition says of a trained net's outputs; empty for most stages."""
+    if data.stage.calibrate is None:
+        return {}
+    evaluation, _ = evaluate_model(
+        module.model,
+        module.criterion,
+        data,
+        config,
+        partitions=("valid",),
+        device=choose_device(config.train.device),
+        features=features,
+    )
+    return data.stage.calibrate(evaluation)
 
 
 def build_report(stage: Stage, evaluation: Evaluation, *, data: str, unusable: Sequence[str]) -> dict[str, Any]:
@@ -95,7 +117,12 @@ def write_report(folder: Path, stage: Stage, report: Mapping[str, Any]) -> None:
 
 
 def save_model(
-    path: Path, model: nn.Module, targets: Targets, config: RunConfig, starts_from: Mapping[str, str]
+    path: Path,
+    model: nn.Module,
+    targets: Targets,
+    config: RunConfig,
+    starts_from: Mapping[str, str],
+    calibration: Mapping[str, Any] | None = None,
 ) -> None:
     """Write every tensor of a net to a .safetensors file that says what its outputs are.
 
@@ -105,15 +132,10 @@ def save_model(
         targets: What it predicts.
         config: The settings.
         starts_from: Where the weights come from that the training started from, as metadata.
+        calibration: What the validation partition says of the outputs.
     """
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
-    details: Mapping[str, Any] = targets.details
-    metadata = {
-        **product_metadata(config),
-        **starts_from,
-        "names": json.dumps(targets.names),
-        **{name: json.dumps(value) for name, value in details.items()},
-    }
+    metadata = model_metadata(config, targets, starts_from=starts_from, calibration=calibration or {})
     unfinished = path.with_name(path.name + ".tmp")
     # Not save_file, which makes a file that nobody else can read, whatever the umask.
     try:

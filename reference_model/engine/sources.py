@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -14,10 +15,11 @@ from reference_model.attributes import normalise_name
 from reference_model.config import RunConfig, SyntheticConfig
 from reference_model.data.cache import user_cache
 from reference_model.data.catalogue import SPLITS, Catalogue, fingerprint
-from reference_model.data.errors import DataError
+from reference_model.data.errors import DataError, DataWarning
 from reference_model.data.pictures import PictureBatches
 from reference_model.data.registry import ReadOptions, load_data_set
 from reference_model.data.sampling import sample_training_labels, sample_training_rows, shuffle_training_people
+from reference_model.data.sets.common import remedy_of_empty
 from reference_model.data.synthetic import write_synthetic_faces
 from reference_model.data.synthetic.pool import POOL_FOLDERS, open_pool
 from reference_model.stages.stage import Stage, Targets
@@ -32,12 +34,14 @@ class StageData:
         catalogue: The rows that it learns from and is tested on, all partitions.
         targets: What it predicts for these rows.
         fingerprint: A digest of the catalogue, the same wherever the files lie.
+        warnings: What the reader warns of, for the console; the catalogue's notes have it too.
     """
 
     stage: Stage
     catalogue: Catalogue
     targets: Targets
     fingerprint: str
+    warnings: tuple[str, ...] = ()
 
     def size(self, partition: str) -> int:
         """Return the number of pictures in a partition."""
@@ -54,12 +58,14 @@ class StageData:
             DataError: If too many pictures cannot be read.
         """
         rows = self.catalogue.subset(partition)
+        values = self.values(partition)
         return PictureBatches(
             rows.pictures,
-            self.values(partition),
+            values,
             config.images.size,
             memory_mb=config.images.memory_mb,
             max_unusable=config.read.max_unusable,
+            classes=values if self.stage.balanced and partition == "train" else None,
         )
 
 
@@ -69,15 +75,30 @@ def open_data(config: RunConfig, stage: Stage) -> StageData:
     Raises:
         ValueError: If the data cannot be read or used for the stage.
     """
-    catalogue = open_catalogue(config, stage)
+    catalogue, differences = _read_with_warnings(config, stage)
     sizes = {name: int((catalogue.split == name).sum()) for name in SPLITS}
     empty = [name for name in dict.fromkeys(("train", "valid", *stage.partitions)) if not sizes[name]]
     if empty:
+        counts = ", ".join(f"{count} {name}" for name, count in sizes.items())
         raise DataError(
             f"{config.data}: no pictures for the stage {stage.name} in the partition {' and '.join(empty)}; it has "
-            + ", ".join(f"{count} {name}" for name, count in sizes.items())
+            f"{counts}; {remedy_of_empty(config.data)}"
         )
-    return StageData(stage, catalogue, stage.targets(catalogue, config), fingerprint(catalogue))
+    targets = stage.targets(catalogue, config)
+    return StageData(stage, catalogue, targets, fingerprint(catalogue), differences)
+
+
+def _read_with_warnings(config: RunConfig, stage: Stage) -> tuple[Catalogue, tuple[str, ...]]:
+    """Read a catalogue, and what its reader warns of, which goes into its notes in place of a Python warning."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", DataWarning)
+        catalogue = open_catalogue(config, stage)
+    for other in caught:
+        if not issubclass(other.category, DataWarning):
+            warnings.warn_explicit(other.message, other.category, other.filename, other.lineno)
+    texts = [str(warning.message) for warning in caught if issubclass(warning.category, DataWarning)]
+    differences = tuple(dict.fromkeys(texts))
+    return replace(catalogue, notes=(*catalogue.notes, *differences)), differences
 
 
 def open_catalogue(config: RunConfig, stage: Stage) -> Catalogue:
@@ -99,7 +120,8 @@ def open_catalogue(config: RunConfig, stage: Stage) -> Catalogue:
         catalogue = stage.adapt(catalogue)
     if stage.combine is not None:
         catalogue = stage.combine(catalogue, _scenes(config), config)
-    return _sampled(_labelled(catalogue, stage), config)
+    notes = (*catalogue.notes, *catalogue.label_notes.get(stage.label, ()))
+    return _sampled(_labelled(replace(catalogue, notes=notes, label_notes={}), stage), config)
 
 
 def _place(config: RunConfig, stage: Stage) -> tuple[str, Path]:
@@ -136,7 +158,12 @@ def _scenes(config: RunConfig) -> Catalogue | None:
 def _read(config: RunConfig, data: str, root: Path) -> Catalogue:
     read = config.read
     # The partitions of sets that define none are the same for every seed of a run.
-    options = ReadOptions(missing=config.images.missing, classes=read.classes, exclude_names=read.exclude_names)
+    options = ReadOptions(
+        missing=config.images.missing,
+        classes=read.classes,
+        exclude_names=read.exclude_names,
+        max_unusable=read.max_unusable,
+    )
     return load_data_set(data).read(root, options)
 
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from reference_model.config import FACE_NETS, RunConfig
 from reference_model.engine.origins import origin_of
-from reference_model.nets import AttributeModel, FaceNet, StageModel
+from reference_model.nets import AttributeModel, FaceNet
 from reference_model.nets.weights import WeightAccount, load_model, load_weights
 from reference_model.stages.stage import Targets
 
@@ -93,10 +93,8 @@ def freeze(model: nn.Module, names: tuple[str, ...]) -> list[FaceNet]:
 
     Args:
         model: The net.
-        names: The setting ``net.frozen``; a stage that trains one net has nothing to freeze.
+        names: The setting ``net.frozen``, which only fused nets may have.
     """
-    if isinstance(model, StageModel):
-        return []
     nets = [part for name in names if isinstance(part := part_of(model, name), FaceNet)]
     for net in nets:
         net.requires_grad_(requires_grad=False)

@@ -16,8 +16,6 @@ from reference_model.cli import parse_command
 from reference_model.config import RunConfig, StageName
 from reference_model.pipeline.config import (
     PRODUCTS,
-    ROOTS,
-    SCENES,
     PipelineConfig,
     required_stages,
     unused_weights,
@@ -25,7 +23,9 @@ from reference_model.pipeline.config import (
 from reference_model.pipeline.files import PIPELINE_FILE, load_pipeline
 from reference_model.pipeline.words import Words, check_keys, section_of, settings_of_run, take_apart
 from reference_model.settings.files import PATHS, build_config, make_parser, paths_as_text
+from reference_model.settings.names import ROOTS, SCENES
 from reference_model.settings.plain import SettingsError, flatten
+from reference_model.settings.words import settings_error
 
 DRAWN_ATTRIBUTES = ("celeba", "lfwa")
 
@@ -223,5 +223,5 @@ def parse_over(config: RunConfig, chosen: Mapping[str, str]) -> RunConfig:
     try:
         parsed = parser.parse_args(list(arguments))
     except (ArgumentError, TypeError) as error:
-        raise SettingsError(str(error)) from None
+        raise settings_error(error, RunConfig) from None
     return build_config(parsed.as_dict())

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from reference_model.config import FACE_NETS, STAGE_DATA, STAGES, RunConfig, StageName
+from reference_model.config import FACE_NETS, RunConfig, StageName
+from reference_model.settings.names import ROOTS
 
 SINGLE_STAGES: tuple[StageName, ...] = ("pretrain", "face", "identity", "age", "race")
 PRODUCTS: Mapping[str, str] = dict(zip(SINGLE_STAGES, ("pretrained", *FACE_NETS), strict=True))
@@ -18,20 +19,6 @@ PRODUCTS: Mapping[str, str] = dict(zip(SINGLE_STAGES, ("pretrained", *FACE_NETS)
 PARENTS: Mapping[str, str] = {"net_0": "pretrained", **dict.fromkeys(FACE_NETS[1:], "net_0")}
 """What each product starts from."""
 
-# Sets that a stage can read, but takes by name only (--age.data table --age.root DIR): a folder of classes means
-# another thing to every stage, and a set that was given for one stage should not take part in another unasked.
-_BY_NAME_ONLY = {
-    *((stage, "image_folder") for stage in STAGES),
-    *(("face", name) for name in STAGE_DATA["face"] if name not in STAGE_DATA["identity"]),
-    ("pretrain", "sun397"),
-    ("age", "table"),
-}
-ROOTS: Mapping[str, tuple[str, ...]] = {
-    stage: tuple(name for name in names if (stage, name) not in _BY_NAME_ONLY) for stage, names in STAGE_DATA.items()
-}
-"""The data sets of ``--roots`` that a stage takes, the first one first; the attributes are trained on each."""
-
-SCENES = "sun397"
 SECTIONS = (*SINGLE_STAGES, "attributes", *(f"attributes-{name}" for name in ROOTS["attributes"]))
 
 

@@ -30,7 +30,7 @@ from reference_model.nets.weights import load_weights
 from reference_model.pipeline.command import PipelineRequest
 from reference_model.pipeline.overview import format_summary, how_to_resume
 from reference_model.pipeline.plan import Plan, prepare_plan, run_plan
-from reference_model.runs import CTRL_C_EXIT, SIGNAL_EXIT, RunError, RunFolder, refuse
+from reference_model.runs import CTRL_C_EXIT, SIGNAL_EXIT, RunError, RunFolder, refuse, warn_user
 from reference_model.settings.files import load_config
 from reference_model.stages.registry import load_stage
 
@@ -61,6 +61,7 @@ class StageTrainer:
         stage = load_stage(config.stage)
         check_settings(config, stage)
         data = open_data(config, stage)
+        warn_user(data.warnings)
         sentences = stage.check(data.targets, config)  # such as whether the net fits into memory: before it is built
         check_start(replace(config, weights=WeightsConfig()), data)  # files of weights may not be there yet
         sizes = ", ".join(f"{data.size(name)} {name}" for name in SPLITS)

@@ -9,8 +9,9 @@ from itertools import chain
 from pathlib import Path
 
 from reference_model.config import FACE_NETS
-from reference_model.pipeline.config import PRODUCTS, ROOTS, SCENES, SECTIONS
+from reference_model.pipeline.config import PRODUCTS, SECTIONS
 from reference_model.settings.files import check_known, known_keys, make_parser
+from reference_model.settings.names import ROOTS, SCENES
 from reference_model.settings.plain import SettingsError, flatten, read_yaml
 
 SHARED = ("preset", "out", "root", "data", "seed")
@@ -19,6 +20,7 @@ SHARED_OF_GROUPS = (
     *(f"net.{name}" for name in ("width", "depth", "strides", "norm")),
     *(f"train.{name}" for name in ("device", "threads", "progress")),
 )
+OF_ATTRIBUTES = ("loss", "relation.", "net.nets", "net.frozen", "net.group")
 NOT_OF_A_SECTION = (
     *("stage", "preset", "out", "config", "print_config", "help", "resume", "overwrite"),
     *(f"weights.{name}" for name in ("init", "model", *FACE_NETS)),
@@ -94,7 +96,8 @@ def check_keys(settings: Mapping[str, str]) -> None:
     every |= {f"weights.{product}" for product in PRODUCTS.values()}
     for key in settings:
         if key in of_a_run - shared:
-            raise SettingsError(f"--{key} belongs to one stage; with --stage all name it: --identity.{key} VALUE")
+            stage = "attributes" if key.startswith(OF_ATTRIBUTES) else "identity"
+            raise SettingsError(f"--{key} belongs to one stage; with --stage all name it: --{stage}.{key} VALUE")
     check_known((key for key in settings if key != "stage"), every, prefix="--", origin=" of a pipeline")
 
 

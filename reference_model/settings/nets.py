@@ -26,7 +26,7 @@ class NetConfig:
         groups: paper is a branch for each of the data's groups (the paper's nine); one is a single branch for all
             attributes; each a branch for every attribute; random shuffles the attributes among groups of the same
             sizes, by the run's seed.
-        frozen: Which of the nets are not trained; they stay in evaluation mode.
+        frozen: For the attributes: which of the nets are not trained; they stay in evaluation mode.
         dropout: Dropout before the second fully-connected layer, in [0, 1).
     """
 

@@ -27,6 +27,7 @@ from reference_model.reports.attributes import (
     prediction_report,
     relation_report,
 )
+from reference_model.reports.cutoffs import calibrate_cutoffs
 from reference_model.reports.implausible import implausible_pairs, pairs_from_plain, plain_pairs
 from reference_model.reports.plots import plot_accuracy, plot_relation
 from reference_model.reports.right import judge, pack_right
@@ -237,6 +238,11 @@ def _relation(evaluation: Evaluation) -> dict[str, Any]:
     return relation_report(loss.criterion, evaluation.config.relation, loss.influence.summary(), loss.relation_origin())
 
 
+def _calibrate(evaluation: Evaluation) -> dict[str, Any]:
+    (part,) = evaluation.collected.values()
+    return calibrate_cutoffs(part["logits"], part["targets"])
+
+
 def _finish(folder: Path, evaluation: Evaluation) -> None:
     _write_right(folder, evaluation)
     loss = evaluation.criterion
@@ -275,6 +281,7 @@ STAGE = Stage(
     report=_report,
     plot=plot_accuracy,
     describe=format_report,
+    calibrate=_calibrate,
     check_settings=_check_settings,
     check=_check_labels,
     finish=_finish,

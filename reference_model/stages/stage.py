@@ -135,6 +135,8 @@ class Stage:
         combine: From (catalogue, scenes, settings) to one catalogue, for a stage with pictures of a second data set;
             scenes is None where ``read.scenes_data`` is tiles.
         check_settings: Raises ValueError or TypeError for settings that the stage cannot use, before any data is read.
+        calibrate: From the evaluation of the validation partition to plain values that are saved with the weights, such
+            as cut-offs.
         finish: Write further files into the run's folder, from (folder, evaluation).
         picture: File name of the report's picture.
         partitions: The partitions that the report is on.
@@ -164,6 +166,7 @@ class Stage:
     adapt: Callable[[Catalogue], Catalogue] | None = None
     combine: Callable[[Catalogue, Catalogue | None, RunConfig], Catalogue] | None = None
     check_settings: Callable[[RunConfig], None] | None = None
+    calibrate: Callable[[Evaluation], dict[str, Any]] | None = None
     finish: Callable[[Path, Evaluation], None] | None = None
     picture: str = "report.png"
     partitions: tuple[str, ...] = ("test",)

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reference_model import evaluate, train
+from reference_model import evaluate, export, tables, train
 from reference_model.config import STAGES, PoolConfig, SyntheticConfig
 from reference_model.data import __main__ as data
 from reference_model.data.catalogue import AttributeLabels, YearLabels
@@ -24,8 +24,22 @@ from reference_model.data.synthetic.pool import open_pool, write_pool
 from reference_model.data.writers.user_table import write_table
 from tests.project.helpers import ROOT
 
-PAGES = ("docs/reference_model.md", "docs/stages.md", "docs/data_sets.md", "README.md")
-PROGRAMS = {"train": train.main, "evaluate": evaluate.main, "data": data.main}
+PAGES = (
+    "docs/reference_model.md",
+    "docs/stages.md",
+    "docs/data_sets.md",
+    "docs/export.md",
+    "docs/relation_over_batches.md",
+    "docs/tables.md",
+    "README.md",
+)
+PROGRAMS = {
+    "train": train.main,
+    "evaluate": evaluate.main,
+    "export": export.main,
+    "tables": tables.main,
+    "data": data.main,
+}
 COMMAND = re.compile(r"^\$ ((?:.*\\\n)*.*)$", re.MULTILINE)
 FENCE = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -81,7 +95,11 @@ def with_tiny_settings(program: str, arguments: list[str]) -> list[str]:
     """Return the arguments with settings that need seconds; what a command itself says stays as it is."""
     if program == "data" and arguments[0] == "synthesize":
         return [*arguments, *(word for option in OF_A_POOL.items() for word in option)]
-    if program != "train" or "--resume" in arguments:
+    if program == "tables" and arguments[0] == "relation":
+        return [*arguments, "--batches=16", "--batch-sizes=8", "--seeds=1"]
+    if program == "tables":
+        arguments = [*arguments, "--seeds=1", *(["--wide-alphas=10"] if arguments[0] == "figure2" else [])]
+    if program not in ("train", "tables") or "--resume" in arguments:
         return arguments
     settings = SHARED | OF_A_STAGE
     if arguments[:2] == ["--stage", "all"]:

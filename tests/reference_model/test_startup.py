@@ -71,6 +71,13 @@ def test_help_and_mistakes_of_evaluate_need_no_torch(arguments: list[str], statu
     assert run("reference_model.evaluate", arguments).endswith(f"status {status}, imported []\n")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "status"), [(["--help"], 0), ([], 2), (["runs/x"], 2), (["nowhere", "--onnx", "x"], 2)]
+)
+def test_help_and_mistakes_of_export_need_no_torch(arguments: list[str], status: int) -> None:
+    assert run("reference_model.export", arguments).endswith(f"status {status}, imported []\n")
+
+
 @pytest.mark.parametrize(("arguments", "status"), [([], 0), (["--help"], 0), (["train"], 2)])
 def test_the_commands_are_listed_without_torch(arguments: list[str], status: int) -> None:
     assert run("reference_model.__main__", arguments).endswith(f"status {status}, imported []\n")

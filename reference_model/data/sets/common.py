@@ -22,6 +22,23 @@ SHARES = {"train": 0.8, "valid": 0.1, "test": 0.1}
 LEFT_OUT = "their rows are left out"
 """What the warning of missing pictures says became of them."""
 
+_REMEDIES = {
+    "synthetic": "draw more: synthetic.num_valid, synthetic.num_test or, before the attributes, the people of pool.*",
+    "table": "let its column split name rows of each partition, or leave this column out",
+    "imagenet": "put pictures into train/CLASS/, which validation is part of, and val/CLASS/, which is for testing",
+    "image_folder": "put pictures into a CLASS/ folder of each of train, val and test, or of the root alone",
+    "celeba": "let list_eval_partition name pictures of each partition that are there and have labels",
+}
+
+
+def remedy_of_empty(data: str) -> str:
+    """Say what to do about a partition of a data set that has no pictures.
+
+    Args:
+        data: The data set's name, or ``"synthetic"``.
+    """
+    return _REMEDIES.get(data, "download the set again, or add pictures with such labels to this partition")
+
 
 def rows_with_files(
     root: Path, names: npt.NDArray[np.str_], missing: Literal["error", "skip"], *, labels: Path

@@ -79,7 +79,7 @@ def read_fairface(root: Path, options: ReadOptions) -> Catalogue:
             "age": YearLabels(np.array(years, dtype=np.float32)),
         },
         split=split,
-        notes=(_AGE_NOTE, *_race_notes(races)),
+        label_notes={"age": (_AGE_NOTE,), "race": tuple(_race_notes(races))},
     ).rows(rows)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,8 @@ def check_by_reading(read: Reader) -> Check:
             except DataError as error:
                 return [Finding("error", str(error))]
         differences = [Finding("warning", str(warning.message)) for warning in caught]
-        return [*differences, *(Finding("note", text) for text in (*count_rows(catalogue), *catalogue.notes))]
+        facts = (*count_rows(catalogue), *catalogue.notes, *chain(*catalogue.label_notes.values()))
+        return [*differences, *(Finding("note", text) for text in facts)]
 
     return check
 

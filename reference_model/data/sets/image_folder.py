@@ -90,7 +90,7 @@ def _read(
     folders = {part: name for part in parts for name in PARTS[part] if (base / name).is_dir()}
     if "train" not in folders:
         folders = {"train": ""}
-    scans = {part: _scan(base / folder) for part, folder in folders.items()}
+    scans = {part: _scan(base / folder, of_a_part=bool(folder)) for part, folder in folders.items()}
     names = sorted({name for scan in scans.values() for name in scan.folders}, key=natural_order)
     number = {name: place for place, name in enumerate(names)}
     values = np.concatenate([np.array([number[name] for name in scan.folders])[scan.folder] for scan in scans.values()])
@@ -108,8 +108,13 @@ def _read(
     )
 
 
-def _scan(folder: Path) -> FolderScan:
-    """Return the pictures of the classes below a folder, each of which must have one."""
+def _scan(folder: Path, *, of_a_part: bool) -> FolderScan:
+    """Return the pictures of the classes below a folder, each of which must have one.
+
+    Args:
+        folder: The folder.
+        of_a_part: Whether this is the folder of a partition, not the root, which may be that of another data set.
+    """
     with os.scandir(folder) as entries:
         listed = sorted((entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith("."))
     classes = [name for name, is_folder in listed if is_folder]
@@ -119,16 +124,20 @@ def _scan(folder: Path) -> FolderScan:
             f"{folder}: {len(loose)} pictures lie here without a folder for their class: {first_few(loose)}; move each "
             "into the folder of its class"
         )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DataWarning)  # of folders without pictures, which are an error here
-        scan = scan_folders(folder)
-    empty = sorted(set(classes) - set(scan.folders), key=natural_order)
-    if empty:
+    empty = sorted((name for name in classes if not _holds_pictures(folder / name)), key=natural_order)
+    if empty and (of_a_part or len(empty) < len(classes)):
         raise DataError(
             f"{folder}: {len(empty)} of {len(classes)} folders of classes hold no pictures: {first_few(empty)}; add "
             "pictures or remove the folders"
         )
-    return scan
+    if of_a_part and not classes:
+        raise DataError(f"{folder}: holds no folders of classes; put the pictures of each class into a folder here")
+    return scan_folders(folder)
+
+
+def _holds_pictures(folder: Path) -> bool:
+    with os.scandir(folder) as entries:
+        return any(is_picture(entry.name) for entry in entries)
 
 
 def _divide(part: np.ndarray, valid_share: float, *, seed: int) -> np.ndarray:

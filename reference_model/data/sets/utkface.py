@@ -21,8 +21,6 @@ LAYOUT = "pictures named age_gender_race_date.jpg.chip.jpg, in one folder or in 
 RACES = {0: 0, 1: 1, 2: 2, 3: -1, 4: -1}
 """The class in `PAPER_RACES` of each number in a name: White, Black and Asian have one, Indian and others none."""
 OLDEST_YEARS = 100
-MAX_MALFORMED = 0.05
-"""Largest share of files whose names may say nothing."""
 _NAME = re.compile(r"(\d{1,3})_[01]_([0-4])_\d+\.jpg(\.chip\.jpg)?")
 _SUFFIXES = (".jpg", ".jpeg", ".png")
 _NAMED = 20
@@ -36,35 +34,36 @@ def read_utkface(root: Path, options: ReadOptions) -> Catalogue:
 
     Args:
         root: The folder of the pictures, or one that holds ``UTKFace`` or ``part1`` to ``part3``.
-        options: ``classes`` and ``exclude_names`` do not apply.
+        options: ``seed`` and ``max_unusable`` are used.
 
     Returns:
         Pictures with labels ``"age"`` and ``"race"`` (white, black, yellow).
 
     Raises:
-        DataError: If there are no such files, or more than 5 % of the names are malformed.
+        DataError: If there are no such files, or more of the names are malformed than ``max_unusable``.
     """
     base = find_base(root, "UTKFace")
     names, malformed = _list(base)
     total = len(names) + len(malformed)
     if not names:
         raise DataError(f"{base}: no picture is named like 24_0_1_20170116.jpg; {describe_layout(base)}")
-    if len(malformed) > MAX_MALFORMED * total:
+    if len(malformed) > options.max_unusable * total:
         raise DataError(
-            f"{base}: {len(malformed)} of {total} names are not age_gender_race_date.jpg, more than "
-            f"{MAX_MALFORMED:.0%}: {first_few(malformed)}; rename or remove them"
+            f"{base}: {len(malformed)} of {total} names are not age_gender_race_date.jpg, more than the "
+            f"{options.max_unusable:.1%} that read.max_unusable allows: {first_few(malformed)}; rename or remove them"
         )
     parts = [_NAME.fullmatch(name.rpartition("/")[2]) for name in names]
     years, races = (np.array([int(part[group]) for part in parts if part is not None]) for group in (1, 2))
-    notes = []
+    notes: list[str] = []
+    label_notes: dict[str, tuple[str, ...]] = {}
     if malformed:
         listed = first_few(malformed, limit=_NAMED)
         notes.append(f"{len(malformed)} of {total} files have malformed names and are left out: {listed}")
     if (years > OLDEST_YEARS).any():
-        notes.append(f"{int((years > OLDEST_YEARS).sum())} ages above {OLDEST_YEARS} count as missing")
+        label_notes["age"] = (f"{int((years > OLDEST_YEARS).sum())} ages above {OLDEST_YEARS} count as missing",)
     others = int(np.isin(races, [number for number, race in RACES.items() if race < 0]).sum())
     if others:
-        notes.append(f"{others} pictures have no race among {', '.join(PAPER_RACES)}: Indian and others")
+        label_notes["race"] = (f"{others} pictures have no race among {', '.join(PAPER_RACES)}: Indian and others",)
     return Catalogue(
         data="utkface",
         pictures=PictureFolder(base, np.array(names)),
@@ -74,6 +73,7 @@ def read_utkface(root: Path, options: ReadOptions) -> Catalogue:
         },
         split=seeded_split(np.arange(len(names)), SHARES, seed=options.seed),
         notes=tuple(notes),
+        label_notes=label_notes,
     )
 
 

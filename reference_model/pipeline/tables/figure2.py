@@ -161,7 +161,7 @@ def _half(by_alpha: Results, options: TableOptions, alphas: Sequence[float]) -> 
         sentences.append(
             f"On {data} it stays below one half up to alpha {alphas[-1]:g}."
             if alpha is None
-            else f"On {data} it reaches one half at alpha {alpha:.2g}."
+            else f"On {data} it reaches one half at alpha {float(f'{alpha:.2g}'):g}."
         )
     return " ".join(sentences)
 

@@ -62,7 +62,7 @@ def test_training_treats_them_as_the_check_says(casia: Path, broken: int):
     catalogue = read_casia(casia, ReadOptions())
     targets = np.arange(len(catalogue))
     if broken == 6:
-        with pytest.raises(DataError, match=r"6 of 100 pictures cannot be used: 6\.0%"):
+        with pytest.raises(DataError, match=r"6 of 100 pictures cannot be used, more than the 5\.0%"):
             PictureBatches(catalogue.pictures, targets, 16)
         return
     batches = PictureBatches(catalogue.pictures, targets, 16)
@@ -80,7 +80,8 @@ def test_another_layout(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["check", "casia", str(tmp_path / "nowhere")]) == 2
     output = capsys.readouterr().out
     assert "error: " in output
-    assert "there is no such folder" in output
+    assert "there is no such folder: give the folder that holds the data set as ROOT" in output
+    assert "--" not in output
     assert "note: expected is a folder of seven digits for each person" in output
     assert output.endswith("cannot be trained on: 1 error\n")
 
@@ -95,7 +96,8 @@ def test_missing_pictures_and_a_partition_without_any(tmp_path: Path, capsys: py
     for path in (root / "val").iterdir():
         path.unlink()
     assert main(["check", "fairface", str(root)]) == 2
-    assert "error: no picture is left in the partition test; training needs some in each" in capsys.readouterr().out
+    output = capsys.readouterr().out
+    assert "error: no picture is left in the partition test; training needs some in each: download" in output
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if find_spec(f"{SETS}.{MODULES[name]}")])
@@ -114,6 +116,14 @@ def test_the_data_set_that_a_folder_holds_is_named(tmp_path: Path, capsys: pytes
     (tmp_path / "lfw_att_40.mat").touch()
     assert main(["check", "celeba", str(tmp_path)]) == 2
     assert "note: it looks like the data set lfwa" in capsys.readouterr().out
+
+
+def test_the_check_speaks_of_its_own_arguments(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    (tmp_path / "ClassName.txt").write_text("/a/abbey\n")
+    assert main(["check", "image_folder", str(tmp_path)]) == 2
+    output = capsys.readouterr().out
+    assert "it looks like the data set sun397: check it by this name" in output
+    assert "--" not in output
 
 
 def test_people_in_two_partitions_are_counted(tmp_path: Path):

@@ -170,7 +170,6 @@ def test_the_next_usable_row_stands_for_an_unusable_one(folder: PictureFolder, m
     spoil(folder, [7, 99])
     (folder.root / "008.png").unlink()
     pictures = batches(folder, memory_mb, workers=workers)
-    assert pictures.in_memory == bool(memory_mb)
     for _ in range(2):
         images, targets = pictures.batch(np.array([3, 7, 8, 99, 9]))
         assert targets.tolist() == [3, 9, 9, 0, 9]
@@ -187,30 +186,52 @@ def test_two_percent_are_counted_and_six_stop(folder: PictureFolder, memory_mb: 
     pictures.batch(np.arange(100))
     assert len(pictures.unusable) == 2
     spoil(folder, [30, 40, 50, 60])
-    with pytest.raises(DataError, match=r"6 of 100 pictures cannot be used: 6\.0%, more than the 5\.0% .*010"):
+    with pytest.raises(DataError, match=r"6 of 100 pictures cannot be used.*, more than the 5\.0% .*010"):
         batches(folder, memory_mb).batch(np.arange(100))
 
 
-def test_streamed_pictures_stop_once_20_failed(folder: PictureFolder) -> None:
-    spoil(folder, range(50))
-    pictures = batches(folder, 0)
-    pictures.batch(np.arange(45, 60))
-    with pytest.raises(DataError, match=r"25 of 35 pictures cannot be used: 71\.4%"):
-        pictures.batch(np.arange(20))
+def test_unusable_pictures_are_judged_by_their_share_of_all_wherever_they_lie(folder: PictureFolder) -> None:
+    spoil(folder, range(20, 45))
+    pictures = batches(folder, 0, max_unusable=0.25)
+    pictures.batch(np.arange(20, 45))
+    pictures.batch(np.arange(100))
+    assert len(pictures.unusable) == 25
+    with pytest.raises(
+        DataError, match=r"25 of 100 pictures cannot be used \(26 were tried so far\), more than the 24"
+    ):
+        batches(folder, 0, max_unusable=0.24).batch(np.arange(20, 46))
 
 
 def test_no_usable_picture_ends(folder: PictureFolder) -> None:
     spoil(folder, range(100))
     with pytest.raises(DataError, match="100 of 100"):
         batches(folder, 1, max_unusable=0.99)
-    with pytest.raises(DataError, match="1 of 1 "):
+    with pytest.raises(DataError, match=r"1 of 100 .*\(1 were tried so far\)"):
         batches(folder, 0, max_unusable=0).batch(np.array([4]))
+
+
+@pytest.mark.parametrize("memory_mb", [0, 1])
+def test_a_picture_of_its_class_stands_for_an_unusable_one(folder: PictureFolder, memory_mb: int) -> None:
+    classes = np.arange(100) % 3
+    spoil(folder, [30, 33, 98])
+    pictures = batches(folder, memory_mb, classes=classes)
+    assert pictures.batch(np.array([30, 31, 33, 98]))[1].tolist() == [36, 31, 36, 2]
+
+
+def test_a_class_without_a_usable_picture_is_an_error(folder: PictureFolder) -> None:
+    spoil(folder, [50, 51])
+    pictures = batches(folder, 0, classes=np.isin(np.arange(100), [50, 51]).astype(np.int64))
+    with pytest.raises(DataError, match=r"no picture of the class of .*05[01]\.png can be used: .*web page"):
+        pictures.batch(np.array([50, 3]))
 
 
 def test_the_memory_budget_decides(folder: PictureFolder) -> None:
     # 100 pictures of 3 x 64 x 64 bytes are 1.17 MiB.
-    assert PictureBatches(folder, np.zeros(100), 64, memory_mb=2).in_memory
-    assert not PictureBatches(folder, np.zeros(100), 64, memory_mb=1).in_memory
+    stored, streamed = (PictureBatches(folder, np.zeros(100), 64, memory_mb=size) for size in (2, 1))
+    (folder.root / "003.png").unlink()
+    stored.batch(np.array([3]))
+    streamed.batch(np.array([3]))
+    assert [len(pictures.unusable) for pictures in (stored, streamed)] == [0, 1]
 
 
 @pytest.mark.parametrize("memory_mb", [0, 1])

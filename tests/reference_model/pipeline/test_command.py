@@ -65,6 +65,12 @@ def test_a_section_wins_over_what_all_stages_share_and_a_run_over_its_section() 
     assert (runs["attributes-celeba"].train.epochs, runs["attributes-lfwa"].train.epochs) == (3, 9)
 
 
+def test_only_the_attributes_freeze_nets() -> None:
+    runs = parse("--attributes.net.frozen=[net_1,net_2]").runs
+    frozen = {name: run.net.frozen for name, run in runs.items() if run.net.frozen}
+    assert frozen == dict.fromkeys(["attributes-celeba", "attributes-lfwa"], ("net_1", "net_2"))
+
+
 def test_a_file_of_settings_has_the_shape_of_the_command_line(tmp_path: Path) -> None:
     file = tmp_path / "settings.yaml"
     file.write_text(
@@ -90,7 +96,9 @@ def test_supplied_weights_leave_out_what_only_they_need() -> None:
     ("arguments", "words"),
     [
         (["--train.epochs", "3"], ["--train.epochs belongs to one stage", "--identity.train.epochs"]),
-        (["--loss=ce"], ["--loss belongs to one stage"]),
+        (["--loss=ce"], ["--loss belongs to one stage", "--attributes.loss VALUE"]),
+        (["--net.frozen=[net_1]"], ["--net.frozen belongs to one stage", "--attributes.net.frozen VALUE"]),
+        (["--age.net.frozen=[net_1]"], ["age: net.frozen must be left out", "the stage attributes freezes nets"]),
         (["--identity.train.epoch=3"], ["unknown setting --identity.train.epoch", "--identity.train.epochs"]),
         (["--idenity.train.epochs=3"], ["unknown setting --idenity.train.epochs", "--identity.train.epochs"]),
         (["--identity.stage=age"], ["unknown setting --identity.stage"]),
@@ -98,6 +106,7 @@ def test_supplied_weights_leave_out_what_only_they_need() -> None:
         (["--face.weights.net_1=n"], ["unknown setting --face.weights.net_1"]),
         (["--roots.cassia=C"], ["unknown setting --roots.cassia", "--roots.casia"]),
         (["--identity.train.epochs=0"], ["identity: train.epochs must be at least 1"]),
+        (["--identity.train.epochs=x"], ["identity: train.epochs must be a whole number; got 'x'"]),
         (["--data=celeba"], ["--roots.celeba DIR"]),
         (["--roots.casia=C"], ["the stage attributes has no pictures", "--roots.celeba"]),
         (["--roots.celeba=C"], ["the stage pretrain has no pictures", "--roots.imagenet", "--weights.pretrained"]),

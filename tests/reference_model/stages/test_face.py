@@ -2,7 +2,7 @@
 
 import io
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +10,14 @@ import pytest
 import torch
 from PIL import Image
 
+from reference_model.config import ImagesConfig
 from reference_model.data.catalogue import Catalogue, ClassLabels
 from reference_model.data.combined import TilePictures, shuffle_tiles
 from reference_model.data.errors import DataError
+from reference_model.engine.sources import StageData
 from reference_model.stages.face import combine
 from reference_model.stages.registry import load_stage
-from tests.reference_model.stages.pictures import CONFIG, Colours, colour_catalogue, evaluate, thirds
+from tests.reference_model.stages.pictures import CONFIG, SIZE, Colours, colour_catalogue, evaluate, thirds
 from tests.support.tolerances import assert_close, band
 
 FACES, SCENES = 60, 40
@@ -99,6 +101,34 @@ def test_a_broken_picture_is_named() -> None:
     source = TilePictures(Broken(np.zeros((1, 3), np.uint8), ("bad.png",)))
     with pytest.raises(DataError, match=r"memory:bad\.png: not a readable picture"):
         source.read(0)
+
+
+@dataclass(frozen=True)
+class SomeBroken(Colours):
+    """Pictures of which some cannot be decoded."""
+
+    def read(self, row: int) -> bytes:
+        return b"no picture" if self.names[row] in ("0002.png", "0007.png") else super().read(row)
+
+
+def test_a_face_stands_for_a_face_that_cannot_be_used() -> None:
+    stage = load_stage("face")
+    people, places = faces(), scenes()
+    assert isinstance(people.pictures, Colours)
+    broken = SomeBroken(people.pictures.colours, people.pictures.names)
+    # Scenes stand beside the faces: every second row of each is the other kind.
+    both = combine(replace(people, pictures=broken), places, CONFIG)
+    rows = np.argsort(np.concatenate([np.arange(FACES), np.arange(SCENES) + 0.5]), kind="stable")
+    mixed = both.rows(rows)
+    data = StageData(stage, mixed, stage.targets(mixed, CONFIG), "")
+    values = data.values("train")
+    for memory_mb in (0, 1):
+        config = replace(CONFIG, images=ImagesConfig(size=SIZE, memory_mb=memory_mb))
+        pictures = data.pictures("train", config)
+        images, targets = pictures.batch(np.arange(len(values)))
+        assert targets.tolist() == values.tolist()
+        np.testing.assert_array_equal(images.mean(axis=(1, 2, 3)) > 128, values == 1)
+        assert len(pictures.unusable) == 2
 
 
 def logits() -> torch.Tensor:

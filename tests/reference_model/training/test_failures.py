@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import resource
 import shlex
 import shutil
@@ -118,3 +119,32 @@ def test_a_scheduler_starts_no_processes(faces: Path, tmp_path: Path, monkeypatc
         monkeypatch.setenv(name, value)
     assert train(*tiny_arguments(faces, tmp_path / "run"), "--train.epochs=1", "--loss=ce") == 0
     assert "Settings that differ from the preset small" in (tmp_path / "run" / "report.md").read_text()
+
+
+def test_what_the_data_lack_is_a_line_on_the_console_and_a_note_of_the_report(
+    faces: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(faces, tmp_path / "faces")
+    (tmp_path / "faces" / "img_align_celeba" / "000003.jpg").unlink()
+    arguments = [*tiny_arguments(tmp_path / "faces", tmp_path / "run"), "--loss=ce", "--train.epochs=1"]
+    assert train(*arguments, "--images.missing=skip") == 0
+    lines = [line for line in capsys.readouterr().err.splitlines() if "000003.jpg" in line]
+    assert len(lines) == 1
+    text = lines[0].removeprefix("warning: ")
+    assert text.startswith("1 of 160 pictures of ")
+    assert text.endswith("000003.jpg; their rows are left out")
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert report["notes"] == [text]
+    assert (tmp_path / "run" / "report.md").read_text().count(text) == 1
+
+
+def test_a_partition_without_pictures_is_named_with_a_remedy(
+    faces: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(faces, tmp_path / "faces")
+    path = next((tmp_path / "faces").rglob("list_eval_partition.txt"))
+    path.write_text(path.read_text().replace(".jpg 1", ".jpg 0"))
+    assert train(*tiny_arguments(tmp_path / "faces", tmp_path / "run")) == 2
+    message = capsys.readouterr().err
+    assert "no pictures for the stage attributes in the partition valid; it has 128 train, 0 valid, 32 test" in message
+    assert "let list_eval_partition name pictures of each partition" in message

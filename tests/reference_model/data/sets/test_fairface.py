@@ -40,7 +40,10 @@ def test_what_is_written_is_read(written: tuple[Path, Catalogue]):
     assert [(read.split == split).sum() for split in ("train", "valid", "test")] == [29, 3, 8]
     tests = {catalogue.pictures.read(row) for row in np.flatnonzero(catalogue.split == "test")}
     assert {read.pictures.read(row) for row in np.flatnonzero(read.split == "test")} == tests
-    assert read.notes == ("ages are ranges: the middle of each is its age, and 'more than 70' counts as 75",)
+    assert read.label_notes == {
+        "age": ("ages are ranges: the middle of each is its age, and 'more than 70' counts as 75",),
+        "race": (),
+    }
     assert len(read.with_label("race")) == 30
     assert len(read.with_label("age")) == 30
 
@@ -70,7 +73,7 @@ def test_races_that_the_paper_does_not_have_are_counted(written: tuple[Path, Cat
     change(root / "fairface_label_train.csv", ",East Asian,", ",Southeast Asian,")
     read = read_fairface(root, ReadOptions())
     assert len(read.with_label("race")) == 28
-    assert "2 pictures have no race among white, black, yellow: 1 Indian, 1 Latino_Hispanic" in read.notes
+    assert "2 pictures have no race among white, black, yellow: 1 Indian, 1 Latino_Hispanic" in read.label_notes["race"]
 
 
 @pytest.mark.parametrize(
@@ -135,4 +138,4 @@ def test_real_faces():
     age, race = read.labels["age"].known(), read.labels["race"].known()
     assert [age[read.split != "test"].sum(), age[read.split == "test"].sum()] == [1203, 1018]
     assert race.sum() == 2408 + 1698 - 95
-    assert "95 pictures have no race among white, black, yellow: 95 Indian" in read.notes
+    assert "95 pictures have no race among white, black, yellow: 95 Indian" in read.label_notes["race"]

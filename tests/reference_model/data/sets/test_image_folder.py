@@ -94,6 +94,18 @@ def test_classes_without_pictures_are_named(tmp_path: Path, catalogue: Catalogue
     assert [finding.level for finding in load_data_set("image_folder").check(root)] == ["error"]
 
 
+def test_empty_folders_of_a_partition_are_named(tmp_path: Path, catalogue: Catalogue) -> None:
+    root = write_imagenet(tmp_path / "set", catalogue)
+    for path in (root / "val").rglob("*.*"):
+        path.unlink()
+    with pytest.raises(DataError, match="val: 3 of 3 folders of classes hold no pictures: class2, class10, other; add"):
+        read_imagenet(root, ReadOptions())
+    for path in (root / "val").iterdir():
+        path.rmdir()
+    with pytest.raises(DataError, match="val: holds no folders of classes; put the pictures of each class into"):
+        read_imagenet(root, ReadOptions())
+
+
 def test_a_class_without_training_pictures_is_a_warning(tmp_path: Path, catalogue: Catalogue) -> None:
     root = write_image_folder(tmp_path / "set", catalogue)
     (root / "test" / "class7").mkdir()

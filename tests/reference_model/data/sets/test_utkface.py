@@ -43,7 +43,8 @@ def test_what_is_written_is_read(written: tuple[Path, Catalogue]):
     read = read_utkface(root, ReadOptions())
     assert describe_rows(read) == describe_rows(catalogue)
     assert [(read.split == split).sum() for split in ("train", "valid", "test")] == [96, 12, 12]
-    assert read.notes == ("30 pictures have no race among white, black, yellow: Indian and others",)
+    assert read.notes == ()
+    assert read.label_notes == {"race": ("30 pictures have no race among white, black, yellow: Indian and others",)}
     assert len(read.with_label("race")) == 90
 
 
@@ -65,14 +66,15 @@ def test_a_picture_of_another_name_is_malformed(written: tuple[Path, Catalogue])
 
 def test_too_many_malformed_names_are_an_error(written: tuple[Path, Catalogue]):
     add(written[0], *MALFORMED, "7_7_7_7.jpg")
-    with pytest.raises(DataError, match=r"7 of 127 names are not age_gender_race_date\.jpg, more than 5%"):
+    with pytest.raises(DataError, match=r"7 of 127 names are not age_gender_race_date\.jpg, more than the 5\.0% that"):
         read_utkface(written[0], ReadOptions())
+    assert len(read_utkface(written[0], ReadOptions(max_unusable=0.06))) == 120
 
 
 def test_ages_above_a_hundred_are_missing(written: tuple[Path, Catalogue]):
     add(written[0], "116_1_3_20170120134744096.jpg", "101_0_0_20170120134744097.jpg")
     read = read_utkface(written[0], ReadOptions())
-    assert "2 ages above 100 count as missing" in read.notes
+    assert read.label_notes["age"] == ("2 ages above 100 count as missing",)
     assert len(read.with_label("age")) == 120
     assert len(read.with_label("race")) == 91
 
