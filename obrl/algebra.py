@@ -144,14 +144,14 @@ class LossTerms(NamedTuple):
     relation_loss: Array
 
 
-def relation_terms(ns: Namespace, p: Array, pairs: PairLaplacians, *, gradient: bool) -> Terms:
+def relation_terms(ns: Namespace, p: Array, pairs: PairLaplacians, *, with_gradient: bool) -> Terms:
     """Eq. 2 without its 1/K, as derived at the top of this file.
 
     Args:
         ns: the framework's functions.
         p: probabilities, (batch, num_labels).
         pairs: the pair weights.
-        gradient: whether to compute the gradient.
+        with_gradient: whether to compute the gradient.
     """
     q = p - 0.5
     q2 = q * q
@@ -162,7 +162,7 @@ def relation_terms(ns: Namespace, p: Array, pairs: PairLaplacians, *, gradient: 
         elementwise=q * (g + h),  # value = 1 . B 1 + 2 q . (g + h)
         scale=2.0 * pairs.scale,
         constant=pairs.scale * pairs.negative_total,
-        gradient=(0.25 - q2) * (g + 2.0 * h) if gradient else None,  # dp/dx (4 g + 8 h)
+        gradient=(0.25 - q2) * (g + 2.0 * h) if with_gradient else None,  # dp/dx (4 g + 8 h)
         gradient_scale=4.0 * pairs.scale,
     )
 
@@ -175,7 +175,7 @@ def cross_entropy_terms(
     observed: Array | None,
     pos_weight: Array | None,
     *,
-    gradient: bool,
+    with_gradient: bool,
 ) -> Terms:
     """Eq. 4 without its 1/K.
 
@@ -186,17 +186,17 @@ def cross_entropy_terms(
         targets: y in [0, 1], the same shape and dtype; any finite number where not observed.
         observed: bool, the same shape, or None where all are.
         pos_weight: weight of each label's positives, (1, num_labels), or None.
-        gradient: whether to compute the gradient.
+        with_gradient: whether to compute the gradient.
     """
     log_p = ns.log_sigmoid(logits)
     rest = 1.0 - targets
     if pos_weight is None:
         value = rest * logits - log_p  # Eq. 4, with log(1 - p) = log p - x
-        slope = p - targets if gradient else None
+        slope = p - targets if with_gradient else None
     else:
         positive = pos_weight * targets
         value = rest * logits - (positive + rest) * log_p
-        slope = (positive + rest) * p - positive if gradient else None
+        slope = (positive + rest) * p - positive if with_gradient else None
     if observed is not None:
         value = ns.where(observed, value, 0.0)
         slope = None if slope is None else ns.where(observed, slope, 0.0)

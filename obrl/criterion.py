@@ -135,7 +135,7 @@ class RelationCriterion(LossWithRelation):
         )
 
     def _evaluate(
-        self, batch: Batch, update: bool | None, *, joint: bool, gradient: str
+        self, batch: Batch, update: bool | None, *, joint: bool, gradients_of: str
     ) -> tuple[tuple[Reduced, ...], tuple[FloatArray, ...]]:
         """Move the relation, then evaluate L, L_E and L_B, or without `joint` L_B alone."""
         state = self._online.state
@@ -152,7 +152,7 @@ class RelationCriterion(LossWithRelation):
             reduction=self.reduction,
             rows=len(batch.logits),
         )
-        terms, gradients = evaluate(NUMPY, batch.logits, problem, gradient=gradient)
+        terms, gradients = evaluate(NUMPY, batch.logits, problem, gradients_of=gradients_of)
         self._write(state)
         return tuple(map(as_number, terms)), gradients
 

@@ -98,7 +98,7 @@ class OBRLoss(RelationCriterion):
     ) -> LossTerms:
         """As a call, with L_E and L_B (before alpha) beside the total."""
         batch = self._checked(logits, targets, observed, sample_weight)
-        return LossTerms(*self._evaluate(batch, update, joint=True, gradient="none")[0])
+        return LossTerms(*self._evaluate(batch, update, joint=True, gradients_of="none")[0])
 
     def value_and_grad(
         self,
@@ -116,5 +116,5 @@ class OBRLoss(RelationCriterion):
             `reduction="none"` row k is the gradient of sample k's loss.
         """
         batch = self._checked(logits, targets, observed, sample_weight)
-        terms, (gradient,) = self._evaluate(batch, update, joint=True, gradient="total")
+        terms, (gradient,) = self._evaluate(batch, update, joint=True, gradients_of="total")
         return LossTerms(*terms), gradient.astype(np.asarray(logits).dtype)

@@ -34,7 +34,7 @@ class Problem(NamedTuple):
 
 
 def evaluate(
-    ns: Namespace, logits: Array, problem: Problem, *, gradient: str
+    ns: Namespace, logits: Array, problem: Problem, *, gradients_of: str
 ) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
     """The terms of a loss and their gradients with respect to the logits, in one pass.
 
@@ -42,27 +42,27 @@ def evaluate(
         ns: the framework's functions.
         logits: x, (batch, num_labels), in the dtype to compute in, which is that of the problem.
         problem: the loss.
-        gradient: `"none"`, `"total"` (of the first term), or `"parts"` (of L_E and of L_B, where there are both).
+        gradients_of: `"none"`, `"total"` (of the first term), or `"parts"` (of L_E and of L_B, where there are both).
 
     Returns:
         L, L_E and L_B (before alpha), or L_B alone, each a scalar array, or (batch,) with the reduction `"none"`; and
         the gradients, (batch, num_labels), whose row k is that of sample k's loss with the reduction `"none"`.
     """
-    with_gradient = gradient != "none"
+    with_gradient = gradients_of != "none"
     p = ns.sigmoid(logits)
-    relation = relation_terms(ns, p, problem.pairs, gradient=with_gradient)
+    relation = relation_terms(ns, p, problem.pairs, with_gradient=with_gradient)
     relation_loss = _reduce(ns, relation, problem)
     if problem.targets is None:
         return (relation_loss,), (_reduce_gradient(ns, [(1.0, relation)], problem),) if with_gradient else ()
     entropy = cross_entropy_terms(
-        ns, logits, p, problem.targets, problem.observed, problem.pos_weight, gradient=with_gradient
+        ns, logits, p, problem.targets, problem.observed, problem.pos_weight, with_gradient=with_gradient
     )
     cross_entropy = _reduce(ns, entropy, problem)
     weighted_terms: list[list[tuple[float, Terms]]] = {
         "none": [],
         "total": [[(1.0, entropy), (problem.alpha, relation)]],
         "parts": [[(1.0, entropy)], [(1.0, relation)]],
-    }[gradient]
+    }[gradients_of]
     terms = (cross_entropy + problem.alpha * relation_loss, cross_entropy, relation_loss)
     return terms, tuple(_reduce_gradient(ns, part, problem) for part in weighted_terms)
 

@@ -72,7 +72,7 @@ class RelationLoss(RelationCriterion):
     ) -> Reduced:
         """Update the relation, then give L_B; the arguments are those of `OBRLoss.__call__`."""
         batch = self._checked(logits, targets, observed, sample_weight)
-        return self._evaluate(batch, update, joint=False, gradient="none")[0][0]
+        return self._evaluate(batch, update, joint=False, gradients_of="none")[0][0]
 
     def value_and_grad(
         self,
@@ -85,7 +85,7 @@ class RelationLoss(RelationCriterion):
     ) -> tuple[Reduced, npt.NDArray[Any]]:
         """As a call, with the gradient of L_B with respect to the logits, in their shape and dtype."""
         batch = self._checked(logits, targets, observed, sample_weight)
-        (value,), (gradient,) = self._evaluate(batch, update, joint=False, gradient="total")
+        (value,), (gradient,) = self._evaluate(batch, update, joint=False, gradients_of="total")
         return value, gradient.astype(np.asarray(logits).dtype)
 
 
@@ -131,4 +131,4 @@ def relation_loss(
     matrix = matrix.astype(np.float64)
     pairs = relation_laplacians(NUMPY, matrix, ~np.isnan(matrix), r_p, r_n, normalization=normalization, like=matrix)
     problem = Problem(None, None, None, None, pairs, 1.0, reduction, len(x))
-    return as_number(evaluate(NUMPY, x.astype(np.float64), problem, gradient="none")[0][0])
+    return as_number(evaluate(NUMPY, x.astype(np.float64), problem, gradients_of="none")[0][0])

@@ -25,8 +25,10 @@ from reference_model.settings.files import (
     read_settings,
     read_typed,
 )
+from reference_model.settings.overview import list_options_of_all_stages
 from reference_model.settings.plain import SettingsError, flatten, plain
 from reference_model.settings.presets import default_preset, preset_settings
+from reference_model.settings.words import settings_error
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,10 @@ def parse_command(arguments: Sequence[str]) -> Request:
         if resume is not None:
             return Request(_resumed_config(parser, arguments, resume), resume, overwrite=False)
         stage, data = str(keys.get("stage", "attributes")), str(keys.get("data", "synthetic"))
-        if stage == "all" and {"-h", "--help"} & set(arguments):  # one help for a stage and for all of them
-            stage, arguments = "attributes", ["--help"]
+        if {"-h", "--help"} & set(arguments):  # one help for a stage and for all of them
+            list_options_of_all_stages(parser)
+            if stage == "all":
+                stage, arguments = "attributes", ["--help"]
         if stage not in STAGES:
             hint = did_you_mean(stage, STAGES)
             raise SettingsError(f"unknown stage {stage!r}; the stages are {', '.join(STAGES)}{hint}")
@@ -73,8 +77,10 @@ def parse_command(arguments: Sequence[str]) -> Request:
         parser.set_defaults(flatten(read_typed(parser, preset)))
         parsed = parser.parse_args(list(arguments))
         config = build_config(parsed.as_dict())
-    except (ArgumentError, TypeError, RunError) as error:
+    except RunError as error:
         raise SettingsError(str(error)) from None
+    except (ArgumentError, TypeError) as error:
+        raise settings_error(error, RunConfig) from None
     check_places(config)
     return Request(config, None, overwrite=bool(parsed.overwrite))
 

@@ -43,7 +43,7 @@ class RunConfig:
 
     Args:
         preset: Where the other settings start from: demo, small or paper.
-        stage: Which stage is trained; "all" trains every one, see above.
+        stage: Which stage is trained; "all" trains every one.
         data: synthetic (built-in pictures) or the name of a data set under root.
         root: Folder of the data. Synthetic faces are drawn there; without it, in the user's cache folder.
         loss: ce is cross-entropy alone (Eq. 4), obrl the joint loss, both trains one after the other and compares.

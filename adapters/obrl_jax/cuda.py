@@ -128,7 +128,7 @@ def loss_terms(
     normalization: str,
     reduction: str,
     parts: bool,
-    gradient: str,
+    gradients_of: str,
 ) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
     """The loss, and its gradient; as `native.loss_terms`, in float32."""
     joint = targets is not None
@@ -136,7 +136,7 @@ def loss_terms(
     terms = 3 if joint and parts else 1
     results = _call(
         "loss",
-        [((rows,), np.float32)] * terms + [(logits.shape, np.float32)] * cpu.GRADIENTS[gradient],
+        [((rows,), np.float32)] * terms + [(logits.shape, np.float32)] * cpu.GRADIENTS[gradients_of],
         (
             logits,
             np.zeros((), np.float32) if targets is None else _nan_where_missing(targets, observed),
@@ -145,7 +145,7 @@ def loss_terms(
             code,
         ),
         alpha=np.float64(alpha),
-        gradients=np.int32(cpu.GRADIENTS[gradient]),
+        gradients=np.int32(cpu.GRADIENTS[gradients_of]),
         joint=joint,
         parts=parts,
         active_pairs=normalization == "active_pairs",

@@ -142,7 +142,7 @@ def loss_terms(
     normalization: str,
     reduction: str,
     parts: bool,
-    gradient: str,
+    gradients_of: str,
 ) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
     """The loss, and its gradient.
 
@@ -157,7 +157,7 @@ def loss_terms(
         normalization: `"all_pairs"` or `"active_pairs"`.
         reduction: `"mean"`, `"sum"` or `"none"`.
         parts: whether L_E and L_B are returned beside L.
-        gradient: `"none"`, `"total"` (of the first term) or, with `parts`, `"parts"` (of L_E and of L_B).
+        gradients_of: `"none"`, `"total"` (of the first term) or, with `parts`, `"parts"` (of L_E and of L_B).
 
     Returns:
         The terms and the gradients, in the dtype of the logits.
@@ -168,7 +168,7 @@ def loss_terms(
     value = logits.shape[:1] if reduction == "none" else ()
     results = _call(
         "loss",
-        [(value, dtype)] * terms + [(logits.shape, dtype)] * cpu.GRADIENTS[gradient],
+        [(value, dtype)] * terms + [(logits.shape, dtype)] * cpu.GRADIENTS[gradients_of],
         (
             logits,
             absent if targets is None else targets,
@@ -179,7 +179,7 @@ def loss_terms(
         ),
         alpha=np.float64(alpha),
         reduction=np.int32(cpu.REDUCTIONS[reduction]),
-        gradients=np.int32(cpu.GRADIENTS[gradient]),
+        gradients=np.int32(cpu.GRADIENTS[gradients_of]),
         joint=joint,
         parts=parts,
         active_pairs=normalization == "active_pairs",

@@ -59,13 +59,13 @@ class AlgebraLoss(NamedTuple):
     pos_weight: Array | None
     pairs: PairLaplacians
 
-    def evaluate(self, options: LossOptions, logits: Array, *, gradient: str) -> tuple[Results, Results]:
+    def evaluate(self, options: LossOptions, logits: Array, *, gradients_of: str) -> tuple[Results, Results]:
         """The terms and their gradients with respect to the logits, by the algebra.
 
         Args:
             options: the rest of the loss.
             logits: x, (batch, num_labels), in any floating point dtype.
-            gradient: `"none"`, `"total"` (of the first term) or `"parts"` (of L_E and L_B).
+            gradients_of: `"none"`, `"total"` (of the first term) or `"parts"` (of L_E and L_B).
 
         Returns:
             L, and with `parts` L_E and L_B; or L_B alone. Then the gradients asked for.
@@ -75,7 +75,7 @@ class AlgebraLoss(NamedTuple):
         pos_weight = None if self.pos_weight is None else self.pos_weight[None]
         arrays = (self.targets, self.observed, weight, pos_weight, self.pairs)
         problem = Problem(*arrays, options.alpha, options.reduction, logits.shape[0])
-        terms, gradients = evaluate(JAX, x, problem, gradient=gradient)
+        terms, gradients = evaluate(JAX, x, problem, gradients_of=gradients_of)
         return (terms if options.parts else terms[:1]), gradients
 
     def for_algebra(self, options: LossOptions, dtype: Any) -> AlgebraLoss:
@@ -103,9 +103,9 @@ class FusedLoss(NamedTuple):
     code: Array
     target: Target
 
-    def evaluate(self, options: LossOptions, logits: Array, *, gradient: str) -> tuple[Results, Results]:
+    def evaluate(self, options: LossOptions, logits: Array, *, gradients_of: str) -> tuple[Results, Results]:
         """As `AlgebraLoss.evaluate`, in native code."""
-        return _evaluate_fused(options, gradient, logits, self)
+        return _evaluate_fused(options, gradients_of, logits, self)
 
     def for_algebra(self, options: LossOptions, dtype: Any) -> AlgebraLoss:
         """The same loss, for the algebra."""
@@ -123,7 +123,7 @@ class FusedLoss(NamedTuple):
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1))
-def _evaluate_fused(options: LossOptions, gradient: str, logits: Array, loss: FusedLoss) -> tuple[Results, Results]:
+def _evaluate_fused(options: LossOptions, gradients_of: str, logits: Array, loss: FusedLoss) -> tuple[Results, Results]:
     terms: tuple[Results, Results] = loss.target.calls.loss_terms(
         logits.astype(computation_dtype(logits)),
         loss.targets,
@@ -135,13 +135,13 @@ def _evaluate_fused(options: LossOptions, gradient: str, logits: Array, loss: Fu
         normalization=options.normalization,
         reduction=options.reduction,
         parts=options.parts,
-        gradient=gradient,
+        gradients_of=gradients_of,
     )
     return terms
 
 
 @_evaluate_fused.defjvp
-def _second_derivative(options: LossOptions, gradient: str, primals: Any, tangents: Any) -> Any:
+def _second_derivative(options: LossOptions, gradients_of: str, primals: Any, tangents: Any) -> Any:
     """The derivative of terms and gradients, by the algebra.
 
     JAX uses this rule for second derivatives only: for first derivatives, `_derivative` returns the gradient that the
@@ -150,9 +150,9 @@ def _second_derivative(options: LossOptions, gradient: str, primals: Any, tangen
 
     def by_algebra(logits: Array, loss: FusedLoss) -> tuple[Results, Results]:
         dtype = computation_dtype(logits)
-        return loss.for_algebra(options, dtype).evaluate(options, logits, gradient=gradient)
+        return loss.for_algebra(options, dtype).evaluate(options, logits, gradients_of=gradients_of)
 
-    return _evaluate_fused(options, gradient, *primals), jax.jvp(by_algebra, primals, tangents)[1]
+    return _evaluate_fused(options, gradients_of, *primals), jax.jvp(by_algebra, primals, tangents)[1]
 
 
 def differentiable_terms(options: LossOptions, logits: Array, loss: AlgebraLoss | FusedLoss, *, impl: str) -> Results:
@@ -168,25 +168,25 @@ def differentiable_terms(options: LossOptions, logits: Array, loss: AlgebraLoss 
         L, and with `options.parts` L_E and L_B; or L_B alone.
     """
     if impl == "plain":
-        return loss.evaluate(options, logits, gradient="none")[0]
+        return loss.evaluate(options, logits, gradients_of="none")[0]
     terms: Results = _terms(options, logits, loss)
     return terms
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _terms(options: LossOptions, logits: Array, loss: AlgebraLoss | FusedLoss) -> Results:
-    return loss.evaluate(options, logits, gradient="none")[0]
+    return loss.evaluate(options, logits, gradients_of="none")[0]
 
 
 def _derivative(options: LossOptions, primals: Any, tangents: Any) -> tuple[Results, Results]:
     """The terms and their derivative along the tangents, from the gradients that are computed with the terms."""
     (logits, loss), (dx, changes) = primals, tangents
     if isinstance(dx, SymbolicZero):
-        terms, _ = loss.evaluate(options, logits, gradient="none")
+        terms, _ = loss.evaluate(options, logits, gradients_of="none")
         along = tuple(jnp.zeros_like(term) for term in terms)
     else:
         parts = options.parts and loss.targets is not None
-        terms, gradients = loss.evaluate(options, logits, gradient="parts" if parts else "total")
+        terms, gradients = loss.evaluate(options, logits, gradients_of="parts" if parts else "total")
         # Cast once, so that reverse mode adds the parts' gradients before it rounds to the dtype of the logits.
         change = dx.astype(gradients[0].dtype)
         along = tuple(_along(gradient, change, options) for gradient in gradients)
@@ -224,7 +224,7 @@ def _derivative_of_data(
 
     def terms(data: dict[str, Any]) -> Results:
         changed = loss._replace(**data).for_algebra(options, computation_dtype(logits))
-        return changed.evaluate(options, logits, gradient="none")[0]
+        return changed.evaluate(options, logits, gradients_of="none")[0]
 
     along: Results = jax.jvp(terms, ({name: getattr(loss, name) for name in tangents},), (tangents,))[1]
     return along

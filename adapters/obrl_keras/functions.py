@@ -57,7 +57,7 @@ def loss_terms(
         reduction=reduction,
         rows=row_count(x, x),
     )
-    return LossTerms(*evaluate(KERAS, x, problem, gradient="none")[0])
+    return LossTerms(*evaluate(KERAS, x, problem, gradients_of="none")[0])
 
 
 def frozen_terms(

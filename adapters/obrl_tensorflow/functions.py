@@ -13,12 +13,12 @@ from obrl_tensorflow.namespace import TENSORFLOW, Tensor
 Results = tuple[Tensor, ...]
 
 
-def _one_pass(x: Tensor, problem: Problem, gradient: str, count: int) -> Results:
+def _one_pass(x: Tensor, problem: Problem, gradients_of: str, count: int) -> Results:
     """The first `count` terms, whose gradient with respect to the logits is computed with them."""
 
     @tf.custom_gradient
     def terms(x: Tensor) -> Any:
-        values, gradients = evaluate(TENSORFLOW, x, problem, gradient=gradient)
+        values, gradients = evaluate(TENSORFLOW, x, problem, gradients_of=gradients_of)
 
         def backward(*upstream: Tensor) -> Tensor:
             def scaled(*upstream: Tensor) -> Tensor:
@@ -50,7 +50,7 @@ def logits_gradient(
             problem = make_problem()
             with tf.GradientTape() as tape:
                 tape.watch([x, *upstream])
-                gradients = evaluate(TENSORFLOW, x, problem, gradient="parts" if len(upstream) == 3 else "total")[1]
+                gradients = evaluate(TENSORFLOW, x, problem, gradients_of="parts" if len(upstream) == 3 else "total")[1]
                 formula = chain(gradients, upstream, alpha=problem.alpha, reduction=problem.reduction)
             return tape.gradient(
                 formula, [x, *upstream], output_gradients=vector, unconnected_gradients=tf.UnconnectedGradients.ZERO
@@ -83,4 +83,4 @@ def differentiable_terms(logits: Tensor, problem: Problem, *, dtype: tf.DType, i
     count = 3 if parts and problem.targets is not None else 1
     if impl != "plain":
         return _one_pass(x, problem, "parts" if count == 3 else "total", count)
-    return evaluate(TENSORFLOW, x, problem, gradient="none")[0][:count]
+    return evaluate(TENSORFLOW, x, problem, gradients_of="none")[0][:count]

@@ -42,16 +42,16 @@ class OnePass(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, logits: Tensor, loss: PlainLoss | fused.FusedLoss, dtype: torch.dtype, gradient: str
+        ctx: Any, logits: Tensor, loss: PlainLoss | fused.FusedLoss, dtype: torch.dtype, gradients_of: str
     ) -> Tensors:
-        """The terms, with their gradients saved for backward; `gradient` is "total" or "parts"."""
-        terms, gradients = loss.evaluate(logits, dtype, gradient)
+        """The terms, with their gradients saved for backward; `gradients_of` is "total" or "parts"."""
+        terms, gradients = loss.evaluate(logits, dtype, gradients_of)
         # Autograd then raises if the batch is written into before backward, as it does for any other loss, even though
         # only a gradient with a graph reads it again.
         ctx.save_for_backward(logits, loss.targets, loss.observed, loss.sample_weight, *gradients)
-        ctx.loss, ctx.dtype, ctx.gradient = loss, dtype, gradient
+        ctx.loss, ctx.dtype, ctx.gradients_of = loss, dtype, gradients_of
         ctx.set_materialize_grads(False)
-        return terms if gradient == "parts" else terms[:1]
+        return terms if gradients_of == "parts" else terms[:1]
 
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor | None) -> tuple[Tensor | None, None, None, None]:
@@ -64,8 +64,8 @@ class OnePass(torch.autograd.Function):
             # create_graph=True: compute the gradient again, in operations that can be differentiated. A compiled
             # backward never builds a graph.
             with without_autocast(logits.device.type):
-                loss = loss.plain(logits.shape[0], ctx.dtype)
-                gradients = loss.evaluate(logits, ctx.dtype, ctx.gradient)[1]
+                loss = loss.for_autograd(logits.shape[0], ctx.dtype)
+                gradients = loss.evaluate(logits, ctx.dtype, ctx.gradients_of)[1]
         return loss.chain(gradients, upstream, logits.dtype), None, None, None
 
 
@@ -95,8 +95,8 @@ def differentiable_terms(
         or in_transform()  # OnePass has no rule for torch.func and for forward mode; autograd has
     ):
         return loss.evaluate(logits, dtype, "none")[0]
-    gradient = "parts" if parts and loss.targets is not None else "total"
-    terms: Tensors = OnePass.apply(logits, loss, dtype, gradient)
+    gradients_of = "parts" if parts and loss.targets is not None else "total"
+    terms: Tensors = OnePass.apply(logits, loss, dtype, gradients_of)
     return terms
 
 
@@ -212,10 +212,10 @@ class Criterion(LossWithRelation, RelationModule):
         moves = resolve_update(update, default=self.training and torch.is_grad_enabled(), freeze=self.freeze)
         dtype = computation_dtype(logits)
         if self._is_fused(batch, state, joint=joint):  # autocast does not reach into native code or kernels
-            fused_loss = self._fused_loss(batch, state, moves=moves, joint=joint)
+            fused_loss = self._update_for_fused_loss(batch, state, moves=moves, joint=joint)
             return differentiable_terms(logits, fused_loss, dtype=dtype, impl=self.impl, parts=parts)
         with without_autocast(logits.device.type):
-            loss = self._plain_loss(batch, state, dtype, moves=moves, joint=joint)
+            loss = self._update_for_plain_loss(batch, state, dtype, moves=moves, joint=joint)
             return differentiable_terms(logits, loss, dtype=dtype, impl=self.impl, parts=parts)
 
     def _is_fused(self, batch: Batch, state: RelationState, *, joint: bool) -> bool:
@@ -234,7 +234,7 @@ class Criterion(LossWithRelation, RelationModule):
             return False  # not measured over several processes
         return fused.is_chosen(batch.logits, *state, **others)
 
-    def _plain_loss(
+    def _update_for_plain_loss(
         self, batch: Batch, state: RelationState, dtype: torch.dtype, *, moves: bool, joint: bool
     ) -> PlainLoss:
         """Update the relation if `moves`, and give the loss in torch's operations."""
@@ -257,7 +257,9 @@ class Criterion(LossWithRelation, RelationModule):
             dtype=dtype,
         )
 
-    def _fused_loss(self, batch: Batch, state: RelationState, *, moves: bool, joint: bool) -> fused.FusedLoss:
+    def _update_for_fused_loss(
+        self, batch: Batch, state: RelationState, *, moves: bool, joint: bool
+    ) -> fused.FusedLoss:
         """Update the relation if `moves`, and give the loss in native code or kernels."""
         _, targets, observed, sample_weight = batch
         if may_read_values(self.validate, targets):

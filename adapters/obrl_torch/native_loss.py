@@ -37,17 +37,17 @@ class NativeLoss(NamedTuple):
     normalization: str
     reduction: str
 
-    def evaluate(self, logits: Tensor, dtype: torch.dtype, gradient: str) -> tuple[Tensors, Tensors]:
+    def evaluate(self, logits: Tensor, dtype: torch.dtype, gradients_of: str) -> tuple[Tensors, Tensors]:
         """As `PlainLoss.evaluate`, but `"total"` gives L alone, which `OnePass` allows for."""
-        results = loss_terms(logits, *self, gradient, dtype)
-        count = 1 if self.targets is None or gradient == "total" else 3
+        results = loss_terms(logits, *self, gradients_of, dtype)
+        count = 1 if self.targets is None or gradients_of == "total" else 3
         return tuple(results[:count]), tuple(results[count:])
 
     def chain(self, gradients: Sequence[Tensor], upstream: Sequence[Tensor | None], dtype: torch.dtype) -> Tensor:
         """The gradient with respect to the logits in `dtype`, from what arrives for each term."""
         return chain(gradients, upstream, alpha=self.alpha, reduction=self.reduction, dtype=dtype)
 
-    def plain(self, rows: int, dtype: torch.dtype) -> PlainLoss:
+    def for_autograd(self, rows: int, dtype: torch.dtype) -> PlainLoss:
         """The same loss in operations that autograd differentiates."""
         return decoded_loss(self, rows, dtype)
 
@@ -75,21 +75,21 @@ def _loss_terms(
     alpha: float,
     normalization: str,
     reduction: str,
-    gradient: str,
+    gradients_of: str,
     dtype: torch.dtype,
 ) -> list[Tensor]:
     """The loss and its gradient.
 
     Returns:
         With targets: L and its gradient with `"total"`; L, L_E and L_B with `"none"`; these and the gradients of L_E
-        and of L_B with `"parts"`. Without: L_B, and its gradient unless `gradient` is `"none"`.
+        and of L_B with `"parts"`. Without: L_B, and its gradient unless `gradients_of` is `"none"`.
     """
-    results = _new_terms(logits, targets, reduction, gradient, dtype)
+    results = _new_terms(logits, targets, reduction, gradients_of, dtype)
     # Addresses of L, L_E, L_B and two gradients; None is not written.
     addresses: list[int | None] = [result.data_ptr() for result in results]
     if targets is None:
         addresses = [None, None, *addresses]
-    elif gradient == "total":
+    elif gradients_of == "total":
         addresses = [addresses[0], None, None, addresses[1]]
     addresses += [None] * (5 - len(addresses))
     is_bytes = targets is not None and targets.dtype in (torch.bool, torch.uint8)
@@ -110,7 +110,7 @@ def _loss_terms(
         DTYPES[dtype],
         cpu.UINT8 if is_bytes else DTYPES[dtype],
         cpu.REDUCTIONS[reduction],
-        cpu.GRADIENTS[gradient],
+        cpu.GRADIENTS[gradients_of],
         targets is not None,
         normalization == "active_pairs",
     )
@@ -119,12 +119,12 @@ def _loss_terms(
 
 
 def _new_terms(
-    logits: Tensor, targets: Tensor | None, reduction: str, gradient: str, dtype: torch.dtype
+    logits: Tensor, targets: Tensor | None, reduction: str, gradients_of: str, dtype: torch.dtype
 ) -> list[Tensor]:
     """Empty tensors for the results of `_loss_terms`."""
     joint = targets is not None
-    num_terms = 3 if joint and gradient != "total" else 1
-    num_gradients = {"none": 0, "total": 1, "parts": 2 if joint else 1}[gradient]
+    num_terms = 3 if joint and gradients_of != "total" else 1
+    num_gradients = {"none": 0, "total": 1, "parts": 2 if joint else 1}[gradients_of]
     value = (logits.shape[0],) if reduction == "none" else ()
     return [
         *(logits.new_empty(value, dtype=dtype) for _ in range(num_terms)),

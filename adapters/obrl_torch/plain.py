@@ -24,21 +24,21 @@ class PlainLoss(Problem):
 
     __slots__ = ()
 
-    def evaluate(self, logits: Tensor, dtype: torch.dtype, gradient: str) -> tuple[Tensors, Tensors]:
+    def evaluate(self, logits: Tensor, dtype: torch.dtype, gradients_of: str) -> tuple[Tensors, Tensors]:
         """The terms (L, L_E and L_B; or L_B alone), and their gradients in the dtype of the computation.
 
         Args:
             logits: x, (batch, num_labels), in any floating point dtype.
             dtype: to compute in.
-            gradient: `"none"`, `"total"` (of the first term), or `"parts"` (of L_E and L_B).
+            gradients_of: `"none"`, `"total"` (of the first term), or `"parts"` (of L_E and L_B).
         """
-        return evaluate(TORCH, logits.to(dtype), self, gradient=gradient)
+        return evaluate(TORCH, logits.to(dtype), self, gradients_of=gradients_of)
 
     def chain(self, gradients: Sequence[Tensor], upstream: Sequence[Tensor | None], dtype: torch.dtype) -> Tensor:
         """The gradient with respect to the logits in `dtype`, from what arrives for each term."""
         return chain(gradients, upstream, alpha=self.alpha, reduction=self.reduction, dtype=dtype)
 
-    def plain(self, rows: int, dtype: torch.dtype) -> PlainLoss:
+    def for_autograd(self, rows: int, dtype: torch.dtype) -> PlainLoss:
         """The same loss in operations that autograd differentiates: this one."""
         return self
 

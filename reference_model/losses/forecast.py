@@ -106,7 +106,9 @@ def size_text(number: int) -> str:
     """Return a size in words, in powers of 1000.
 
     Example:
-        >>> size_text(204_800_000)
-        '205 MB'
+        >>> size_text(204_800_000), size_text(7_680)
+        ('205 MB', '8 kB')
     """
-    return f"{number / 1e9:.2f} GB" if number >= 1e9 else f"{number / 1e6:.0f} MB"
+    if number >= 1e9:
+        return f"{number / 1e9:.2f} GB"
+    return f"{number / 1e6:.0f} MB" if number >= 1e6 else f"{number / 1e3:.0f} kB"

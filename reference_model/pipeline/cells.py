@@ -180,15 +180,13 @@ def describe_origins(config: RunConfig, sources: Mapping[str, Cell]) -> dict[str
     nets = config.net.nets if config.stage == "attributes" else ("init",)
     origins = {}
     for net in nets:
-        path = getattr(config.weights, net)
-        source = sources.get(f"weights.{net}")
-        if source is not None:
-            origins[net] = f"stage {source.config.stage} on {source.config.data}"
-        elif path is not None:
-            origins[net] = describe_file(path)
+        setting = "weights.model" if config.weights.model or "weights.model" in sources else f"weights.{net}"
+        path = getattr(config.weights, setting.removeprefix("weights."))
+        if setting in sources:
+            source = sources[setting].config
+            origins[net] = f"stage {source.stage} on {source.data}"
         else:
-            whole = sources.get("weights.model") or getattr(config.weights, "model", None)
-            origins[net] = "random" if whole is None else "a whole trained net"
+            origins[net] = "random" if path is None else describe_file(path)
     return origins
 
 

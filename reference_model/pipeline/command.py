@@ -16,8 +16,6 @@ from reference_model.cli import parse_command
 from reference_model.config import RunConfig, StageName
 from reference_model.pipeline.config import (
     PRODUCTS,
-    ROOTS,
-    SCENES,
     PipelineConfig,
     required_stages,
     unused_weights,
@@ -25,7 +23,9 @@ from reference_model.pipeline.config import (
 from reference_model.pipeline.files import PIPELINE_FILE, load_pipeline
 from reference_model.pipeline.words import Words, check_keys, section_of, settings_of_run, take_apart
 from reference_model.settings.files import PATHS, build_config, make_parser, paths_as_text
+from reference_model.settings.names import ROOTS, SCENES
 from reference_model.settings.plain import SettingsError, flatten
+from reference_model.settings.words import settings_error
 
 DRAWN_ATTRIBUTES = ("celeba", "lfwa")
 
@@ -114,9 +114,9 @@ def _new_pipeline(settings: Mapping[str, str]) -> PipelineConfig:
 
 
 def _is_drawn(settings: Mapping[str, str], roots: Mapping[str, Path]) -> bool:
-    """Say whether stages without a data set are trained on drawn pictures."""
+    """Say whether stages without a data set are trained on drawn pictures: where that is asked for, or with demo."""
     if "data" not in settings:
-        return not roots
+        return not roots and settings.get("preset", "demo") == "demo"
     if settings["data"] != "synthetic":
         name = settings["data"]
         raise SettingsError(f"--data {name} names one data set; with --stage all write --roots.{name} DIR")
@@ -134,7 +134,10 @@ def _attribute_runs(settings: Mapping[str, str], roots: Mapping[str, Path]) -> d
         return {f"attributes-{name}": name for name in named}
     if _is_drawn(settings, roots):
         return {f"attributes-{name}": "synthetic" for name in DRAWN_ATTRIBUTES}
-    raise SettingsError("the stage attributes has no pictures: give --roots.celeba DIR, --roots.lfwa DIR or both")
+    raise SettingsError(
+        "the stage attributes has no pictures: give --roots.celeba DIR, --roots.lfwa DIR or both; or --data "
+        "synthetic to draw them"
+    )
 
 
 def _data_of(stage: str, settings: Mapping[str, str], roots: Mapping[str, Path]) -> str:
@@ -223,5 +226,5 @@ def parse_over(config: RunConfig, chosen: Mapping[str, str]) -> RunConfig:
     try:
         parsed = parser.parse_args(list(arguments))
     except (ArgumentError, TypeError) as error:
-        raise SettingsError(str(error)) from None
+        raise settings_error(error, RunConfig) from None
     return build_config(parsed.as_dict())

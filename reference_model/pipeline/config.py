@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from reference_model.config import FACE_NETS, STAGE_DATA, STAGES, RunConfig, StageName
+from reference_model.config import FACE_NETS, RunConfig, StageName
+from reference_model.settings.names import ROOTS
 
 SINGLE_STAGES: tuple[StageName, ...] = ("pretrain", "face", "identity", "age", "race")
 PRODUCTS: Mapping[str, str] = dict(zip(SINGLE_STAGES, ("pretrained", *FACE_NETS), strict=True))
@@ -18,20 +19,6 @@ PRODUCTS: Mapping[str, str] = dict(zip(SINGLE_STAGES, ("pretrained", *FACE_NETS)
 PARENTS: Mapping[str, str] = {"net_0": "pretrained", **dict.fromkeys(FACE_NETS[1:], "net_0")}
 """What each product starts from."""
 
-# Sets that a stage can read, but takes by name only (--age.data table --age.root DIR): a folder of classes means
-# another thing to every stage, and a set that was given for one stage should not take part in another unasked.
-_BY_NAME_ONLY = {
-    *((stage, "image_folder") for stage in STAGES),
-    *(("face", name) for name in STAGE_DATA["face"] if name not in STAGE_DATA["identity"]),
-    ("pretrain", "sun397"),
-    ("age", "table"),
-}
-ROOTS: Mapping[str, tuple[str, ...]] = {
-    stage: tuple(name for name in names if (stage, name) not in _BY_NAME_ONLY) for stage, names in STAGE_DATA.items()
-}
-"""The data sets of ``--roots`` that a stage takes, the first one first; the attributes are trained on each."""
-
-SCENES = "sun397"
 SECTIONS = (*SINGLE_STAGES, "attributes", *(f"attributes-{name}" for name in ROOTS["attributes"]))
 
 
@@ -120,7 +107,7 @@ def place_steps(config: PipelineConfig, folder: Path, pool: Mapping[str, tuple[s
     """
     steps = []
     for name, run in config.runs.items():
-        sources = _sources(run)
+        sources = sources_of(run)
         number = (*SINGLE_STAGES, "attributes").index(run.stage) + 1
         out = folder / f"{number}-{name}"
         placed = replace(run, out=out, weights=replace(run.weights, **_files(config, folder, sources)))
@@ -137,7 +124,8 @@ def product_path(config: PipelineConfig, folder: Path, product: str) -> Path:
     return folder / f"{product}.safetensors"
 
 
-def _sources(run: RunConfig) -> dict[str, str]:
+def sources_of(run: RunConfig) -> dict[str, str]:
+    """Return the products that a run starts from, by the setting that names their file: ``"init"`` or a net."""
     if run.stage == "attributes":
         return {net: net for net in run.net.nets}
     product = PRODUCTS[run.stage]

@@ -9,8 +9,9 @@ from itertools import chain
 from pathlib import Path
 
 from reference_model.config import FACE_NETS
-from reference_model.pipeline.config import PRODUCTS, ROOTS, SCENES, SECTIONS
+from reference_model.pipeline.config import PRODUCTS, SECTIONS
 from reference_model.settings.files import check_known, known_keys, make_parser
+from reference_model.settings.names import ROOTS, SCENES
 from reference_model.settings.plain import SettingsError, flatten, read_yaml
 
 SHARED = ("preset", "out", "root", "data", "seed")

@@ -13,6 +13,7 @@ from jsonargparse import ArgumentParser
 
 from reference_model.config import RunConfig
 from reference_model.settings.plain import SettingsError, build, flatten, path_settings, path_text, plain, read_yaml
+from reference_model.settings.words import settings_error
 
 # The settings that may differ on resuming: where things are, what the console shows, what is kept in memory.
 FREE_ON_RESUME = (
@@ -33,9 +34,7 @@ DESCRIPTION = """Train one stage of the paper's facial attribute model; without 
 cross-entropy alone or with the joint loss of obrl. Without arguments it draws synthetic faces and compares both losses
 on them (the demo preset).
 
---stage all trains every stage in one folder: --identity.train.epochs 8 is a setting of one stage, --roots.casia DIR
-says where a data set lies, --weights.net_3 FILE takes the place of a stage, --redo STAGE with --resume RUN trains it
-and what follows anew."""
+--stage all trains every stage in one folder; its further options are at the end."""
 
 
 def make_parser() -> ArgumentParser:
@@ -112,7 +111,7 @@ def read_typed(parser: ArgumentParser, content: Mapping[str, Any]) -> dict[str, 
     try:
         parsed: dict[str, Any] = parser.parse_object(dict(content)).as_dict()
     except (ArgumentError, TypeError) as error:
-        raise SettingsError(str(error)) from None
+        raise settings_error(error, RunConfig) from None
     return {key: value for key, value in parsed.items() if key not in ("config", "resume", "overwrite")}
 
 

@@ -25,3 +25,20 @@ STAGE_DATA: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 """The data sets that each stage reads beside synthetic pictures; the first is the paper's, or what stands in for it."""
+
+# Sets that a stage can read, but takes by name only (--age.data table --age.root DIR): a folder of classes means
+# another thing to every stage, and a set that was given for one stage should not take part in another unasked.
+_BY_NAME_ONLY = {
+    *((stage, "image_folder") for stage in STAGES),
+    *(("face", name) for name in STAGE_DATA["face"] if name not in STAGE_DATA["identity"]),
+    ("pretrain", "sun397"),
+    ("age", "table"),
+}
+ROOTS: Mapping[str, tuple[str, ...]] = {
+    stage: tuple(name for name in names if (stage, name) not in _BY_NAME_ONLY) for stage, names in STAGE_DATA.items()
+}
+"""The data sets of ``--roots`` that a stage takes, the first one first; the attributes are trained on each."""
+
+
+SCENES = "sun397"
+"""The data set of ``--roots`` with pictures without faces."""

@@ -61,16 +61,6 @@ def identity_figures(targets: Targets) -> nn.Module:
     return ClassFigures(len(targets.names))
 
 
-def check_classes(config: RunConfig) -> None:
-    """Refuse ``read.classes`` people whose class layer does not fit into memory, before anything is read.
-
-    Raises:
-        ValueError: With the forecast.
-    """
-    if config.read.classes is not None:
-        _forecast(config.read.classes, config)
-
-
 def check_people(targets: Targets, config: RunConfig) -> tuple[str, ...]:
     """Return the forecast of memory and ln C.
 
@@ -120,6 +110,5 @@ STAGE = Stage(
     plot=plot_identity,
     describe=describe,
     partitions=("valid", "test"),
-    check_settings=check_classes,
     check=check_people,
 )

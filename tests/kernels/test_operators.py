@@ -131,7 +131,7 @@ def by_the_algebra(
     like = torch.zeros((), dtype=torch.float64)
     pairs: PairLaplacians = coded_laplacians(TORCH, code, normalization="active_pairs", like=like)
     problem = Problem(targets.double(), observed, None, None, pairs, 0.5, "mean", len(logits))
-    terms, (slope,) = evaluate(TORCH, logits.double(), problem, gradient="total")
+    terms, (slope,) = evaluate(TORCH, logits.double(), problem, gradients_of="total")
     return list(terms), slope
 
 

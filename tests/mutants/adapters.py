@@ -12,7 +12,7 @@ ADAPTER_MUTANTS = (
     ),
     Mutant(
         "torch: a bad batch moves the relation",
-        "obrl_torch:Criterion._plain_loss",
+        "obrl_torch:Criterion._update_for_plain_loss",
         "may_read_values(self.validate, batch.targets)",
         "False",
         "tests/torch/test_bad_inputs.py",

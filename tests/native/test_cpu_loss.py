@@ -26,7 +26,7 @@ def reference(logits: Array, targets: Array | None, code: Array, arguments: dict
     options = (pairs, 0.7, arguments["reduction"], len(logits))
     if targets is None:
         problem = Problem(None, None, weight, None, *options)
-        (value,), gradients = evaluate(NUMPY, x, problem, gradient=arguments["gradient"])
+        (value,), gradients = evaluate(NUMPY, x, problem, gradients_of=arguments["gradient"])
         return [None, None, value], gradients
     known = ~np.isnan(targets) if targets.dtype.kind == "f" else np.ones(targets.shape, bool)
     if arguments["observed"] is not None:
@@ -34,7 +34,7 @@ def reference(logits: Array, targets: Array | None, code: Array, arguments: dict
     pos_weight = arguments["pos_weight"]
     pos_weight = None if pos_weight is None else pos_weight.astype(np.float64)[None]
     y = np.where(known, targets, 0).astype(np.float64)
-    return evaluate(NUMPY, x, Problem(y, known, weight, pos_weight, *options), gradient=arguments["gradient"])
+    return evaluate(NUMPY, x, Problem(y, known, weight, pos_weight, *options), gradients_of=arguments["gradient"])
 
 
 def draw_code(rng: np.random.Generator, num_labels: int, share: float) -> Array:

@@ -15,6 +15,7 @@ from reference_model.config import STAGE_DATA, STAGES, RunConfig
 from reference_model.data.registry import MODULES
 from reference_model.runs import create_run_folder, write_atomically
 from reference_model.settings.files import dump_config, known_keys, load_config, make_parser
+from reference_model.settings.names import ROOTS
 from reference_model.settings.plain import SettingsError
 from reference_model.settings.presets import PRESETS
 from reference_model.train import main
@@ -73,8 +74,15 @@ def test_a_preset_that_contradicts_the_file_is_refused(
         (["--preset", "smal"], ["unknown preset 'smal'", "did you mean small?"]),
         (["--roots.celeba", "x"], ["--roots.celeba is for --stage all", "--data celeba --root DIR"]),
         (["--redo", "age"], ["--redo is for --stage all", "--overwrite"]),
-        (["--loss", "bce"], ["loss", "bce", "'ce'"]),
-        (["--optim.lr", "fast"], ["optim.lr", "fast"]),
+        (["--loss", "bot"], ["loss must be one of ce, obrl, both; got 'bot'; did you mean both?"]),
+        (["--optim.lr", "fast"], ["optim.lr must be a number; got 'fast'"]),
+        (["--train.epochs", "1.5"], ["train.epochs must be a whole number; got '1.5'"]),
+        (["--images.flip", "maybe"], ["images.flip must be true or false; got 'maybe'"]),
+        (["--read.classes", "x"], ["read.classes must be a whole number, or null; got 'x'"]),
+        (["--net.strides", "[1]"], ["net.strides must be a list of 2 whole numbers, such as [2, 1]; got '[1]'"]),
+        (["--net.nets", "net_1"], ["net.nets must be a list of words, such as [net_1, net_2]; got 'net_1'"]),
+        (["--optim.step_at", "0.5"], ["optim.step_at must be a list of numbers, such as [0.5, 0.75]; got '0.5'"]),
+        (["--seed"], ["--seed needs a value"]),
         (["--optim.lr", "-1"], ["optim.lr must be above 0"]),
         (["--net.nets", "[net_7]"], ["net.nets", "net_0, net_1, net_2, net_3"]),
         (["--net.dropout", "1"], ["net.dropout must be in [0, 1)"]),
@@ -97,7 +105,7 @@ def test_a_preset_that_contradicts_the_file_is_refused(
         (["--relation.measure", "covariance"], ["measure", "covariance", "unit_pearson"]),
         (["--relation.positive_threshold", "0.1"], ["threshold"]),
         (["--relation.decay", "1.5"], ["decay"]),
-        (["stray"], ["stray"]),
+        (["stray"], ["unexpected 'stray'; settings are written --name value"]),
         (["--config", "nowhere.yaml"], ["nowhere.yaml", "No such file"]),
         (["--resume"], ["--resume RUN"]),
         (["--resume", "nowhere"], ["nowhere holds no run"]),
@@ -107,6 +115,7 @@ def test_mistakes_are_named(arguments: list[str], words: list[str], capsys: pyte
     assert main(arguments) == 2
     message = capsys.readouterr().err
     assert message.startswith("error: ")
+    assert message.count("\n") == 1
     for word in words:
         assert word in message
 
@@ -126,6 +135,7 @@ def test_weights_in_the_folder_of_the_run_are_refused(tmp_path: Path) -> None:
         ("- 1\n", ["key: value"]),
         ("a: [\n", ["not valid YAML"]),
         ("optim: 3\n", ["optim"]),
+        ("train: {epochs: soon}\n", ["train.epochs must be a whole number; got 'soon'"]),
     ],
 )
 def test_mistakes_in_a_file_are_named(tmp_path: Path, content: str, words: list[str]) -> None:
@@ -284,5 +294,9 @@ def test_every_setting_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
         assert words in text
     for name in known_keys(make_parser()) - {"help", "print_config"}:
         assert f"--{name}" in text, name
+    assert "--stage {pretrain,face,identity,age,race,attributes,all}" in text
+    assert "--preset {demo,small,paper}" in text
+    for name in ("--redo STAGE", *(f"--roots.{name} DIR" for names in ROOTS.values() for name in names)):
+        assert text.count(name) == 2, name  # in the usage, and with its explanation
     for words in ("Which stage is trained", "Weights to start from", "Read at most this many people", "center loss"):
         assert words in text, words

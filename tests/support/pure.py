@@ -110,9 +110,9 @@ def _check_losses(case: Case, batch: Batch, expected: Expected, run: Any) -> Non
         reduction=case.reduction,
         rows=batch.size,
     )
-    terms, (slope,) = evaluate(run.ns, logits, problem, gradient="total")
+    terms, (slope,) = evaluate(run.ns, logits, problem, gradients_of="total")
     reduced_terms = algebra.LossTerms(*(run.unwrap(term) for term in terms))
     assert_loss_terms(case, batch, expected, reduced_terms, run.unwrap(slope))
-    (value,), (slope,) = evaluate(run.ns, logits, problem._replace(targets=None), gradient="total")
+    (value,), (slope,) = evaluate(run.ns, logits, problem._replace(targets=None), gradients_of="total")
     assert_relation_loss(case, batch, expected, run.unwrap(value), run.unwrap(slope))
     assert np.isfinite(run.unwrap(slope)).all()

@@ -36,9 +36,9 @@ class KernelLoss(NamedTuple):
     normalization: str
     reduction: str
 
-    def evaluate(self, logits: Tensor, dtype: torch.dtype, gradient: str) -> tuple[Tensors, Tensors]:
+    def evaluate(self, logits: Tensor, dtype: torch.dtype, gradients_of: str) -> tuple[Tensors, Tensors]:
         """As `PlainLoss.evaluate`, but a gradient that was not asked for is an empty tensor."""
-        *terms, first, second = loss_terms(logits, *self, gradient, dtype)
+        *terms, first, second = loss_terms(logits, *self, gradients_of, dtype)
         return tuple(terms if self.targets is not None else terms[2:]), (first, second)
 
     def chain(self, gradients: Sequence[Tensor], upstream: Sequence[Tensor | None], dtype: torch.dtype) -> Tensor:
@@ -48,7 +48,7 @@ class KernelLoss(NamedTuple):
         result: Tensor = scale_gradients(gradients[0], gradients[1] if parts else None, *of_terms, self.alpha, dtype)
         return result
 
-    def plain(self, rows: int, dtype: torch.dtype) -> PlainLoss:
+    def for_autograd(self, rows: int, dtype: torch.dtype) -> PlainLoss:
         """The same loss in operations that autograd differentiates."""
         return decoded_loss(self, rows, dtype)
 
@@ -56,10 +56,10 @@ class KernelLoss(NamedTuple):
 _Terms = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 
 
-def _new_terms(logits: Tensor, *, joint: bool, dtype: torch.dtype, reduction: str, gradient: str) -> _Terms:
+def _new_terms(logits: Tensor, *, joint: bool, dtype: torch.dtype, reduction: str, gradients_of: str) -> _Terms:
     """New tensors for L, L_E, L_B and two gradients; those that `loss_kernel` does not write have no elements."""
     value: tuple[int, ...] = (logits.shape[0],) if reduction == "none" else ()
-    num_gradients = {"none": 0, "total": 1, "parts": 2 if joint else 1}[gradient]
+    num_gradients = {"none": 0, "total": 1, "parts": 2 if joint else 1}[gradients_of]
     shapes: list[tuple[int, ...]] = [value if joint else (0,)] * 2 + [value]
     shapes += [tuple(logits.shape) if number < num_gradients else (0,) for number in range(2)]
     total, cross_entropy, relation_loss, first, second = (logits.new_empty(shape, dtype=dtype) for shape in shapes)
@@ -79,11 +79,11 @@ def loss_terms(
     alpha: float,
     normalization: str,
     reduction: str,
-    gradient: str,
+    gradients_of: str,
     dtype: torch.dtype,
 ) -> _Terms:
     """L, L_E, L_B and two gradients, without elements where there is none; `loss_kernel` describes the arguments."""
-    terms = _new_terms(logits, joint=targets is not None, dtype=dtype, reduction=reduction, gradient=gradient)
+    terms = _new_terms(logits, joint=targets is not None, dtype=dtype, reduction=reduction, gradients_of=gradients_of)
     total, cross_entropy, relation_loss, first, second = terms
     batch, num_labels = logits.shape
     if batch == 0:
@@ -121,7 +121,7 @@ def loss_terms(
         "POS_WEIGHTED": pos_weight is not None,
         "ACTIVE_PAIRS": normalization == "active_pairs",
         "REDUCTION": reduction,
-        "GRADIENT": gradient,
+        "GRADIENT": gradients_of,
     }
     if launch.is_wide(num_labels, double=double):
         run, products = _products(logits, code)
@@ -152,8 +152,8 @@ def _products(logits: Tensor, code: Tensor) -> tuple[launch.Launch, dict[str, An
 
 @loss_terms.register_fake
 def _(logits: Tensor, targets: Tensor | None, *others: Any) -> _Terms:
-    reduction, gradient, dtype = others[-3:]
-    return _new_terms(logits, joint=targets is not None, dtype=dtype, reduction=reduction, gradient=gradient)
+    reduction, gradients_of, dtype = others[-3:]
+    return _new_terms(logits, joint=targets is not None, dtype=dtype, reduction=reduction, gradients_of=gradients_of)
 
 
 @torch.library.custom_op("obrl::scale_gradients", mutates_args=())

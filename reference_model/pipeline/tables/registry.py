@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from reference_model.pipeline.tables import figure2, groups, relation, table2, table3
+from reference_model.pipeline.tables import figure2, groups, relation, relations, table2, table3
 from reference_model.pipeline.tables.table import Table
 
 TABLES: Mapping[str, Table] = {
@@ -15,6 +15,7 @@ TABLES: Mapping[str, Table] = {
         table3.TABLE,
         groups.TABLE,
         relation.TABLE,
+        relations.TABLE,
     )
 }
 """The tables, in the order of ``--help``."""

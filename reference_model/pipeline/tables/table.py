@@ -9,6 +9,7 @@ from typing import Any
 
 from reference_model.config import LossKind, RunConfig
 from reference_model.pipeline.cells import Cell, CellResult, net_names
+from reference_model.pipeline.tables.relation_variants import with_variant
 from reference_model.settings.plain import SettingsError
 
 Value = str | float | int
@@ -29,19 +30,6 @@ FUSIONS: tuple[tuple[str, ...], ...] = (
 
 ALL_NETS = FUSIONS[-1]
 """The fusion of all nets that were trained for a task of their own."""
-
-VARIANTS: Mapping[str, Mapping[str, Any]] = {
-    "global": {"source": "global"},
-    "pearson": {"measure": "pearson"},
-    "active_pairs": {"normalization": "active_pairs"},
-    "strong": {
-        "normalization": "active_pairs",
-        "positive_threshold": 0.7,
-        "negative_threshold": 0.3,
-        "alpha": 2.0,
-    },
-}
-"""Other settings of the joint loss, by the name of their column: what they change of the command line's."""
 
 
 @dataclass(frozen=True)
@@ -76,13 +64,14 @@ class TableOptions:
             data: The data set's name.
             nets: The nets to fuse.
             seed: Of the run.
-            loss: ce, obrl with the settings of the command line, or one of ``VARIANTS``.
+            loss: ce, obrl with the settings of the command line, or one of
+                `reference_model.pipeline.tables.relation_variants`.
         """
         base = self.bases[data]
         chosen = tuple(nets)
         net = replace(base.net, nets=chosen, frozen=chosen if self.nets_frozen else ())
         weights = replace(base.weights, **{name: self.nets.get(name) for name in chosen})
-        relation = replace(base.relation, **VARIANTS.get(loss, {}))
+        relation = base.relation if loss in ("ce", "obrl") else with_variant(base.relation, loss)
         kind: LossKind = "ce" if loss == "ce" else "obrl"
         return replace(base, net=net, weights=weights, relation=relation, seed=seed, loss=kind)
 
@@ -140,7 +129,7 @@ class Panel:
         x_label: Below it.
         y_label: Beside it.
         lines: Its lines.
-        ticks: Names of the places 0, 1, 2 ...; None for numbers.
+        ticks: Names of the places 0, 1, 2 ..., which are then drawn as points without lines; None for numbers.
         log_x: Whether the places are drawn on a logarithmic scale, which is linear below 1.
         log_y: Whether the values are drawn on a logarithmic scale.
         band: A range of places that is shaded; None for none.

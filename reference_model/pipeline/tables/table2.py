@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from reference_model.pipeline import published
 from reference_model.pipeline.cells import Cell, CellResult, net_names
@@ -20,8 +19,8 @@ from reference_model.pipeline.tables.figures_of_runs import (
     nets_in_words,
     treatment,
 )
+from reference_model.pipeline.tables.relation_variants import VARIANTS, describe_variants, parse_variants
 from reference_model.pipeline.tables.table import (
-    VARIANTS,
     Column,
     FigureContent,
     Line,
@@ -32,7 +31,6 @@ from reference_model.pipeline.tables.table import (
     TableOptions,
     Value,
 )
-from reference_model.settings.plain import SettingsError
 
 Results = dict[tuple[str, str, str], list[CellResult]]
 """The results by data set, fusion and loss, each in the order of the seeds."""
@@ -52,16 +50,13 @@ def table2_cells(options: TableOptions) -> list[Cell]:
 
 
 def losses_of(options: TableOptions) -> tuple[str, ...]:
-    """Return the losses of the table: the paper's two and the variants that the options name.
+    """Return the losses of the table: the paper's two, and the joint loss with the relations that the options name.
 
     Raises:
-        SettingsError: If a variant is unknown.
+        SettingsError: If a relation is unknown.
     """
-    names = [name.strip() for name in options.words.get("variants", "").split(",") if name.strip()]
-    for name in names:
-        if name not in VARIANTS:
-            raise SettingsError(f"--variants: unknown {name!r}; there are {', '.join(VARIANTS)}")
-    return (*published.LOSSES, *dict.fromkeys(names))
+    text = options.words.get("relations")
+    return published.LOSSES if text is None else (*published.LOSSES, *parse_variants(text, option="relations"))
 
 
 def loss_title(loss: str) -> str:
@@ -82,16 +77,11 @@ def table2_rows(options: TableOptions, results: Sequence[CellResult]) -> TableCo
     if any(result.origins and set(result.origins.values()) == {"random"} for result in results):
         notes.append("Nets that start at random differ in name only: net_0 to net_3 are then the same net.")
     if losses[2:]:
-        listed = "; ".join(f"{name}: {_settings(VARIANTS[name])}" for name in losses[2:])
-        notes.append(f"Variants of the joint loss change these settings. {listed}.")
+        notes.append(describe_variants(losses[2:]))
     parts = [_accuracies(by_cell), _gains(options, by_cell)]
     parts += [part for data in options.bases if (part := _net_by_attribute(data, losses, by_cell)) is not None]
     parts.append(_paper())
     return TableContent("Table II: fusion and loss", parts, [_figure(options, by_cell)], tuple(notes))
-
-
-def _settings(changes: Mapping[str, Any]) -> str:
-    return ", ".join(f"`relation.{name}` {value}" for name, value in changes.items())
 
 
 def _place(result: CellResult) -> tuple[str, str, str]:
@@ -192,5 +182,5 @@ TABLE = Table(
     title="the paper's Table II: every fusion of nets, with cross-entropy and with the joint loss",
     cells=table2_cells,
     rows=table2_rows,
-    options={"variants": f"further columns with other settings of the joint loss: {', '.join(VARIANTS)}"},
+    options={"relations": f"further columns with other settings of the joint loss: {', '.join(VARIANTS)}"},
 )

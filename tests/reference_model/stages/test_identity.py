@@ -12,6 +12,7 @@ import torch
 
 from reference_model.config import HeadConfig, ReadConfig
 from reference_model.data.catalogue import Catalogue, ClassLabels
+from reference_model.engine.fitting import check_settings
 from reference_model.losses import forecast
 from reference_model.losses.forecast import CGROUP_LIMIT, forecast_memory, machine_memory
 from reference_model.reports.verification import (
@@ -163,20 +164,23 @@ def test_text_and_picture_are_written(tmp_path: Path) -> None:
     assert (tmp_path / "report.png").stat().st_size > 5000
 
 
-def test_memory_is_forecast_before_anything_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_is_forecast_for_the_people_of_the_data(monkeypatch: pytest.MonkeyPatch) -> None:
     stage = load_stage("identity")
     targets = stage.targets(catalogue(), CONFIG)
     memory, uniform = stage.check(targets, CONFIG)
     assert memory.startswith("15 classes will need up to")
+    assert " 0 MB" not in memory
     assert uniform == "a net that has learnt nothing has a cross-entropy of ln 15 = 2.708"
-    assert stage.check_settings is not None
-    large = replace(CONFIG, read=ReadConfig(classes=100_000), head=HeadConfig(embedding=512))
+    # More people are asked for than there are: what counts is what is read.
+    at_most = replace(CONFIG, read=ReadConfig(classes=100_000), head=HeadConfig(embedding=512))
     monkeypatch.setattr(identity, "machine_memory", lambda device: 10**9)
-    with pytest.raises(ValueError, match=r"100,000 classes .* and there are 1.00 GB; read fewer classes"):
-        stage.check_settings(large)
-    stage.check_settings(CONFIG)
+    check_settings(at_most, stage)
+    assert stage.check(targets, at_most)[0].startswith("15 classes")
+    monkeypatch.setattr(identity, "machine_memory", lambda device: 10**4)
+    with pytest.raises(ValueError, match=r"15 classes .* and there are 10 kB; read fewer classes"):
+        stage.check(targets, at_most)
     monkeypatch.setattr(identity, "machine_memory", lambda device: None)
-    stage.check_settings(large)
+    stage.check(targets, at_most)
 
 
 def test_a_container_has_less_memory_than_its_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
