@@ -99,7 +99,7 @@ def test_a_group_without_test_labels_is_undefined_and_never_below_the_baseline(s
     assert comparison["not_measured"] == ["ears"]
     for content in (comparison, read_figures(tmp_path / "comparison.json"), read_json(tmp_path / "comparison.json")):
         lines = format_comparison(content).splitlines()
-        assert lines[3].split() == ["ears", "1", "75.00%", "-", "-", "-"]
+        assert lines[3].split() == ["ears", "1", "75.00", "%", "-", "-", "-"]
         assert "joint loss: every measured group is above the majority class." in lines
         assert "Not measured, for want of labels: ears." in lines
 
