@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import reference_model
+from reference_model.engine import logs
 from reference_model.engine.logs import MetricsFile
 from reference_model.reports.attributes import format_report, groups_below_majority
 from reference_model.reports.comparison import compare_reports, format_comparison
@@ -63,6 +64,15 @@ def test_metrics_go_on_from_the_checkpoint(tmp_path: Path) -> None:
     resumed.save()
     assert path.read_text() == whole
     assert MetricsFile(path)._rows == {}, "a new run starts empty"
+
+
+def test_only_the_first_process_writes_the_metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = MetricsFile(tmp_path / "metrics.csv"), MetricsFile(tmp_path / "metrics.csv")
+    first.log_metrics({"loss": 1.0}, step=3)
+    first.save()
+    monkeypatch.setattr(logs, "this_rank", lambda: 1)
+    second.finalize("success")
+    assert (tmp_path / "metrics.csv").read_text() == "step,loss\n3,1.0\n"
     with pytest.raises(ValueError, match="step"):
         resumed.log_metrics({"a": 1.0})
 
