@@ -10,6 +10,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
     {
         "train": "train one stage, or with --stage all every one; resume; compare the losses",
         "evaluate": "report on a net that was trained earlier, on any partition and data",
+        "predict": "say what a trained net says of the pictures in a folder: a table, and a sheet of pictures",
         "export": "write the net of a finished run as ONNX or safetensors, with a model card",
         "tables": "make the paper's tables and figures, and others, from runs that are trained once",
         "data": "check a data set, or write all of them from drawn pictures",

@@ -64,21 +64,43 @@ def decode_picture(content: bytes, size: int, *, where: str) -> npt.NDArray[np.u
     Raises:
         DataError: If this is not a whole picture, or one of a kind that has no 8-bit form.
     """
+    return square_pixels(decode_upright(content, where=where, at_least=size), size)
+
+
+def decode_upright(content: bytes, *, where: str, at_least: int | None = None) -> Image.Image:
+    """Decode a picture in its own size, turned as its EXIF data says.
+
+    Args:
+        content: The encoded picture.
+        where: The place of the picture, for messages.
+        at_least: Decode JPEG files at a fraction of their size, but with no side below this one.
+
+    Returns:
+        The picture in RGB.
+
+    Raises:
+        DataError: As `decode_picture`.
+    """
     try:
         with Image.open(io.BytesIO(content)) as picture:
-            picture.draft("RGB", (size, size))
+            if at_least is not None:
+                picture.draft("RGB", (at_least, at_least))
             picture.load()
             turn = _TURNS.get(_orientation(picture))
-            upright = as_rgb(picture if turn is None else picture.transpose(turn), picture)
+            return as_rgb(picture if turn is None else picture.transpose(turn), picture)
     except MemoryError:  # says nothing of the picture
         raise
     except Exception as error:  # Pillow's plugins raise errors of any class for broken files
         reason = "of no format that is known" if isinstance(error, UnidentifiedImageError) else str(error)
         reason = describe_impostor(content) or reason or type(error).__name__
         raise DataError(f"{where}: not a readable picture ({reason})") from error
-    if upright.size != (size, size):
-        upright = upright.resize((size, size), Image.Resampling.BILINEAR)
-    return np.ascontiguousarray(np.asarray(upright).transpose(2, 0, 1))
+
+
+def square_pixels(picture: Image.Image, size: int) -> npt.NDArray[np.uint8]:
+    """Scale a picture in RGB to a square: (3, size, size) uint8."""
+    if picture.size != (size, size):
+        picture = picture.resize((size, size), Image.Resampling.BILINEAR)
+    return np.ascontiguousarray(np.asarray(picture).transpose(2, 0, 1))
 
 
 def as_rgb(picture: Image.Image, opened: Image.Image | None = None) -> Image.Image:

@@ -92,8 +92,9 @@ class Grid:
         return self._facts(config).fingerprint
 
     def _facts(self, config: RunConfig) -> Facts:
-        usual, settings = RunConfig(), canonical(config)
+        usual = RunConfig()
         # Only what decides which data are read, so that a data set is opened once for all cells.
+        settings = replace(canonical(config), features=usual.features)
         place = replace(settings, seed=0, out=None, loss="ce", optim=usual.optim, train=usual.train, head=usual.head)
         place = replace(
             place, net=replace(usual.net, strides=settings.net.strides), relation=usual.relation, weights=usual.weights
@@ -153,7 +154,7 @@ class Grid:
             config = with_setting(config, setting, self._product(setting, source))
         run = self.run_folder(key)
         resume = run.is_run()
-        finished = run.report.is_file()
+        finished = resume and run.report.is_file()
         state = "finished there" if finished else "going on" if resume else "training"
         print(f"{title}: {state} in {run.path}", flush=True)
         if not resume:

@@ -34,7 +34,21 @@ LAYERS = (
     ("engine", ("engine",)),
     ("command line", ("cli",)),
     ("pipeline", ("pipeline",)),
-    ("entries", ("__main__", "train", "training", "evaluate", "evaluating", "export", "exporting", "tables")),
+    (
+        "entries",
+        (
+            "__main__",
+            "train",
+            "training",
+            "evaluate",
+            "evaluating",
+            "export",
+            "exporting",
+            "predict",
+            "predicting",
+            "tables",
+        ),
+    ),
 )
 """The layers of the reference model, each with its modules and packages; a layer imports itself and those before it.
 

@@ -30,6 +30,7 @@ PAGES = (
     "docs/data_sets.md",
     "docs/export.md",
     "docs/relation_over_batches.md",
+    "docs/tables.md",
     "README.md",
 )
 PROGRAMS = {
@@ -96,6 +97,8 @@ def with_tiny_settings(program: str, arguments: list[str]) -> list[str]:
         return [*arguments, *(word for option in OF_A_POOL.items() for word in option)]
     if program == "tables" and arguments[0] == "relation":
         return [*arguments, "--batches=16", "--batch-sizes=8", "--seeds=1"]
+    if program == "tables":
+        arguments = [*arguments, "--seeds=1", *(["--wide-alphas=10"] if arguments[0] == "figure2" else [])]
     if program not in ("train", "tables") or "--resume" in arguments:
         return arguments
     settings = SHARED | OF_A_STAGE

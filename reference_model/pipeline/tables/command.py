@@ -9,7 +9,7 @@ from pathlib import Path
 from reference_model.cli import parse_command
 from reference_model.config import FACE_NETS, RunConfig
 from reference_model.pipeline.tables.registry import TABLES
-from reference_model.pipeline.tables.table import Table, TableOptions, parse_fusions
+from reference_model.pipeline.tables.table import ALL_NETS, Table, TableOptions, parse_fusions
 from reference_model.runs import RunError
 from reference_model.settings.checks import did_you_mean
 from reference_model.settings.plain import SettingsError
@@ -29,7 +29,7 @@ OPTIONS: Mapping[str, str] = {
     "cells": "folder of finished cells, KEY.json (default: cells-done in --out); those there are not trained again",
     "dry-run": "list the cells, which of them are done, and the time the others will take; write nothing",
 }
-_OWN = ("data", "root", "preset", "out", "seeds", "first-seed", "fusions", "nets", "nets-frozen", "cells")
+_OF_TABLES = ("data", "root", "preset", "out", "seeds", "first-seed", "fusions", "nets", "nets-frozen", "cells")
 
 
 @dataclass(frozen=True)
@@ -172,13 +172,16 @@ def _bases(table: Table, words: Mapping[str, str]) -> dict[str, RunConfig]:
         if name not in table.data:
             hint = did_you_mean(name, table.data)
             raise SettingsError(f"{table.name} cannot be made of {name!r}, but of {', '.join(table.data)}{hint}")
-    own = {*_OWN, *table.options}
+    not_settings = {*_OF_TABLES, *table.options}
     settings = [
         f"--{key}={value}"
         for key, value in words.items()
-        if key not in own and not key.startswith("roots.") and not _is_net(key)
+        if key not in not_settings and not key.startswith("roots.") and not _is_net(key)
     ]
     preset = [f"--preset={words['preset']}"] if "preset" in words else []
+    if _frozen(words, words.get("preset", "")) and "net.frozen" in table.flags_of_cells:
+        nets = ",".join(ALL_NETS)  # settings such as features.cache are for frozen nets alone
+        settings += [f"--net.nets=[{nets}]", f"--net.frozen=[{nets}]"]
     bases = {}
     for name, root in places.items():
         place = [f"--data={name}", *([f"--root={root}"] if root else [])]

@@ -50,7 +50,7 @@ def table3_rows(options: TableOptions, results: Sequence[CellResult]) -> TableCo
         [name, "published", *(row.get(data, math.nan) for data in _data(options)), *_blank(options)]
         for name, row in published.TABLE_3.items()
     ]
-    rows += [_own(f"this program, {LOSS_TITLES[loss]}", options, by_cell, loss) for loss in reversed(published.LOSSES)]
+    rows += [_measured(options, by_cell, loss) for loss in reversed(published.LOSSES)]
     majority = {
         data: mean_and_spread([100 * result.figure("mean_majority_accuracy") for result in by_cell[data, "ce"]])[0]
         for data in options.bases
@@ -78,10 +78,10 @@ def _blank(options: TableOptions) -> list[Value]:
     return [math.nan] * len(options.bases)
 
 
-def _own(name: str, options: TableOptions, by_cell: Results, loss: str) -> list[Value]:
+def _measured(options: TableOptions, by_cell: Results, loss: str) -> list[Value]:
     measured = {data: accuracy_of(by_cell[data, loss]) for data in options.bases}
     means: list[Value] = [measured[data][0] if data in measured else math.nan for data in _data(options)]
-    return [name, "measured", *means, *(spread for _, spread in measured.values())]
+    return [f"this program, {LOSS_TITLES[loss]}", "measured", *means, *(spread for _, spread in measured.values())]
 
 
 def _seen(data: str, by_cell: Results) -> str:

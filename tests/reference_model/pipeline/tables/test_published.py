@@ -8,6 +8,7 @@ from pytest import approx
 
 from reference_model.pipeline import published
 from reference_model.settings.names import FACE_NETS
+from tests.project.helpers import ROOT
 
 # Typed a second time, so that a slip of the pen in one of the copies shows.
 FUSIONS = """
@@ -75,3 +76,9 @@ def test_no_sentence_is_borne_out() -> None:
     assert "6 CelebA cells with two nets, 3 lie below" in richer.numbers
     assert "Location+Weather has 86.60 on LFWA, above 86.51" in superior.numbers
     assert "90.38 on CelebA is below FaceSTN's 91.10" in superior.numbers
+
+
+def test_the_documentation_repeats_what_is_computed() -> None:
+    page = (ROOT / "docs" / "tables.md").read_text()
+    for statement in published.text_against_numbers():
+        assert f"| {statement.text} | {statement.numbers} | {'yes' if statement.holds else 'no'} |" in page
