@@ -83,7 +83,7 @@ def test_the_report_says_what_a_global_relation_costs(mined: Path) -> None:
     assert (relation["source"], relation["rows"]) == ("global", 96)
     assert 0 < relation["mining_seconds"] < relation["epoch_seconds"] < 60
     text = (mined / "report.md").read_text()
-    assert "measured once on all 96 training labels" in text
+    assert "measured once on the labels of 96 training pictures" in text
     assert f"took {relation['epoch_seconds']:.1f} s" in text
 
 
