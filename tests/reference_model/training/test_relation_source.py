@@ -18,7 +18,7 @@ from reference_model.config import RelationConfig
 from reference_model.engine.loader import epoch_order
 from reference_model.engine.module import StageModule
 from reference_model.engine.sources import open_data
-from reference_model.evaluate import evaluate
+from reference_model.evaluating import evaluate
 from reference_model.losses import start
 from reference_model.losses.start import EpochClock, mine_relation, read_relation, start_relation
 from reference_model.settings.files import load_config
