@@ -8,6 +8,10 @@ over rounds in which both sides were measured.
 
 from __future__ import annotations
 
+import reference_model.openmp  # noqa: F401 - before torch
+
+# isort: split
+
 import argparse
 import json
 import statistics

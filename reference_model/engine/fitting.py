@@ -62,7 +62,7 @@ def check_settings(config: RunConfig, stage: Stage) -> None:
     device = choose_device(config.train.device)
     if config.train.precision == "16" and device.type != "cuda":
         raise ValueError("train.precision 16 needs a CUDA device; bf16 works on a CPU as well")
-    if config.train.batch_size % count_processes():
+    if config.train.batch_size < count_processes():
         raise ValueError(
             f"train.batch_size {config.train.batch_size} cannot be divided among {count_processes()} processes"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from typing import TypeVar
 
 import torch
@@ -11,8 +12,14 @@ from lightning.fabric.plugins.environments.cluster_environment import ClusterEnv
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.pytorch.strategies import DDPStrategy, Strategy
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 Value = TypeVar("Value")
+
+PATIENCE = timedelta(days=1)
+"""How long a process waits for the others, while the first one reads the data or tests; where one fails, torchrun ends
+all of them at once."""
 
 
 def count_processes() -> int:
@@ -48,9 +55,9 @@ def join(device: str) -> None:
         return
     if device != "cpu" and torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-        dist.init_process_group("nccl")
+        dist.init_process_group("nccl", timeout=PATIENCE)
     else:
-        dist.init_process_group("gloo")
+        dist.init_process_group("gloo", timeout=PATIENCE)
 
 
 def leave() -> None:
@@ -72,3 +79,26 @@ def wait_for_all() -> None:
     """Wait until every process is here."""
     if count_processes() > 1:
         dist.barrier()
+
+
+@torch.no_grad()
+def average_statistics(model: nn.Module) -> None:
+    """Average the running means and variances of batch normalisation over the processes, so that all test one net.
+
+    Nothing is to be done where it normalises by the pictures of all processes, as it does on GPUs, or is frozen.
+
+    Args:
+        model: The net, after a step.
+    """
+    if count_processes() == 1:
+        return
+    local = (part for part in model.modules() if isinstance(part, _BatchNorm) and part.training)
+    averaged = [part for part in local if not isinstance(part, nn.SyncBatchNorm)]
+    buffers = [buffer for part in averaged for buffer in (part.running_mean, part.running_var) if buffer is not None]
+    if not buffers:
+        return
+    joined = torch.cat([buffer.flatten() for buffer in buffers])
+    dist.all_reduce(joined)
+    joined /= count_processes()
+    for buffer, average in zip(buffers, joined.split([buffer.numel() for buffer in buffers]), strict=True):
+        buffer.copy_(average.view_as(buffer))
