@@ -194,7 +194,7 @@ def describe_origin(relation: Mapping[str, Any]) -> str:
     """
     if relation["source"] == "global":
         return (
-            f"The relation was measured once on all {relation['rows']} training labels, in "
+            f"The relation was measured once on the labels of {relation['rows']} training pictures, in "
             f"{relation['mining_seconds']:.2f} s, and never moved; an epoch with its validation took "
             f"{relation['epoch_seconds']:.1f} s."
         )
