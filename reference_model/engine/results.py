@@ -17,7 +17,8 @@ from reference_model.engine.origins import describe_origins
 from reference_model.engine.sources import StageData
 from reference_model.engine.summary import summary
 from reference_model.nets import StageModel
-from reference_model.nets.weights import product_metadata, save_weights, write_tensors
+from reference_model.nets.tensor_files import write_tensors
+from reference_model.nets.weights import product_metadata, save_weights
 from reference_model.runs import RunFolder, read_json, write_atomically, write_json
 from reference_model.stages.stage import Evaluation, Stage, Targets
 

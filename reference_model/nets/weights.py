@@ -9,12 +9,11 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from reference_model.attributes import normalise_name
 from reference_model.config import NetConfig, RunConfig
-from reference_model.runs import write_atomically
+from reference_model.nets.tensor_files import write_tensors
 
 SCALING = "(x - 127.5) / 128"
 """How pixels in [0, 255] become the net's inputs; `reference_model.nets.model.scale_pixels`."""
@@ -75,19 +74,6 @@ def save_weights(path: Path, module: nn.Module, metadata: Mapping[str, str]) -> 
     """
     tensors = _by_product_name(module.state_dict())
     write_tensors(path, {name: tensor for name, tensor in tensors.items() if name.startswith(PASSED_ON)}, metadata)
-
-
-def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Write tensors of any device to a .safetensors file, all of it or nothing.
-
-    Args:
-        path: The file.
-        tensors: By name.
-        metadata: What the file says of itself.
-    """
-    copies = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    # Not save_file, which makes a file that nobody else can read, whatever the umask.
-    write_atomically(path, save(copies, metadata=dict(metadata)))
 
 
 def load_weights(
