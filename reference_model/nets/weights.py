@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from reference_model.attributes import normalise_name
 from reference_model.config import NetConfig, RunConfig
+from reference_model.runs import write_atomically
 
 SCALING = "(x - 127.5) / 128"
 """How pixels in [0, 255] become the net's inputs; `reference_model.nets.model.scale_pixels`."""
@@ -72,15 +73,21 @@ def save_weights(path: Path, module: nn.Module, metadata: Mapping[str, str]) -> 
         module: A `FaceNet`, or a net with the parts ``trunk`` and ``head``.
         metadata: What the file says of itself; see `product_metadata`.
     """
-    tensors = {
-        name: tensor.detach().cpu().contiguous().clone()
-        for name, tensor in _by_product_name(module.state_dict()).items()
-        if name.startswith(PASSED_ON)
-    }
-    unfinished = path.with_name(path.name + ".tmp")
+    tensors = _by_product_name(module.state_dict())
+    write_tensors(path, {name: tensor for name, tensor in tensors.items() if name.startswith(PASSED_ON)}, metadata)
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Write tensors of any device to a .safetensors file, all of it or nothing.
+
+    Args:
+        path: The file.
+        tensors: By name.
+        metadata: What the file says of itself.
+    """
+    copies = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     # Not save_file, which makes a file that nobody else can read, whatever the umask.
-    unfinished.write_bytes(save(tensors, metadata=dict(metadata)))
-    unfinished.replace(path)
+    write_atomically(path, save(copies, metadata=dict(metadata)))
 
 
 def load_weights(
