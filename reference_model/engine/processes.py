@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -14,6 +14,8 @@ from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvir
 from lightning.pytorch.strategies import DDPStrategy, Strategy
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
+
+from reference_model.runs import RunError
 
 Value = TypeVar("Value")
 
@@ -28,6 +30,21 @@ def count_processes() -> int:
     Variables of a cluster's scheduler start nothing: a job that is to train in several processes says so with torchrun.
     """
     return int(os.environ["WORLD_SIZE"]) if TorchElasticEnvironment.detect() else 1
+
+
+def check_launcher() -> None:
+    """Refuse to be one of several processes that srun started without torchrun: each would train the same run.
+
+    Raises:
+        RunError: With the command that trains in several processes.
+    """
+    tasks = os.environ.get("SLURM_STEP_NUM_TASKS", "1")
+    started = "SLURM_PROCID" in os.environ and "SLURM_STEP_ID" in os.environ and tasks.isdecimal() and int(tasks) > 1
+    if started and not TorchElasticEnvironment.detect():
+        raise RunError(
+            f"srun started {tasks} processes, and each would train the same run; let it start one, and torchrun in it: "
+            f"srun --ntasks 1 torchrun --standalone --nproc-per-node {tasks} -m reference_model.train ..."
+        )
 
 
 def this_rank() -> int:
@@ -73,6 +90,15 @@ def from_first(value: Value) -> Value:
     box = [value]
     dist.broadcast_object_list(box, src=0)
     return box[0]
+
+
+def from_all(value: Value) -> list[Value]:
+    """Return the values of all processes, in their order; any plain values."""
+    if count_processes() == 1:
+        return [value]
+    values: list[Any] = [None] * count_processes()
+    dist.all_gather_object(values, value)
+    return values
 
 
 def wait_for_all() -> None:

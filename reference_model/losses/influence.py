@@ -8,7 +8,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from reference_model.losses.joint import Terms
+from reference_model.losses.joint import JointTerms
 
 DEFINITIONS = {
     "share_in_loss": "alpha L_B / (L_E + alpha L_B), mean over the measured training batches",
@@ -60,7 +60,7 @@ class InfluenceMeter:
         self._last_epoch = list(state["last_epoch"])
 
 
-def measure_shares(terms: Terms, logits: Tensor, *, alpha: float) -> tuple[float, float]:
+def measure_shares(terms: JointTerms, logits: Tensor, *, alpha: float) -> tuple[float, float]:
     """Measure the relation loss's shares on one batch, and leave the graph for the training step's backward pass.
 
     Of several processes each must call it; they measure the batch that they have together.
