@@ -34,6 +34,7 @@ PAGES = (
     "docs/relation_over_batches.md",
     "docs/tables.md",
     "docs/studies.md",
+    "docs/your_own_pictures.md",
     "README.md",
 )
 PROGRAMS = {
