@@ -7,27 +7,20 @@ import reference_model.openmp  # noqa: F401 - before torch
 # isort: split
 
 import shlex
-import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
-
-import torch
 
 from reference_model.cli import Request
 from reference_model.config import RunConfig
 from reference_model.data.catalogue import SPLITS
-from reference_model.data.errors import DataError
-from reference_model.engine.checkpoints import TrainingInterrupted
-from reference_model.engine.finite import NotFiniteError, in_words
 from reference_model.engine.fitting import check_same_data, check_settings, check_start, fit, start_run
 from reference_model.engine.processes import from_first, join, leave, this_rank
 from reference_model.engine.sources import StageData, open_data
+from reference_model.engine.starting import check_weights
+from reference_model.engine.stopping import run_to_end
 from reference_model.reports.comparison import LOSSES, TITLES, compare_reports, format_comparison
 from reference_model.runs import (
-    CTRL_C_EXIT,
-    SIGNAL_EXIT,
     USER_ERROR,
     RunError,
     RunFolder,
@@ -69,22 +62,13 @@ def _prepare_and_run(request: Request) -> int:
         run, config, data = _prepare_together(request)
     except (RunError, InputError, OSError) as error:
         return refuse(error) if this_rank() == 0 else USER_ERROR
-    try:
-        _run(run, config, data)
-    except TrainingInterrupted as interruption:
-        if this_rank() == 0:
-            print(_farewell(run.path, interruption), file=sys.stderr)
-        return SIGNAL_EXIT + interruption.signal_number
-    except KeyboardInterrupt:
-        print(f"\nStopped. {_how_to_resume(run.path)}", file=sys.stderr)
-        return CTRL_C_EXIT
-    except NotFiniteError as error:
-        return refuse(error)
-    # A picture that cannot be read shows only when it is read.
-    except (RunError, DataError, OSError, MemoryError, torch.OutOfMemoryError) as error:
-        return refuse(RunError(f"{in_words(error)}. After that, {_how_to_resume(run.path, inside=True)}"))
-    say(f"Everything is in {run.path}")
-    return 0
+    status = run_to_end(
+        lambda: _run(run, config, data),
+        go_on=shlex.join(["python", "-m", "reference_model.train", "--resume", str(run.path)]),
+    )
+    if status == 0:
+        say(f"Everything is in {run.path}")
+    return status
 
 
 def _prepare_together(request: Request) -> Prepared:
@@ -112,6 +96,8 @@ def _prepare(request: Request) -> Prepared:
     stage = load_stage(config.stage)
     try:
         check_settings(config, stage)
+        if request.resume is None:
+            check_weights(config)
     except (TypeError, ValueError) as error:
         raise InputError(str(error)) from None
     data = _open_data(config, stage)
@@ -181,14 +167,3 @@ def say(text: str) -> None:
     """Print for the user, in the first process only."""
     if this_rank() == 0:
         print(text, flush=True)
-
-
-def _farewell(path: Path, interruption: TrainingInterrupted) -> str:
-    if interruption.step is None:
-        return f"\nInterrupted before the first checkpoint. {_how_to_resume(path)}"
-    return f"\nInterrupted; the checkpoint of step {interruption.step} is saved. {_how_to_resume(path)}"
-
-
-def _how_to_resume(path: Path, *, inside: bool = False) -> str:
-    command = shlex.join(["python", "-m", "reference_model.train", "--resume", str(path)])
-    return f"go on with: {command}" if inside else f"Go on with:\n  {command}"

@@ -42,6 +42,25 @@ def weight_files(config: RunConfig, model: nn.Module) -> dict[str, Path]:
     return usable
 
 
+def check_weights(config: RunConfig, files: Mapping[str, Path] | None = None) -> None:
+    """Check that files of weights fit the convolutions of a run's nets, before its data are read or drawn.
+
+    Args:
+        config: The settings.
+        files: Files of face-level nets, by the settings' names; by default those of ``config``.
+
+    Raises:
+        ValueError: If a file cannot be used.
+    """
+    net = config.net
+    if files is None:
+        stated = {name: getattr(config.weights, name) for name in ("init", *FACE_NETS)}
+        files = {name: path for name, path in stated.items() if path is not None}
+    for path in files.values():
+        trunk = FaceNet(width=net.width, depth=net.depth, strides=net.strides, norm=net.norm)
+        load_weights(trunk, path, net=net, size=config.images.size)
+
+
 def start_from_weights(model: nn.Module, config: RunConfig, targets: Targets) -> tuple[Account, str]:
     """Load the weights that the settings name.
 

@@ -114,9 +114,9 @@ def _new_pipeline(settings: Mapping[str, str]) -> PipelineConfig:
 
 
 def _is_drawn(settings: Mapping[str, str], roots: Mapping[str, Path]) -> bool:
-    """Say whether stages without a data set are trained on drawn pictures."""
+    """Say whether stages without a data set are trained on drawn pictures: where that is asked for, or with demo."""
     if "data" not in settings:
-        return not roots
+        return not roots and settings.get("preset", "demo") == "demo"
     if settings["data"] != "synthetic":
         name = settings["data"]
         raise SettingsError(f"--data {name} names one data set; with --stage all write --roots.{name} DIR")
@@ -134,7 +134,10 @@ def _attribute_runs(settings: Mapping[str, str], roots: Mapping[str, Path]) -> d
         return {f"attributes-{name}": name for name in named}
     if _is_drawn(settings, roots):
         return {f"attributes-{name}": "synthetic" for name in DRAWN_ATTRIBUTES}
-    raise SettingsError("the stage attributes has no pictures: give --roots.celeba DIR, --roots.lfwa DIR or both")
+    raise SettingsError(
+        "the stage attributes has no pictures: give --roots.celeba DIR, --roots.lfwa DIR or both; or --data "
+        "synthetic to draw them"
+    )
 
 
 def _data_of(stage: str, settings: Mapping[str, str], roots: Mapping[str, Path]) -> str:

@@ -107,7 +107,7 @@ def place_steps(config: PipelineConfig, folder: Path, pool: Mapping[str, tuple[s
     """
     steps = []
     for name, run in config.runs.items():
-        sources = _sources(run)
+        sources = sources_of(run)
         number = (*SINGLE_STAGES, "attributes").index(run.stage) + 1
         out = folder / f"{number}-{name}"
         placed = replace(run, out=out, weights=replace(run.weights, **_files(config, folder, sources)))
@@ -124,7 +124,8 @@ def product_path(config: PipelineConfig, folder: Path, product: str) -> Path:
     return folder / f"{product}.safetensors"
 
 
-def _sources(run: RunConfig) -> dict[str, str]:
+def sources_of(run: RunConfig) -> dict[str, str]:
+    """Return the products that a run starts from, by the setting that names their file: ``"init"`` or a net."""
     if run.stage == "attributes":
         return {net: net for net in run.net.nets}
     product = PRODUCTS[run.stage]

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from reference_model.config import RunConfig
 from reference_model.pipeline.command import PipelineRequest
-from reference_model.pipeline.config import PARENTS, PRODUCTS, PipelineConfig, Step, place_steps
+from reference_model.pipeline.config import PARENTS, PRODUCTS, PipelineConfig, Step, place_steps, sources_of
 from reference_model.pipeline.files import PIPELINE_FILE, dump_pipeline
 from reference_model.pipeline.overview import Outcome, format_summary, quoted, write_readme
 from reference_model.pipeline.state import INPUTS_FILE, State, derive_inputs, state_of, weights_digest, write_inputs
@@ -73,10 +73,10 @@ def prepare_plan(request: PipelineRequest, trainer: Trainer) -> Plan:
     if not request.resume:
         check_pipeline_folder(folder, overwrite=request.overwrite)
     _check_nets(config)
+    _check_supplied(request, folder, trainer)
     drawn = {name: run for name, run in config.runs.items() if run.data == "synthetic"}
     pool = trainer.draw(drawn) if drawn else {}
     steps = place_steps(config, folder, pool)
-    _check_supplied(request, folder, steps, trainer)
     plan = Plan(config, folder, steps, {step.name: trainer.check(step.config) for step in steps})
     anew = [] if request.redo is None else followers(steps, request.redo)
     if request.resume:
@@ -160,7 +160,8 @@ def _check_nets(config: PipelineConfig) -> None:
                     )
 
 
-def _check_supplied(request: PipelineRequest, folder: Path, steps: Sequence[Step], trainer: Trainer) -> None:
+def _check_supplied(request: PipelineRequest, folder: Path, trainer: Trainer) -> None:
+    """Check the weights that a user supplies, before anything is drawn or read."""
     config = request.config
     for product, file in config.weights.items():
         copy = folder / f"{product}.safetensors"
@@ -172,11 +173,11 @@ def _check_supplied(request: PipelineRequest, folder: Path, steps: Sequence[Step
             raise RunError(f"{file} lies in {folder}, which --overwrite deletes; move it elsewhere first")
         if request.resume and copy.is_file() and weights_digest(copy) != weights_digest(file):
             raise RunError(f"{folder} was started with other weights than {file} for {product}; start another pipeline")
-    for step in steps:
-        files = {setting: config.weights.get(product) for setting, product in step.sources.items()}
+    for run in config.runs.values():
+        files = {setting: config.weights.get(product) for setting, product in sources_of(run).items()}
         existing = {setting: file for setting, file in files.items() if file is not None and file.is_file()}
         if existing:
-            trainer.check_weights(step.config, existing)
+            trainer.check_weights(run, existing)
 
 
 def _refuse_stale(plan: Plan, anew: Sequence[str]) -> None:

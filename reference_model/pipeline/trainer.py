@@ -6,31 +6,26 @@ import reference_model.openmp  # noqa: F401 - before torch
 
 # isort: split
 
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.pytorch.callbacks import Callback
 
 from reference_model.config import RunConfig, WeightsConfig
 from reference_model.data.catalogue import SPLITS
-from reference_model.data.errors import DataError
 from reference_model.data.synthetic.pool import POOL_FOLDERS, open_pool
-from reference_model.engine.checkpoints import TrainingInterrupted
-from reference_model.engine.finite import NotFiniteError, in_words
 from reference_model.engine.fitting import check_same_data, check_settings, check_start, fit, start_run
 from reference_model.engine.processes import count_processes
 from reference_model.engine.sources import StageData, open_data
-from reference_model.nets.face_net import FaceNet
-from reference_model.nets.weights import load_weights
+from reference_model.engine.starting import check_weights
+from reference_model.engine.stopping import run_to_end
 from reference_model.pipeline.command import PipelineRequest
 from reference_model.pipeline.overview import format_summary, how_to_resume
 from reference_model.pipeline.plan import Plan, prepare_plan, run_plan
-from reference_model.runs import CTRL_C_EXIT, SIGNAL_EXIT, RunError, RunFolder, refuse, warn_user
+from reference_model.runs import RunError, RunFolder, refuse, warn_user
 from reference_model.settings.files import load_config
 from reference_model.stages.registry import load_stage
 
@@ -72,10 +67,7 @@ class StageTrainer:
 
     def check_weights(self, config: RunConfig, files: Mapping[str, Path]) -> None:
         """Check that files of weights fit the nets of a run."""
-        net = config.net
-        for file in files.values():
-            trunk = FaceNet(width=net.width, depth=net.depth, strides=net.strides, norm=net.norm)
-            load_weights(trunk, file, net=net, size=config.images.size)
+        check_weights(config, files)
 
     def train(
         self, run: RunFolder, config: RunConfig, *, resume: bool, on_start: Callable[[], None]
@@ -114,21 +106,9 @@ def run_pipeline(request: PipelineRequest) -> int:
         plan = prepare_plan(request, trainer)
     except (TypeError, ValueError, OSError) as error:
         return refuse(error)
-    try:
-        outcomes = run_plan(plan, trainer)
-    except TrainingInterrupted as interruption:
-        print(f"\nInterrupted. {_go_on(plan)}", file=sys.stderr)
-        return SIGNAL_EXIT + interruption.signal_number
-    except KeyboardInterrupt:
-        print(f"\nStopped. {_go_on(plan)}", file=sys.stderr)
-        return CTRL_C_EXIT
-    except NotFiniteError as error:
-        return refuse(error)
-    except (RunError, DataError, OSError, MemoryError, torch.OutOfMemoryError) as error:
-        return refuse(RunError(f"{in_words(error)}. After that, go on with: {how_to_resume(plan.folder)}"))
+    return run_to_end(lambda: _run(plan, trainer), go_on=how_to_resume(plan.folder))
+
+
+def _run(plan: Plan, trainer: StageTrainer) -> None:
+    outcomes = run_plan(plan, trainer)
     print(f"\n{format_summary(outcomes)}\nEverything is in {plan.folder}")
-    return 0
-
-
-def _go_on(plan: Plan) -> str:
-    return f"Go on with:\n  {how_to_resume(plan.folder)}"

@@ -95,7 +95,7 @@ def describe_classes(report: Mapping[str, Any]) -> str:
             ["figure", "value"],
             [
                 ["top-1", percent(report["top_1"])],
-                ["top-5", percent(report["top_5"])],
+                *([["top-5", percent(report["top_5"])]] if report["classes"] > 5 else []),
                 ["balanced accuracy", percent(report["balanced_accuracy"])],
                 [f"always {report['majority']['class']}", percent(report["majority"]["accuracy"])],
                 [f"chance among {report['classes']} classes", percent(report["chance"])],

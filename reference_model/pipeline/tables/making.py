@@ -48,12 +48,13 @@ def make_table(request: TableRequest) -> int:
         return refuse(error)
     try:
         results = grid.run(planned)
+        content = table.rows(request.options, results)
     except TrainingInterrupted as interruption:
         print(f"\nInterrupted. {GO_ON}", file=sys.stderr)
         return SIGNAL_EXIT + interruption.signal_number
     except (RunError, DataError, OSError, MemoryError, torch.OutOfMemoryError) as error:
         return refuse(RunError(f"{in_words(error)}. {GO_ON}"))
-    finish_table(request.out, table.name, table.rows(request.options, results))
+    finish_table(request.out, table.name, content)
     return 0
 
 

@@ -28,11 +28,13 @@ class Interval:
         mean: The difference.
         low: Lower end.
         high: Upper end.
+        seeds: How many seeds it is from.
     """
 
     mean: float
     low: float
     high: float
+    seeds: int = 1
 
     @property
     def verdict(self) -> str:
@@ -41,7 +43,7 @@ class Interval:
             return "not measured"
         if self.low <= 0 <= self.high:
             return "no difference"
-        return "higher" if self.low > 0 else "lower"
+        return ("higher" if self.low > 0 else "lower") + (" with this seed" if self.seeds == 1 else "")
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,8 @@ def paired_difference(
     """Return by how much the first way is better than the second.
 
     In every bootstrap sample test people (or pictures, where nobody is known) and seeds are drawn with replacement;
-    both ways are measured on the same ones.
+    both ways are measured on the same ones. Drawing S seeds makes the spread between them too small by (S - 1) / S, so
+    their deviations from the mean over the seeds are enlarged by the root of S / (S - 1) beforehand.
 
     Args:
         first: What a run of each seed predicted rightly.
@@ -114,20 +117,23 @@ def paired_difference(
         [_by_unit(a.right.astype(np.int64) - b.right, reference.units) for a, b in zip(first, second, strict=True)]
     )  # (seeds, units, M)
     units, seeds = len(counted), len(gained)
+    centre = gained.mean(axis=0)
+    spread = centre + math.sqrt(seeds / (seeds - 1)) * (gained - centre) if seeds > 1 else gained
     draws = np.empty((samples, len(reference.names)))
     means = np.empty(samples)
     for start in range(0, samples, _CHUNK):
         stop = min(start + _CHUNK, samples)
         weights = rng.multinomial(units, np.full(units, 1 / units), size=stop - start).astype(np.float64)
         chosen = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=stop - start) / seeds
-        change = np.einsum("bs,sba->ba", chosen, weights @ gained)
+        change = np.einsum("bs,sba->ba", chosen, weights @ spread)
         draws[start:stop] = _share(change, weights @ counted)
         means[start:stop] = _nanmean(draws[start:stop])
-    observed = _share(gained.mean(axis=0).sum(axis=0), counted.sum(axis=0))
+    observed = _share(centre.sum(axis=0), counted.sum(axis=0))
     return Difference(
-        accuracy=_interval(float(_nanmean(observed[None])[0]), means),
+        accuracy=_interval(float(_nanmean(observed[None])[0]), means, seeds),
         attributes={
-            name: _interval(float(observed[place]), draws[:, place]) for place, name in enumerate(reference.names)
+            name: _interval(float(observed[place]), draws[:, place], seeds)
+            for place, name in enumerate(reference.names)
         },
         unit=reference.unit,
         units=units,
@@ -154,9 +160,9 @@ def _nanmean(values: Array) -> Array:
     return _share(np.where(measured, values, 0).sum(axis=1), counts) / 100
 
 
-def _interval(mean: float, draws: Array) -> Interval:
+def _interval(mean: float, draws: Array, seeds: int) -> Interval:
     measured = draws[~np.isnan(draws)]
     if math.isnan(mean) or not len(measured):
-        return Interval(math.nan, math.nan, math.nan)
+        return Interval(math.nan, math.nan, math.nan, seeds)
     low, high = np.quantile(measured, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(mean, float(low), float(high))
+    return Interval(mean, float(low), float(high), seeds)

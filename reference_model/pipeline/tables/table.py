@@ -129,7 +129,7 @@ class Panel:
         x_label: Below it.
         y_label: Beside it.
         lines: Its lines.
-        ticks: Names of the places 0, 1, 2 ...; None for numbers.
+        ticks: Names of the places 0, 1, 2 ..., which are then drawn as points without lines; None for numbers.
         log_x: Whether the places are drawn on a logarithmic scale, which is linear below 1.
         log_y: Whether the values are drawn on a logarithmic scale.
         band: A range of places that is shaded; None for none.

@@ -99,9 +99,20 @@ def _draw(axes: object, panel: Panel) -> None:
     from matplotlib.axes import Axes
 
     assert isinstance(axes, Axes)  # what add_subplot returns
-    for line in panel.lines:
+    for number, line in enumerate(panel.lines):
         spread = None if line.spread is None else [0.0 if math.isnan(value) else value for value in line.spread]
-        axes.errorbar(line.x, line.y, yerr=spread, marker="o", markersize=4, capsize=3, label=line.label)
+        # Names have no order that a line could follow, and their points stand side by side.
+        aside = 0.0 if panel.ticks is None else 0.08 * (number - (len(panel.lines) - 1) / 2)
+        axes.errorbar(
+            [place + aside for place in line.x],
+            line.y,
+            yerr=spread,
+            linestyle="-" if panel.ticks is None else "none",
+            marker="o",
+            markersize=4,
+            capsize=3,
+            label=line.label,
+        )
     if panel.ticks is not None:
         axes.set_xticks(range(len(panel.ticks)), panel.ticks, rotation=30, ha="right", fontsize=8)
     if panel.log_x:

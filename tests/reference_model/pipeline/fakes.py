@@ -27,14 +27,17 @@ class FakeTrainer:
         fingerprints: Of the data of a stage; others are their stage's name.
         unreadable: The stage whose data cannot be read.
         trained: The runs that were trained or gone on with, in order.
+        drawings: How often pictures were drawn.
     """
 
     dies: list[tuple[str, str]] = field(default_factory=list)
     fingerprints: dict[str, str] = field(default_factory=dict)
     unreadable: str | None = None
     trained: list[tuple[str, bool]] = field(default_factory=list)
+    drawings: int = 0
 
     def draw(self, runs: Mapping[str, RunConfig]) -> Mapping[str, tuple[str, Path]]:
+        self.drawings += 1
         sets = {name: STAGE_DATA[run.stage][0] for name, run in runs.items()} | {"scenes": "sun397"}
         return {name: (data, Path("pool") / data) for name, data in sets.items()}
 

@@ -56,6 +56,12 @@ def test_drawn_pictures_take_the_place_of_sets_without_a_root() -> None:
     assert runs["identity"].data == "synthetic"
 
 
+def test_a_preset_for_data_sets_draws_where_that_is_asked_for() -> None:
+    runs = parse("--preset=small", "--data=synthetic").runs
+    assert {run.data for run in runs.values()} == {"synthetic"}
+    assert {run.preset for run in runs.values()} == {"small"}
+
+
 def test_a_section_wins_over_what_all_stages_share_and_a_run_over_its_section() -> None:
     runs = parse(
         *("--net.width", "0.5", "--age.net.width=0.25", "--attributes.train.epochs=3"),
@@ -109,6 +115,7 @@ def test_supplied_weights_leave_out_what_only_they_need() -> None:
         (["--identity.train.epochs=x"], ["identity: train.epochs must be a whole number; got 'x'"]),
         (["--data=celeba"], ["--roots.celeba DIR"]),
         (["--roots.casia=C"], ["the stage attributes has no pictures", "--roots.celeba"]),
+        (["--preset=small"], ["the stage attributes has no pictures", "--roots.celeba DIR", "--data synthetic"]),
         (["--roots.celeba=C"], ["the stage pretrain has no pictures", "--roots.imagenet", "--weights.pretrained"]),
         (["--roots.casia=C", "--roots.imagenet=I", "--roots.celeba=A"], ["pictures without faces", "--roots.sun397"]),
         (["--weights.net_0=n", "--weights.pretrained=p"], ["nothing starts from --weights.pretrained"]),

@@ -178,6 +178,7 @@ def test_everything_is_checked_before_anything_is_trained_or_written(tmp_path: P
         start(run, trainer, f"--weights.net_2={mine}")
     with pytest.raises(RunError, match="no such file"):
         start(run, trainer, f"--weights.net_2={tmp_path / 'nowhere'}")
+    assert trainer.drawings == 0
     with pytest.raises(ValueError, match=r"age starts from the net of face, but net\.width is 0\.125 for face"):
         start(run, trainer, "--age.net.width=0.5")
     with pytest.raises(ValueError, match="data of race"):

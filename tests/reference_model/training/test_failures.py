@@ -13,6 +13,8 @@ import pytest
 import torch
 
 from reference_model.engine.checkpoints import PROGRESS_KEY
+from reference_model.nets import FaceNet
+from reference_model.nets.weights import save_weights
 from tests.reference_model.training.commands import tiny_arguments, train
 from tests.reference_model.training.test_resume import assert_same_run
 
@@ -148,3 +150,22 @@ def test_a_partition_without_pictures_is_named_with_a_remedy(
     message = capsys.readouterr().err
     assert "no pictures for the stage attributes in the partition valid; it has 128 train, 0 valid, 32 test" in message
     assert "let list_eval_partition name pictures of each partition" in message
+
+
+@pytest.mark.parametrize("stage", ["age", "attributes"])
+def test_weights_that_do_not_fit_are_refused_before_anything_is_drawn(
+    stage: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    net = FaceNet(width=0.1, depth=0, strides=(1, 1), norm="bn")
+    save_weights(tmp_path / "net.safetensors", net, {})
+    setting = "init" if stage == "age" else "net_1"
+    place = [
+        f"--root={tmp_path / 'drawn'}",
+        f"--out={tmp_path / 'run'}",
+        f"--weights.{setting}={tmp_path / 'net.safetensors'}",
+    ]
+    assert train(f"--stage={stage}", "--data=synthetic", *place) == 2
+    output = capsys.readouterr()
+    assert "do not fit" in output.err
+    assert "Preparing" not in output.out
+    assert not (tmp_path / "drawn").exists()

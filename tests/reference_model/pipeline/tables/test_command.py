@@ -73,7 +73,7 @@ def test_nets_of_a_run_and_frozen_nets(tmp_path: Path) -> None:
         (["table2", "--weights.net_0=nowhere"], "--weights.net_0 nowhere: no such file"),
         (["table2", "--weights.net_0=nowhere", "--fusions=net_1"], "no fusion has net_0"),
         (["table2", "--nets-frozen=perhaps"], "must be yes, no or preset; got 'perhaps'"),
-        (["table2", "--variants=strange"], "--variants: unknown 'strange'"),
+        (["table2", "--relations=strange"], "--relations: unknown relation 'strange'"),
         (["figure2", "--wide-alphas=5,2"], "rising numbers above 1"),
     ],
 )
