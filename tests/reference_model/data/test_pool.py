@@ -17,10 +17,10 @@ from reference_model.data.synthetic.pool_formats import FORMATS
 from reference_model.data.synthetic.pool_plan import PoolParameters, plan_faces, plan_objects
 from reference_model.data.synthetic.years import YOUNG_BELOW
 
-TINY = PoolConfig(people=6, valid_people=2, test_people=2, pictures_per_person=4, objects=2, scenes=3)
+TINY = PoolConfig(people=6, valid_people=4, test_people=2, pictures_per_person=4, objects=2, scenes=3)
 CONFIG = SyntheticConfig(seed=3)
 # With the two people whose pictures train the attributes.
-PICTURES = (6 + 2 + 2 + 2) * 4 + 40 * (2 + 1) + 16 * 3
+PICTURES = (6 + 2 + 4 + 2) * 4 + 40 * (2 + 1) + 16 * 3
 
 
 @pytest.fixture(scope="module")
