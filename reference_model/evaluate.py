@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import reference_model.openmp  # noqa: F401 - before torch
+
+# isort: split
+
 import argparse
 import sys
 from collections.abc import Sequence

@@ -21,6 +21,7 @@ from lightning.pytorch.plugins.io import CheckpointIO
 from torch import nn
 
 from reference_model.engine.loader import CheckedPictures, TrainLoader
+from reference_model.engine.processes import from_all
 from reference_model.runs import RunError
 
 LAST = "last.ckpt"
@@ -192,14 +193,16 @@ class ResumeCheckpoint(Checkpoint):
         self._unusable_before = checkpoint.get(UNUSABLE_KEY, self._unusable_before)
 
     def _unusable_rows(self) -> list[dict[int, str]]:
-        """Return, for each of ``pictures``, what is wrong with rows that this process or an earlier one has met."""
-        return [
+        """Return, for each of ``pictures``, what is wrong with rows that any process or an earlier one has met."""
+        here = [
             before | {picture.row: picture.reason for picture in pictures.unusable}
             for before, pictures in zip(self._unusable_before, self.pictures, strict=True)
         ]
+        parts = zip(*from_all(here), strict=True)
+        return [{row: reason for rows in part for row, reason in rows.items()} for part in parts]
 
     def unusable(self) -> tuple[str, ...]:
-        """Return what is wrong with each unusable picture, of this process and of those that the run went on from."""
+        """Return what is wrong with each unusable picture, of all processes and of those that the run went on from."""
         return tuple(reason for rows in self._unusable_rows() for _, reason in sorted(rows.items()))
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:

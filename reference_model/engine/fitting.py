@@ -29,7 +29,14 @@ from reference_model.engine.finite import FiniteGuard
 from reference_model.engine.loader import EvalLoader, TrainLoader
 from reference_model.engine.logs import MetricsFile
 from reference_model.engine.module import StageModule, build_net
-from reference_model.engine.processes import count_processes, environment, strategy, this_rank, wait_for_all
+from reference_model.engine.processes import (
+    check_launcher,
+    count_processes,
+    environment,
+    strategy,
+    this_rank,
+    wait_for_all,
+)
 from reference_model.engine.results import write_results
 from reference_model.engine.sources import StageData
 from reference_model.engine.starting import start_from_weights
@@ -57,12 +64,13 @@ def check_settings(config: RunConfig, stage: Stage) -> None:
     Raises:
         TypeError, ValueError: What is wrong.
     """
+    check_launcher()
     if stage.check_settings is not None:
         stage.check_settings(config)
     device = choose_device(config.train.device)
     if config.train.precision == "16" and device.type != "cuda":
         raise ValueError("train.precision 16 needs a CUDA device; bf16 works on a CPU as well")
-    if config.train.batch_size % count_processes():
+    if config.train.batch_size < count_processes():
         raise ValueError(
             f"train.batch_size {config.train.batch_size} cannot be divided among {count_processes()} processes"
         )

@@ -110,10 +110,14 @@ class TrainLoader:
         classes: (N,) int64: the class of each picture, for batches with equally many of every class.
         accumulate: Batches a step of the optimiser; fewer where an epoch has fewer.
         rank: Which of the processes this is; it gets its share of every batch.
-        processes: How many there are.
+        processes: How many there are; where a batch cannot be divided evenly, some get a picture more than others.
 
     Raises:
         ValueError: If there is no picture, or a batch cannot be divided as requested.
+
+    Attributes:
+        weight: What this process's mean over its pictures counts in the mean of the processes' means, so that this is
+            the mean over the batch: 1 where all have as many.
     """
 
     def __init__(
@@ -140,8 +144,10 @@ class TrainLoader:
         self.seconds_waited = 0.0
         if classes is not None:
             self._balance(classes)
-        if self.batch_size % processes:
-            raise ValueError(f"batches of {self.batch_size} pictures cannot be divided among {processes} processes")
+        if self.batch_size < processes:
+            raise ValueError(f"a batch of {self.batch_size} pictures cannot be divided among {processes} processes")
+        self._share = slice(*(place * self.batch_size // processes for place in (rank, rank + 1)))
+        self.weight = (self._share.stop - self._share.start) * processes / self.batch_size
         batches = len(self._order(0)) // self.batch_size
         self.accumulate = min(accumulate, batches)
         self._length = batches // self.accumulate * self.accumulate
@@ -203,9 +209,7 @@ class TrainLoader:
                 yield batch
 
     def _prepare(self, order: Indices, epoch: int, position: int) -> Batch:
-        share = self.batch_size // self.processes
-        start = position * self.batch_size + self.rank * share
-        indices = order[start : start + share]
+        indices = order[position * self.batch_size :][self._share]
         images, targets = self.pictures.batch(indices)
         if self.augment is not None:
             images = self.augment(images, indices, epoch)

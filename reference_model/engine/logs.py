@@ -11,6 +11,7 @@ from typing import Any
 
 from lightning.pytorch.loggers.logger import Logger
 
+from reference_model.engine.processes import this_rank
 from reference_model.runs import RunError, write_atomically
 
 
@@ -52,7 +53,9 @@ class MetricsFile(Logger):
         row.update({key: repr(float(value)) for key, value in metrics.items()})
 
     def save(self) -> None:
-        """Write the file."""
+        """Write the file, in the first process only: at the end Lightning calls this in all of them."""
+        if this_rank() != 0:
+            return
         columns = ["step", *sorted({key for row in self._rows.values() for key in row} - {"step"})]
         text = io.StringIO()
         writer = csv.DictWriter(text, columns, lineterminator="\n")

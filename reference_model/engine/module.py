@@ -16,6 +16,7 @@ from reference_model.engine.checkpoints import PROGRESS_KEY
 from reference_model.engine.figures import EpochFigures
 from reference_model.engine.loader import Batch, TrainLoader
 from reference_model.engine.logs import course_of_epoch, epoch_line
+from reference_model.engine.processes import average_statistics
 from reference_model.engine.schedule import make_optimizer, make_scheduler
 from reference_model.engine.starting import Account, freeze, pretrained_parameters
 from reference_model.nets.model import choose_forward
@@ -64,13 +65,14 @@ class StageModule(lightning.LightningModule):
         return choose_forward(self.model, features=self.config.features.cache)(batch.images)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Return the loss of a batch."""
+        """Return the loss of a batch, so weighted that its mean over the processes is the mean over all pictures."""
         outputs = self._outputs(batch)
         terms = self.criterion.terms(outputs, batch.targets)  # type: ignore[operator]
-        self.figures["train"].add(terms, outputs, batch.targets)
+        weight = self._loader().weight
+        self.figures["train"].add(terms, outputs, batch.targets, weight=weight)
         self._tell("observe", terms, outputs, self.global_step)
         self.log("loss", terms.total.detach(), prog_bar=True, logger=False)
-        return terms.total
+        return terms.total if weight == 1 else terms.total * weight
 
     def _tell(self, method: str, *arguments: Any) -> Any:
         """Call a method that a loss may have."""
@@ -99,6 +101,7 @@ class StageModule(lightning.LightningModule):
     def optimizer_step(self, *arguments: Any, **options: Any) -> None:
         """Make a step of the optimiser, then let the loss act."""
         super().optimizer_step(*arguments, **options)
+        average_statistics(self.model)
         self._tell("after_step")
 
     def on_train_epoch_end(self) -> None:

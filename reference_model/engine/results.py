@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save
 from torch import nn
 
 from reference_model.config import RunConfig
@@ -18,6 +17,7 @@ from reference_model.engine.origins import describe_origins
 from reference_model.engine.sources import StageData
 from reference_model.engine.summary import summary
 from reference_model.nets import StageModel
+from reference_model.nets.tensor_files import write_tensors
 from reference_model.nets.weights import product_metadata, save_weights
 from reference_model.runs import RunFolder, read_json, write_atomically, write_json
 from reference_model.stages.stage import Evaluation, Stage, Targets
@@ -134,12 +134,5 @@ def save_model(
         starts_from: Where the weights come from that the training started from, as metadata.
         calibration: What the validation partition says of the outputs.
     """
-    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
     metadata = model_metadata(config, targets, starts_from=starts_from, calibration=calibration or {})
-    unfinished = path.with_name(path.name + ".tmp")
-    # Not save_file, which makes a file that nobody else can read, whatever the umask.
-    try:
-        unfinished.write_bytes(save(tensors, metadata=metadata))
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    write_tensors(path, model.state_dict(), metadata)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
-from reference_model.losses.joint import Terms
+from reference_model.losses.joint import JointTerms
 
 DEFINITIONS = {
     "share_in_loss": "alpha L_B / (L_E + alpha L_B), mean over the measured training batches",
@@ -59,8 +60,10 @@ class InfluenceMeter:
         self._last_epoch = list(state["last_epoch"])
 
 
-def measure_shares(terms: Terms, logits: Tensor, *, alpha: float) -> tuple[float, float]:
+def measure_shares(terms: JointTerms, logits: Tensor, *, alpha: float) -> tuple[float, float]:
     """Measure the relation loss's shares on one batch, and leave the graph for the training step's backward pass.
+
+    Of several processes each must call it; they measure the batch that they have together.
 
     Args:
         terms: The loss of the batch and its parts.
@@ -73,10 +76,23 @@ def measure_shares(terms: Terms, logits: Tensor, *, alpha: float) -> tuple[float
     """
     (entropy_gradient,) = torch.autograd.grad(terms.cross_entropy, logits, retain_graph=True)
     (relation_gradient,) = torch.autograd.grad(terms.relation_loss, logits, retain_graph=True)
-    return (
-        _share(alpha * float(terms.relation_loss.detach()), float(terms.cross_entropy.detach())),
-        _share(alpha * float(relation_gradient.norm()), float(entropy_gradient.norm())),
-    )
+    parts = torch.stack([terms.relation_loss.detach(), terms.cross_entropy.detach()])
+    norms = torch.stack([relation_gradient.norm(), entropy_gradient.norm()])
+    if dist.is_available() and dist.is_initialized():
+        parts, norms = _of_all_processes(parts, norms, len(logits))
+    relation, entropy, relation_norm, entropy_norm = torch.cat([parts, norms]).tolist()
+    return _share(alpha * relation, entropy), _share(alpha * relation_norm, entropy_norm)
+
+
+def _of_all_processes(parts: Tensor, norms: Tensor, pictures: int) -> tuple[Tensor, Tensor]:
+    """Return the parts of the loss, and the norms of their gradients, of the batch that all processes have together.
+
+    A part is a mean over pictures, so its gradient at the logits of a process of n pictures of N is n / N times that of
+    the process's own mean.
+    """
+    sums = torch.cat([pictures * parts.double(), (pictures * norms.double()).square(), parts.new_tensor([pictures])])
+    dist.all_reduce(sums)
+    return sums[:2] / sums[4], sums[2:4].sqrt() / sums[4]
 
 
 def _share(part: float, rest: float) -> float:

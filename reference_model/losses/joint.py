@@ -14,7 +14,7 @@ from obrl.torch import OBRLoss
 from reference_model.config import RelationConfig
 
 
-class Terms(Protocol):
+class JointTerms(Protocol):
     """A loss and its parts, as ``obrl.torch`` names them."""
 
     @property
@@ -54,7 +54,7 @@ def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
 class CrossEntropyLoss(nn.Module):
     """Eq. 4 by torch's binary cross-entropy, with the calling convention of ``obrl.torch.OBRLoss``."""
 
-    def terms(self, logits: Tensor, targets: Tensor) -> Terms:
+    def terms(self, logits: Tensor, targets: Tensor) -> JointTerms:
         """Return the loss and its parts; see `cross_entropy`."""
         loss = cross_entropy(logits, targets)
         return CrossEntropyTerms(loss, loss.detach(), torch.zeros_like(loss))

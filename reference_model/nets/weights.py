@@ -9,11 +9,11 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from reference_model.attributes import normalise_name
 from reference_model.config import NetConfig, RunConfig
+from reference_model.nets.tensor_files import write_tensors
 
 SCALING = "(x - 127.5) / 128"
 """How pixels in [0, 255] become the net's inputs; `reference_model.nets.model.scale_pixels`."""
@@ -72,15 +72,8 @@ def save_weights(path: Path, module: nn.Module, metadata: Mapping[str, str]) -> 
         module: A `FaceNet`, or a net with the parts ``trunk`` and ``head``.
         metadata: What the file says of itself; see `product_metadata`.
     """
-    tensors = {
-        name: tensor.detach().cpu().contiguous().clone()
-        for name, tensor in _by_product_name(module.state_dict()).items()
-        if name.startswith(PASSED_ON)
-    }
-    unfinished = path.with_name(path.name + ".tmp")
-    # Not save_file, which makes a file that nobody else can read, whatever the umask.
-    unfinished.write_bytes(save(tensors, metadata=dict(metadata)))
-    unfinished.replace(path)
+    tensors = _by_product_name(module.state_dict())
+    write_tensors(path, {name: tensor for name, tensor in tensors.items() if name.startswith(PASSED_ON)}, metadata)
 
 
 def load_weights(

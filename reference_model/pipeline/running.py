@@ -6,9 +6,11 @@ import reference_model.openmp  # noqa: F401 - before torch
 
 # isort: split
 
+import fcntl
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -42,6 +44,7 @@ from reference_model.runs import (
 from reference_model.stages.registry import load_stage
 
 RUNS, FINISHED = "cells", "cells-done"
+LOCK_FILE = "lock"
 SITTINGS_FILE = "sittings.json"
 PRODUCTS = {"weights.model": "model.safetensors", "relation.file": "relation.npz"}
 
@@ -133,8 +136,15 @@ class Grid:
         """Train every cell that is not finished, and return the results of all in their order.
 
         Raises:
+            RunError: If another process trains cells in this folder.
             TrainingInterrupted: On Ctrl-C or SIGTERM; what was trained so far is used on the next call.
         """
+        if all(part.content is not None for part in planned):
+            return self._run(planned)
+        with _alone(self.folder):
+            return self._run(planned)
+
+    def _run(self, planned: Sequence[Planned]) -> list[CellResult]:
         contents: dict[str, Mapping[str, Any]] = {}
         for number, part in enumerate(planned, 1):
             title = f"[{number}/{len(planned)}] {', '.join(part.cell.columns.values())} ({part.key})"
@@ -239,6 +249,21 @@ def run_cells(cells: Sequence[Cell], folder: Path, cells_dir: Path | None = None
     planned = grid.plan(cells)
     grid.check(planned)
     return grid.run(planned)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Let no other process train cells in a folder meanwhile; a lock ends with its process, however that ends."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK_FILE).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunError(
+                f"another process trains the cells in {folder}: wait for it, or choose another --out; with the same "
+                "--cells it uses what the other one has finished"
+            ) from None
+        yield
 
 
 def _with_sources(cells: Sequence[Cell]) -> Iterator[Cell]:

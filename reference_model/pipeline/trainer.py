@@ -18,7 +18,7 @@ from reference_model.config import RunConfig, WeightsConfig
 from reference_model.data.catalogue import SPLITS
 from reference_model.data.synthetic.pool import POOL_FOLDERS, open_pool
 from reference_model.engine.fitting import check_same_data, check_settings, check_start, fit, start_run
-from reference_model.engine.processes import count_processes
+from reference_model.engine.processes import check_launcher, count_processes
 from reference_model.engine.sources import StageData, open_data
 from reference_model.engine.starting import check_weights
 from reference_model.engine.stopping import run_to_end
@@ -103,6 +103,7 @@ def run_pipeline(request: PipelineRequest) -> int:
     if count_processes() > 1:
         return refuse(RunError("a pipeline trains in one process; under torchrun train stage by stage, with --stage"))
     try:
+        check_launcher()
         plan = prepare_plan(request, trainer)
     except (TypeError, ValueError, OSError) as error:
         return refuse(error)

@@ -15,6 +15,7 @@ from reference_model.losses.influence import DEFINITIONS, INACTIVE_BELOW
 from reference_model.losses.joint import CrossEntropyLoss
 from reference_model.metrics import LabelCounts, nanmean
 from reference_model.reports.implausible import ImplausiblePair, implausible_rate
+from reference_model.reports.text import percent
 
 FORMAT_VERSION = 1
 NO_RELATION_LOSS = "No relation loss was used: the model was trained with cross-entropy alone."
@@ -193,7 +194,7 @@ def describe_origin(relation: Mapping[str, Any]) -> str:
     """
     if relation["source"] == "global":
         return (
-            f"The relation was measured once on all {relation['rows']} training labels, in "
+            f"The relation was measured once on the labels of {relation['rows']} training pictures, in "
             f"{relation['mining_seconds']:.2f} s, and never moved; an epoch with its validation took "
             f"{relation['epoch_seconds']:.1f} s."
         )
@@ -205,7 +206,7 @@ def format_report(report: Mapping[str, Any]) -> str:
     """Return the report as a table for the console."""
     lines = [
         f"{report['data']}, {report['split']} partition, {report['samples']} pictures, loss {report['loss']}",
-        f"{'group':10} {'labels':>6} {'majority':>9} {'accuracy':>9} {'balanced':>9} {'F1':>7} {'AP':>7}",
+        f"{'group':10} {'labels':>6} {'majority':>9} {'accuracy':>9} {'balanced':>9} {'F1':>8} {'AP':>8}",
     ]
     rows = [(name, len(group["attributes"]), group) for name, group in report["groups"].items()]
     overall = {
@@ -215,8 +216,8 @@ def format_report(report: Mapping[str, Any]) -> str:
     for name, size, figures in [*rows, ("all", len(report["attributes"]), overall)]:
         lines.append(
             f"{name:10} {size:6d} {percent(figures['majority_accuracy']):>9} {percent(figures['accuracy']):>9} "
-            f"{percent(figures['balanced_accuracy']):>9} {percent(figures['f1']):>7} "
-            f"{percent(figures.get('average_precision')):>7}"
+            f"{percent(figures['balanced_accuracy']):>9} {percent(figures['f1']):>8} "
+            f"{percent(figures.get('average_precision')):>8}"
         )
     if report.get("unusable_predictions"):
         lines.append(f"{report['unusable_predictions']} predictions are not numbers and are part of no figure.")
@@ -268,11 +269,6 @@ def groups_not_measured(report: Mapping[str, Any]) -> list[str]:
 def number_or_nan(value: float | None) -> float:
     """Return a figure of a report; JSON, which has no NaN, holds null for one that is undefined."""
     return float("nan") if value is None else float(value)
-
-
-def percent(value: float | None) -> str:
-    """Return a share as a percentage, a dash where it is undefined."""
-    return "-" if math.isnan(number_or_nan(value)) else f"{value:.2%}"
 
 
 def _number(value: float | None) -> str:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from reference_model.config import LossKind
-from reference_model.reports.attributes import groups_below_majority, groups_not_measured, number_or_nan, percent
+from reference_model.reports.attributes import groups_below_majority, groups_not_measured, number_or_nan
+from reference_model.reports.text import percent
 
 LOSSES: tuple[LossKind, ...] = ("ce", "obrl")
 TITLES = {"ce": "cross-entropy", "obrl": "joint loss"}

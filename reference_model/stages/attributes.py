@@ -16,7 +16,7 @@ from reference_model.config import STAGE_DATA, RunConfig
 from reference_model.data.catalogue import AttributeLabels, Catalogue
 from reference_model.data.errors import DataError
 from reference_model.losses.influence import DEFINITIONS, InfluenceMeter, measure_shares
-from reference_model.losses.joint import Terms, build_criterion, cross_entropy
+from reference_model.losses.joint import JointTerms, build_criterion, cross_entropy
 from reference_model.losses.start import EpochClock, RelationStart, read_relation, start_relation
 from reference_model.metrics import LabelCounts, average_precision, nanmean
 from reference_model.nets.model import AttributeModel
@@ -55,11 +55,11 @@ class AttributeLoss(nn.Module):
         self.alpha = config.relation.alpha
         self.every = config.train.influence_every
 
-    def terms(self, logits: Tensor, targets: Tensor) -> Terms:
+    def terms(self, logits: Tensor, targets: Tensor) -> JointTerms:
         """Return the loss of a batch and its parts; in training the relation moves by the targets."""
         return self.criterion.terms(logits, targets)
 
-    def observe(self, terms: Terms, logits: Tensor, step: int) -> None:
+    def observe(self, terms: JointTerms, logits: Tensor, step: int) -> None:
         """Measure the share of the relation loss every few steps."""
         if self.clock is not None:
             self.clock.start()

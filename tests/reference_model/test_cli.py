@@ -14,8 +14,7 @@ from reference_model.cli import parse_command
 from reference_model.config import STAGE_DATA, STAGES, RunConfig
 from reference_model.data.registry import MODULES
 from reference_model.runs import create_run_folder, write_atomically
-from reference_model.settings.files import dump_config, known_keys, load_config, make_parser
-from reference_model.settings.names import ROOTS
+from reference_model.settings.files import dump_config, load_config
 from reference_model.settings.plain import SettingsError
 from reference_model.settings.presets import PRESETS
 from reference_model.train import main
@@ -284,19 +283,3 @@ def test_resuming_refuses_contradictions(stored: Path, arguments: list[str], wor
         parse_command(["--resume", str(stored), *arguments])
     for word in words:
         assert word in str(caught.value)
-
-
-def test_every_setting_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        main(["--help"])
-    text = " ".join(capsys.readouterr().out.split())
-    for words in ("Ctrl-C and the end of an epoch", "The paper's lambda", "Probability that a written label"):
-        assert words in text
-    for name in known_keys(make_parser()) - {"help", "print_config"}:
-        assert f"--{name}" in text, name
-    assert "--stage {pretrain,face,identity,age,race,attributes,all}" in text
-    assert "--preset {demo,small,paper}" in text
-    for name in ("--redo STAGE", *(f"--roots.{name} DIR" for names in ROOTS.values() for name in names)):
-        assert text.count(name) == 2, name  # in the usage, and with its explanation
-    for words in ("Which stage is trained", "Weights to start from", "Read at most this many people", "center loss"):
-        assert words in text, words

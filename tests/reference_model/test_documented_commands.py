@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reference_model import evaluate, export, tables, train
+from reference_model import evaluate, export, predict, tables, train
 from reference_model.config import STAGES, PoolConfig, SyntheticConfig
 from reference_model.data import __main__ as data
+from reference_model.data.alignment import POINTS
 from reference_model.data.catalogue import AttributeLabels, YearLabels
 from reference_model.data.registry import ReadOptions, load_data_set
 from reference_model.data.synthetic.pool import open_pool, write_pool
@@ -28,6 +29,7 @@ PAGES = (
     "docs/reference_model.md",
     "docs/stages.md",
     "docs/data_sets.md",
+    "docs/predict.md",
     "docs/export.md",
     "docs/relation_over_batches.md",
     "docs/tables.md",
@@ -36,6 +38,7 @@ PAGES = (
 PROGRAMS = {
     "train": train.main,
     "evaluate": evaluate.main,
+    "predict": predict.main,
     "export": export.main,
     "tables": tables.main,
     "data": data.main,
@@ -147,6 +150,8 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             if data_set.is_dir():
                 (places / data_set.name).symlink_to(data_set, target_is_directory=True)
         write_own_pictures(places / "mine", pool / "celeba")
+        write_landmarks(places / "landmarks.txt", pool / "celeba" / "img_align_celeba")
+        (places / "pictures").symlink_to(pool / "celeba" / "img_align_celeba", target_is_directory=True)
         yield folder
 
 
@@ -158,6 +163,13 @@ def write_own_pictures(root: Path, celeba: Path) -> None:
     chosen = AttributeLabels(("Smiling", "Glasses", "Bangs"), attributes.values[:, :3], {"Mouth": (0,), "Top": (1, 2)})
     years = YearLabels(np.linspace(1, 80, len(faces), dtype=np.float32))
     write_table(root, replace(faces, labels={"attributes": chosen, "age": years}))
+
+
+def write_landmarks(path: Path, pictures: Path) -> None:
+    """Write the same five points for every picture of a folder."""
+    names = [f"{point}_{axis}" for point in POINTS for axis in "xy"]
+    rows = [f"{picture.name} 69 111 107 111 88 136 72 152 105 152" for picture in sorted(pictures.iterdir())]
+    path.write_text("\n".join([str(len(rows)), " ".join(names), *rows]) + "\n")
 
 
 @pytest.mark.parametrize("page", PAGES)

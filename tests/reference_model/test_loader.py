@@ -140,6 +140,18 @@ def test_processes_share_every_batch() -> None:
     assert sorted(rows) == list(range(11))
 
 
+def test_a_batch_that_cannot_be_divided_evenly_is_shared_whole() -> None:
+    whole = take(make(batch_size=7), 3)
+    loaders = [TrainLoader(Numbers(23), batch_size=7, seed=0, rank=rank, processes=3) for rank in range(3)]
+    parts = [take(loader, 3) for loader in loaders]
+    assert [[*first, *second, *third] for first, second, third in zip(*parts, strict=True)] == whole
+    assert [len(part[0]) for part in parts] == [2, 2, 3]
+    mean = sum(np.mean(part[0]) * loader.weight for part, loader in zip(parts, loaders, strict=True)) / 3
+    assert mean == pytest.approx(np.mean(whole[0]))
+    with pytest.raises(ValueError, match="a batch of 2 pictures cannot be divided among 3 processes"):
+        TrainLoader(Numbers(23), batch_size=2, seed=0, rank=0, processes=3)
+
+
 def test_an_epoch_holds_whole_steps_of_the_optimiser() -> None:
     loader = TrainLoader(Numbers(23), batch_size=2, seed=0, accumulate=4)
     assert (len(loader), loader.steps_per_epoch) == (8, 2)

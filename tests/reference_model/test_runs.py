@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import reference_model
+from reference_model.engine import logs
 from reference_model.engine.logs import MetricsFile
 from reference_model.reports.attributes import format_report, groups_below_majority
 from reference_model.reports.comparison import compare_reports, format_comparison
@@ -67,6 +68,15 @@ def test_metrics_go_on_from_the_checkpoint(tmp_path: Path) -> None:
         resumed.log_metrics({"a": 1.0})
 
 
+def test_only_the_first_process_writes_the_metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = MetricsFile(tmp_path / "metrics.csv"), MetricsFile(tmp_path / "metrics.csv")
+    first.log_metrics({"loss": 1.0}, step=3)
+    first.save()
+    monkeypatch.setattr(logs, "this_rank", lambda: 1)
+    second.finalize("success")
+    assert (tmp_path / "metrics.csv").read_text() == "step,loss\n3,1.0\n"
+
+
 def report(*, majority: float = 0.75, **accuracies: float) -> dict[str, Any]:
     figures = {"majority_accuracy": majority, "balanced_accuracy": 0.5, "f1": 0.5}
     groups = {name: {**figures, "attributes": [name], "accuracy": value} for name, value in accuracies.items()}
@@ -99,7 +109,7 @@ def test_a_group_without_test_labels_is_undefined_and_never_below_the_baseline(s
     assert comparison["not_measured"] == ["ears"]
     for content in (comparison, read_figures(tmp_path / "comparison.json"), read_json(tmp_path / "comparison.json")):
         lines = format_comparison(content).splitlines()
-        assert lines[3].split() == ["ears", "1", "75.00%", "-", "-", "-"]
+        assert lines[3].split() == ["ears", "1", "75.00", "%", "-", "-", "-"]
         assert "joint loss: every measured group is above the majority class." in lines
         assert "Not measured, for want of labels: ears." in lines
 

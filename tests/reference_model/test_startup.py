@@ -90,6 +90,20 @@ def test_every_program_is_listed() -> None:
     assert set(COMMANDS) == programs | packages
 
 
+@pytest.mark.parametrize(
+    ("arguments", "status"), [(["--help"], 0), (["nowhere", "pictures", "--out", "p.csv"], 2), (["--out", "p.csv"], 2)]
+)
+def test_predictions_are_checked_without_torch(arguments: list[str], status: int) -> None:
+    assert run("reference_model.predict", arguments).endswith(f"status {status}, imported []\n")
+
+
+def test_predicting_needs_neither_lightning_nor_torchmetrics() -> None:
+    modules = "reference_model.predicting, reference_model.stages.attributes"
+    program = f"import sys, {modules}; print(sorted({{'torch', 'lightning', 'torchmetrics'}} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "['torch']\n", "their import takes longer than five hundred pictures"
+
+
 def test_the_check_sees_torch() -> None:
     program = "import sys, torch; print(sorted({'torch', 'lightning'} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from reference_model.data.catalogue import Catalogue, ClassLabels, PictureFolder, YearLabels, seeded_split
+from reference_model.data.catalogue import Catalogue, PictureFolder, seeded_split
 from reference_model.data.errors import DataError, first_few
 from reference_model.data.recognise import describe_layout
 from reference_model.data.registry import DataSet, ReadOptions
 from reference_model.data.sets.common import read_text, rows_with_files
 from reference_model.data.sets.findings import check_by_reading
 from reference_model.data.sets.folders import find_base
-from reference_model.data.sets.races import PAPER_RACES
+from reference_model.data.sets.races import faces_with_age_and_race
 
 LAYOUT = "fairface_label_train.csv and fairface_label_val.csv (file,age,gender,race,service_test), train/ and val/"
 TRAIN_LIST = "fairface_label_train.csv"
@@ -71,24 +71,20 @@ def read_fairface(root: Path, options: ReadOptions) -> Catalogue:
     split = np.array(parts)
     train = np.flatnonzero(split == "train")
     split[train] = seeded_split(np.arange(len(train)), {"train": 0.9, "valid": 0.1}, seed=options.seed)
-    return Catalogue(
-        data="fairface",
-        pictures=pictures,
-        labels={
-            "race": ClassLabels(PAPER_RACES, np.array([RACES.get(race, -1) for race in races])),
-            "age": YearLabels(np.array(years, dtype=np.float32)),
-        },
+    return faces_with_age_and_race(
+        "fairface",
+        pictures,
+        years=years,
+        races=[RACES.get(race, -1) for race in races],
+        other_races=_other_races(races),
         split=split,
-        label_notes={"age": (_AGE_NOTE,), "race": tuple(_race_notes(races))},
+        age_notes=(_AGE_NOTE,),
     ).rows(rows)
 
 
-def _race_notes(races: list[str]) -> list[str]:
+def _other_races(races: list[str]) -> tuple[int, str]:
     others = Counter(race for race in races if RACES.get(race) == -1)
-    if not others:
-        return []
-    named = ", ".join(f"{count} {race}" for race, count in sorted(others.items()))
-    return [f"{sum(others.values())} pictures have no race among {', '.join(PAPER_RACES)}: {named}"]
+    return sum(others.values()), ", ".join(f"{count} {race}" for race, count in sorted(others.items()))
 
 
 def _rows(path: Path) -> Iterator[tuple[str, float, str]]:

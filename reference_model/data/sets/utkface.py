@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from reference_model.data.catalogue import Catalogue, ClassLabels, PictureFolder, YearLabels, seeded_split
+from reference_model.data.catalogue import Catalogue, PictureFolder, seeded_split
 from reference_model.data.errors import DataError, first_few
 from reference_model.data.recognise import describe_layout
 from reference_model.data.registry import DataSet, Finding, ReadOptions
 from reference_model.data.sets.common import SHARES
 from reference_model.data.sets.findings import check_by_reading
 from reference_model.data.sets.folders import find_base
-from reference_model.data.sets.races import PAPER_RACES
+from reference_model.data.sets.races import faces_with_age_and_race
 
 LAYOUT = "pictures named age_gender_race_date.jpg.chip.jpg, in one folder or in part1, part2 and part3"
 RACES = {0: 0, 1: 1, 2: 2, 3: -1, 4: -1}
@@ -54,26 +54,17 @@ def read_utkface(root: Path, options: ReadOptions) -> Catalogue:
         )
     parts = [_NAME.fullmatch(name.rpartition("/")[2]) for name in names]
     years, races = (np.array([int(part[group]) for part in parts if part is not None]) for group in (1, 2))
-    notes: list[str] = []
-    label_notes: dict[str, tuple[str, ...]] = {}
-    if malformed:
-        listed = first_few(malformed, limit=_NAMED)
-        notes.append(f"{len(malformed)} of {total} files have malformed names and are left out: {listed}")
-    if (years > OLDEST_YEARS).any():
-        label_notes["age"] = (f"{int((years > OLDEST_YEARS).sum())} ages above {OLDEST_YEARS} count as missing",)
-    others = int(np.isin(races, [number for number, race in RACES.items() if race < 0]).sum())
-    if others:
-        label_notes["race"] = (f"{others} pictures have no race among {', '.join(PAPER_RACES)}: Indian and others",)
-    return Catalogue(
-        data="utkface",
-        pictures=PictureFolder(base, np.array(names)),
-        labels={
-            "age": YearLabels(np.where(years > OLDEST_YEARS, np.nan, years).astype(np.float32)),
-            "race": ClassLabels(PAPER_RACES, np.array([RACES[race] for race in races.tolist()])),
-        },
+    listed = first_few(malformed, limit=_NAMED)
+    too_old = years > OLDEST_YEARS
+    return faces_with_age_and_race(
+        "utkface",
+        PictureFolder(base, np.array(names)),
+        years=np.where(too_old, np.nan, years),
+        races=[RACES[race] for race in races.tolist()],
+        other_races=(sum(RACES[race] < 0 for race in races.tolist()), "Indian and others"),
         split=seeded_split(np.arange(len(names)), SHARES, seed=options.seed),
-        notes=tuple(notes),
-        label_notes=label_notes,
+        notes=(f"{len(malformed)} of {total} files have malformed names and are left out: {listed}",) * bool(malformed),
+        age_notes=(f"{int(too_old.sum())} ages above {OLDEST_YEARS} count as missing",) * bool(too_old.any()),
     )
 
 

@@ -1,7 +1,7 @@
 """Faces drawn in layers, labelled with CelebA's attributes, in CelebA's own layout on disk.
 
 Labels come from the Ising model of CelebA's labels, so they are correlated as real ones are. Every attribute can be
-seen in its own region of the picture (`reference_model.data.synthetic.regions`).
+seen in its own region of the picture.
 """
 
 from reference_model.data.synthetic.plan import Parameters

@@ -17,7 +17,8 @@ from reference_model.pipeline.cells import Cell
 from reference_model.pipeline.running import Planned
 from reference_model.stages.registry import load_stage
 
-PICTURES, ROUNDS = 8, 3
+FEW_PICTURES, ROUNDS = 4, 2
+FAST = 1.0  # seconds
 
 
 def forecast(planned: Sequence[Planned]) -> str:
@@ -67,29 +68,31 @@ def _kind(cell: Cell) -> object:
 def _measure(config: RunConfig) -> float:
     """Return the seconds of a cell's steps and tests, from a few of each on grey pictures."""
     data = open_data(config, load_stage(config.stage))
-    module = StageModule(data.stage, data.targets, config, total_steps=1).train()
+    module = StageModule(data.stage, data.targets, config, total_steps=1)
     sizes = {name: data.size(name) for name in SPLITS}
-    count = min(PICTURES, sizes["train"])
-    images = torch.full((count, 3, config.images.size, config.images.size), 127, dtype=torch.uint8)
-    train = _per_picture(module, data, images)
-    with torch.inference_mode():
-        module.eval()
-        started = time.monotonic()
-        for _ in range(ROUNDS):
-            module.model(images)
-        test = (time.monotonic() - started) / ROUNDS / count
+    few = min(FEW_PICTURES, sizes["train"])
+    train, test = (_per_picture(module, data, config, few, train=part) for part in (True, False))
+    if few * train < FAST:  # a small net: what a step costs beside the pictures counts
+        many = min(config.train.batch_size, sizes["train"])
+        train, test = (_per_picture(module, data, config, many, train=part) for part in (True, False))
     epochs = config.train.epochs
     return epochs * (sizes["train"] * train + sizes["valid"] * test) + sizes["test"] * test
 
 
-def _per_picture(module: StageModule, data: StageData, images: torch.Tensor) -> float:
-    targets = torch.from_numpy(np.asarray(data.values("train"))[: len(images)])
+def _per_picture(module: StageModule, data: StageData, config: RunConfig, count: int, *, train: bool) -> float:
+    """Return the seconds of a picture in training, or in testing: the shortest of some rounds, the first left out."""
+    module.train(train)
+    images = torch.full((count, 3, config.images.size, config.images.size), 127, dtype=torch.uint8)
+    targets = torch.from_numpy(np.asarray(data.values("train"))[:count])
     times = []
-    for _ in range(ROUNDS):
+    for _ in range(ROUNDS + 1):
         started = time.monotonic()
-        module.criterion.terms(module.model(images), targets).total.backward()  # type: ignore[operator]
+        with torch.set_grad_enabled(train):
+            terms = module.criterion.terms(module.model(images), targets)  # type: ignore[operator]
+        if train:
+            terms.total.backward()
         times.append(time.monotonic() - started)
-    return min(times) / len(images)
+    return min(times[1:]) / count
 
 
 def _span(seconds: float) -> str:

@@ -7,7 +7,7 @@ from PIL import Image
 from reference_model.attributes import CELEBA_ATTRIBUTES
 from reference_model.data.ising import load_ising, sample_labels
 from reference_model.data.synthetic import Person, Scene, make_person, make_scene, render_face
-from reference_model.data.synthetic.regions import REGIONS, region_mask
+from tests.reference_model.data.regions import REGIONS, region_mask
 
 FACES = 6
 # Levels of 255 by which a pixel must differ to count as changed, and pixels that may change elsewhere (of 38,804).

@@ -9,10 +9,10 @@ import pytest
 
 from reference_model.data.synthetic import make_person, make_scene, render_face
 from reference_model.data.synthetic.objects import OBJECTS, draw_object
-from reference_model.data.synthetic.regions import region_mask
 from reference_model.data.synthetic.scene import RACE_NAMES, RACES, Person
 from reference_model.data.synthetic.scenes import SCENES, draw_scene
 from reference_model.data.synthetic.years import YOUNG_BELOW, ageing, draw_years
+from tests.reference_model.data.regions import region_mask
 
 PLAIN = {"No_Beard": True, "Young": True, "Attractive": True}
 PEOPLE = range(12)

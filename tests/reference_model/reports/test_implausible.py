@@ -108,7 +108,9 @@ def test_the_report_has_both_rates() -> None:
         "rate_labels": 0.25,
     }
     (sentence,) = describe_implausible(report)
-    assert sentence.startswith("1 pair of values") and "50.00% of the predictions, in 25.00% of the labels" in sentence
+    assert (
+        sentence.startswith("1 pair of values") and "50.00 % of the predictions, in 25.00 % of the labels" in sentence
+    )
 
 
 def test_reports_of_earlier_versions_say_nothing_of_them() -> None:

@@ -18,7 +18,7 @@ from reference_model.config import RelationConfig
 from reference_model.engine.loader import epoch_order
 from reference_model.engine.module import StageModule
 from reference_model.engine.sources import open_data
-from reference_model.evaluate import evaluate
+from reference_model.evaluating import evaluate
 from reference_model.losses import start
 from reference_model.losses.start import EpochClock, mine_relation, read_relation, start_relation
 from reference_model.settings.files import load_config
@@ -83,7 +83,7 @@ def test_the_report_says_what_a_global_relation_costs(mined: Path) -> None:
     assert (relation["source"], relation["rows"]) == ("global", 96)
     assert 0 < relation["mining_seconds"] < relation["epoch_seconds"] < 60
     text = (mined / "report.md").read_text()
-    assert "measured once on all 96 training labels" in text
+    assert "measured once on the labels of 96 training pictures" in text
     assert f"took {relation['epoch_seconds']:.1f} s" in text
 
 

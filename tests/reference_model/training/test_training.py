@@ -21,6 +21,7 @@ from reference_model.cli import parse_command
 from reference_model.engine.fitting import fit, start_run
 from reference_model.engine.loader import epoch_order
 from reference_model.engine.sources import open_data
+from reference_model.reports.text import percent
 from reference_model.runs import RunFolder
 from reference_model.settings.files import load_config
 from reference_model.stages.registry import load_stage
@@ -109,7 +110,7 @@ def test_both_losses_are_compared_and_the_comparison_resumes(
         row = comparison["groups"][name]
         assert row["ce"] == read(out / "ce" / "report.json")["groups"][name]["accuracy"]
         assert row["obrl"] == read(out / "obrl" / "report.json")["groups"][name]["accuracy"]
-        assert f"{row['majority_accuracy']:.2%}" in printed
+        assert percent(row["majority_accuracy"]) in printed
     assert comparison["relation"] in printed
     (out / "obrl" / "report.json").unlink()
     (out / "comparison.json").unlink()

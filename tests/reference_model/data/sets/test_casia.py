@@ -10,7 +10,7 @@ from reference_model.data.errors import DataError, DataWarning
 from reference_model.data.registry import ReadOptions, load_data_set
 from reference_model.data.sets.casia import read_casia
 from reference_model.data.writers.casia import write_casia
-from tests.reference_model.data.sets.tiny import describe_rows, picture_bytes, tiny_catalogue
+from tests.reference_model.data.sets.tiny import describe_rows, levels, picture_bytes, tiny_catalogue
 
 PERSON = np.array([45, 45, 45, 99, 45, 7, 99] * 5)
 
@@ -60,8 +60,7 @@ def test_other_folders_are_counted(written: tuple[Path, Catalogue]):
     texts = [str(warning.message) for warning in caught]
     assert "1 folders hold no pictures and are not used: 0000123" in texts[0]
     assert "1 folders are not named by seven digits, such as 0000045, and are not used: docs" in texts[1]
-    levels = [finding.level for finding in load_data_set("casia").check(root)]
-    assert levels == ["warning", "warning", "note", "note", "note"]
+    assert levels("casia", root) == ["warning", "warning", "note", "note", "note"]
 
 
 def test_another_layout_is_named(tmp_path: Path):

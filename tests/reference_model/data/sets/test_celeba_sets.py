@@ -10,7 +10,7 @@ from reference_model.data.errors import DataError, DataWarning
 from reference_model.data.registry import ReadOptions, load_data_set
 from reference_model.data.sets.celeba import read_celeba, read_celeba_people
 from reference_model.data.writers.celeba import write_celeba
-from tests.reference_model.data.sets.tiny import classes, describe_rows, tiny_catalogue
+from tests.reference_model.data.sets.tiny import classes, describe_rows, sizes, tiny_catalogue
 
 PERSON = np.repeat(np.arange(10) * 3 + 5, 4)
 
@@ -80,9 +80,9 @@ def test_a_person_without_identity_is_left_out(written: tuple[Path, Catalogue]) 
 
 def test_the_check_counts(written: tuple[Path, Catalogue]) -> None:
     root, catalogue = written
-    sizes = [int((catalogue.split == split).sum()) for split in ("train", "valid", "test")]
+    counts = sizes(catalogue)
     assert findings("celeba", root) == {
-        f"40 pictures: {sizes[0]} train, {sizes[1]} valid, {sizes[2]} test": "note",
+        f"40 pictures: {counts[0]} train, {counts[1]} valid, {counts[2]} test": "note",
         "10 people": "note",
         "40 pictures have a label of the kind attributes": "note",
     }

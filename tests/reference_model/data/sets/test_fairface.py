@@ -11,7 +11,8 @@ from reference_model.data.registry import ReadOptions, load_data_set
 from reference_model.data.sets.fairface import range_of, read_fairface
 from reference_model.data.sets.races import PAPER_RACES
 from reference_model.data.writers.fairface import write_fairface
-from tests.reference_model.data.sets.tiny import classes, describe_rows, tiny_catalogue
+from tests.reference_model.data.builders import replace
+from tests.reference_model.data.sets.tiny import classes, describe_rows, sizes, tiny_catalogue
 from tests.reference_model.data.test_shared import shared
 
 MIDDLES = [1.0, 6.0, 14.5, 24.5, np.nan, 64.5, 75.0, np.nan]
@@ -27,17 +28,11 @@ def written(tmp_path: Path) -> tuple[Path, Catalogue]:
     return write_fairface(tmp_path / "fairface", catalogue), catalogue
 
 
-def change(path: Path, old: str, new: str) -> None:
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new, 1))
-
-
 def test_what_is_written_is_read(written: tuple[Path, Catalogue]):
     root, catalogue = written
     read = read_fairface(root, ReadOptions())
     assert describe_rows(read) == describe_rows(catalogue)
-    assert [(read.split == split).sum() for split in ("train", "valid", "test")] == [29, 3, 8]
+    assert sizes(read) == [29, 3, 8]
     tests = {catalogue.pictures.read(row) for row in np.flatnonzero(catalogue.split == "test")}
     assert {read.pictures.read(row) for row in np.flatnonzero(read.split == "test")} == tests
     assert read.label_notes == {
@@ -68,9 +63,9 @@ def test_the_gender_is_written_where_it_is_known(tmp_path: Path):
 
 def test_races_that_the_paper_does_not_have_are_counted(written: tuple[Path, Catalogue]):
     root, _ = written
-    change(root / "fairface_label_train.csv", ",White,", ",Indian,")
-    change(root / "fairface_label_train.csv", ",White,", ",Latino_Hispanic,")
-    change(root / "fairface_label_train.csv", ",East Asian,", ",Southeast Asian,")
+    replace(root / "fairface_label_train.csv", ",White,", ",Indian,")
+    replace(root / "fairface_label_train.csv", ",White,", ",Latino_Hispanic,")
+    replace(root / "fairface_label_train.csv", ",East Asian,", ",Southeast Asian,")
     read = read_fairface(root, ReadOptions())
     assert len(read.with_label("race")) == 28
     assert "2 pictures have no race among white, black, yellow: 1 Indian, 1 Latino_Hispanic" in read.label_notes["race"]
@@ -87,7 +82,7 @@ def test_races_that_the_paper_does_not_have_are_counted(written: tuple[Path, Cat
     ],
 )
 def test_wrong_rows_name_list_and_line(written: tuple[Path, Catalogue], old: str, new: str, message: str):
-    change(written[0] / "fairface_label_train.csv", old, new)
+    replace(written[0] / "fairface_label_train.csv", old, new)
     with pytest.raises(DataError, match=message):
         read_fairface(written[0], ReadOptions())
 
@@ -134,7 +129,7 @@ def test_neither_race_nor_age_can_be_written(tmp_path: Path):
 @pytest.mark.shared
 def test_real_faces():
     read = read_fairface(shared("fairface_lfw"), ReadOptions())
-    assert [(read.split == split).sum() for split in ("train", "valid", "test")] == [2572, 286, 2127]
+    assert sizes(read) == [2572, 286, 2127]
     age, race = read.labels["age"].known(), read.labels["race"].known()
     assert [age[read.split != "test"].sum(), age[read.split == "test"].sum()] == [1203, 1018]
     assert race.sum() == 2408 + 1698 - 95

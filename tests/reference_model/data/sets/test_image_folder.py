@@ -7,10 +7,10 @@ import pytest
 
 from reference_model.data.catalogue import Catalogue
 from reference_model.data.errors import DataError, DataWarning
-from reference_model.data.registry import ReadOptions, load_data_set
+from reference_model.data.registry import ReadOptions
 from reference_model.data.sets.image_folder import read_image_folder, read_imagenet
 from reference_model.data.writers.image_folder import FOLDERS, write_image_folder, write_imagenet
-from tests.reference_model.data.sets.tiny import classes, describe_rows, picture_bytes, tiny_catalogue
+from tests.reference_model.data.sets.tiny import classes, describe_rows, levels, picture_bytes, sizes, tiny_catalogue
 
 NAMES = ("class2", "class10", "other")
 VALUES = np.tile([0, 0, 1, 1, 2], 12)
@@ -19,10 +19,6 @@ VALUES = np.tile([0, 0, 1, 1, 2], 12)
 @pytest.fixture
 def catalogue(tmp_path: Path) -> Catalogue:
     return tiny_catalogue(tmp_path / "pictures", 60, labels={"class": classes(NAMES, VALUES)})
-
-
-def sizes(catalogue: Catalogue) -> dict[str, int]:
-    return {split: int((catalogue.split == split).sum()) for split in ("train", "valid", "test")}
 
 
 @pytest.mark.parametrize("valid", ["val", "valid", "validation"])
@@ -39,7 +35,7 @@ def test_folders_in_the_root_are_divided_at_random(tmp_path: Path, catalogue: Ca
     root = write_image_folder(tmp_path / "set", catalogue, folders=None)
     read = read_image_folder(root, ReadOptions())
     assert describe_rows(read) == describe_rows(catalogue)
-    assert sizes(read) == {"train": 48, "valid": 6, "test": 6}
+    assert sizes(read) == [48, 6, 6]
     assert (read.split == read_image_folder(root, ReadOptions()).split).all()
     assert (read.split != read_image_folder(root, ReadOptions(seed=1)).split).any()
 
@@ -49,14 +45,14 @@ def test_a_partition_without_folder(tmp_path: Path, catalogue: Catalogue, absent
     catalogue = catalogue.rows(catalogue.split != absent)
     read = read_image_folder(write_image_folder(tmp_path / "set", catalogue), ReadOptions())
     train = int((catalogue.split == "train").sum())
-    assert sizes(read) == {"train": train - round(train / 10), "valid": round(train / 10), "test": len(read) - train}
+    assert sizes(read) == [train - round(train / 10), round(train / 10), len(read) - train]
     tested = np.flatnonzero(read.split == "test").tolist()
     assert {read.pictures.name(row).split("/")[0] for row in tested} == {expected}
 
 
 def test_only_training_folders_are_divided(tmp_path: Path, catalogue: Catalogue) -> None:
     root = write_image_folder(tmp_path / "set", catalogue, folders=dict.fromkeys(FOLDERS, "train"))
-    assert sizes(read_image_folder(root, ReadOptions())) == {"train": 48, "valid": 6, "test": 6}
+    assert sizes(read_image_folder(root, ReadOptions())) == [48, 6, 6]
 
 
 def test_imagenet(tmp_path: Path, catalogue: Catalogue) -> None:
@@ -64,7 +60,7 @@ def test_imagenet(tmp_path: Path, catalogue: Catalogue) -> None:
     read = read_imagenet(root, ReadOptions())
     assert describe_rows(read) == describe_rows(catalogue)
     train = int((catalogue.split != "test").sum())
-    assert sizes(read) == {"train": train - round(train / 20), "valid": round(train / 20), "test": 60 - train}
+    assert sizes(read) == [train - round(train / 20), round(train / 20), 60 - train]
     assert (root / "val" / "other").is_dir()
     (tmp_path / "unpacked" / "ILSVRC" / "Data").mkdir(parents=True)
     root.rename(tmp_path / "unpacked" / "ILSVRC" / "Data" / "CLS-LOC")
@@ -91,7 +87,7 @@ def test_classes_without_pictures_are_named(tmp_path: Path, catalogue: Catalogue
         (root / "train" / "class7" / content).write_bytes(b"text")
     with pytest.raises(DataError, match="train: 1 of 4 folders of classes hold no pictures: class7; add pictures or"):
         read_image_folder(root, ReadOptions())
-    assert [finding.level for finding in load_data_set("image_folder").check(root)] == ["error"]
+    assert levels("image_folder", root) == ["error"]
 
 
 def test_empty_folders_of_a_partition_are_named(tmp_path: Path, catalogue: Catalogue) -> None:
@@ -113,7 +109,7 @@ def test_a_class_without_training_pictures_is_a_warning(tmp_path: Path, catalogu
     with pytest.warns(DataWarning, match="1 of 4 classes have no training pictures: class7"):
         read = read_image_folder(root, ReadOptions())
     assert read.labels["class"].names == ("class2", "class7", "class10", "other")
-    assert [finding.level for finding in load_data_set("image_folder").check(root)] == ["warning", "note", "note"]
+    assert levels("image_folder", root) == ["warning", "note", "note"]
 
 
 def test_the_classes_with_the_most_pictures(tmp_path: Path, catalogue: Catalogue) -> None:

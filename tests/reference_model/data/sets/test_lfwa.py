@@ -12,7 +12,7 @@ from reference_model.data.errors import DataError, DataWarning
 from reference_model.data.registry import ReadOptions, load_data_set
 from reference_model.data.sets.lfwa import read_lfwa
 from reference_model.data.writers.lfwa import write_lfwa
-from tests.reference_model.data.sets.tiny import describe_rows, tiny_catalogue
+from tests.reference_model.data.sets.tiny import describe_rows, levels, tiny_catalogue
 
 PERSON = np.repeat(np.arange(40), 2)
 NAMES = ("5_o_Clock_Shadow", "Male", "Young")
@@ -190,4 +190,4 @@ def test_the_check_counts_labels_in_contradiction(written: tuple[Path, Catalogue
     assert "note: the label Male contradicts itself for 1 of the 40 people with two or more pictures" in told
     assert "note: 40 people" in told
     (root / "indices_train_test.mat").unlink()
-    assert [finding.level for finding in load_data_set("lfwa").check(root)] == ["error"]
+    assert levels("lfwa", root) == ["error"]

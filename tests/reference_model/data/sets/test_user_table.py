@@ -11,7 +11,7 @@ from reference_model.data.errors import DataError, DataWarning
 from reference_model.data.registry import ReadOptions, load_data_set
 from reference_model.data.sets.user_table import read_table
 from reference_model.data.writers.user_table import write_table
-from tests.reference_model.data.sets.tiny import classes, describe_rows, picture_bytes, tiny_catalogue
+from tests.reference_model.data.sets.tiny import classes, describe_rows, levels, picture_bytes, sizes, tiny_catalogue
 
 NAMES = ("Glasses", "Male", "Smiling")
 PERSON = np.repeat(np.arange(10), 3)
@@ -101,11 +101,7 @@ def test_partitions_keep_people_together(tmp_path: Path) -> None:
     rows = "".join(f"{number}.jpg,{number % 2},{number // 4}\n" for number in range(80))
     root = table(tmp_path, "file,Smiling,person\n" + rows, pictures=80)
     read = read_table(root, ReadOptions())
-    assert {split: int((read.split == split).sum()) for split in ("train", "valid", "test")} == {
-        "train": 64,
-        "valid": 8,
-        "test": 8,
-    }
+    assert sizes(read) == [64, 8, 8]
     assert read.person is not None
     assert sum(len(set(read.split[read.person == person])) for person in range(20)) == 20
     rows = "".join(f"{line},{'train' if number < 40 else 'test'}\n" for number, line in enumerate(rows.splitlines()))
@@ -138,7 +134,7 @@ def test_partitions_keep_people_together(tmp_path: Path) -> None:
 def test_what_is_wrong_is_named(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(DataError, match=rf"labels\.csv.*{message}"):
         read_table(table(tmp_path, text), ReadOptions())
-    assert [finding.level for finding in load_data_set("table").check(tmp_path)] == ["error"]
+    assert levels("table", tmp_path) == ["error"]
 
 
 @pytest.mark.parametrize(

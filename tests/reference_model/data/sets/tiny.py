@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from reference_model.data.catalogue import (
+    SPLITS,
     AttributeLabels,
     Catalogue,
     ClassLabels,
@@ -15,6 +16,7 @@ from reference_model.data.catalogue import (
     YearLabels,
     seeded_split,
 )
+from reference_model.data.registry import load_data_set
 
 
 def picture_bytes(number: int, *, kind: str = "JPEG") -> bytes:
@@ -45,6 +47,16 @@ def tiny_catalogue(
 
 def classes(names: tuple[str, ...], values: list[int] | np.ndarray) -> ClassLabels:
     return ClassLabels(names, np.asarray(values, dtype=np.int64))
+
+
+def sizes(catalogue: Catalogue) -> list[int]:
+    """The number of pictures for training, validation and testing."""
+    return [int((catalogue.split == split).sum()) for split in SPLITS]
+
+
+def levels(name: str, root: Path) -> list[str]:
+    """The level of each finding of a data set's check."""
+    return [finding.level for finding in load_data_set(name).check(root)]
 
 
 def describe_rows(catalogue: Catalogue) -> dict[bytes, dict[str, object]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shutil
 import signal
@@ -15,7 +16,7 @@ import pytest
 
 from reference_model.engine.module import StageModule
 from reference_model.pipeline.cells import Cell
-from reference_model.pipeline.running import run_cells
+from reference_model.pipeline.running import LOCK_FILE, run_cells
 from reference_model.pipeline.tables.command import parse_tables
 from reference_model.pipeline.tables.table2 import table2_cells
 from reference_model.pipeline.trainer import StageTrainer
@@ -195,6 +196,16 @@ def test_a_cell_starts_from_the_product_of_another(
     assert result.content["sources"] == {"weights.model": source["key"]}
     assert run_cells([tuned, tuned], tmp_path, table2 / "cells-done")[1].report == result.report
     assert len(trained) == 2
+
+
+def test_two_processes_do_not_train_in_one_folder(
+    table_faces: Path, tmp_path: Path, trained: list[str], capsys: Any
+) -> None:
+    with (tmp_path / LOCK_FILE).open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert tables(*arguments("table2", table_faces, tmp_path, "--fusions=net_0")) == 2
+    assert "another process trains the cells" in capsys.readouterr().err
+    assert trained == []
 
 
 def test_a_damaged_cell_is_named(table2: Path, table_faces: Path, tmp_path: Path, capsys: Any) -> None:

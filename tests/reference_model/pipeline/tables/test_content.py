@@ -1,0 +1,131 @@
+"""What tables say of several data sets and seeds, from results that are written by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from reference_model.attributes import CELEBA_ATTRIBUTES
+from reference_model.config import RunConfig
+from reference_model.pipeline.cells import Cell, CellResult
+from reference_model.pipeline.tables import figure2, groups, table2, table3
+from reference_model.pipeline.tables.table import ALL_NETS, Part, Table, TableContent, TableOptions
+from reference_model.reports.right import judge, pack_right
+
+BASES = {data: RunConfig(data=data, root=Path("x"), preset="small") for data in ("celeba", "lfwa")}
+GAIN = {"ce": 0.0, "obrl": 0.1}
+HELPED = CELEBA_ATTRIBUTES.index("Male")
+
+
+def result(cell: Cell) -> CellResult:
+    """Return a finished cell: the joint loss is right more often, and so is net_1 about Male."""
+    config = cell.config
+    rng = np.random.default_rng([config.seed, config.data == "lfwa"])
+    wrong = rng.random((60, 40)) < 0.3 - GAIN[config.loss] * (config.relation.alpha > 0)
+    if config.net.nets == ("net_1",):
+        wrong[:, HELPED] = False
+    elif config.net.nets == ("net_0",):
+        wrong[:, HELPED] |= rng.random(60) < 0.8
+    people = np.arange(60) // 3
+    pictures = [f"{config.data} {number}" for number in range(60)]
+    right = judge(np.where(wrong, -1, 1), np.ones((60, 40)), names=CELEBA_ATTRIBUTES, pictures=pictures, people=people)
+    share = config.relation.alpha / (1000 + config.relation.alpha)
+    relation: dict[str, Any] = {"used": False}
+    if config.loss == "obrl":
+        relation = {"used": True, "active_pairs": [{}] * 4, "share_in_gradient": {"run": share}}
+    report = {
+        "mean_accuracy": float(right.right.mean()),
+        "mean_majority_accuracy": 0.5,
+        "relation": relation,
+        "implausible": {"rate_predicted": 0.25, "rate_labels": 0.05},
+    }
+    content = {
+        "report": report,
+        "right": pack_right(right),
+        "origins": dict.fromkeys(config.net.nets, "stage identity on casia"),
+        "data": {"pictures": {"train": 100, "valid": 10, "test": 60}},
+        "parameters": 7,
+        "ms_per_step": 1.5,
+    }
+    return CellResult(cell, "key", content)
+
+
+def content_of(table: Table, seeds: int, **options: Any) -> TableContent:
+    """Return what a table says of both data sets."""
+    chosen = TableOptions(BASES, seeds=tuple(range(seeds)), **({"fusions": table.fusions} | options))
+    return table.rows(chosen, [result(cell) for cell in table.cells(chosen)])
+
+
+def rows_of(part: Part) -> list[dict[str, Any]]:
+    """Return the rows of a part by their columns' names."""
+    return [dict(zip([column.name for column in part.columns], row, strict=True)) for row in part.rows]
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_table_2(seeds: int) -> None:
+    content = content_of(table2.TABLE, seeds, fusions=(("net_0",), ("net_1",), ALL_NETS), nets_frozen=True)
+    accuracies, differences, *attributes, paper = content.parts
+    rows = rows_of(accuracies)
+    assert len(rows) == 2 * 3 * 2 and {row["nets"] for row in rows} == {"frozen"}
+    assert {row["nets from"] for row in rows} == {"stage identity on casia"}
+    assert rows[0]["paper's accuracy"] == 89.21 and rows[6]["paper's accuracy"] == 84.17
+    assert (rows[0]["implausible, predicted"], rows[0]["implausible, labels"]) == (25, 5)
+    assert np.isnan(rows[0]["average precision"]) and np.isnan(rows[0]["±"]) == (seeds == 1)
+    gains = rows_of(differences)
+    assert len(gains) == 2 * (3 + 2 * 2)
+    assert gains[0]["in words"] == ("higher with this seed" if seeds == 1 else "higher")
+    assert gains[0]["paper's difference"] == pytest.approx(1.30)
+    assert [part.title.split("(")[1] for part in attributes] == ["celeba)", "lfwa)"]
+    by_attribute = rows_of(attributes[0])
+    assert len(by_attribute) == 2 * 40
+    assert sum(row["named"] == "yes" for row in by_attribute) == 2 * 3
+    male = next(row for row in by_attribute if row["attribute"] == "Male")
+    assert male["in words"].startswith("higher") and male["from"] > 50
+    assert len(paper.rows) == 3
+    assert [panel.title for panel in content.figures[0].panels] == ["celeba", "lfwa"]
+    assert len(content.figures[0].panels[0].lines) == 4
+
+
+def test_figure_2_has_a_panel_a_data_set_and_says_how_active_the_loss_is() -> None:
+    content = content_of(figure2.TABLE, 2)
+    usual, wide = content.figures
+    assert [len(figure.panels) for figure in content.figures] == [2, 2]
+    assert list(usual.panels[0].lines[0].x) == [0, 0.25, 0.5, 0.75, 1]
+    assert wide.panels[0].log_x and wide.panels[0].band == (0, 1)
+    assert "on celeba 0.025 % at 0.25, 0.05 % at 0.5" in usual.caption and "on lfwa" in usual.caption
+    assert "On celeba it reaches one half at alpha 1000." in wide.caption
+    rows = rows_of(content.parts[0])
+    assert [row["alpha"] for row in rows] == ["0", "0.25", "0.5", "0.75", "1"] * 2
+    assert rows[0]["in words"] == "" and rows[1]["in words"] == "higher"
+    assert rows[0]["active pairs"] == 0 and rows[1]["active pairs"] == 4
+
+
+def test_table_3_puts_both_data_sets_beside_the_published_numbers() -> None:
+    content = content_of(table3.TABLE, 2)
+    rows = rows_of(content.parts[0])
+    assert [row["method"] for row in rows[-3:]] == [
+        "this program, joint loss",
+        "this program, cross-entropy",
+        "majority class",
+    ]
+    assert rows[4] | {"± on celeba": 0, "± on lfwa": 0} == {
+        "method": "Location+Weather",
+        "numbers": "published",
+        "CelebA": 88.65,
+        "LFWA": 86.6,
+        "± on celeba": 0,
+        "± on lfwa": 0,
+    }
+    assert rows[-3]["CelebA"] > rows[-2]["CelebA"] > rows[-1]["CelebA"] == 50
+    assert (
+        "tuned, from stage identity on casia; the attributes were trained on 100 pictures" in content.parts[0].notes[0]
+    )
+
+
+def test_groups_compares_with_the_papers() -> None:
+    rows = rows_of(content_of(groups.TABLE, 2).parts[0])
+    assert len(rows) == 8 and rows[0]["in words"] == "" and rows[1]["in words"] == "no difference"
+    assert (rows[0]["parameters"], rows[0]["ms a step"]) == (7, 1.5)
