@@ -94,6 +94,10 @@ class RunConfig:
             except (TypeError, ValueError) as error:
                 raise ValueError(f"relation: {error}") from None
 
+    def data_in_words(self) -> str:
+        """Return what the net learns from: the data set's name, and that its people are shuffled where they are."""
+        return f"{self.data} with shuffled people" if self.read.shuffle_people else self.data
+
     def _check_data(self) -> None:
         readable = ("synthetic", *STAGE_DATA.get(self.stage, (self.data,)))
         if self.data not in readable:

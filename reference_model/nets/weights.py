@@ -60,7 +60,7 @@ def product_metadata(config: RunConfig) -> dict[str, str]:
         "size": str(config.images.size),
         "scaling": SCALING,
         "stage": config.stage,
-        "data": config.data + (" with shuffled people" if config.read.shuffle_people else ""),
+        "data": config.data_in_words(),
     }
 
 

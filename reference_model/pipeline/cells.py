@@ -184,7 +184,7 @@ def describe_origins(config: RunConfig, sources: Mapping[str, Cell]) -> dict[str
         path = getattr(config.weights, setting.removeprefix("weights."))
         if setting in sources:
             source = sources[setting].config
-            origins[net] = f"stage {source.stage} on {source.data}"
+            origins[net] = f"stage {source.stage} on {source.data_in_words()}"
         else:
             origins[net] = "random" if path is None else describe_file(path)
     return origins

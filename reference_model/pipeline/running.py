@@ -9,7 +9,7 @@ import reference_model.openmp  # noqa: F401 - before torch
 import fcntl
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -116,7 +116,7 @@ class Grid:
         checked: set[RunConfig] = set()
         sizes: set[str] = set()
         for cell in _with_sources([part.cell for part in planned if part.content is None]):
-            config = replace(canonical(cell.config), seed=0)
+            config = replace(_without(canonical(cell.config), cell.sources), seed=0)
             if config in checked:
                 continue
             checked.add(config)
@@ -124,8 +124,7 @@ class Grid:
             check_settings(config, stage)
             data = open_data(config, stage)
             sentences = stage.check(data.targets, config)
-            here = replace(config.weights, **{name[8:]: None for name in cell.sources if name.startswith("weights.")})
-            check_start(replace(config, weights=here), data)
+            check_start(config, data)
             counted = ", ".join(f"{data.size(name)} {name}" for name in SPLITS)
             told = "\n".join([f"{config.stage}: {config.data} with {counted}", *sentences])
             if told not in sizes:
@@ -249,6 +248,16 @@ def run_cells(cells: Sequence[Cell], folder: Path, cells_dir: Path | None = None
     planned = grid.plan(cells)
     grid.check(planned)
     return grid.run(planned)
+
+
+def _without(config: RunConfig, sources: Iterable[str]) -> RunConfig:
+    """Return settings without the files that other cells will have written when the run starts."""
+    for setting in sources:
+        if setting == "relation.file":
+            config = replace(config, relation=replace(config.relation, source="online", file=None))
+        else:
+            config = with_setting(config, setting, None)
+    return config
 
 
 @contextmanager

@@ -36,7 +36,7 @@ IDENTITY = {"stage": "identity", "data": "msceleb", "starts_from": {"": FACE}}
 RACE = {"stage": "race", "data": "fairface", "starts_from": {"": FACE}}
 
 
-def account(origin: Mapping[str, Any], *, file: str = "/home/me/net.safetensors") -> dict[str, Any]:
+def account(origin: Mapping[str, Any], *, file: str = "/faces/of/net.safetensors") -> dict[str, Any]:
     return {"file": file, "origin": origin, "loaded": ["a", "b"], "fresh": [], "unused": ["c"], "notes": ["as noted"]}
 
 
@@ -47,11 +47,11 @@ def card(
     without: tuple[str, ...] = (),
     **report: Any,
 ) -> str:
-    config = config or RunConfig(data="celeba", root=Path("/home/me/celeba"))
+    config = config or RunConfig(data="celeba", root=Path("/faces/of/celeba"))
     facts = CardFacts(
         file="net.onnx",
         config=config,
-        changed={"root": "/home/me/celeba", "train.epochs": 3},
+        changed={"root": "/faces/of/celeba", "train.epochs": 3},
         labels={"names": ["Bald", "Bangs", "Young"], "fingerprint": "0123456789abcdef0123"},
         report={name: value for name, value in {**REPORT, **report}.items() if name not in without},
         figures="as the stage has it",
@@ -80,7 +80,7 @@ def test_a_card_has_what_a_user_must_know() -> None:
         "All weights started at random",
     ):
         assert words in text
-    assert "/home/me" not in text
+    assert "/faces/of" not in text
 
 
 def test_the_worst_labels_come_first_and_what_is_undefined_is_said() -> None:

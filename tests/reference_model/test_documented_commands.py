@@ -33,6 +33,7 @@ PAGES = (
     "docs/export.md",
     "docs/relation_over_batches.md",
     "docs/tables.md",
+    "docs/studies.md",
     "README.md",
 )
 PROGRAMS = {
@@ -70,6 +71,7 @@ OF_A_STAGE = {
     "train.accumulate": "1",
     "read.classes": "10",
 }
+OF_IDENTITY = ("head.hidden", "head.embedding", "train.epochs", "train.batch_size")
 OF_A_POOL = {f"--{name.replace('_', '-')}": str(value) for name, value in vars(POOL).items()}
 
 
@@ -105,6 +107,10 @@ def with_tiny_settings(program: str, arguments: list[str]) -> list[str]:
     if program not in ("train", "tables") or "--resume" in arguments:
         return arguments
     settings = SHARED | OF_A_STAGE
+    if arguments[0] == "pretraining":
+        of_identity = {f"identity.{name}": OF_A_STAGE[name] for name in OF_IDENTITY}
+        settings = {name: value for name, value in settings.items() if name != "train.epochs"}
+        settings |= {"rows": "16", "steps": "2", **of_identity}
     if arguments[:2] == ["--stage", "all"]:
         sections = {f"{stage}.{name}": value for stage in STAGES for name, value in OF_A_STAGE.items()}
         settings = SHARED | sections

@@ -113,7 +113,7 @@ def parse_tables(arguments: Sequence[str]) -> TableRequest:
         fusions=fusions,
         nets=nets,
         nets_frozen=_frozen(words, preset),
-        words={key: value for key, value in words.items() if key in table.options},
+        words={key: value for key, value in words.items() if key in _own_options(table, words)},
     )
     out = Path(words.get("out", f"tables/{name}"))
     if out.exists() and not out.is_dir():
@@ -172,7 +172,7 @@ def _bases(table: Table, words: Mapping[str, str]) -> dict[str, RunConfig]:
         if name not in table.data:
             hint = did_you_mean(name, table.data)
             raise SettingsError(f"{table.name} cannot be made of {name!r}, but of {', '.join(table.data)}{hint}")
-    not_settings = {*_OF_TABLES, *table.options}
+    not_settings = {*_OF_TABLES, *_own_options(table, words)}
     settings = [
         f"--{key}={value}"
         for key, value in words.items()
@@ -190,6 +190,11 @@ def _bases(table: Table, words: Mapping[str, str]) -> dict[str, RunConfig]:
             raise SettingsError(f"the folder of {name} is not there: {root}")
         bases[name] = base
     return bases
+
+
+def _own_options(table: Table, words: Mapping[str, str]) -> set[str]:
+    """Return the words that only this table understands."""
+    return {key for key in words if key in table.options or key.partition(".")[0] in table.sections}
 
 
 def _is_net(key: str) -> bool:

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from reference_model.pipeline.tables import figure2, groups, relation, relations, table2, table3
+from reference_model.pipeline.tables import (
+    figure2,
+    groups,
+    partial,
+    pretraining,
+    relation,
+    relations,
+    shift,
+    table2,
+    table3,
+)
 from reference_model.pipeline.tables.table import Table
 
 TABLES: Mapping[str, Table] = {
@@ -16,6 +26,9 @@ TABLES: Mapping[str, Table] = {
         groups.TABLE,
         relation.TABLE,
         relations.TABLE,
+        shift.TABLE,
+        pretraining.TABLE,
+        partial.TABLE,
     )
 }
 """The tables, in the order of ``--help``."""

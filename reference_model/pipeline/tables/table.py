@@ -193,6 +193,8 @@ class Table:
         one_fusion: Whether its cells all have the same nets.
         several: Whether it can be made of several data sets at once (``--roots``).
         options: Its own options, by name, with a line each for ``--help``; their text is in `TableOptions.words`.
+        sections: Stages whose settings may be given as with ``--stage all``, such as ``--identity.train.epochs 4``;
+            their text is in `TableOptions.words`.
         flags_of_cells: Settings that the table sets itself, which are refused on the command line.
     """
 
@@ -205,6 +207,7 @@ class Table:
     one_fusion: bool = False
     several: bool = True
     options: Mapping[str, str] = field(default_factory=dict)
+    sections: tuple[str, ...] = ()
     flags_of_cells: tuple[str, ...] = ("net.nets", "net.frozen", "loss", "seed", "stage")
 
 

@@ -179,8 +179,9 @@ def test_two_processes_resume_exactly_and_test_one_net(odd_faces: Path, tmp_path
     train_in_two("--resume", killed)
     assert_same(load_file(whole / "model.safetensors"), load_file(killed / "model.safetensors"), "weights")
     assert_same(checkpoint(whole), checkpoint(killed))
-    for name in ("metrics.csv", "report.json"):
-        assert (whole / name).read_text() == (killed / name).read_text(), name
+    assert report(whole) == report(killed)
+    # A checkpoint inside an epoch holds the sums of all processes, so later losses are added in another order.
+    assert_same_course(whole, killed, rel=1e-9)
     assert all(math.isfinite(value) for row in rows(whole) for value in row.values())
     again = torchrun("reference_model.train", "--resume", whole)
     assert again.returncode == 0, again.stderr
