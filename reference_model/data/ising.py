@@ -102,6 +102,34 @@ def sample_labels(n: int, seed: int, *, sweeps: int = 30, model: IsingModel | No
     return np.ascontiguousarray(labels.T.astype(np.uint8))
 
 
+def redraw_labels(
+    labels: npt.NDArray[np.uint8], shares: npt.NDArray[np.float64], seed: int, *, model: IsingModel, sweeps: int = 6
+) -> npt.NDArray[np.uint8]:
+    """Draw some labels of each row anew, given the others.
+
+    Which ones does not depend on their values, so rows that follow the model still do.
+
+    Args:
+        labels: (n, M) uint8 in {0, 1}.
+        shares: (M,) the probability that a label of a row is drawn anew at all, in [0, 1].
+        seed: The same seed gives the same rows.
+        model: The model.
+        sweeps: Number of sweeps.
+
+    Returns:
+        (n, M) uint8 in {0, 1}, a new array.
+    """
+    generator = np.random.Generator(np.random.PCG64(seed))
+    columns = np.ascontiguousarray(labels.T.astype(np.float64))
+    in_a_sweep = 1 - (1 - shares) ** (1 / sweeps)
+    for _ in range(sweeps):
+        for label, (bias, coupling) in enumerate(zip(model.bias, model.coupling, strict=True)):
+            rows = np.flatnonzero(generator.random(len(labels)) < in_a_sweep[label])
+            field = bias + coupling @ columns[:, rows]
+            columns[label, rows] = generator.random(len(rows)) * (1 + np.exp(-field)) < 1
+    return np.ascontiguousarray(columns.T.astype(np.uint8))
+
+
 def _read_table(name: str) -> list[list[str]]:
     text = resources.files("reference_model.data").joinpath(name).read_text(encoding="utf-8")
     return [row for row in csv.reader(text.splitlines()) if row]

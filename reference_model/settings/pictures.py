@@ -67,20 +67,24 @@ class PoolConfig:
     """The pool of drawn people, objects and places that every stage can be trained on; synthetic has its seed.
 
     Args:
-        people: People whose pictures train the nets.
+        people: People whose pictures train the face-level nets; others, a quarter as many, train the attributes.
         valid_people: Other people, for validation.
         test_people: Other people, for testing.
         pictures_per_person: Pictures of each person.
-        identity_strength: How far people differ in geometry, brows and moles, in [0, 1].
+        identity_strength: How far people differ in geometry, brows and moles, in [0, 1]; they always differ in their
+            attributes.
+        variation: How far pictures of a person differ in the tilt, place and size of the head and in the brightness and
+            colour of the light, in [0, 1].
         objects: Pictures of each class of objects for training; a quarter as many more are for testing.
         scenes: Pictures of each class of places.
     """
 
-    people: int = 400
-    valid_people: int = 40
-    test_people: int = 100
-    pictures_per_person: int = 12
-    identity_strength: float = 1.0
+    people: int = 800
+    valid_people: int = 80
+    test_people: int = 200
+    pictures_per_person: int = 6
+    identity_strength: float = 0.3
+    variation: float = 1.0
     objects: int = 100
     scenes: int = 120
 
@@ -89,6 +93,7 @@ class PoolConfig:
         for name in ("people", "valid_people", "test_people", "pictures_per_person", "objects", "scenes"):
             require(getattr(self, name) >= 1, f"pool.{name}", "at least 1", getattr(self, name))
         require(0 <= self.identity_strength <= 1, "pool.identity_strength", "in [0, 1]", self.identity_strength)
+        require(0 <= self.variation <= 1, "pool.variation", "in [0, 1]", self.variation)
 
 
 @dataclass(frozen=True)

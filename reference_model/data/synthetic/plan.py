@@ -12,7 +12,7 @@ from reference_model.attributes import CELEBA_ATTRIBUTES, match_attributes
 from reference_model.data.catalogue import SPLITS
 from reference_model.data.ising import load_ising, sample_labels
 
-RENDERING = 6
+RENDERING = 7
 """Number of the rendering; it changes whenever the same parameters give other pictures or labels."""
 
 JPEG_QUALITY = 92

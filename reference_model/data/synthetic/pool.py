@@ -108,9 +108,11 @@ def write_pool(
     faces, objects, scenes = plan_faces(parameters), plan_objects(parameters), plan_scenes(parameters)
     tasks = [*face_tasks(faces), *class_tasks("objects", objects), *class_tasks("scenes", scenes)]
     draw_missing(out, parameters, tasks, workers=workers)
+    people = _face_catalogue(out, faces)
     pool = Pool(
         out,
-        _face_catalogue(out, faces),
+        people.rows((faces.split == "test") | ~faces.labelled),
+        people.rows(faces.labelled),
         _class_catalogue(out, "objects", objects),
         _class_catalogue(out, "scenes", scenes),
     )

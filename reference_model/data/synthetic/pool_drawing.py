@@ -144,9 +144,10 @@ def _draw_some(root: Path, parameters: PoolParameters, tasks: list[Task]) -> int
 def _draw(parameters: PoolParameters, task: Task) -> Image.Image:
     seed = parameters.seed
     if isinstance(task, FaceTask):
-        person = make_person(seed, task.person, identity_strength=parameters.sizes.identity_strength)
-        labels = dict.fromkeys(task.present, True)
-        return render_face(person, make_scene(seed, task.row), labels, years=task.years, strength=parameters.strength)
+        sizes, labels = parameters.sizes, dict.fromkeys(task.present, True)
+        person = make_person(seed, task.person, identity_strength=sizes.identity_strength)
+        scene = make_scene(seed, task.row, variation=sizes.variation)
+        return render_face(person, scene, labels, years=task.years, strength=parameters.strength)
     purpose = _OBJECT if task.kind == "objects" else _PLACE
     generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, purpose, task.place, task.number])))
     return draw_object(task.label, generator) if task.kind == "objects" else draw_scene(task.label, generator)

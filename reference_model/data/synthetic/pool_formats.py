@@ -1,8 +1,9 @@
 """Which pictures of a pool each data set gets.
 
-Sets that divide their pictures into partitions themselves (CelebA, LFWA, FairFace, ImageNet) get those of all people;
-sets whose reader divides them get the training people's, so that the people who test the attributes are new to every
-net.
+The sets of attributes (CelebA, LFWA, a user's table) train on other people than the face-level nets, and on fewer: nets
+are trained beforehand because labels are scarce. Of the other sets, those that divide their pictures into partitions
+themselves (FairFace, ImageNet) get all of them, and those whose reader divides them only the training people's, so that
+the people who test the attributes are new to every net.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from reference_model.data.catalogue import AttributeLabels, Catalogue
 from reference_model.data.writers.common import attributes_of, people_of, running_numbers
 
 # LFW has few pictures of most people.
-_LFW_PICTURES = 3
+_LFW_PICTURES = 6
 TABLE_WORN = ("Eyeglasses", "Wearing_Hat", "Wearing_Necktie")
 TABLE_ATTRIBUTES = (*TABLE_WORN, "Male", "Mouth_Slightly_Open", "Smiling", "Young")
 """The columns of the table that a pool is written as, a user's table in the small."""
@@ -28,13 +29,16 @@ class Pool:
 
     Args:
         root: Where they lie.
-        faces: People: attributes, identity, age and race. No person is in two partitions.
+        faces: People who train and test the face-level nets: attributes, identity, age and race. No person is in two
+            partitions.
+        labelled: People who train and test the attributes; of ``faces``, they have the test partition alone.
         objects: Objects of 40 classes, partitions train and test.
         scenes: Places of 16 classes.
     """
 
     root: Path
     faces: Catalogue
+    labelled: Catalogue
     objects: Catalogue
     scenes: Catalogue
 
@@ -66,12 +70,16 @@ def _faces(pool: Pool) -> Catalogue:
     return pool.faces
 
 
+def _labelled(pool: Pool) -> Catalogue:
+    return pool.labelled
+
+
 def _training_people(pool: Pool) -> Catalogue:
     return pool.faces.subset("train")
 
 
 def _few_of_each(pool: Pool) -> Catalogue:
-    return pool.faces.rows(running_numbers(people_of(pool.faces)) <= _LFW_PICTURES)
+    return pool.labelled.rows(running_numbers(people_of(pool.labelled)) <= _LFW_PICTURES)
 
 
 def _table(pool: Pool) -> Catalogue:
@@ -100,7 +108,7 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         "imdb_wiki": Format("imdb_wiki", "write_imdb_wiki", _training_people),
         "fairface": Format("fairface", "write_fairface", _faces),
         "utkface": Format("utkface", "write_utkface", _training_people),
-        "celeba": Format("celeba", "write_celeba", _faces),
+        "celeba": Format("celeba", "write_celeba", _labelled),
         "lfwa": Format("lfwa", "write_lfwa", _few_of_each),
         "table": Format("user_table", "write_table", _table),
     }

@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from reference_model.attributes import CELEBA_ATTRIBUTES, match_attributes
-from reference_model.data.catalogue import SPLITS
-from reference_model.data.ising import load_ising, sample_labels
+from reference_model.data.ising import load_ising, redraw_labels, sample_labels
 from reference_model.data.synthetic.objects import OBJECTS
 from reference_model.data.synthetic.plan import RENDERING
 from reference_model.data.synthetic.scene import make_person
@@ -21,25 +20,28 @@ from reference_model.settings.pictures import PoolConfig, SyntheticConfig
 TEST_SHARE = 4
 """There is one picture of an object for testing to this many for training."""
 
-_LABELS, _PEOPLE, _YEARS = 5, 6, 7
-# Pictures of one person agree in these as far as the drawn labels allow, always in the first.
-_STABLE = (
-    "Male",
-    "Gray_Hair",
-    "Blond_Hair",
-    "Black_Hair",
-    "Brown_Hair",
-    "Pale_Skin",
-    "Young",
-    "Bald",
-    "Chubby",
-    "Wavy_Hair",
-    "Straight_Hair",
-    "Big_Nose",
-    "Oval_Face",
-    "Big_Lips",
-    "Pointy_Nose",
+LABELLED_SHARE = 4
+"""For this many people who train the face-level nets there is one who trains the attributes."""
+
+_LABELS, _PEOPLE, _YEARS, _PICTURES = 5, 6, 7, 11
+# How often an attribute of a person is drawn anew for a picture: what the face does and the camera, always; what is put
+# on, now and then; the sex, never; all others hardly ever.
+_OF_THE_MOMENT = ("Blurry", "Mouth_Slightly_Open", "Smiling", "Wearing_Hat")
+_PUT_ON = (
+    "Eyeglasses",
+    "Heavy_Makeup",
+    "Rosy_Cheeks",
+    "Wearing_Earrings",
+    "Wearing_Lipstick",
+    "Wearing_Necklace",
+    "Wearing_Necktie",
 )
+_CHANGES = {
+    **dict.fromkeys(CELEBA_ATTRIBUTES, 0.05),
+    **dict.fromkeys(_OF_THE_MOMENT, 1.0),
+    **dict.fromkeys(_PUT_ON, 0.2),
+    "Male": 0.0,
+}
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,8 @@ class FacePlan:
         drawn: (N, 40) uint8: the attributes that the pictures show, in CelebA's order.
         written: (N, 40) uint8: the attributes that data sets hold, after label noise.
         split: (N,) str: the partition; no person is in two.
+        labelled: (N,) bool: whether the picture belongs to a set of attributes; those of training people belong to
+            such sets or to those of the face-level nets, never to both.
         person: (N,) int64: who is shown, from 1.
         race: (N,) int64: the person's skin band.
         years: (N,) float32: the age shown.
@@ -84,6 +88,7 @@ class FacePlan:
     drawn: npt.NDArray[np.uint8]
     written: npt.NDArray[np.uint8]
     split: npt.NDArray[np.str_]
+    labelled: npt.NDArray[np.bool_]
     person: npt.NDArray[np.int64]
     race: npt.NDArray[np.int64]
     years: npt.NDArray[np.float32]
@@ -109,35 +114,24 @@ class ClassPlan:
 def plan_faces(parameters: PoolParameters) -> FacePlan:
     """Draw the attributes, people, partitions and years of a pool's faces.
 
-    Attributes come from the Ising model. Within each partition, rows of like people (of one sex always) become the
-    pictures of one person, which leaves the attributes' joint distribution as it was.
+    The attributes of a person come from the Ising model, and those of each picture from the person's: some are drawn
+    anew given all others, so every picture follows the model as well.
     """
     sizes, seed = parameters.sizes, parameters.seed
-    counts = np.array([sizes.people, sizes.valid_people, sizes.test_people]) * sizes.pictures_per_person
+    groups = np.array([sizes.people, -(-sizes.people // LABELLED_SHARE), sizes.valid_people, sizes.test_people])
+    people, pictures = int(groups.sum()), sizes.pictures_per_person
     model = load_ising()
-    labels = sample_labels(int(counts.sum()), seed, model=model)
-    drawn = labels[:, match_attributes(model.names, CELEBA_ATTRIBUTES)]
+    rows = np.repeat(sample_labels(people, seed, model=model), pictures, axis=0)
+    changes = np.array([_CHANGES[name] for name in CELEBA_ATTRIBUTES])[match_attributes(CELEBA_ATTRIBUTES, model.names)]
+    rows = redraw_labels(rows, changes, seed + _PICTURES, model=model)
+    drawn = rows[:, match_attributes(model.names, CELEBA_ATTRIBUTES)]
     flips = _generator(seed, _LABELS).random(drawn.shape) < parameters.label_noise
-    split = np.repeat(np.array(SPLITS), counts)
-    person = np.zeros(len(drawn), dtype=np.int64)
-    for name in SPLITS:
-        rows = np.flatnonzero(split == name)
-        person[rows] = _assign_people(drawn[rows], sizes.pictures_per_person) + person.max() + 1
+    split = np.repeat(np.array(("train", "train", "valid", "test")), groups * pictures)
+    labelled = np.repeat(np.array((False, True, True, True)), groups * pictures)
     # Numbers say nothing about partition or looks.
-    person = (_generator(seed, _PEOPLE).permutation(person.max()) + 1)[person - 1]
-    races = np.array([make_person(seed, number).race for number in range(1, int(person.max()) + 1)])
-    return FacePlan(drawn, drawn ^ flips, split, person, races[person - 1], _draw_years(drawn, person, seed))
-
-
-def _assign_people(labels: npt.NDArray[np.uint8], pictures: int) -> npt.NDArray[np.int64]:
-    """Return the person of each row, from 0: runs of ``pictures`` like rows of one sex; the last of a sex has fewer."""
-    keys = labels[:, match_attributes(CELEBA_ATTRIBUTES, _STABLE)]
-    order = np.lexsort(keys.T[::-1])
-    women = int((keys[:, 0] == 0).sum())
-    place = np.arange(len(labels))
-    person = np.empty(len(labels), dtype=np.int64)
-    person[order] = np.where(place < women, place // pictures, -(-women // pictures) + (place - women) // pictures)
-    return person
+    person = np.repeat(_generator(seed, _PEOPLE).permutation(people) + 1, pictures)
+    races = np.array([make_person(seed, number).race for number in range(1, people + 1)])
+    return FacePlan(drawn, drawn ^ flips, split, labelled, person, races[person - 1], _draw_years(drawn, person, seed))
 
 
 def _draw_years(labels: npt.NDArray[np.uint8], person: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.float32]:

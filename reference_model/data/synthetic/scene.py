@@ -23,7 +23,10 @@ RACE_NAMES = ("white", "black", "yellow")
 Mole = tuple[float, float, float]
 """Distance from the middle of the face, height and radius of a mole, in pixels of an upright face."""
 
-_PERSON, _SCENE = 1, 2
+_PERSON, _SCENE, _VARIATION = 1, 2, 10
+# How many times as far heads tilt, move and grow at most; and the most that the brightness of the light, and the
+# strength of each of its colours, are multiplied by or divided by, as logarithms.
+_WIDER, _BRIGHTNESS, _TINT = 3.0, 0.3, 0.25
 _MOST_MOLES = 4
 
 
@@ -147,18 +150,30 @@ def _draw_moles(generator: np.random.Generator, size: float) -> tuple[Mole, ...]
     return tuple(moles) if size else ()
 
 
-def make_scene(seed: int, number: int) -> Scene:
-    """Return the circumstances of picture ``number``."""
+def make_scene(seed: int, number: int, *, variation: float = 0.0) -> Scene:
+    """Return the circumstances of picture ``number``.
+
+    Args:
+        seed: Seed of all pictures.
+        number: Which of them.
+        variation: How much further than usual heads are tilted, moved, near or far, and how much the light differs in
+            brightness and colour, in [0, 1].
+    """
     generator = _generator(seed, _SCENE, number)
     rotation, scale, shift_x, shift_y, yaw, side, warmth, brightness = generator.uniform(-1.0, 1.0, 8).tolist()
+    wider = 1 + _WIDER * variation
+    rotation, scale, shift_x, shift_y = (wider * value for value in (rotation, scale, shift_x, shift_y))
     gain = 1 + 0.1 * brightness
+    light = np.array([gain * (1 + 0.04 * warmth), gain, gain * (1 - 0.04 * warmth)])
+    brighter, *tint = _generator(seed, _VARIATION, number).uniform(-1.0, 1.0, 4).tolist()
+    light = light * np.exp(variation * (_BRIGHTNESS * brighter + _TINT * np.array(tint)))
     return Scene(
         rotation=0.07 * rotation,
         scale=1 + 0.04 * scale,
         shift_x=3.5 * shift_x,
         shift_y=3.5 * shift_y,
         yaw=yaw,
-        light=(gain * (1 + 0.04 * warmth), gain, gain * (1 - 0.04 * warmth)),
+        light=(float(light[0]), float(light[1]), float(light[2])),
         light_side=side,
         background=int(generator.integers(5)),
         background_colours=(_muted(generator), _muted(generator)),

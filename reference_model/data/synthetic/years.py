@@ -10,7 +10,7 @@ YOUNG_BELOW = 40.0
 YOUNGEST, OLDEST = 16.0, 85.0
 _USUAL = {True: YOUNGEST, False: 66.0}
 # Years between pictures of one person, at most.
-_SPREAD = 2.0
+_SPREAD = 4.0
 
 
 def ageing(years: float) -> float:

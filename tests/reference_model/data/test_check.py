@@ -164,7 +164,7 @@ def test_it_answers_without_torch(arguments: list[str], status: int):
 
 
 def test_everything_is_written_from_one_pool(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    sizes = "--people 6 --valid-people 2 --test-people 4 --pictures-per-person 4 --objects 2 --scenes 2"
+    sizes = "--people 6 --valid-people 4 --test-people 4 --pictures-per-person 4 --objects 2 --scenes 2"
     command = ["synthesize", "--out", str(tmp_path / "pool"), "--workers", "1", *sizes.split()]
     assert main(command) == 0
     assert f"in {tmp_path / 'pool'}: " in capsys.readouterr().out

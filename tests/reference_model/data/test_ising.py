@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from reference_model.data.ising import IsingModel, load_ising, sample_labels
+from reference_model.data.ising import IsingModel, load_ising, redraw_labels, sample_labels
 
 # Shares of positives among CelebA's 202,599 pictures.
 RATES = {
@@ -95,3 +95,28 @@ def test_bad_arguments() -> None:
         IsingModel(("a",), np.zeros(1), np.ones((1, 1)), np.ones(1))
     with pytest.raises(ValueError, match=r"for 2 names bias and rates must be \(2,\)"):
         IsingModel(("a", "b"), np.zeros(1), np.zeros((2, 2)), np.ones(2))
+
+
+class TestRedrawing:
+    def test_labels_change_as_often_as_asked(self, model: IsingModel, labels: np.ndarray) -> None:
+        shares = np.zeros(40)
+        smiling, young = model.names.index("Smiling"), model.names.index("Young")
+        shares[smiling], shares[young] = 1.0, 0.1
+        redrawn = redraw_labels(labels, shares, 1, model=model)
+        changed = (redrawn != labels).mean(axis=0)
+        assert not np.delete(changed, [smiling, young]).any()
+        assert 0.01 < changed[young] < 0.1 / 2
+        assert 0.15 < changed[smiling] < 0.5
+
+    def test_rows_still_follow_the_model(self, model: IsingModel, labels: np.ndarray) -> None:
+        redrawn = redraw_labels(labels, np.linspace(0, 1, 40), 1, model=model)
+        assert (redrawn != labels).mean() > 0.05
+        assert np.abs(redrawn.mean(axis=0) - model.rates).max() < RATE_ERROR
+        phi = np.corrcoef(redrawn.T)
+        for (first, second), expected in PHI.items():
+            assert abs(phi[model.names.index(first), model.names.index(second)] - expected) < PHI_ERROR
+
+    def test_the_seed_decides(self, model: IsingModel, labels: np.ndarray) -> None:
+        first, again, other = (redraw_labels(labels[:50], np.ones(40), seed, model=model) for seed in (1, 1, 2))
+        np.testing.assert_array_equal(first, again)
+        assert (first != other).any()

@@ -17,9 +17,10 @@ from reference_model.data.synthetic.pool_formats import FORMATS
 from reference_model.data.synthetic.pool_plan import PoolParameters, plan_faces, plan_objects
 from reference_model.data.synthetic.years import YOUNG_BELOW
 
-TINY = PoolConfig(people=6, valid_people=2, test_people=2, pictures_per_person=4, objects=2, scenes=3)
+TINY = PoolConfig(people=6, valid_people=4, test_people=2, pictures_per_person=4, objects=2, scenes=3)
 CONFIG = SyntheticConfig(seed=3)
-PICTURES = 40 + 40 * (2 + 1) + 16 * 3
+# With the two people whose pictures train the attributes.
+PICTURES = (6 + 2 + 4 + 2) * 4 + 40 * (2 + 1) + 16 * 3
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +77,18 @@ def test_every_format_is_read_back(pool: Path, name: str) -> None:
     assert all(catalogue.pictures.read(row)[:2] == b"\xff\xd8" for row in range(len(catalogue)))
 
 
+def test_attributes_are_trained_on_other_people_than_the_nets(pool: Path) -> None:
+    def pictures(name: str, *, train: bool) -> set[bytes]:
+        catalogue = load_data_set(name).read(pool / name, ReadOptions())
+        rows = np.flatnonzero(catalogue.split == "train") if train else range(len(catalogue))
+        return {catalogue.pictures.read(int(row)) for row in rows}
+
+    for name in ("celeba", "lfwa", "table"):
+        for nets in ("msceleb", "imdb_wiki", "casia"):
+            assert not pictures(name, train=False) & pictures(nets, train=False)
+        assert not pictures(name, train=True) & pictures("fairface", train=True)
+
+
 def test_the_stages_have_their_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     root = open_pool(CONFIG, None, TINY)
@@ -107,9 +120,21 @@ class TestPlan:
         for person in np.unique(plan.person):
             rows = plan.person == person
             assert len(set(plan.split[rows])) == len(set(male[rows])) == len(set(plan.race[rows])) == 1
-            assert 1 <= rows.sum() <= 10
-        assert 40 <= len(np.unique(plan.person[plan.split == "train"])) <= 41
+            assert len(set(plan.labelled[rows])) == 1
+            assert rows.sum() == 10
+        assert len(np.unique(plan.person[plan.split == "train"])) == 40 + 10
+        assert len(np.unique(plan.person[(plan.split == "train") & plan.labelled])) == 10
+        assert plan.labelled[plan.split != "train"].all()
         assert set(np.unique(plan.race)) == {0, 1, 2}
+
+    def test_pictures_of_a_person_agree_in_what_belongs_to_the_person(self) -> None:
+        plan = plan_faces(PoolParameters.of(SyntheticConfig(seed=1), PoolConfig(people=200, pictures_per_person=5)))
+        each = plan.drawn.reshape(-1, 5, 40).astype(float)
+        within = each.var(axis=1).mean(axis=0) / each.var(axis=(0, 1))
+        names = CELEBA_ATTRIBUTES
+        assert within[names.index("Male")] == 0
+        assert within[[names.index(name) for name in ("Big_Nose", "Black_Hair", "Bushy_Eyebrows", "Young")]].max() < 0.1
+        assert within[[names.index(name) for name in ("Smiling", "Mouth_Slightly_Open", "Blurry")]].min() > 0.4
 
     def test_years_agree_with_young(self) -> None:
         plan = plan_faces(PoolParameters.of(SyntheticConfig(seed=1), TINY))
