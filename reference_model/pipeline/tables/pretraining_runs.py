@@ -32,9 +32,9 @@ def identity_config(options: TableOptions) -> RunConfig:
     chosen = {"stage": "identity", "data": PEOPLE.get(base.data, base.data), "preset": base.preset, **shared}
     if base.data in PEOPLE:
         chosen["root"] = str(base.root)
-    own = section_of(options.words, "identity")
+    section = section_of(options.words, "identity")
     try:
-        return parse_command([f"--{name}={value}" for name, value in (chosen | own).items()]).config
+        return parse_command([f"--{name}={value}" for name, value in (chosen | section).items()]).config
     except SettingsError as error:
         raise SettingsError(f"identity: {error}") from None
 

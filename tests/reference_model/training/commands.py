@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from reference_model import predict as prediction
 from reference_model.train import main
 
 STEPS_PER_EPOCH = 6  # 96 faces in batches of 16
@@ -37,3 +38,8 @@ def tiny_arguments(faces: Path, out: Path) -> list[str]:
 def train(*arguments: str | Path) -> int:
     """Run ``python -m reference_model.train`` in this process."""
     return main([str(argument) for argument in arguments])
+
+
+def predict(*arguments: str | Path) -> int:
+    """Run ``python -m reference_model.predict`` in this process."""
+    return prediction.main([str(argument) for argument in arguments])

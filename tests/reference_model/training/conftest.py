@@ -1,10 +1,12 @@
-"""A small set of synthetic faces and one finished run of each loss, made once for all tests of this folder."""
+"""What several tests of this folder share: synthetic faces, a finished run of each loss, a folder of mixed files."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from reference_model.data.synthetic import write_synthetic_faces
 from tests.reference_model.training.commands import tiny_arguments, train
@@ -24,3 +26,27 @@ def finished(tmp_path_factory: pytest.TempPathFactory, faces: Path) -> dict[str,
     for loss, out in runs.items():
         assert train(*tiny_arguments(faces, out), "--loss", loss) == 0
     return runs
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory, faces: Path) -> Path:
+    """A folder with pictures of many kinds, and files that are none."""
+    folder = tmp_path_factory.mktemp("mixed")
+    source = sorted((faces / "img_align_celeba").iterdir())[0]
+    with Image.open(source) as picture:
+        face = picture.convert("RGB")
+    (folder / "deep" / "er").mkdir(parents=True)
+    face.save(folder / "deep" / "er" / "plain.png")
+    face.convert("CMYK").save(folder / "cmyk.jpg", quality=95)
+    Image.fromarray(np.asarray(face.convert("L")).astype(np.uint16) * 257).save(folder / "grey16.png")
+    face.quantize(64).save(folder / "animated.gif", save_all=True, append_images=[Image.new("P", face.size)])
+    face.convert("RGBA").save(folder / "alpha.webp", lossless=True)
+    turned = face.transpose(Image.Transpose.ROTATE_90)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned.save(folder / "turned.png", exif=exif)
+    (folder / "truncated.jpg").write_bytes(source.read_bytes()[:700])
+    (folder / "empty.jpg").write_bytes(b"")
+    (folder / "notes.txt").write_text("no picture")
+    (folder / "page.png").write_text("<!DOCTYPE html><html></html>")
+    return folder

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import csv
-import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,43 +20,15 @@ from reference_model.data.pictures import decode_picture
 from reference_model.engine.building import build_net
 from reference_model.engine.model_file import load_model
 from reference_model.engine.results import save_model
-from reference_model.predict import main
 from reference_model.runs import read_figures
 from reference_model.stages.registry import load_stage
 from reference_model.stages.stage import Targets
-
-
-def predict(*arguments: str | Path) -> int:
-    return main([str(argument) for argument in arguments])
+from tests.reference_model.training.commands import predict
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
     with path.open(newline="", encoding="utf-8") as stream:
         return list(csv.DictReader(stream))
-
-
-@pytest.fixture(scope="module")
-def mixed(tmp_path_factory: pytest.TempPathFactory, faces: Path) -> Path:
-    """A folder with pictures of many kinds, and files that are none."""
-    folder = tmp_path_factory.mktemp("mixed")
-    source = sorted((faces / "img_align_celeba").iterdir())[0]
-    with Image.open(source) as picture:
-        face = picture.convert("RGB")
-    (folder / "deep" / "er").mkdir(parents=True)
-    face.save(folder / "deep" / "er" / "plain.png")
-    face.convert("CMYK").save(folder / "cmyk.jpg", quality=95)
-    Image.fromarray(np.asarray(face.convert("L")).astype(np.uint16) * 257).save(folder / "grey16.png")
-    face.quantize(64).save(folder / "animated.gif", save_all=True, append_images=[Image.new("P", face.size)])
-    face.convert("RGBA").save(folder / "alpha.webp", lossless=True)
-    turned = face.transpose(Image.Transpose.ROTATE_90)
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    turned.save(folder / "turned.png", exif=exif)
-    (folder / "truncated.jpg").write_bytes(source.read_bytes()[:700])
-    (folder / "empty.jpg").write_bytes(b"")
-    (folder / "notes.txt").write_text("no picture")
-    (folder / "page.png").write_text("<!DOCTYPE html><html></html>")
-    return folder
 
 
 BROKEN = ["empty.jpg", "notes.txt", "page.png", "truncated.jpg"]
@@ -237,67 +208,6 @@ def test_landmarks_of_other_files_are_refused(
     (tmp_path / "l.txt").write_text(f"1\n{' '.join(names)}\nother.jpg 1 2 3 2 2 3 1 4 3 4\n")
     assert predict(finished["ce"], mixed, "--out", tmp_path / "p.csv", "--landmarks", tmp_path / "l.txt") == 2
     assert "has landmarks for none of the 10 files" in capsys.readouterr().err
-    assert not (tmp_path / "p.csv").exists()
-
-
-def test_nothing_is_replaced_unless_asked(
-    finished: dict[str, Path], mixed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "p.csv").write_text("years of work")
-    assert predict(finished["ce"], mixed, "--out", tmp_path / "p.csv") == 2
-    assert "exists; choose another name, or replace it with --overwrite" in capsys.readouterr().err
-    assert (tmp_path / "p.csv").read_text() == "years of work"
-
-
-@pytest.mark.parametrize(
-    ("flags", "message"),
-    [
-        (("--out", "a.csv", "--sheet", "a.jpg"), "--sheet .*a.jpg: the name must end in .png"),
-        (("--out", "a.csv", "--embeddings", "a"), "--embeddings .*a: the name must end in .npy"),
-        (("--out", "a.png", "--sheet", "a.png"), "--out and --sheet name the same file"),
-        (("--out", "."), "is a folder; give the name of a file"),
-        (("--out", "file/a.csv"), "file is a file, not a folder"),
-    ],
-)
-def test_places_are_checked_first(
-    finished: dict[str, Path],
-    mixed: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    flags: Sequence[str],
-    message: str,
-) -> None:
-    (tmp_path / "file").write_text("x")
-    where = [flag if flag.startswith("--") else str(tmp_path / flag) for flag in flags]
-    assert predict(finished["ce"], mixed, *where) == 2
-    error = capsys.readouterr().err
-    assert re.search(message, error), error
-    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
-
-
-def test_what_is_no_finished_run_is_refused(
-    finished: dict[str, Path], mixed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def refused(run: Path) -> str:
-        assert predict(run, mixed, "--out", tmp_path / "p.csv") == 2
-        return capsys.readouterr().err
-
-    assert "is no run" in refused(tmp_path)
-    unfinished = tmp_path / "unfinished"
-    shutil.copytree(finished["ce"], unfinished)
-    (unfinished / "model.safetensors").write_bytes(b"not a file of weights")
-    assert "not a whole .safetensors file" in refused(unfinished)
-    (unfinished / "model.safetensors").unlink()
-    assert "is not finished; go on with python -m reference_model.train --resume" in refused(unfinished)
-    assert "is no run and no model.safetensors" in refused(unfinished / "labels.json")
-    pipeline: Mapping[str, Any] = {"pipeline.yaml": "", "2-age/model.safetensors": "", "1-face/labels.json": ""}
-    for name, text in pipeline.items():
-        path = tmp_path / "all" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    assert "holds a pipeline; choose one of its finished runs: 2-age" in refused(tmp_path / "all")
-    assert predict(finished["ce"], tmp_path / "absent", "--out", tmp_path / "p.csv") == 2
-    assert "no such folder" in capsys.readouterr().err
     assert not (tmp_path / "p.csv").exists()
 
 
