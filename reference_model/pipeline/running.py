@@ -6,17 +6,16 @@ import reference_model.openmp  # noqa: F401 - before torch
 
 # isort: split
 
-import fcntl
 import shutil
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from reference_model.config import RunConfig
 from reference_model.data.catalogue import SPLITS
+from reference_model.engine.finite import NotFiniteError
 from reference_model.engine.fitting import check_settings, check_start
 from reference_model.engine.sources import open_data
 from reference_model.pipeline.cells import (
@@ -30,22 +29,17 @@ from reference_model.pipeline.cells import (
     read_cell,
     settings_of_key,
     with_setting,
+    with_sources,
+    without_sources,
 )
+from reference_model.pipeline.lock import alone_in
 from reference_model.pipeline.state import weights_digest
-from reference_model.pipeline.stopwatch import SPEED_FILE, Stopwatch
+from reference_model.pipeline.stopwatch import SPEED_FILE, Stopwatch, read_sittings, sitting
 from reference_model.pipeline.trainer import StageTrainer
-from reference_model.runs import (
-    RunError,
-    RunFolder,
-    read_figures,
-    read_json,
-    write_json,
-)
+from reference_model.runs import RunError, RunFolder, read_figures, read_json, write_json
 from reference_model.stages.registry import load_stage
 
 RUNS, FINISHED = "cells", "cells-done"
-LOCK_FILE = "lock"
-SITTINGS_FILE = "sittings.json"
 PRODUCTS = {"weights.model": "model.safetensors", "relation.file": "relation.npz"}
 
 
@@ -65,6 +59,21 @@ class Facts(NamedTuple):
     pictures: Mapping[str, int]
 
 
+class Outcome(NamedTuple):
+    """What came of some cells: the results of those that are finished, and those that diverged with the reason."""
+
+    results: list[CellResult]
+    diverged: list[tuple[Cell, NotFiniteError]]
+
+
+class Stand(Enum):
+    """How far the run of a cell is, in the word that says what is done about it."""
+
+    NEW = "training"
+    STOPPED = "going on"
+    FINISHED = "finished there"
+
+
 class Grid:
     """The cells of a table on disk.
 
@@ -77,6 +86,7 @@ class Grid:
         self.folder = folder
         self.finished = finished or folder / FINISHED
         self._known: dict[RunConfig, Facts] = {}
+        self._diverged: dict[str, NotFiniteError] = {}
 
     def plan(self, cells: Sequence[Cell]) -> list[Planned]:
         """Return every cell with its key, and with its content where it is finished; nothing is written.
@@ -115,8 +125,8 @@ class Grid:
         """
         checked: set[RunConfig] = set()
         sizes: set[str] = set()
-        for cell in _with_sources([part.cell for part in planned if part.content is None]):
-            config = replace(_without(canonical(cell.config), cell.sources), seed=0)
+        for cell in with_sources([part.cell for part in planned if part.content is None]):
+            config = replace(without_sources(canonical(cell.config), cell.sources), seed=0)
             if config in checked:
                 continue
             checked.add(config)
@@ -131,8 +141,10 @@ class Grid:
                 print(told, flush=True)
             sizes.add(told)
 
-    def run(self, planned: Sequence[Planned]) -> list[CellResult]:
-        """Train every cell that is not finished, and return the results of all in their order.
+    def run(self, planned: Sequence[Planned]) -> Outcome:
+        """Train every cell that is not finished, and return the results in the order of the cells.
+
+        A cell that diverges does not stop the others, but for those that start from it.
 
         Raises:
             RunError: If another process trains cells in this folder.
@@ -140,47 +152,58 @@ class Grid:
         """
         if all(part.content is not None for part in planned):
             return self._run(planned)
-        with _alone(self.folder):
+        with alone_in(self.folder):
             return self._run(planned)
 
-    def _run(self, planned: Sequence[Planned]) -> list[CellResult]:
+    def _run(self, planned: Sequence[Planned]) -> Outcome:
+        self._diverged = {}
         contents: dict[str, Mapping[str, Any]] = {}
         for number, part in enumerate(planned, 1):
             title = f"[{number}/{len(planned)}] {', '.join(part.cell.columns.values())} ({part.key})"
-            if part.key in contents:
+            if part.key in contents or part.key in self._diverged:
                 continue
             content = read_cell(self.finished, part.key)  # another process may have finished it meanwhile
-            if content is None:
-                content = self._train(part.cell, part.key, title)
-            else:
+            if content is not None:
                 print(f"{title}: done", flush=True)
-            contents[part.key] = content
-        return [CellResult(part.cell, part.key, contents[part.key]) for part in planned]
+                contents[part.key] = content
+                continue
+            try:
+                contents[part.key] = self._train(part.cell, part.key, title)
+            except NotFiniteError as error:
+                print(f"{title}: diverged: {error}", flush=True)
+        results = [CellResult(part.cell, part.key, contents[part.key]) for part in planned if part.key in contents]
+        diverged = {part.key: part.cell for part in planned if part.key not in contents}
+        return Outcome(results, [(cell, self._diverged[key]) for key, cell in diverged.items()])
 
     def _train(self, cell: Cell, key: str, title: str) -> dict[str, Any]:
-        config = replace(canonical(cell.config), out=self.run_folder(key).path)
+        """Train a cell and write its file; one that diverged does so again, and is not trained for each that needs it.
+
+        Raises:
+            NotFiniteError: If it diverges.
+        """
+        if key not in self._diverged:
+            try:
+                return self._train_and_write(cell, key, title)
+            except NotFiniteError as error:
+                self._diverged[key] = error
+        raise self._diverged[key]
+
+    def _train_and_write(self, cell: Cell, key: str, title: str) -> dict[str, Any]:
+        run = self.run_folder(key)
+        config = replace(canonical(cell.config), out=run.path)
         for setting, source in cell.sources.items():
             config = with_setting(config, setting, self._product(setting, source))
-        run = self.run_folder(key)
-        resume = run.is_run()
-        finished = resume and run.report.is_file()
-        state = "finished there" if finished else "going on" if resume else "training"
-        print(f"{title}: {state} in {run.path}", flush=True)
-        if not resume:
+        stand = _stand_of(run)
+        print(f"{title}: {stand.value} in {run.path}", flush=True)
+        if stand is Stand.NEW:
             shutil.rmtree(run.path, ignore_errors=True)  # what a start that was cut short has left
             run.path.mkdir(parents=True)
-        sittings = _sittings(run)
-        started = time.monotonic()
-        if finished:
+        if stand is Stand.FINISHED:
             report: Mapping[str, Any] = read_figures(run.report)
         else:
-            write_json(run.path / SITTINGS_FILE, {**sittings, "number": sittings["number"] + 1})
-            watch = Stopwatch(run.path)
-            try:
-                report = StageTrainer([watch]).train(run, config, resume=resume, on_start=lambda: None)
-            finally:
-                seconds = sittings["seconds"] + time.monotonic() - started
-                write_json(run.path / SITTINGS_FILE, {"number": sittings["number"] + 1, "seconds": seconds})
+            trainer = StageTrainer([Stopwatch(run.path)])
+            with sitting(run.path):
+                report = trainer.train(run, config, resume=stand is Stand.STOPPED, on_start=lambda: None)
         content = self._content(cell, config, key, run, report)
         self.finished.mkdir(parents=True, exist_ok=True)
         write_json(self.finished / f"{key}.json", content)
@@ -195,11 +218,18 @@ class Grid:
         key = key_of(source, self.fingerprint)
         stage = load_stage(source.config.stage)
         name = PRODUCTS.get(setting, f"{stage.product}.safetensors")
-        path = self.run_folder(key).path / name
-        if not (path.is_file() and self.run_folder(key).report.is_file()):
-            if read_cell(self.finished, key) is not None:
-                print(f"The cell {key} is finished, but its {name} is not here: it is trained again.", flush=True)
+        run = self.run_folder(key)
+        path = run.path / name
+        if path.is_file() and _stand_of(run) is Stand.FINISHED:
+            return path
+        if _stand_of(run) is Stand.FINISHED or read_cell(self.finished, key) is not None:
+            print(f"The cell {key} is finished, but its {name} is not here: it is trained again.", flush=True)
+        if _stand_of(run) is Stand.FINISHED:
+            shutil.rmtree(run.path)
+        try:
             self._train(source, key, f"{', '.join(source.columns.values())} ({key}), which {setting} comes from")
+        except NotFiniteError as error:
+            raise NotFiniteError(f"the cell {key}, which {setting} comes from, diverged: {error}") from error
         if not path.is_file():
             raise RunError(f"{path} is missing: the stage {source.config.stage} of {source.config.loss} writes none")
         return path
@@ -207,7 +237,7 @@ class Grid:
     def _content(
         self, cell: Cell, config: RunConfig, key: str, run: RunFolder, report: Mapping[str, Any]
     ) -> dict[str, Any]:
-        sittings = _sittings(run)
+        sittings = read_sittings(run.path)
         speed = read_json(run.path / SPEED_FILE) if (run.path / SPEED_FILE).is_file() else {}
         right = run.path / "right.json"
         files = {name: weights_digest(path) for name, path in input_files(config, cell.sources).items()}
@@ -242,45 +272,19 @@ def run_cells(cells: Sequence[Cell], folder: Path, cells_dir: Path | None = None
 
     Raises:
         RunError, ValueError, OSError: If settings, data or weights cannot be used; nothing is written then.
+        NotFiniteError: If a cell diverged, once the others are finished.
         TrainingInterrupted: On Ctrl-C or SIGTERM.
     """
     grid = Grid(folder, cells_dir)
     planned = grid.plan(cells)
     grid.check(planned)
-    return grid.run(planned)
+    results, diverged = grid.run(planned)
+    for _, error in diverged:
+        raise error
+    return results
 
 
-def _without(config: RunConfig, sources: Iterable[str]) -> RunConfig:
-    """Return settings without the files that other cells will have written when the run starts."""
-    for setting in sources:
-        if setting == "relation.file":
-            config = replace(config, relation=replace(config.relation, source="online", file=None))
-        else:
-            config = with_setting(config, setting, None)
-    return config
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Let no other process train cells in a folder meanwhile; a lock ends with its process, however that ends."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK_FILE).open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RunError(
-                f"another process trains the cells in {folder}: wait for it, or choose another --out; with the same "
-                "--cells it uses what the other one has finished"
-            ) from None
-        yield
-
-
-def _with_sources(cells: Sequence[Cell]) -> Iterator[Cell]:
-    for cell in cells:
-        yield from _with_sources(list(cell.sources.values()))
-        yield cell
-
-
-def _sittings(run: RunFolder) -> dict[str, Any]:
-    path = run.path / SITTINGS_FILE
-    return read_json(path) if path.is_file() else {"number": 0, "seconds": 0.0}
+def _stand_of(run: RunFolder) -> Stand:
+    if not run.is_run():
+        return Stand.NEW
+    return Stand.FINISHED if run.report.is_file() else Stand.STOPPED

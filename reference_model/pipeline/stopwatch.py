@@ -1,8 +1,10 @@
-"""How long a step of a run takes and how large its net is, measured while it trains."""
+"""How long a run and a step of it take and how large its net is, measured while it trains."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -11,9 +13,35 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Callback
 
-from reference_model.runs import write_json
+from reference_model.runs import read_json, write_json
 
 SPEED_FILE = "speed.json"
+SITTINGS_FILE = "sittings.json"
+
+
+@contextmanager
+def sitting(folder: Path) -> Iterator[None]:
+    """Count a sitting of a run's training in ``sittings.json``, and add its seconds however it ends.
+
+    Args:
+        folder: The run's folder.
+    """
+    earlier = read_sittings(folder)
+    number = earlier["number"] + 1
+    write_json(folder / SITTINGS_FILE, {**earlier, "number": number})
+    started = time.monotonic()
+    try:
+        yield
+    finally:
+        write_json(
+            folder / SITTINGS_FILE, {"number": number, "seconds": earlier["seconds"] + time.monotonic() - started}
+        )
+
+
+def read_sittings(folder: Path) -> dict[str, Any]:
+    """Return in how many sittings a run was trained and the seconds of all of them."""
+    path = folder / SITTINGS_FILE
+    return read_json(path) if path.is_file() else {"number": 0, "seconds": 0.0}
 
 
 class Stopwatch(Callback):

@@ -83,7 +83,8 @@ def wide_alphas(options: TableOptions) -> tuple[float, ...]:
 
 def figure2_rows(options: TableOptions, results: Sequence[CellResult]) -> TableContent:
     """Return both ranges as tables and as figures of a panel a data set."""
-    by_alpha: Results = group_results(results, lambda result: (result.cell.columns["data"], _alpha(result)))
+    groups = group_results(results, lambda result: (result.cell.columns["data"], _alpha(result)))
+    by_alpha: Results = {place: runs for place, runs in groups.items() if len(runs) == len(options.seeds)}
     wide = wide_alphas(options)
     nets = "; ".join(
         f"{data}: {treatment(by_alpha[data, 0.0][0])} nets ({nets_in_words(by_alpha[data, 0.0][0])})"
@@ -114,11 +115,16 @@ def _alpha(result: CellResult) -> float:
     return result.cell.config.relation.alpha
 
 
+def _present(data: str, alphas: Sequence[float], by_alpha: Results) -> list[float]:
+    """Return the weights of which every run is finished; others diverged."""
+    return [alpha for alpha in alphas if (data, alpha) in by_alpha]
+
+
 def _part(name: str, title: str, alphas: Sequence[float], by_alpha: Results, options: TableOptions) -> Part:
     rows: list[list[Value]] = []
     method = ""
     for data in options.bases:
-        for alpha in alphas:
+        for alpha in _present(data, alphas, by_alpha):
             results = by_alpha[data, alpha]
             change = difference(results, by_alpha[data, 0.0])
             method = change.method()
@@ -135,9 +141,10 @@ def _part(name: str, title: str, alphas: Sequence[float], by_alpha: Results, opt
 def _panels(options: TableOptions, by_alpha: Results, alphas: Sequence[float], *, log: bool) -> list[Panel]:
     panels = []
     for data in options.bases:
-        means, spreads = zip(*(accuracy_of(by_alpha[data, alpha]) for alpha in alphas), strict=True)
+        places = _present(data, alphas, by_alpha)
+        means, spreads = zip(*(accuracy_of(by_alpha[data, alpha]) for alpha in places), strict=True)
         majority = fmean(100 * result.figure("mean_majority_accuracy") for result in by_alpha[data, 0.0])
-        lines = [Line("accuracy", alphas, means, spreads), Line("majority class", alphas, [majority] * len(alphas))]
+        lines = [Line("accuracy", places, means, spreads), Line("majority class", places, [majority] * len(places))]
         panels.append(Panel(data, "alpha", "accuracy, per cent", lines, log_x=log, band=(0, 1) if log else None))
     return panels
 
@@ -145,8 +152,10 @@ def _panels(options: TableOptions, by_alpha: Results, alphas: Sequence[float], *
 def _caption(by_alpha: Results, options: TableOptions, alphas: Sequence[float]) -> str:
     shares = []
     for data in options.bases:
-        of_data = [(alpha, share_in_gradient(by_alpha[data, alpha])) for alpha in alphas if alpha]
-        listed = ", ".join(f"{_percent(share)} at {alpha:g}" for alpha, share in of_data)
+        of_data = [
+            (alpha, share_in_gradient(by_alpha[data, alpha])) for alpha in _present(data, alphas, by_alpha) if alpha
+        ]
+        listed = ", ".join(f"{_percent(share)} at {alpha:g}" for alpha, share in of_data) or "not measured"
         shares.append(f"on {data} {listed}")
     return (
         f"Accuracy against alpha. The relation loss's share in the gradient, mean over the run, is "
@@ -158,9 +167,10 @@ def _caption(by_alpha: Results, options: TableOptions, alphas: Sequence[float]) 
 def _half(by_alpha: Results, options: TableOptions, alphas: Sequence[float]) -> str:
     sentences = []
     for data in options.bases:
-        alpha = alpha_of_half([(alpha, share_in_gradient(by_alpha[data, alpha])) for alpha in alphas])
+        places = _present(data, alphas, by_alpha)
+        alpha = alpha_of_half([(alpha, share_in_gradient(by_alpha[data, alpha])) for alpha in places])
         sentences.append(
-            f"On {data} it stays below one half up to alpha {alphas[-1]:g}."
+            f"On {data} it stays below one half up to alpha {places[-1]:g}."
             if alpha is None
             else f"On {data} it reaches one half at alpha {float(f'{alpha:.2g}'):g}."
         )
@@ -197,4 +207,5 @@ TABLE = Table(
     one_fusion=True,
     options={"wide-alphas": f"weights beyond 1 (default: {','.join(f'{alpha:g}' for alpha in WIDE_ALPHAS)})"},
     flags_of_cells=("net.nets", "net.frozen", "loss", "seed", "stage", "relation.alpha"),
+    needs=lambda cell: cell.config.relation.alpha == 0,
 )

@@ -9,6 +9,7 @@ from typing import TypeVar
 from reference_model.pipeline.cells import CellResult, treatment_of
 from reference_model.pipeline.tables.statistics import Difference, Interval, mean_and_spread, paired_difference
 from reference_model.pipeline.tables.table import Column, Value
+from reference_model.runs import RunError
 
 Group = TypeVar("Group", bound=Hashable)
 
@@ -70,12 +71,19 @@ def difference(first: Sequence[CellResult], second: Sequence[CellResult]) -> Dif
     """Return by how much the first way is better than the second; see `paired_difference`.
 
     Raises:
-        ValueError: If the seeds are not the same.
+        RunError: If the seeds, test pictures or attributes are not the same.
     """
     seeds = [[seed_of(result) for result in results] for results in (first, second)]
     if seeds[0] != seeds[1]:
-        raise ValueError(f"a paired difference needs the same seeds twice; got {seeds[0]} and {seeds[1]}")
-    return paired_difference([result.right() for result in first], [result.right() for result in second])
+        raise RunError(f"a paired difference needs the same seeds twice; got {seeds[0]} and {seeds[1]}")
+    rights = [[result.right() for result in results] for results in (first, second)]
+    try:
+        return paired_difference(*rights)
+    except ValueError as error:
+        keys = ", ".join(f"{result.key}.json" for result in (*first, *second))
+        raise RunError(
+            f"{error}; delete the files of these finished cells and their folders to train them anew: {keys}"
+        ) from None
 
 
 def difference_values(interval: Interval) -> list[Value]:

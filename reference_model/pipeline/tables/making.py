@@ -6,29 +6,29 @@ import reference_model.openmp  # noqa: F401 - before torch
 
 # isort: split
 
-import sys
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
-import torch
-
-from reference_model.data.errors import DataError
-from reference_model.engine.checkpoints import TrainingInterrupted
-from reference_model.engine.finite import in_words
+from reference_model.engine.finite import NotFiniteError
 from reference_model.engine.processes import count_processes
+from reference_model.engine.stopping import run_to_end
+from reference_model.pipeline.cells import Cell, CellResult
 from reference_model.pipeline.running import Grid, Planned
 from reference_model.pipeline.tables.command import TableRequest
 from reference_model.pipeline.tables.forecast import forecast
 from reference_model.pipeline.tables.writing import finish_table
-from reference_model.runs import SIGNAL_EXIT, RunError, refuse
+from reference_model.runs import RunError, refuse
 
-GO_ON = "The same command goes on; finished cells stay finished."
+GO_ON = "the same command; finished cells stay finished"
 
 
 def make_table(request: TableRequest) -> int:
     """Do what a command line asks for.
 
     Returns:
-        The exit status: 0, 2 for settings or data that cannot be used, 130 or 143 after Ctrl-C or SIGTERM.
+        The exit status: 0; 2 for settings or data that cannot be used and for cells that diverged; 130 or 143 after
+        Ctrl-C or SIGTERM.
     """
     grid = Grid(request.out, request.cells)
     table = request.table
@@ -46,23 +46,56 @@ def make_table(request: TableRequest) -> int:
             return 0
     except (TypeError, ValueError, OSError) as error:
         return refuse(error)
-    try:
-        results = grid.run(planned)
+    return run_to_end(lambda: _fill(request, grid, planned), go_on=GO_ON)
+
+
+def _fill(request: TableRequest, grid: Grid, planned: Sequence[Planned]) -> None:
+    """Train the cells and write the table.
+
+    Raises:
+        NotFiniteError: If cells diverged; the table is written before where it can be without them.
+    """
+    table = request.table
+    results, diverged = grid.run(planned)
+    complete = not any(table.needs(cell) for cell, _ in diverged)
+    if complete:
         content = table.rows(request.options, results)
-    except TrainingInterrupted as interruption:
-        print(f"\nInterrupted. {GO_ON}", file=sys.stderr)
-        return SIGNAL_EXIT + interruption.signal_number
-    except (RunError, DataError, OSError, MemoryError, torch.OutOfMemoryError) as error:
-        return refuse(RunError(f"{in_words(error)}. {GO_ON}"))
-    finish_table(request.out, table.name, content)
-    return 0
+        notes = (*content.notes, *_notes_on_devices(results), *_notes_on_diverged([cell for cell, _ in diverged]))
+        finish_table(request.out, table.name, replace(content, notes=notes))
+    if diverged:
+        total = len({part.key for part in planned})
+        first = f"{len(diverged)} of {total} cells diverged, as they will again with the same settings:"
+        last = "is written without them" if complete else "cannot be written without them, until their settings change"
+        lines = [f"  {_name(cell)}: {error}" for cell, error in diverged]
+        raise NotFiniteError("\n".join([first, *lines, f"{table.name} {last}"]))
+
+
+def _notes_on_devices(results: Sequence[CellResult]) -> tuple[str, ...]:
+    """Return a sentence where cells were trained on different devices, nothing where not."""
+    devices = {result.key: str(result.content["environment"]["device"]) for result in results}
+    counts = Counter(devices.values())
+    if len(counts) < 2:
+        return ()
+    listed = ", ".join(f"{count} on {device}" for device, count in sorted(counts.items()))
+    return (
+        f"The cells were trained on different devices ({listed}), which draw different dropout masks: differences "
+        "between such cells are not those of their settings alone.",
+    )
+
+
+def _notes_on_diverged(cells: Sequence[Cell]) -> tuple[str, ...]:
+    if not cells:
+        return ()
+    listed = "; ".join(_name(cell) for cell in cells)
+    return (f"Training diverged in {listed}. Rows of which not every run is finished are left out.",)
+
+
+def _name(cell: Cell) -> str:
+    return ", ".join(cell.columns.values())
 
 
 def list_cells(planned: Sequence[Planned]) -> str:
     """Return a line for every cell: its key, whether it is done, and what it is."""
-    lines = [
-        f"{part.key}  {'done' if part.content is not None else 'open'}  {', '.join(part.cell.columns.values())}"
-        for part in planned
-    ]
+    lines = [f"{part.key}  {'done' if part.content is not None else 'open'}  {_name(part.cell)}" for part in planned]
     done = sum(part.content is not None for part in planned)
     return "\n".join([*lines, f"{len(planned)} cells, {done} of them done"])

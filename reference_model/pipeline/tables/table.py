@@ -196,6 +196,7 @@ class Table:
         sections: Stages whose settings may be given as with ``--stage all``, such as ``--identity.train.epochs 4``;
             their text is in `TableOptions.words`.
         flags_of_cells: Settings that the table sets itself, which are refused on the command line.
+        needs: Whether ``rows`` cannot do without the result of a cell, should that diverge.
     """
 
     name: str
@@ -209,6 +210,7 @@ class Table:
     options: Mapping[str, str] = field(default_factory=dict)
     sections: tuple[str, ...] = ()
     flags_of_cells: tuple[str, ...] = ("net.nets", "net.frozen", "loss", "seed", "stage")
+    needs: Callable[[Cell], bool] = lambda _: True
 
 
 def parse_fusions(text: str) -> tuple[tuple[str, ...], ...]:

@@ -12,8 +12,10 @@ from reference_model.attributes import CELEBA_ATTRIBUTES
 from reference_model.config import RunConfig
 from reference_model.pipeline.cells import Cell, CellResult
 from reference_model.pipeline.tables import figure2, groups, table2, table3
+from reference_model.pipeline.tables.figures_of_runs import difference
 from reference_model.pipeline.tables.table import ALL_NETS, Part, Table, TableContent, TableOptions
 from reference_model.reports.right import judge, pack_right
+from reference_model.runs import RunError
 
 BASES = {data: RunConfig(data=data, root=Path("x"), preset="small") for data in ("celeba", "lfwa")}
 GAIN = {"ce": 0.0, "obrl": 0.1}
@@ -101,6 +103,26 @@ def test_figure_2_has_a_panel_a_data_set_and_says_how_active_the_loss_is() -> No
     assert [row["alpha"] for row in rows] == ["0", "0.25", "0.5", "0.75", "1"] * 2
     assert rows[0]["in words"] == "" and rows[1]["in words"] == "higher"
     assert rows[0]["active pairs"] == 0 and rows[1]["active pairs"] == 4
+
+
+def test_figure_2_leaves_out_alphas_of_which_a_run_diverged() -> None:
+    options = TableOptions(BASES, seeds=(0, 1), fusions=figure2.TABLE.fusions)
+    cells = figure2.TABLE.cells(options)
+    lost = next(cell for cell in cells if cell.config.relation.alpha == 1e5)
+    assert not figure2.TABLE.needs(lost) and figure2.TABLE.needs(cells[0])
+    content = figure2.TABLE.rows(options, [result(cell) for cell in cells if cell is not lost])
+    wide = rows_of(content.parts[1])
+    assert [row["data"] for row in wide if row["alpha"] == "100000"] == ["lfwa"]
+    assert [len(panel.lines[0].x) for panel in content.figures[1].panels] == [6, 7]
+    assert content.figures[1].caption.count(" at 100000") == 1
+
+
+def test_results_that_cannot_be_compared_are_named() -> None:
+    first, second = (result(cell) for cell in table2.TABLE.cells(TableOptions(BASES, fusions=(("net_0",),)))[::2])
+    with pytest.raises(RunError, match=r"other pictures or attributes .* delete the files .*: key.json, key.json"):
+        difference([first], [second])
+    with pytest.raises(RunError, match="the same seeds twice"):
+        difference([first], [])
 
 
 def test_table_3_puts_both_data_sets_beside_the_published_numbers() -> None:

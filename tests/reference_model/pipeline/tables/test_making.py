@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,26 +15,12 @@ import pytest
 
 from reference_model.engine.module import StageModule
 from reference_model.pipeline.cells import Cell
-from reference_model.pipeline.running import LOCK_FILE, run_cells
+from reference_model.pipeline.lock import LOCK_FILE
+from reference_model.pipeline.running import run_cells
 from reference_model.pipeline.tables.command import parse_tables
 from reference_model.pipeline.tables.table2 import table2_cells
-from reference_model.pipeline.trainer import StageTrainer
 from tests.project.helpers import ROOT
 from tests.reference_model.pipeline.tables.commands import arguments, tables
-
-
-@pytest.fixture
-def trained(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """The keys of the cells whose training begins or goes on."""
-    keys: list[str] = []
-    train = StageTrainer.train
-
-    def note(trainer: StageTrainer, run: Any, config: Any, **options: Any) -> Any:
-        keys.append(run.path.name)
-        return train(trainer, run, config, **options)
-
-    monkeypatch.setattr(StageTrainer, "train", note)
-    yield keys
 
 
 def keys_in(folder: Path) -> set[str]:
