@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -74,6 +75,14 @@ class PictureFolder:
     def name(self, row: int) -> str:
         """Return the path relative to the folder."""
         return str(self.names[row])
+
+    def sizes(self) -> npt.NDArray[np.int64]:
+        """Return the bytes of each file, -1 where there is none; nothing is read."""
+        sizes = np.full(len(self), -1, dtype=np.int64)
+        for row, name in enumerate(self.names.tolist()):
+            with suppress(OSError):
+                sizes[row] = (self.root / name).stat().st_size
+        return sizes
 
     def describe(self, row: int) -> str:
         """Return the whole path."""
