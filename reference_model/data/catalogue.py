@@ -101,11 +101,13 @@ class AttributeLabels:
         names: The M attributes' names.
         values: (N, M) float32: 1 where an attribute is present, 0 where it is absent, NaN where the label is missing.
         groups: For every group the columns of its attributes; None where the data set has none.
+        whole_training: (K, M) float32: all labels of the training rows, where ``values`` has only a part of them.
     """
 
     names: tuple[str, ...]
     values: npt.NDArray[np.float32]
     groups: Mapping[str, tuple[int, ...]] | None = None
+    whole_training: npt.NDArray[np.float32] | None = None
 
     def known(self) -> npt.NDArray[np.bool_]:
         """Return which rows have a label: (N,) bool."""
