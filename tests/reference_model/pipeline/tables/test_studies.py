@@ -37,7 +37,7 @@ TINY = {
     "train.threads": 1,
     "train.device": "cpu",
 }
-PEOPLE = PoolConfig(people=12, valid_people=2, test_people=2, pictures_per_person=4, objects=2, scenes=6)
+PEOPLE = PoolConfig(people=24, valid_people=2, test_people=2, pictures_per_person=4, objects=2, scenes=6)
 ONE_EPOCH = ("--train.epochs=1", "--fusions=net_1")
 
 
