@@ -14,6 +14,9 @@ from reference_model.settings.pictures import ImagesConfig, PoolConfig, ReadConf
 from reference_model.settings.sizes import usable_feature_size
 from reference_model.settings.training import OptimConfig, RelationConfig, TrainConfig
 
+SHUFFLED_PEOPLE = " with shuffled people"
+"""What follows the name of a data set in words, where people are exchanged at random."""
+
 __all__ = [
     "FACE_NETS",
     "STAGES",
@@ -96,7 +99,7 @@ class RunConfig:
 
     def data_in_words(self) -> str:
         """Return what the net learns from: the data set's name, and that its people are shuffled where they are."""
-        return f"{self.data} with shuffled people" if self.read.shuffle_people else self.data
+        return f"{self.data}{SHUFFLED_PEOPLE}" if self.read.shuffle_people else self.data
 
     def _check_data(self) -> None:
         readable = ("synthetic", *STAGE_DATA.get(self.stage, (self.data,)))

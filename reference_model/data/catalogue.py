@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -75,6 +76,14 @@ class PictureFolder:
         """Return the path relative to the folder."""
         return str(self.names[row])
 
+    def sizes(self) -> npt.NDArray[np.int64]:
+        """Return the bytes of each file, -1 where there is none; nothing is read."""
+        sizes = np.full(len(self), -1, dtype=np.int64)
+        for row, name in enumerate(self.names.tolist()):
+            with suppress(OSError):
+                sizes[row] = (self.root / name).stat().st_size
+        return sizes
+
     def describe(self, row: int) -> str:
         """Return the whole path."""
         return str(self.root / str(self.names[row]))
@@ -92,11 +101,13 @@ class AttributeLabels:
         names: The M attributes' names.
         values: (N, M) float32: 1 where an attribute is present, 0 where it is absent, NaN where the label is missing.
         groups: For every group the columns of its attributes; None where the data set has none.
+        whole_training: (K, M) float32: all labels of the training rows, where ``values`` has only a part of them.
     """
 
     names: tuple[str, ...]
     values: npt.NDArray[np.float32]
     groups: Mapping[str, tuple[int, ...]] | None = None
+    whole_training: npt.NDArray[np.float32] | None = None
 
     def known(self) -> npt.NDArray[np.bool_]:
         """Return which rows have a label: (N,) bool."""

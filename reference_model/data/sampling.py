@@ -36,6 +36,7 @@ def sample_training_rows(catalogue: Catalogue, count: int, *, seed: int) -> Cata
     train = np.flatnonzero(catalogue.split == "train")
     if count > len(train):
         raise DataError(f"read.train_rows is {count}, but {catalogue.data} has {len(train)} training pictures")
+    catalogue = _with_whole_training(catalogue)
     chosen = catalogue.split != "train"
     chosen[_order(train, _Choice.ROWS, seed)[:count]] = True
     note = f"{count} of {len(train)} training pictures are used, chosen at random by the seed {seed}"
@@ -55,7 +56,7 @@ def sample_training_labels(catalogue: Catalogue, share: float, *, seed: int) -> 
     Raises:
         DataError: If the data has no attributes.
     """
-    labels = catalogue.labels.get("attributes")
+    labels = _with_whole_training(catalogue).labels.get("attributes")
     if not isinstance(labels, AttributeLabels):
         raise DataError(f"read.label_share takes labels of attributes away, and {catalogue.data} has none")
     values = labels.values.copy()
@@ -95,6 +96,15 @@ def shuffle_training_people(catalogue: Catalogue, *, seed: int) -> Catalogue:
         labels={**catalogue.labels, "identity": replace(labels, values=values)},
         notes=(*catalogue.notes, note),
     )
+
+
+def _with_whole_training(catalogue: Catalogue) -> Catalogue:
+    """Return a catalogue whose attributes hand on all of their training labels, whatever part of them is chosen."""
+    labels = catalogue.labels.get("attributes")
+    if not isinstance(labels, AttributeLabels) or labels.whole_training is not None:
+        return catalogue
+    whole = replace(labels, whole_training=labels.values[catalogue.split == "train"])
+    return replace(catalogue, labels={**catalogue.labels, "attributes": whole})
 
 
 def _order(numbers: npt.NDArray[np.int64], choice: _Choice, seed: int) -> npt.NDArray[np.int64]:

@@ -262,8 +262,11 @@ class ResumeCheckpoint(Checkpoint):
         self.saved_step = trainer.global_step
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Restore the previous signal handlers."""
+        """Restore the previous signal handlers; stop if the signal came at the end of the last epoch, now saved."""
         self._hand_back()
+        requested = self._agreed_request(pl_module.device)
+        if requested is not None:
+            raise TrainingInterrupted(requested, self.saved_step)
 
     def on_exception(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException

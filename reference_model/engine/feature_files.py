@@ -8,7 +8,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -18,9 +18,12 @@ import numpy.typing as npt
 
 from reference_model.data.augment import mirrored_rows
 from reference_model.data.pictures import Unusable
+from reference_model.engine.processes import count_processes, from_all, from_first, this_rank
 from reference_model.runs import RunError, write_json
 
 ABANDONED_S = 3600.0
+LOOKED_FOR_S = 60.0
+"""How long a process looks for the first one's file: disks of other machines may show a new one only after a while."""
 VALUES, ABOUT = "features.npy", "about.json"
 
 Floats16 = npt.NDArray[np.float16]
@@ -130,12 +133,44 @@ def read_map(part: FeatureMap, folder: Path) -> tuple[Floats16, dict[int, str]]:
     return values, unusable
 
 
+def check_shared(folder: Path) -> None:
+    """Check that every process sees the files of the first one, before that computes for hours what others cannot read.
+
+    Args:
+        folder: Folder of the cache; made where it is not there.
+
+    Raises:
+        RunError: If a process, on another machine, does not.
+    """
+    if count_processes() == 1:
+        return
+    first = this_rank() == 0
+    marker = folder / from_first(f"shared-{secrets.token_hex(4)}")
+    if first:
+        folder.mkdir(parents=True, exist_ok=True)
+        marker.touch()
+    from_first(None)  # the file is there now
+    until = time.monotonic() + LOOKED_FOR_S
+    while not (seen := marker.is_file()) and time.monotonic() < until:
+        time.sleep(0.2)
+    blind = [str(rank) for rank, sees in enumerate(from_all(seen)) if not sees]
+    if first:
+        marker.unlink(missing_ok=True)
+    if blind:
+        raise RunError(
+            f"the features in {folder} must be seen by all processes, and {', '.join(blind)} of {count_processes()} do "
+            "not see what the first one writes there: name a folder that all machines share with --features.folder "
+            "DIR, or leave features.cache out"
+        )
+
+
 def _remove_abandoned(folder: Path, key: str) -> None:
     """Delete half-written maps to which nobody has written for an hour."""
     for place in folder.glob(f"{key}.partial-*"):
-        newest = max((path.stat().st_mtime for path in place.glob("*")), default=0.0)
-        if time.time() - newest > ABANDONED_S:
-            shutil.rmtree(place, ignore_errors=True)
+        with suppress(FileNotFoundError):  # its writer may be renaming or deleting it
+            newest = max((path.stat().st_mtime for path in place.glob("*")), default=place.stat().st_mtime)
+            if time.time() - newest > ABANDONED_S:
+                shutil.rmtree(place, ignore_errors=True)
 
 
 class CachedPictures:

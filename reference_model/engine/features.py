@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import secrets
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -18,11 +19,19 @@ from torch import Tensor, nn
 
 from reference_model.config import RunConfig
 from reference_model.data.cache import user_cache
-from reference_model.data.catalogue import fingerprint
+from reference_model.data.catalogue import PictureFolder, fingerprint
 from reference_model.data.errors import first_few
 from reference_model.data.pictures import PictureBatches
 from reference_model.engine.evaluation import choose_device
-from reference_model.engine.feature_files import CachedPictures, FeatureMap, Floats16, read_map, stand_ins, writers
+from reference_model.engine.feature_files import (
+    CachedPictures,
+    FeatureMap,
+    Floats16,
+    check_shared,
+    read_map,
+    stand_ins,
+    writers,
+)
 from reference_model.engine.processes import this_rank, wait_for_all
 from reference_model.engine.sources import StageData
 from reference_model.nets.model import AttributeModel, scale_pixels
@@ -67,6 +76,8 @@ class FeatureCache:
         for partition in self._partitions:
             rows = self._data.catalogue.subset(partition)
             pictures = fingerprint(replace(rows, labels={}, person=None))
+            files = rows.pictures
+            sizes = hashlib.sha256(files.sizes().tobytes()).hexdigest() if isinstance(files, PictureFolder) else None
             for mirrored in (False, True) if partition == "train" and self._config.images.flip else (False,):
                 for name, face in self._nets.items():
                     origin = {
@@ -76,6 +87,7 @@ class FeatureCache:
                         "size": size,
                         "scaling": SCALING,
                         "pictures": pictures,
+                        "sizes": sizes,
                         "mirrored": mirrored,
                     }
                     key = hashlib.sha256(json.dumps(origin, sort_keys=True).encode()).hexdigest()[:32]
@@ -144,7 +156,7 @@ class FeatureCache:
                 writer.finish({picture.row: picture.reason for picture in pictures.unusable})
 
     def open(self) -> dict[str, CachedPictures]:
-        """Return the features of every partition, after eight rows of each were computed anew and compared.
+        """Return the features of every partition, after eight rows of each, drawn anew, were computed and compared.
 
         Raises:
             RunError: If they are not what the nets say of the pictures; the message says what to do.
@@ -163,7 +175,8 @@ class FeatureCache:
                 f"read.max_unusable allows: {reasons}"
             )
         rows = stand_ins(count, unusable)
-        generator = np.random.Generator(np.random.PCG64(self._config.seed))
+        # Other rows each time: pictures replaced under their names are not missed by every run alike.
+        generator = np.random.Generator(np.random.PCG64(secrets.randbits(64)))
         sample = np.sort(generator.choice(count, min(CHECKED_ROWS, count), replace=False))
         images, read = self._decoder(partition).batch(rows[sample])
         for part in parts:
@@ -219,10 +232,11 @@ def prepare_features(model: nn.Module, data: StageData, config: RunConfig) -> di
         config: The settings.
 
     Raises:
-        RunError: If they cannot be stored, or what is stored is something else.
+        RunError: If they cannot be stored, not every process sees them, or what is stored is something else.
         DataError: If too many pictures cannot be used.
     """
     cache = FeatureCache(model, data, config)
+    check_shared(cache.folder)
     if this_rank() == 0:
         cache.build(say=lambda text: print(text, flush=True))
     wait_for_all()

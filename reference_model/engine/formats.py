@@ -140,8 +140,10 @@ def _compare(run: Callable[[Tensor], list[Tensor]], net: Finished) -> tuple[Diff
         shapes = [[tuple(part.shape) for part in parts] for parts in (expected, got)]
         if shapes[0] != shapes[1]:
             raise RunError(f"at batch size {batch} torch gives outputs of shapes {shapes[0]}, the file {shapes[1]}")
-        largest = max(float((a.double() - b.double()).abs().max()) for a, b in zip(expected, got, strict=True))
-        differences.append(Difference(batch, largest, max(float(part.abs().max()) for part in expected)))
+        apart = [(a.double() - b.double()).abs().max() for a, b in zip(expected, got, strict=True)]
+        magnitudes = [part.abs().max() for part in expected]
+        # torch's maximum is NaN where one value is; Python's leaves NaN out
+        differences.append(Difference(batch, *(float(torch.stack(values).max()) for values in (apart, magnitudes))))
     return tuple(differences)
 
 

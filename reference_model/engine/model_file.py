@@ -21,6 +21,7 @@ CALIBRATION = "calibration"
 """The key of what the validation partition says of the outputs: `reference_model.stages.stage.Stage.calibrate`."""
 
 _TEXT = ("size", "scaling", "stage", "data")
+_MORE_TEXT = ("scenes_data", "shuffled")
 _PARTS = ("net", "head", "names", CALIBRATION)
 
 
@@ -120,7 +121,7 @@ def load_model(path: Path) -> ModelFile:
 def _parse(metadata: Mapping[str, str]) -> dict[str, Any]:
     """Return the parts and details of a file; text that other programs added is passed over."""
     parts: dict[str, Any] = {}
-    for name in metadata.keys() - set(_TEXT):
+    for name in metadata.keys() - {*_TEXT, *_MORE_TEXT}:
         try:
             parts[name] = json.loads(metadata[name])
         except ValueError:

@@ -20,8 +20,9 @@ def origin_of(path: Path) -> dict[str, Any]:
         path: A .safetensors file.
 
     Returns:
-        ``stage`` and ``data``, None where the file does not say; and ``starts_from``, the same of each file that it
-        started from, by part of the net.
+        ``stage`` and ``data``, None where the file does not say; ``scenes_data`` and ``shuffled`` where it says so (see
+        `reference_model.nets.weights.product_metadata`); and ``starts_from``, the same of each file that it started
+        from, by part of the net.
 
     Raises:
         ValueError: If the file cannot be read.
@@ -32,7 +33,8 @@ def origin_of(path: Path) -> dict[str, Any]:
         starts_from = json.loads(metadata.get(STARTS_FROM, "{}"))
     except (SafetensorError, OSError, ValueError) as error:
         raise ValueError(f"{path}: not a whole .safetensors file ({error})") from error
-    return {"stage": metadata.get("stage"), "data": metadata.get("data"), STARTS_FROM: starts_from}
+    more = {name: metadata[name] for name in ("scenes_data", "shuffled") if name in metadata}
+    return {"stage": metadata.get("stage"), "data": metadata.get("data"), **more, STARTS_FROM: starts_from}
 
 
 def origins(accounts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

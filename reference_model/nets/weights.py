@@ -54,13 +54,20 @@ class WeightAccount:
 
 
 def product_metadata(config: RunConfig) -> dict[str, str]:
-    """Return what a file of weights says of itself: the net's settings (JSON), size, scaling, stage and data."""
+    """Return what a file of weights says of itself: the net's settings (JSON), size, scaling, stage and data.
+
+    ``data`` is a data set's name; that of the pictures without faces is ``scenes_data``. ``shuffled`` is there where
+    people were exchanged at random.
+    """
+    scenes = config.stage == "face" and config.data != "synthetic"
     return {
         "net": json.dumps(asdict(config.net)),
         "size": str(config.images.size),
         "scaling": SCALING,
         "stage": config.stage,
-        "data": config.data_in_words(),
+        "data": config.data,
+        **({"scenes_data": config.read.scenes_data} if scenes else {}),
+        **({"shuffled": "true"} if config.read.shuffle_people else {}),
     }
 
 

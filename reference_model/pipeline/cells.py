@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from reference_model.config import FACE_NETS, NetConfig, RunConfig
+from reference_model.config import FACE_NETS, SHUFFLED_PEOPLE, NetConfig, RunConfig
 from reference_model.pipeline.state import PLACES, weights_digest
 from reference_model.reports.right import Right, unpack_right
 from reference_model.runs import RunError, read_figures
@@ -215,7 +215,8 @@ def describe_file(path: Path) -> str:
         return f"a file that does not say what trained it ({path.name})"
     steps = []
     while isinstance(stated, Mapping) and stated.get("stage"):
-        steps.append(f"{stated['stage']} on {stated['data']}")
+        shuffled = SHUFFLED_PEOPLE if stated.get("shuffled") else ""
+        steps.append(f"{stated['stage']} on {stated['data']}{shuffled}")
         earlier = stated.get("starts_from") or {}
         earlier = json.loads(earlier) if isinstance(earlier, str) else earlier
         stated = next(iter(earlier.values()), {}) if isinstance(earlier, Mapping) else {}

@@ -70,14 +70,19 @@ def take_apart(arguments: Sequence[str]) -> Words:
         elif key == "redo":
             words.redo = value
         elif key == "config":
-            from_files |= _file_settings(Path(value))
+            from_files |= file_settings(Path(value))
         else:
             words.settings[key] = value
     words.settings = from_files | words.settings
     return words
 
 
-def _file_settings(path: Path) -> dict[str, str]:
+def file_settings(path: Path) -> dict[str, str]:
+    """Return the text of each setting in a file, by name, as a command line would have it.
+
+    Raises:
+        SettingsError: If the file cannot be read or holds no settings.
+    """
     content = flatten(read_yaml(path))
     return {key: value if isinstance(value, str) else json.dumps(value) for key, value in content.items()}
 

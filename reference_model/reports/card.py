@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reference_model.config import RunConfig
+from reference_model.config import SHUFFLED_PEOPLE, RunConfig
 from reference_model.data.registry import MODULES, load_data_set
 from reference_model.reports.card_errors import describe_errors
 from reference_model.reports.text import table
@@ -78,7 +78,7 @@ def data_sets(config: RunConfig, accounts: Mapping[str, Mapping[str, Any]]) -> l
     if config.stage == "face" and config.data != "synthetic":
         names.append(config.read.scenes_data)
     for _, origin in _chain(_origins(accounts)):
-        names.append(str(origin.get("data") or ""))
+        names += [_data_of(origin), str(origin.get("scenes_data") or "")]
     return [name for name in dict.fromkeys(names) if name]
 
 
@@ -91,6 +91,17 @@ def _chain(origins: Mapping[str, Any], depth: int = 0) -> Iterator[tuple[int, Ma
     for part, origin in origins.items():
         yield depth, {"part": part, **origin}
         yield from _chain(origin.get("starts_from", {}), depth + 1)
+
+
+def _data_of(origin: Mapping[str, Any]) -> str:
+    """Return the name of a data set; files of earlier versions have it in words."""
+    return str(origin.get("data") or "").removesuffix(SHUFFLED_PEOPLE)
+
+
+def _data_in_words(origin: Mapping[str, Any]) -> str:
+    shuffled = origin.get("shuffled") or str(origin.get("data")).endswith(SHUFFLED_PEOPLE)
+    scenes = f", scenes: {_title(origin['scenes_data'])}" if origin.get("scenes_data") else ""
+    return f"{_title(_data_of(origin) or 'not stated')}{SHUFFLED_PEOPLE if shuffled else ''}{scenes}"
 
 
 def _title(data: str) -> str:
@@ -122,6 +133,9 @@ def _data(facts: CardFacts) -> str:
             lines.append("- Drawn pictures (`synthetic`): this program draws them; they show nobody.")
         elif name != "tiles":
             lines.append(f"- `{name}`: the run does not know its terms.")
+    stated = [origin for _, origin in _chain(_origins(facts.accounts)) if origin.get("stage") == "face"]
+    if any(not origin.get("scenes_data") and _data_of(origin) not in ("", "synthetic") for origin in stated):
+        lines.append("- Pictures without faces: a file of the stage face does not say which they were.")
     if _unknown_origin(facts):
         lines.append("- Some weights come from files that do not say what they were trained on; see below.")
     lines.append("\nThe terms bind whoever uses the data; whether they extend to a net is for the user to find out.")
@@ -143,7 +157,7 @@ def _weights(facts: CardFacts) -> str:
     for depth, origin in _chain(_origins(facts.accounts)):
         part = _part(origin["part"])
         name = part if depth == 0 else f"{'-' * depth}> which started from"
-        rows.append([name, str(origin.get("stage") or "not stated"), _title(str(origin.get("data") or "not stated"))])
+        rows.append([name, str(origin.get("stage") or "not stated"), _data_in_words(origin)])
     lines = [table(["part", "stage", "data"], rows), ""]
     for part, account in facts.accounts.items():
         loaded, fresh, unused = (len(account.get(kind, ())) for kind in ("loaded", "fresh", "unused"))

@@ -142,6 +142,8 @@ def attribute_targets(catalogue: Catalogue, config: RunConfig) -> Targets:
 
     Sets of the paper's attributes are brought into one order, whatever that of the files; they are compared by
     normalised name, and an attribute too few or too many is refused. A table of other attributes is taken as it is.
+    Implausible pairs are those of all training labels, also where a part of them is trained on, so that runs on
+    different parts count the same pairs.
 
     Raises:
         DataError: If a set other than a user's table has other attributes.
@@ -158,21 +160,24 @@ def attribute_targets(catalogue: Catalogue, config: RunConfig) -> Targets:
             f"it also has {', '.join(extra)}"
         )
     names, values = labels.names, labels.values
+    columns = np.arange(len(names))
     groups = labels.groups or {"all": tuple(range(len(names)))}
     if catalogue.data != "table":
         names = CELEBA_ATTRIBUTES
-        values = np.ascontiguousarray(values[:, match_attributes(labels.names, names)])
+        columns = match_attributes(labels.names, names)
+        values = np.ascontiguousarray(values[:, columns])
         groups = attribute_groups()
     train = values[catalogue.split == "train"]
+    every_train = train if labels.whole_training is None else labels.whole_training[:, columns]
     rates = torch.from_numpy(train).double().nanmean(dim=0)
     return Targets(
         values=values,
         names=names,
         details={
-            "groups": {name: list(columns) for name, columns in groups.items()},
+            "groups": {name: list(members) for name, members in groups.items()},
             "train_rates": dict(zip(names, rates.tolist(), strict=True)),
             **_branches(groups, config),
-            "implausible_pairs": plain_pairs(implausible_pairs(train)),
+            "implausible_pairs": plain_pairs(implausible_pairs(every_train)),
         },
         start=lambda: start_relation(config.relation, train, names),
     )

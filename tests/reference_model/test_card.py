@@ -119,6 +119,35 @@ def test_the_origins_of_the_nets_are_followed_to_their_beginning() -> None:
     assert "left anybody out by name stands in the settings of its own run" in text
 
 
+def test_scenes_and_shuffled_people_are_among_the_data_sets() -> None:
+    face = {**FACE, "scenes_data": "sun397"}
+    identity = {"stage": "identity", "data": "celeba_people", "shuffled": "true", "starts_from": {"": face}}
+    accounts = {"net_1": account(identity)}
+    config = RunConfig(data="lfwa", root=Path("x"))
+    assert data_sets(config, accounts) == ["lfwa", "celeba_people", "casia", "sun397", "imagenet"]
+    text = card(config, accounts)
+    for name in ("celeba_people", "sun397"):
+        assert load_data_set(name).terms in text
+    assert f"{load_data_set('celeba_people').title} with shuffled people" in text
+    assert f"scenes: {load_data_set('sun397').title}" in text
+    assert "may therefore have been seen in training" in text
+    assert "The people of CelebA are learnt as identities" in text
+    assert "does not say which they were" not in text
+    assert "does not know its terms" not in text
+
+
+def test_files_of_earlier_versions_say_their_data_in_words() -> None:
+    identity = {"stage": "identity", "data": "celeba_people with shuffled people", "starts_from": {"": FACE}}
+    accounts = {"net_1": account(identity)}
+    config = RunConfig(data="lfwa", root=Path("x"))
+    assert data_sets(config, accounts) == ["lfwa", "celeba_people", "casia", "imagenet"]
+    text = card(config, accounts)
+    assert f"{load_data_set('celeba_people').title} with shuffled people" in text
+    assert "may therefore have been seen in training" in text
+    assert "Pictures without faces: a file of the stage face does not say which they were." in text
+    assert "does not know its terms" not in text
+
+
 def test_weights_of_unknown_origin_are_called_unknown() -> None:
     text = card(accounts={"net_0": account({"stage": None, "data": None, "starts_from": {}})})
     assert "| net_0 | not stated | not stated |" in text

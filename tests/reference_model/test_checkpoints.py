@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import signal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -11,7 +12,13 @@ import pytest
 import torch
 
 from reference_model.engine import checkpoints
-from reference_model.engine.checkpoints import AtomicCheckpointIO, ResumeCheckpoint, read_checkpoint, seed_step
+from reference_model.engine.checkpoints import (
+    AtomicCheckpointIO,
+    ResumeCheckpoint,
+    TrainingInterrupted,
+    read_checkpoint,
+    seed_step,
+)
 from reference_model.engine.finite import FiniteGuard, NotFiniteError
 from reference_model.engine.loader import TrainLoader
 
@@ -84,6 +91,21 @@ def test_other_files_are_refused(tmp_path: Path, content: object) -> None:
     torch.save(content, tmp_path / "other.ckpt")
     with pytest.raises(ValueError, match=r"other\.ckpt is not a checkpoint"):
         read_checkpoint(tmp_path / "other.ckpt")
+
+
+def test_a_signal_at_the_end_of_the_last_epoch_stops_what_comes_after_the_training(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    saving = ResumeCheckpoint(tmp_path, cast("TrainLoader", SimpleNamespace(processes=1)), every=1)
+    trainer, module = cast("Any", None), cast("Any", SimpleNamespace(device=torch.device("cpu")))
+    saving.on_train_start(trainer, module)
+    saving.on_train_end(trainer, module)
+    saving.on_train_start(trainer, module)
+    saving.saved_step = 18
+    signal.raise_signal(signal.SIGTERM)
+    with pytest.raises(TrainingInterrupted) as stopped:
+        saving.on_train_end(trainer, module)
+    assert (stopped.value.signal_number, stopped.value.step) == (signal.SIGTERM, 18)
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 @pytest.mark.parametrize("step", [0, 1, 7], ids=["first-batch-of-the-first-step", "first", "later"])

@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from reference_model.config import NetConfig, RunConfig
+from reference_model.config import NetConfig, ReadConfig, RunConfig
+from reference_model.engine.origins import origin_of
 from reference_model.nets.face_net import FaceNet
 from reference_model.nets.heads import ClassHead, EmbeddingHead
 from reference_model.nets.weights import WeightError, load_weights, product_metadata, read_weights, save_weights
@@ -46,6 +47,22 @@ def test_a_product_holds_convolutions_and_hidden_layers_under_the_face_nets_name
     assert metadata["size"] == "64"
     assert metadata["scaling"] == "(x - 127.5) / 128"
     assert metadata["stage"] == "attributes"
+
+
+def test_a_product_names_every_data_set(tmp_path: Path) -> None:
+    path = tmp_path / "net.safetensors"
+    face = RunConfig(stage="face", data="casia", root=tmp_path, read=ReadConfig(scenes=tmp_path))
+    people = RunConfig(stage="identity", data="celeba_people", root=tmp_path, read=ReadConfig(shuffle_people=True))
+    drawn = RunConfig(stage="face")
+    stated = []
+    for config in (face, people, drawn):
+        save_weights(path, class_net(), product_metadata(config))
+        stated.append(origin_of(path))
+    assert stated == [
+        {"stage": "face", "data": "casia", "scenes_data": "sun397", "starts_from": {}},
+        {"stage": "identity", "data": "celeba_people", "shuffled": "true", "starts_from": {}},
+        {"stage": "face", "data": "synthetic", "starts_from": {}},
+    ]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="the umask is a thing of POSIX")

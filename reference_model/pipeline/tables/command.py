@@ -10,8 +10,10 @@ from reference_model.cli import parse_command
 from reference_model.config import FACE_NETS, RunConfig
 from reference_model.pipeline.tables.registry import TABLES
 from reference_model.pipeline.tables.table import ALL_NETS, Table, TableOptions, parse_fusions
+from reference_model.pipeline.words import file_settings
 from reference_model.runs import RunError
 from reference_model.settings.checks import did_you_mean
+from reference_model.settings.files import GROUPS_OF_SETTINGS
 from reference_model.settings.plain import SettingsError
 
 OPTIONS: Mapping[str, str] = {
@@ -27,9 +29,12 @@ OPTIONS: Mapping[str, str] = {
     "weights.net_K": "file of weights that Net_K starts from; nets without one start at random",
     "nets-frozen": "yes, no, or preset: frozen with the preset paper, tuned with others (the default)",
     "cells": "folder of finished cells, KEY.json (default: cells-done in --out); those there are not trained again",
+    "config": "a YAML file of settings and of these options; flags win over it",
     "dry-run": "list the cells, which of them are done, and the time the others will take; write nothing",
 }
 _OF_TABLES = ("data", "root", "preset", "out", "seeds", "first-seed", "fusions", "nets", "nets-frozen", "cells")
+_YAML_WORDS: Mapping[str, str] = {"true": "yes", "false": "no"}
+_OF_SINGLE_RUNS = ("config", "resume", "overwrite", "print_config")
 
 
 @dataclass(frozen=True)
@@ -122,8 +127,12 @@ def parse_tables(arguments: Sequence[str]) -> TableRequest:
 
 
 def _take_apart(arguments: Sequence[str]) -> tuple[dict[str, str], bool]:
-    """Return the text of every option, the later one first in rank, and whether cells are only listed."""
+    """Return the text of every option, and whether cells are only listed.
+
+    Flags win over ``--config`` files, and later ones of a kind over earlier ones.
+    """
     words: dict[str, str] = {}
+    from_files: dict[str, str] = {}
     dry_run = False
     rest = list(arguments)
     while rest:
@@ -138,8 +147,19 @@ def _take_apart(arguments: Sequence[str]) -> tuple[dict[str, str], bool]:
             if not rest or rest[0].startswith("--"):
                 raise SettingsError(f"--{key} needs a value")
             value = rest.pop(0)
-        words[key] = value
-    return words, dry_run
+        if key == "config":
+            from_files |= _file_words(Path(value))
+        else:
+            words[key] = value
+    return from_files | words, dry_run
+
+
+def _file_words(path: Path) -> dict[str, str]:
+    words = file_settings(path)
+    if words.get("nets-frozen") in _YAML_WORDS:  # YAML reads yes and no as true and false
+        words["nets-frozen"] = _YAML_WORDS[words["nets-frozen"]]
+    optional = {*_OF_TABLES, *(key for key in words if _is_net(key))}
+    return {key: value for key, value in words.items() if not (value == "null" and key in optional)}
 
 
 def _seeds(words: Mapping[str, str]) -> tuple[int, ...]:
@@ -155,6 +175,11 @@ def _seeds(words: Mapping[str, str]) -> tuple[int, ...]:
 
 def _bases(table: Table, words: Mapping[str, str]) -> dict[str, RunConfig]:
     """Return the settings of a run on each data set that is named."""
+    for key in words:
+        if key in GROUPS_OF_SETTINGS:
+            raise SettingsError(f"--{key} is a group of settings; write them one by one, as --{key}.NAME VALUE")
+        if key in _OF_SINGLE_RUNS:
+            raise SettingsError(f"--{key} is for single runs; a table goes on when the same command is given again")
     roots = {key.removeprefix("roots."): value for key, value in words.items() if key.startswith("roots.")}
     if not table.data:
         usable = [*table.options, "out"]
@@ -188,6 +213,7 @@ def _bases(table: Table, words: Mapping[str, str]) -> dict[str, RunConfig]:
         base = parse_command([*place, *preset, "--loss=obrl", *settings]).config
         if root and name != "synthetic" and not Path(root).is_dir():
             raise SettingsError(f"the folder of {name} is not there: {root}")
+        assert (base.data, base.stage) == (name, "attributes"), (base.data, base.stage)
         bases[name] = base
     return bases
 

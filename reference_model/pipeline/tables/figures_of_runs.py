@@ -34,8 +34,8 @@ FIGURE_COLUMNS = (
 FIGURE_NOTE = (
     "All figures are in per cent, means over the attributes on the test part. *Majority class* always answers with the "
     "more frequent value in the training part. *Implausible* is the share of test pictures with at least one pair of "
-    "values that the training labels all but exclude, in the predictions and in the labels themselves. ± is the "
-    "standard deviation over the seeds."
+    "values that all training labels of the data set all but exclude, also where a part of them is trained on, in the "
+    "predictions and in the labels themselves. ± is the standard deviation over the seeds."
 )
 DIFFERENCE_COLUMNS = (Column("difference"), Column("from"), Column("to"), Column("in words"))
 NO_DIFFERENCE: tuple[Value, ...] = (math.nan, math.nan, math.nan, "")

@@ -10,17 +10,20 @@ from reference_model.cli import parse_command
 from reference_model.config import RunConfig
 from reference_model.pipeline.tables.table import TableOptions
 from reference_model.pipeline.words import SHARED_GROUPS, SHARED_OF_GROUPS, section_of
+from reference_model.settings.files import GROUPS_OF_SETTINGS
 from reference_model.settings.plain import SettingsError, flatten, plain
 
 PEOPLE = {"celeba": "celeba_people"}
 """The identities of the training people of a data set; drawn faces have those of the drawn people."""
+
+_NOT_OF_THE_SECTION = ("stage", "config", "resume")
 
 
 def identity_config(options: TableOptions) -> RunConfig:
     """Return the settings of the pre-training: the preset's, the shared ones of the table, and its own section.
 
     Raises:
-        SettingsError: If a setting of the section cannot be used.
+        SettingsError: If a setting of the section cannot be used, or makes another net than the attributes have.
     """
     base = options.base
     flat = flatten(plain(asdict(base)))
@@ -33,10 +36,30 @@ def identity_config(options: TableOptions) -> RunConfig:
     if base.data in PEOPLE:
         chosen["root"] = str(base.root)
     section = section_of(options.words, "identity")
+    for name in section:
+        if name in _NOT_OF_THE_SECTION or name in GROUPS_OF_SETTINGS:
+            raise SettingsError(
+                f"--identity.{name} cannot be used; write the settings one by one, such as --identity.train.epochs 8"
+            )
     try:
-        return parse_command([f"--{name}={value}" for name, value in (chosen | section).items()]).config
+        identity = parse_command([f"--{name}={value}" for name, value in (chosen | section).items()]).config
     except SettingsError as error:
         raise SettingsError(f"identity: {error}") from None
+    _check_same_net(identity, base)
+    return identity
+
+
+def _check_same_net(identity: RunConfig, base: RunConfig) -> None:
+    # Here, since the command line answers without torch.
+    from reference_model.nets.weights import SHAPE_SETTINGS
+
+    for name in (*SHAPE_SETTINGS, "strides"):
+        before, after = getattr(identity.net, name), getattr(base.net, name)
+        if before != after:
+            raise SettingsError(
+                f"the attributes go on from the pre-trained net, so both have one net.{name}; got {plain(before)} for "
+                f"identity and {plain(after)} for the attributes: leave --identity.net.{name} out, or set --net.{name}"
+            )
 
 
 def training_pictures(config: RunConfig) -> int:

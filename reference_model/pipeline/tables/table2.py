@@ -134,11 +134,12 @@ def _net_by_attribute(data: str, losses: Sequence[str], by_cell: Results) -> Par
                 rows.append([net, loss_title(loss), attribute, mark, *difference_values(interval)])
     if not rows:
         return None
-    count = len(rows)
+    count, one_seed = len(rows), min(len(results) for results in by_cell.values()) == 1
     notes = (
         method,
         "*Named* are the attributes that the paper says the net helps: identity (net_1), age (net_2), race (net_3). Of "
-        f"{count} intervals of 95 %, some {max(1, round(count / 20))} lie on one side of zero where nothing differs.",
+        f"{count} intervals of 95 %, some {max(1, round(count / 20))} lie on one side of zero where nothing differs"
+        f"{', and more by what one seed differs from another' if one_seed else ''}.",
     )
     columns = (Column("net"), Column("loss"), Column("attribute"), Column("named"), *DIFFERENCE_COLUMNS)
     return Part(f"attributes-{data}", f"Each net beside net_0, attribute by attribute ({data})", columns, rows, notes)

@@ -10,8 +10,10 @@ import numpy.typing as npt
 import pytest
 import torch
 
+from reference_model.attributes import CELEBA_ATTRIBUTES
 from reference_model.config import RunConfig
-from reference_model.data.catalogue import AttributeLabels
+from reference_model.data.catalogue import AttributeLabels, Catalogue
+from reference_model.data.sampling import sample_training_labels, sample_training_rows
 from reference_model.reports.attributes import describe_implausible, implausible_report
 from reference_model.reports.implausible import (
     MAX_SHARE,
@@ -126,3 +128,29 @@ def test_the_pairs_are_counted_in_the_training_partition_alone() -> None:
     catalogue = colour_catalogue({"attributes": labels}, brightness=[0.5] * 180, split=split)
     targets = attribute_targets(replace(catalogue, data="table"), RunConfig())
     assert targets.details["implausible_pairs"] == plain_pairs([ImplausiblePair(0, 1, 1, 20.0, 0)])
+
+
+@pytest.mark.parametrize("paper", [False, True])
+def test_the_pairs_are_those_of_all_training_labels_whatever_part_is_trained_on(paper: bool) -> None:
+    values = rows((40, 1, 0), (40, 0, 1), (20, 1, 1)).astype(np.float32)
+    names = ("a", "b")
+    if paper:  # its attributes are brought into another order
+        names = CELEBA_ATTRIBUTES[::-1]
+        values = np.concatenate([values, np.zeros((100, 38), dtype=np.float32)], axis=1)
+    whole = colour_catalogue(
+        {"attributes": AttributeLabels(names, values)}, brightness=[0.5] * 100, split=["train"] * 80 + ["test"] * 20
+    )
+    whole = replace(whole, data="celeba" if paper else "table")
+
+    def pairs(catalogue: Catalogue) -> list[dict[str, object]]:
+        stored: list[dict[str, object]] = attribute_targets(catalogue, RunConfig()).details["implausible_pairs"]
+        return stored
+
+    every = pairs(whole)
+    assert every
+    assert [pair["expected"] for pair in every] == [20.0]
+    few = sample_training_rows(whole, 10, seed=0)
+    for part in (few, sample_training_labels(whole, 0.1, seed=0), sample_training_labels(few, 0.5, seed=0)):
+        assert pairs(part) == every
+    rates = attribute_targets(few, RunConfig()).details["train_rates"]
+    assert rates != attribute_targets(whole, RunConfig()).details["train_rates"]

@@ -76,6 +76,10 @@ SCENES = [
     pytest.param("SIGINT", "training_step", 9, 128 + signal.SIGINT, 10, marks=pytest.mark.slow),
     ("SIGTERM", "training_step", 3, 128 + signal.SIGTERM, 4),
     ("SIGINT", "validation_step", STEPS_PER_EPOCH, 128 + signal.SIGINT, STEPS_PER_EPOCH),
+    pytest.param(
+        *("SIGTERM", "training_step", EPOCHS * STEPS_PER_EPOCH - 1, 128 + signal.SIGTERM, EPOCHS * STEPS_PER_EPOCH),
+        marks=pytest.mark.slow,  # in the last batch of all
+    ),
     pytest.param("SIGKILL", "on_train_epoch_end", 2 * STEPS_PER_EPOCH, -signal.SIGKILL, 10, marks=pytest.mark.slow),
 ]
 

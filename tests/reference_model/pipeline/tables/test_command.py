@@ -87,6 +87,50 @@ def test_what_is_refused(
     assert not [*tmp_path.iterdir()]
 
 
+def test_a_file_of_settings_is_read_as_flags_are_and_flags_win(tmp_path: Path) -> None:
+    net = weights(tmp_path / "net_1.safetensors")
+    file, later = tmp_path / "settings.yaml", tmp_path / "later.yaml"
+    file.write_text(
+        f"data: celeba\nroot: {tmp_path}\nout: null\nseeds: 2\nnets-frozen: yes\nfusions: net_1\n"
+        f"train: {{epochs: 7, batch_size: 8}}\nweights: {{net_1: {net}, net_2: null}}\n"
+    )
+    later.write_text("train.batch_size: 4\n")
+    request = parse_tables(["table2", "--train.epochs=9", f"--config={file}", "--config", str(later)])
+    options = request.options
+    assert (options.base.data, options.base.root, options.seeds) == ("celeba", tmp_path, (0, 1))
+    assert (options.base.train.epochs, options.base.train.batch_size) == (9, 4)
+    assert options.nets == {"net_1": net} and options.nets_frozen and options.fusions == (("net_1",),)
+    assert request.out == Path("tables/table2")
+    over = parse_tables(["table2", f"--config={file}", "--data=lfwa", "--seeds=1"]).options
+    assert over.base.data == "lfwa" and over.seeds == (0,)
+
+
+@pytest.mark.parametrize(
+    ("table", "content", "message"),
+    [
+        ("table2", "data: lfwa", "leave --data and --root out"),
+        ("table2", "root: elsewhere", "leave --data and --root out"),
+        ("table2", "stage: identity", "--stage differs between the cells of table2"),
+        ("table2", "seed: 3", "--seed differs between the cells"),
+        ("figure2", "relation: {alpha: 5}", "--relation.alpha differs between the cells of figure2"),
+        ("figure2", 'relation: "{alpha: 5}"', "--relation is a group of settings"),
+        ("table2", "config: other.yaml", "--config is for single runs"),
+        ("table2", "resume: run", "--resume is for single runs"),
+        ("table2", "weights: {net_0: nowhere}", "--weights.net_0 nowhere: no such file"),
+        ("table2", "train: {epoch: 3}", "unknown setting --train.epoch"),
+    ],
+)
+def test_what_a_file_of_settings_may_not_hold(
+    table: str, content: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, out = tmp_path / "settings.yaml", tmp_path / "out"
+    file.write_text(content)
+    assert tables(table, f"--roots.celeba={tmp_path}", f"--out={out}", f"--config={file}") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
+    assert not out.exists()
+
+
 def test_data_and_weights_are_looked_at_before_anything_is_written(
     tmp_path: Path, table_faces: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

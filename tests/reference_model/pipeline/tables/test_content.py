@@ -84,6 +84,7 @@ def test_table_2(seeds: int) -> None:
     by_attribute = rows_of(attributes[0])
     assert len(by_attribute) == 2 * 40
     assert sum(row["named"] == "yes" for row in by_attribute) == 2 * 3
+    assert ("more by what one seed" in attributes[0].notes[1]) == (seeds == 1)
     male = next(row for row in by_attribute if row["attribute"] == "Male")
     assert male["in words"].startswith("higher") and male["from"] > 50
     assert len(paper.rows) == 3
@@ -92,7 +93,7 @@ def test_table_2(seeds: int) -> None:
 
 
 def test_figure_2_has_a_panel_a_data_set_and_says_how_active_the_loss_is() -> None:
-    content = content_of(figure2.TABLE, 2)
+    content = content_of(figure2.TABLE, 3)
     usual, wide = content.figures
     assert [len(figure.panels) for figure in content.figures] == [2, 2]
     assert list(usual.panels[0].lines[0].x) == [0, 0.25, 0.5, 0.75, 1]

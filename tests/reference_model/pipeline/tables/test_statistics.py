@@ -67,10 +67,29 @@ def test_the_interval_is_that_of_a_loop_over_samples(known: float) -> None:
             rows = np.concatenate([np.tile(np.flatnonzero(first[0].units == unit), n) for unit, n in enumerate(times)])
             differences = [direct_accuracy(a, rows) - direct_accuracy(b, rows) for a, b in pairs]
             middle = np.mean(differences)
-            enlarged = middle + np.sqrt(2) * (np.array(differences) - middle)  # two seeds: the root of 2 / (2 - 1)
+            factor = np.sqrt(2 / (2 - 1)) * 12.7062 / 1.95996  # two seeds: t with one degree of freedom, over z
+            enlarged = middle + factor * (np.array(differences) - middle)
             draws.append(float(np.dot(enlarged, chosen) / 2))
     low, high = np.quantile(draws, [0.025, 0.975])
-    assert (change.accuracy.low, change.accuracy.high) == pytest.approx((low, high))
+    assert (change.accuracy.low, change.accuracy.high) == pytest.approx((low, high), rel=1e-4)
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+def test_intervals_from_few_seeds_contain_the_truth_as_often_as_they_say(seeds: int) -> None:
+    """Each of 1,000 attributes is a trial whose difference, 0 in truth, varies between seeds alone: one person."""
+    pictures, trials = 1000, 1000
+    names = tuple(f"trial {number}" for number in range(trials))
+    rng = np.random.default_rng(seeds)
+    everything, same = np.ones((pictures, trials), dtype=bool), np.zeros(pictures, dtype=np.int64)
+
+    def run(correct: npt.NDArray[np.float64]) -> Right:
+        return Right(names, np.arange(pictures)[:, None] < correct, everything, same, "people", "digest")
+
+    first = [run(np.rint(rng.normal(pictures / 2, 150, trials))) for _ in range(seeds)]
+    second = [run(np.full(trials, pictures / 2))] * seeds
+    intervals = paired_difference(first, second).attributes.values()
+    coverage = np.mean([interval.verdict == "no difference" for interval in intervals])
+    assert coverage == pytest.approx(0.95, abs=0.035)  # .93 to .96, and what 1,000 trials leave open
 
 
 def test_a_difference_to_itself_is_none() -> None:
@@ -85,9 +104,10 @@ def test_a_large_difference_is_told_from_none() -> None:
     assert change.accuracy.verdict == "higher with this seed" and change.accuracy.low > 0
     assert paired_difference([rights(2, share=0.4)], [rights(1, share=0.95)]).accuracy.verdict == "lower with this seed"
     several = paired_difference(
-        [rights(1, share=0.95), rights(3, share=0.95)], [rights(2, share=0.4), rights(4, share=0.4)]
+        [rights(seed, share=0.95) for seed in (1, 3, 5)], [rights(seed, share=0.4) for seed in (2, 4, 6)]
     )
     assert several.accuracy.verdict == "higher"
+    assert "3 seeds, whose deviations are multiplied by 2.69" in several.method()
 
 
 def test_an_attribute_without_labels_is_not_measured() -> None:

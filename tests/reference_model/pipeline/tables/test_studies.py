@@ -37,7 +37,7 @@ TINY = {
     "train.threads": 1,
     "train.device": "cpu",
 }
-PEOPLE = PoolConfig(people=12, valid_people=2, test_people=2, pictures_per_person=4, objects=2, scenes=6)
+PEOPLE = PoolConfig(people=24, valid_people=2, test_people=2, pictures_per_person=4, objects=2, scenes=6)
 ONE_EPOCH = ("--train.epochs=1", "--fusions=net_1")
 
 
@@ -212,6 +212,11 @@ def test_the_ways_of_pretraining_have_the_steps_that_they_say(sets: Path) -> Non
         (["--train.epochs=3"], "--train.epochs differs between the cells"),
         (["--identity.train.epochs=0"], "identity: train.epochs must be at least 1"),
         (["--identity.no.such=0"], "identity: unknown setting --no.such"),
+        (["--identity.net.width=0.5"], "both have one net.width; got 0.5 for identity and 0.05 for the attributes"),
+        (["--identity.net.strides=[2,1]"], "one net.strides; got [2, 1] for identity and [1, 1] for the attributes"),
+        (["--identity.net.depth=2"], "leave --identity.net.depth out, or set --net.depth"),
+        (["--identity.net.norm=lrn"], "one net.norm; got lrn"),
+        (["--identity.stage=age"], "--identity.stage cannot be used"),
     ],
 )
 def test_mistakes_in_pretraining_are_named(
