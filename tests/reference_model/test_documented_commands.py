@@ -73,6 +73,7 @@ OF_A_STAGE = {
     "read.classes": "10",
 }
 OF_IDENTITY = ("head.hidden", "head.embedding", "train.epochs", "train.batch_size")
+MORE_ROWS_THAN_DRAWN, FEW_ROWS = "50", "12"  # of read.train_rows; the drawn set of attributes has 16 training pictures
 OF_A_POOL = {f"--{name.replace('_', '-')}": str(value) for name, value in vars(POOL).items()}
 
 
@@ -108,13 +109,14 @@ def with_tiny_settings(program: str, arguments: list[str]) -> list[str]:
     if program not in ("train", "tables") or "--resume" in arguments:
         return arguments
     settings = SHARED | OF_A_STAGE
-    if arguments[0] == "pretraining":
+    if arguments[:1] == ["pretraining"]:
         of_identity = {f"identity.{name}": OF_A_STAGE[name] for name in OF_IDENTITY}
         settings = {name: value for name, value in settings.items() if name != "train.epochs"}
-        settings |= {"rows": "16", "steps": "2", **of_identity}
+        settings |= {"rows": "12", "steps": "2", **of_identity}
     if arguments[:2] == ["--stage", "all"]:
         sections = {f"{stage}.{name}": value for stage in STAGES for name, value in OF_A_STAGE.items()}
         settings = SHARED | sections
+    arguments = [FEW_ROWS if word == MORE_ROWS_THAN_DRAWN else word for word in arguments]
     written = {word[2:].partition("=")[0] for word in arguments if word.startswith("--")}
     return [*arguments, *(f"--{name}={value}" for name, value in settings.items() if name not in written)]
 
