@@ -20,7 +20,7 @@ RUNS = ["1-pretrain", "2-face", "3-identity", "4-age", "5-race", "6-attributes-c
 SETTINGS = """
 images: {size: 32, crop_padding: 2}
 net: {width: 0.05, strides: [1, 1]}
-pool: {people: 12, valid_people: 4, test_people: 4, pictures_per_person: 4, objects: 2, scenes: 3}
+pool: {people: 24, valid_people: 4, test_people: 4, pictures_per_person: 4, objects: 2, scenes: 3}
 train: {threads: 1, device: cpu}
 attributes: {net: {group_channels: 4, group_hidden: 8}}
 """
