@@ -14,7 +14,7 @@ from reference_model.pipeline.tables.figures_of_runs import (
     FIGURE_COLUMNS,
     FIGURE_NOTE,
     NO_DIFFERENCE,
-    accuracy_of,
+    accuracy_line,
     difference,
     difference_values,
     figure_values,
@@ -142,9 +142,11 @@ def _panels(options: TableOptions, by_alpha: Results, alphas: Sequence[float], *
     panels = []
     for data in options.bases:
         places = _present(data, alphas, by_alpha)
-        means, spreads = zip(*(accuracy_of(by_alpha[data, alpha]) for alpha in places), strict=True)
         majority = fmean(100 * result.figure("mean_majority_accuracy") for result in by_alpha[data, 0.0])
-        lines = [Line("accuracy", places, means, spreads), Line("majority class", places, [majority] * len(places))]
+        lines = [
+            accuracy_line("accuracy", places, (by_alpha[data, alpha] for alpha in places)),
+            Line("majority class", places, [majority] * len(places)),
+        ]
         panels.append(Panel(data, "alpha", "accuracy, per cent", lines, log_x=log, band=(0, 1) if log else None))
     return panels
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import NamedTuple, TypeVar
 
 from reference_model.pipeline.cells import CellResult, treatment_of
 from reference_model.pipeline.tables.statistics import Difference, Interval, mean_and_spread, paired_difference
-from reference_model.pipeline.tables.table import Column, Value
+from reference_model.pipeline.tables.table import Column, Line, Part, Value
 from reference_model.runs import RunError
 
 Group = TypeVar("Group", bound=Hashable)
@@ -40,6 +40,49 @@ FIGURE_NOTE = (
 DIFFERENCE_COLUMNS = (Column("difference"), Column("from"), Column("to"), Column("in words"))
 NO_DIFFERENCE: tuple[Value, ...] = (math.nan, math.nan, math.nan, "")
 """For ``DIFFERENCE_COLUMNS`` in the row that others are compared with."""
+
+
+class Comparison(NamedTuple):
+    """A row of a table of differences.
+
+    Attributes:
+        before: What stands before the difference.
+        first: The results of one way, in the order of the seeds.
+        second: Those of the way that it is compared with, for the same seeds.
+        after: What stands behind the difference.
+    """
+
+    before: Sequence[Value]
+    first: Sequence[CellResult]
+    second: Sequence[CellResult]
+    after: Sequence[Value] = ()
+
+
+def differences_part(
+    name: str, title: str, before: Sequence[Column], comparisons: Iterable[Comparison], after: Sequence[Column] = ()
+) -> Part:
+    """Return a table of paired differences in mean accuracy, with how their intervals come about as its note.
+
+    Args:
+        name: As of `Part`.
+        title: As of `Part`.
+        before: The columns before the difference.
+        comparisons: The rows.
+        after: The columns behind it.
+    """
+    rows: list[list[Value]] = []
+    method: tuple[str, ...] = ()
+    for comparison in comparisons:
+        change = difference(comparison.first, comparison.second)
+        method = (change.method(),)
+        rows.append([*comparison.before, *difference_values(change.accuracy), *comparison.after])
+    return Part(name, title, (*before, *DIFFERENCE_COLUMNS, *after), rows, method)
+
+
+def accuracy_line(label: str, places: Sequence[float], groups: Iterable[Sequence[CellResult]]) -> Line:
+    """Return a line of mean accuracies with their spread over the seeds, a group of results for every place."""
+    means, spreads = zip(*map(accuracy_of, groups), strict=True)
+    return Line(label, places, means, spreads)
 
 
 def figure_values(results: Sequence[CellResult]) -> list[Value]:

@@ -8,12 +8,11 @@ from dataclasses import replace
 from reference_model.pipeline.cells import Cell, CellResult, net_names
 from reference_model.pipeline.published import LOSS_TITLES, LOSSES
 from reference_model.pipeline.tables.figures_of_runs import (
-    DIFFERENCE_COLUMNS,
     FIGURE_COLUMNS,
     FIGURE_NOTE,
-    accuracy_of,
-    difference,
-    difference_values,
+    Comparison,
+    accuracy_line,
+    differences_part,
     figure_values,
     group_results,
     nets_in_words,
@@ -23,7 +22,6 @@ from reference_model.pipeline.tables.table import (
     ALL_NETS,
     Column,
     FigureContent,
-    Line,
     Panel,
     Part,
     Table,
@@ -108,39 +106,34 @@ def _figures(by_cell: Results) -> Part:
 
 
 def _gains(by_cell: Results) -> Part:
-    rows: list[list[Value]] = []
-    method = ""
-    for (data, share, loss), results in by_cell.items():
-        if loss == "obrl":
-            change = difference(results, by_cell[data, share, "ce"])
-            method = change.method()
-            rows.append([data, _number(share), *difference_values(change.accuracy)])
-    columns = (Column("data"), Column("labels, %"), *DIFFERENCE_COLUMNS)
+    comparisons = [
+        Comparison([data, _number(share)], results, by_cell[data, share, "ce"])
+        for (data, share, loss), results in by_cell.items()
+        if loss == "obrl"
+    ]
     title = "The joint loss over cross-entropy, at the same labels"
-    return Part("differences", title, columns, rows, (method,))
+    return differences_part("differences", title, (Column("data"), Column("labels, %")), comparisons)
 
 
 def _costs(by_cell: Results) -> Part:
-    rows: list[list[Value]] = []
-    method = ""
+    comparisons = []
     for (data, share, loss), results in by_cell.items():
         most = max(other for place, other, _ in by_cell if place == data)
         if share < most:
-            change = difference(results, by_cell[data, most, loss])
-            method = change.method()
-            rows.append([data, LOSS_TITLES[loss], _number(share), _number(most), *difference_values(change.accuracy)])
-    columns = (Column("data"), Column("loss"), Column("labels, %"), Column("over, %"), *DIFFERENCE_COLUMNS)
-    return Part("costs", "What missing labels cost", columns, rows, (method,) if method else ())
+            before = [data, LOSS_TITLES[loss], _number(share), _number(most)]
+            comparisons.append(Comparison(before, results, by_cell[data, most, loss]))
+    columns = (Column("data"), Column("loss"), Column("labels, %"), Column("over, %"))
+    return differences_part("costs", "What missing labels cost", columns, comparisons)
 
 
 def _figure(options: TableOptions, by_cell: Results) -> FigureContent:
     panels = []
     for data in options.bases:
         shares = list(dict.fromkeys(share for place, share, _ in by_cell if place == data))
-        lines = []
-        for loss in LOSSES:
-            means, spreads = zip(*(accuracy_of(by_cell[data, share, loss]) for share in shares), strict=True)
-            lines.append(Line(LOSS_TITLES[loss], shares, means, spreads))
+        lines = [
+            accuracy_line(LOSS_TITLES[loss], shares, (by_cell[data, share, loss] for share in shares))
+            for loss in LOSSES
+        ]
         panels.append(Panel(data, "known training labels, per cent", "accuracy, per cent", lines))
     caption = "Accuracy against the share of known labels. Error bars are the standard deviation over the seeds."
     return FigureContent("", panels, caption)

@@ -7,12 +7,12 @@ from statistics import fmean
 
 from reference_model.pipeline.cells import CellResult
 from reference_model.pipeline.tables.figures_of_runs import (
-    DIFFERENCE_COLUMNS,
     FIGURE_COLUMNS,
     FIGURE_NOTE,
-    accuracy_of,
+    Comparison,
+    accuracy_line,
     difference,
-    difference_values,
+    differences_part,
     figure_values,
     group_results,
     nets_in_words,
@@ -22,7 +22,6 @@ from reference_model.pipeline.tables.statistics import Interval
 from reference_model.pipeline.tables.table import (
     Column,
     FigureContent,
-    Line,
     Panel,
     Part,
     TableContent,
@@ -122,23 +121,19 @@ def _accuracies(by_cell: Results) -> Part:
 
 
 def _differences(by_cell: Results, counts: Sequence[str]) -> Part:
-    rows: list[list[Value]] = []
-    method = ""
+    comparisons = []
     for count in counts:
         for way, other in PAIRS:
             first, second = by_cell[count, way], by_cell[count, other]
-            change = difference(first, second)
-            method = change.method()
             by_seed = gains(first, second)
             above = f"{sum(gain > 0 for gain in by_seed)} of {len(by_seed)}"
-            rows.append([count, way, other, *difference_values(change.accuracy), above, min(by_seed)])
-    columns = (Column("rows"), Column("of"), Column("over"), *DIFFERENCE_COLUMNS)
-    return Part(
+            comparisons.append(Comparison([count, way, other], first, second, [above, min(by_seed)]))
+    return differences_part(
         "differences",
         "Differences in mean accuracy",
-        (*columns, Column("seeds above"), Column("least of a seed")),
-        rows,
-        (method,),
+        (Column("rows"), Column("of"), Column("over")),
+        comparisons,
+        (Column("seeds above"), Column("least of a seed")),
     )
 
 
@@ -168,10 +163,10 @@ def _identities(results: Sequence[CellResult]) -> Part:
 
 def _figure(by_cell: Results, counts: Sequence[str]) -> FigureContent:
     places = list(range(len(counts)))
-    lines = []
-    for way in dict.fromkeys(way for _, way in by_cell):
-        means, spreads = zip(*(accuracy_of(by_cell[count, way]) for count in counts), strict=True)
-        lines.append(Line(way, places, means, spreads))
+    lines = [
+        accuracy_line(way, places, (by_cell[count, way] for count in counts))
+        for way in dict.fromkeys(way for _, way in by_cell)
+    ]
     panel = Panel("", "training pictures with attributes", "accuracy, per cent", lines, ticks=counts)
     caption = "Accuracy against the number of training pictures. Error bars are the standard deviation over the seeds."
     return FigureContent("", [panel], caption)

@@ -12,11 +12,10 @@ from typing import Any
 from reference_model.config import RelationConfig, RunConfig, WeightsConfig
 from reference_model.pipeline.cells import Cell, CellResult, net_names
 from reference_model.pipeline.tables.figures_of_runs import (
-    DIFFERENCE_COLUMNS,
     FIGURE_COLUMNS,
     FIGURE_NOTE,
-    difference,
-    difference_values,
+    Comparison,
+    differences_part,
     figure_values,
     group_results,
     nets_in_words,
@@ -161,17 +160,15 @@ def _figures(by_cell: Results, titles: Mapping[str, str]) -> Part:
 
 
 def _differences(by_cell: Results, titles: Mapping[str, str]) -> Part:
-    rows: list[list[Value]] = []
-    method = ""
     pairs = [(way, "ce") for way in WAYS if way != "ce"]
     pairs += [("frozen", "recomputed"), ("online", "frozen"), ("online", "recomputed")]
-    for setting in SETTINGS:
-        for way, other in pairs:
-            change = difference(by_cell[setting, way], by_cell[setting, other])
-            method = change.method()
-            rows.append([setting, titles[way], titles[other], *difference_values(change.accuracy)])
-    columns = (Column("setting"), Column("of"), Column("over"), *DIFFERENCE_COLUMNS)
-    return Part("differences", "Differences in mean accuracy", columns, rows, (method,))
+    comparisons = [
+        Comparison([setting, titles[way], titles[other]], by_cell[setting, way], by_cell[setting, other])
+        for setting in SETTINGS
+        for way, other in pairs
+    ]
+    columns = (Column("setting"), Column("of"), Column("over"))
+    return differences_part("differences", "Differences in mean accuracy", columns, comparisons)
 
 
 def _costs(by_cell: Results) -> Part:

@@ -11,9 +11,11 @@ from reference_model.pipeline.tables.figures_of_runs import (
     DIFFERENCE_COLUMNS,
     FIGURE_COLUMNS,
     FIGURE_NOTE,
-    accuracy_of,
+    Comparison,
+    accuracy_line,
     difference,
     difference_values,
+    differences_part,
     figure_values,
     group_results,
     nets_in_words,
@@ -100,21 +102,20 @@ def _accuracies(by_cell: Results) -> Part:
 
 def _gains(options: TableOptions, by_cell: Results) -> Part:
     """Return what the joint loss changes at equal fusion, and each fusion beside Net_0 at equal loss."""
-    rows: list[list[Value]] = []
-    method = ""
+    comparisons = []
+    losses = losses_of(options)
     for data in options.bases:
         names = list(dict.fromkeys(fusion for place, fusion, _ in by_cell if place == data))
-        losses = losses_of(options)
         pairs = [((fusion, loss), (fusion, "ce")) for loss in losses[1:] for fusion in names]
         others = [fusion for fusion in names if published.GENERIC in names and fusion != published.GENERIC]
         pairs += [((fusion, loss), (published.GENERIC, loss)) for loss in losses for fusion in others]
         for first, second in pairs:
-            change = difference(by_cell[(data, *first)], by_cell[(data, *second)])
-            method = change.method()
             paper = published.accuracy(first[0], data, first[1]) - published.accuracy(second[0], data, second[1])
-            rows.append([data, _name(first), _name(second), *difference_values(change.accuracy), paper])
-    columns = (Column("data"), Column("of"), Column("over"), *DIFFERENCE_COLUMNS, Column("paper's difference"))
-    return Part("differences", "Differences in mean accuracy", columns, rows, (method,))
+            results = by_cell[(data, *first)], by_cell[(data, *second)]
+            comparisons.append(Comparison([data, _name(first), _name(second)], *results, [paper]))
+    columns = (Column("data"), Column("of"), Column("over"))
+    title = "Differences in mean accuracy"
+    return differences_part("differences", title, columns, comparisons, [Column("paper's difference")])
 
 
 def _net_by_attribute(data: str, losses: Sequence[str], by_cell: Results) -> Part | None:
@@ -160,10 +161,10 @@ def _figure(options: TableOptions, by_cell: Results) -> FigureContent:
     for data in options.bases:
         names = list(dict.fromkeys(fusion for place, fusion, _ in by_cell if place == data))
         places = list(range(len(names)))
-        lines = []
-        for loss in losses_of(options):
-            means, spreads = zip(*(accuracy_of(by_cell[data, fusion, loss]) for fusion in names), strict=True)
-            lines.append(Line(loss_title(loss), places, means, spreads))
+        lines = [
+            accuracy_line(loss_title(loss), places, (by_cell[data, fusion, loss] for fusion in names))
+            for loss in losses_of(options)
+        ]
         if data in published.DATA:
             lines += [
                 Line(f"paper, {loss_title(loss)}", places, [published.accuracy(fusion, data, loss) for fusion in names])
