@@ -206,8 +206,7 @@ TABLE = Table(
     cells=figure2_cells,
     rows=figure2_rows,
     fusions=(ALL_NETS,),
-    one_fusion=True,
     options={"wide-alphas": f"weights beyond 1 (default: {','.join(f'{alpha:g}' for alpha in WIDE_ALPHAS)})"},
-    flags_of_cells=("net.nets", "net.frozen", "loss", "seed", "stage", "relation.alpha"),
+    sets=("relation.alpha",),
     needs=lambda cell: cell.config.relation.alpha == 0,
 )

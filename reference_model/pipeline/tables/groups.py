@@ -78,6 +78,5 @@ TABLE = Table(
     cells=groups_cells,
     rows=groups_rows,
     fusions=(ALL_NETS,),
-    one_fusion=True,
-    flags_of_cells=("net.nets", "net.frozen", "loss", "seed", "stage", "net.groups"),
+    sets=("net.groups",),
 )

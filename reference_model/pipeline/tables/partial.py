@@ -145,7 +145,6 @@ TABLE = Table(
     cells=partial_cells,
     rows=partial_rows,
     fusions=(ALL_NETS,),
-    one_fusion=True,
     options={"shares": f"per cent of the training labels (default: {','.join(f'{share:g}' for share in SHARES)})"},
-    flags_of_cells=("net.nets", "net.frozen", "loss", "seed", "stage", "read.label_share"),
+    sets=("read.label_share",),
 )

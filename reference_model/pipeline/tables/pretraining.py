@@ -133,7 +133,6 @@ TABLE = Table(
     rows=pretraining_rows,
     data=("celeba", "synthetic"),
     fusions=((NET,),),
-    one_fusion=True,
     several=False,
     options={
         "rows": f"training pictures with attributes (default: {ROWS})",
@@ -141,8 +140,8 @@ TABLE = Table(
         "identity.*": "settings of the pre-training, such as --identity.train.epochs 8",
     },
     sections=("identity",),
-    flags_of_cells=(
-        *("net.nets", "net.frozen", "loss", "seed", "stage", "train.epochs", "fusions", "nets", "nets-frozen"),
+    sets=(
+        *("train.epochs", "fusions", "nets", "nets-frozen"),
         *("weights.net_0", "weights.net_1", "weights.net_2", "weights.net_3", "weights.model"),
         *("read.train_rows", "identity.seed", "identity.read.shuffle_people"),
     ),

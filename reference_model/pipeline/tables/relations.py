@@ -126,7 +126,6 @@ TABLE = Table(
     cells=relations_cells,
     rows=relations_rows,
     fusions=(ALL_NETS,),
-    one_fusion=True,
     options={
         "relations": (
             f"which: {', '.join(VARIANTS)}, several together (global+strong) and with an alpha (strong@4) "

@@ -197,13 +197,12 @@ TABLE = Table(
     cells=shift_cells,
     rows=shift_rows,
     fusions=(ALL_NETS,),
-    one_fusion=True,
     options={
         "from": "the data set that the nets are trained on first, such as celeba",
         "to": "the data set that they are tuned and tested on, such as lfwa",
     },
-    flags_of_cells=(
-        *("net.nets", "net.frozen", "loss", "seed", "stage", "weights.model", "relation.source", "relation.file"),
+    sets=(
+        *("weights.model", "relation.source", "relation.file"),
         *(f"relation.{name}" for name in SET_BY_TABLE),
     ),
 )

@@ -179,6 +179,9 @@ class TableContent:
     numbers: Mapping[str, Any] | None = None
 
 
+SET_BY_EVERY_TABLE = ("net.nets", "net.frozen", "loss", "seed", "stage")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Table:
     """A table that ``python -m reference_model.tables NAME`` makes.
@@ -189,13 +192,12 @@ class Table:
         cells: From the options to the cells.
         rows: From the options and the results, in the order of the cells, to what the table says.
         data: The data sets it can be made of; none for a table without pictures, which takes no ``--data``.
-        fusions: The fusions without ``--fusions``.
-        one_fusion: Whether its cells all have the same nets.
+        fusions: The fusions without ``--fusions``; one alone for a table whose cells all have the same nets.
         several: Whether it can be made of several data sets at once (``--roots``).
         options: Its own options, by name, with a line each for ``--help``; their text is in `TableOptions.words`.
         sections: Stages whose settings may be given as with ``--stage all``, such as ``--identity.train.epochs 4``;
             their text is in `TableOptions.words`.
-        flags_of_cells: Settings that the table sets itself, which are refused on the command line.
+        sets: Settings that the table sets itself, beside those of `SET_BY_EVERY_TABLE`.
         needs: Whether ``rows`` cannot do without the result of a cell, should that diverge.
     """
 
@@ -205,12 +207,21 @@ class Table:
     rows: Callable[[TableOptions, Sequence[CellResult]], TableContent]
     data: tuple[str, ...] = ATTRIBUTE_DATA
     fusions: tuple[tuple[str, ...], ...] = FUSIONS
-    one_fusion: bool = False
     several: bool = True
     options: Mapping[str, str] = field(default_factory=dict)
     sections: tuple[str, ...] = ()
-    flags_of_cells: tuple[str, ...] = ("net.nets", "net.frozen", "loss", "seed", "stage")
+    sets: tuple[str, ...] = ()
     needs: Callable[[Cell], bool] = lambda _: True
+
+    @property
+    def one_fusion(self) -> bool:
+        """Whether all cells have the same nets."""
+        return len(self.fusions) == 1
+
+    @property
+    def flags_of_cells(self) -> tuple[str, ...]:
+        """Settings that the table sets itself, which are refused on the command line."""
+        return (*SET_BY_EVERY_TABLE, *self.sets)
 
 
 def parse_fusions(text: str) -> tuple[tuple[str, ...], ...]:

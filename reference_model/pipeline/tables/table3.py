@@ -114,5 +114,4 @@ TABLE = Table(
     cells=table3_cells,
     rows=table3_rows,
     fusions=(ALL_NETS,),
-    one_fusion=True,
 )
