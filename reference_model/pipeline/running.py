@@ -60,7 +60,7 @@ class Facts(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What came of some cells: the results of those that are finished, and those that diverged with the reason."""
+    """The results of the cells that are finished, and the cells that diverged, each with the reason."""
 
     results: list[CellResult]
     diverged: list[tuple[Cell, NotFiniteError]]

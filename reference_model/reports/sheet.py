@@ -93,5 +93,5 @@ def wrap_words(text: str, font: Font) -> list[str]:
 
 
 def drawable(text: str) -> str:
-    """Return a text with what the font lacks as question marks."""
+    """Return a text in which question marks stand for the characters that the font lacks."""
     return text.encode("latin-1", "replace").decode("latin-1")

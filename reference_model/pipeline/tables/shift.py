@@ -132,7 +132,7 @@ def shift_rows(options: TableOptions, results: Sequence[CellResult]) -> TableCon
 
 
 def way_titles(first: str, second: str) -> dict[str, str]:
-    """Return the ways in words."""
+    """Return the name of each way, as the table shows it."""
     return {
         FIRST: f"(trained on {first})",
         "ce": "cross-entropy",
