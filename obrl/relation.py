@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -135,6 +136,36 @@ class OnlineBatchRelation:
             negative_threshold=negative_threshold,
         )
         return active_pairs(self._state, settings, self.label_names)
+
+    def as_start(self, *, decay: float = 0.99, estimator: str = "batch") -> OnlineBatchRelation:
+        """The same relation with the weight of an endless history, for a loss to start from.
+
+        A relation of a whole table has another decay and estimator than the loss that shall learn on: this one fits
+        `OBRLoss(n, relation=relation.as_start())` with default settings. Every known pair gets the weight
+        1 / (1 - decay), that of an endless history of batches, so that it fades at the rate of the moving average.
+
+        Args:
+            decay: lambda of the loss, in (0, 1).
+            estimator: of the loss; `"counts"` needs a relation that holds counts.
+
+        Raises:
+            ValueError: decay 1, whose history has no limit, or `"counts"` from a relation without counts.
+        """
+        settings = replace(self.settings, decay=decay, estimator=estimator)
+        if settings.decay == 1:
+            raise ValueError("decay must be below 1 to start from, for with decay 1 a history has no limit, got 1")
+        if estimator == "batch":
+            state = state_from_matrix(self.relation, settings, self.num_labels)
+        elif self.settings.estimator == "counts":
+            known = self._state.relation_weight > 0
+            weight = np.where(known, 1.0 / (1.0 - settings.decay), 0.0)
+            mean = self._state.relation_sum / np.where(known, self._state.relation_weight, 1.0)
+            state = RelationState(mean * weight, weight)
+        else:
+            raise ValueError(
+                'estimator must be "batch", got "counts": a relation of estimator="batch" holds no counts to start from'
+            )
+        return OnlineBatchRelation.from_state(state, settings, self.label_names)
 
     def reset(self) -> None:
         """Forget all evidence."""
