@@ -1,0 +1,80 @@
+"""CSV and TSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import PurePath
+from typing import IO
+
+from obrl.mining.errors import TableError
+from obrl.mining.tables.delimited import FALSE, TRUE, DelimitedTable, is_label
+from obrl.mining.tables.options import TableOptions
+from obrl.mining.tables.roles import check_names, choose_roles
+from obrl.mining.tables.text import BOM, first_lines, open_bytes
+
+SAMPLE_ROWS = 200
+
+
+def open_csv(path: str, options: TableOptions) -> DelimitedTable:
+    """Open a CSV or TSV file with a header.
+
+    Args:
+        path: a file or URL, which may be packed by gzip.
+        options: of the user; the delimiter is a tab for `format="tsv"` and names that end so, else the most frequent of
+            comma, semicolon and tab in the header.
+
+    Raises:
+        TableError: no table of labels; the message names what to do.
+    """
+    lines = first_lines(path)
+    delimiter = delimiter_of(path, lines[0], options)
+    records = [record for record in csv.reader(lines, delimiter=delimiter) if record][: SAMPLE_ROWS + 1]
+    names = [name.strip() for name in records[0]]
+    check_names(names, path)
+    if len(records) == 1:
+        raise TableError("the table has a header and no rows", file=path)
+    unusable: dict[str, str] = {}
+    words: set[str] = set()
+    for record in records[1:]:
+        for name, cell in zip(names, record, strict=False):
+            if not is_label(cell):
+                unusable.setdefault(name, cell)
+            elif cell.strip() in (*TRUE, *FALSE):
+                words.add(name)
+    return DelimitedTable(
+        path,
+        names,
+        choose_roles(names, unusable, options, path),
+        frozenset(words),
+        options,
+        delimiter=delimiter,
+        header_lines=1,
+        open_rows=lambda: _after_header(path),
+        format_name="tsv" if delimiter == "\t" else "csv",
+    )
+
+
+def delimiter_of(path: str, header: str, options: TableOptions) -> str:
+    """The delimiter that the format's name, the file's name or the header says."""
+    if options.format == "tsv" or (options.format is None and ".tsv" in PurePath(path).suffixes):
+        return "\t"
+    return max(",;\t", key=header.count)
+
+
+def _after_header(path: str) -> IO[bytes]:
+    """The file, opened after the header, which may hold line ends in quotes."""
+    file = open_bytes(path)
+    header = file.readline()
+    while header.count(b'"') % 2:
+        more = file.readline()
+        if not more:
+            break
+        header += more
+    return file
+
+
+def header_of(path: str, options: TableOptions) -> list[str]:
+    """The names of the columns."""
+    line = first_lines(path)[0].removeprefix(BOM.decode())
+    return next(csv.reader(io.StringIO(line), delimiter=delimiter_of(path, line, options)))

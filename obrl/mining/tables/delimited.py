@@ -1,0 +1,212 @@
+"""Text tables with one row a line, read with pyarrow in blocks: what CSV, TSV and CelebA's lists have in common."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from obrl.mining.blocks import ROWS_PER_BLOCK, Block, DenseLabels
+from obrl.mining.errors import MiningError, TableError
+from obrl.mining.tables.groups import GROUP, GroupFile
+from obrl.mining.tables.options import TableOptions
+from obrl.mining.tables.roles import Roles
+from obrl.mining.tables.text import not_utf8
+from obrl.mining.tables.values import WHAT_IS_ALLOWED, ValueCoding, remedy_for_column
+
+EMPTY_WORDS = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
+TRUE = ("true", "True", "TRUE")
+FALSE = ("false", "False", "FALSE")
+BYTES_PER_CHARACTER = 2
+"""A label and its delimiter: how many bytes hold a block is reckoned from it."""
+
+
+def is_label(text: str) -> bool:
+    """Whether a cell holds a label in any coding."""
+    text = text.strip()
+    if text in EMPTY_WORDS or text in TRUE or text in FALSE:
+        return True
+    try:
+        return float(text) in (-1.0, 0.0, 1.0)
+    except ValueError:
+        return False
+
+
+class DelimitedTable:
+    """One text file.
+
+    Args:
+        path: as the user named it.
+        names: of all columns, in order.
+        roles: of the columns.
+        words: the label columns that say true and false.
+        options: of the user.
+        delimiter: between cells.
+        header_lines: the lines before the first row.
+        open_rows: opens the file at its first row.
+        format_name: for `description`.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        names: Sequence[str],
+        roles: Roles,
+        words: frozenset[str],
+        options: TableOptions,
+        *,
+        delimiter: str,
+        header_lines: int,
+        open_rows: Callable[[], IO[bytes]],
+        format_name: str,
+    ) -> None:
+        self.files = (path,)
+        self.label_names = roles.labels
+        self.rows: int | None = None
+        self.id_column = roles.id
+        self._path, self._names, self._roles, self._words = path, tuple(names), roles, words
+        self._options, self._delimiter, self._header_lines = options, delimiter, header_lines
+        self._open_rows, self._format = open_rows, format_name
+        self._group_file = GroupFile(options.groups) if options.groups is not None and roles.group is None else None
+        if self._group_file is not None and roles.id is None:
+            raise TableError(
+                "a file of groups needs ids, and no column names the rows", file=path, remedy="name it with --id COLUMN"
+            )
+        self.group_column = roles.group if self._group_file is None else GROUP
+        self._coding = ValueCoding(options)
+        self._rows_read = 0
+
+    def blocks(self, rows: int = ROWS_PER_BLOCK) -> Iterator[Block]:
+        """The rows in order, about `rows` at a time."""
+        self._coding = ValueCoding(self._options)
+        self._rows_read = 0
+        size = os.path.getsize(self._path) if os.path.exists(self._path) else None  # noqa: PTH110, PTH202 - or a URL
+        with self._open_rows() as file:
+            try:
+                for batch in self._batches(file, rows):
+                    if batch.num_rows:
+                        yield self._block(batch, None if size is None else min(1.0, file.tell() / size))
+            except (TableError, ValueError) as error:  # pyarrow's errors of parsing are ValueErrors
+                raise self._explained(error) from None
+        if not self._rows_read:
+            raise TableError("the table has a header and no rows", file=self._path)
+        self._coding.finish(self._path)
+
+    def _batches(self, file: IO[bytes], rows: int) -> Iterator[Any]:
+        try:
+            import pyarrow as pa
+            from pyarrow import csv as arrow_csv
+        except ImportError:
+            raise MiningError('reading text tables needs pyarrow: pip install "obrl[mining]"') from None
+        types = {name: pa.bool_() if name in self._words else pa.float32() for name in self._roles.labels}
+        types |= dict.fromkeys(self._roles.text, pa.string())
+        reader = arrow_csv.open_csv(
+            file,
+            read_options=arrow_csv.ReadOptions(
+                use_threads=True,
+                block_size=max(2**16, min(2**26, rows * len(self._names) * BYTES_PER_CHARACTER)),
+                column_names=list(self._names),
+            ),
+            parse_options=arrow_csv.ParseOptions(delimiter=self._delimiter, newlines_in_values=self._format == "csv"),
+            convert_options=arrow_csv.ConvertOptions(
+                include_columns=list(types),
+                column_types=types,
+                null_values=list(EMPTY_WORDS),
+                true_values=["1", *TRUE],
+                false_values=["0", *FALSE],
+            ),
+        )
+        with reader:
+            yield from reader
+
+    def _block(self, batch: Any, read: float | None) -> Block:
+        values = np.empty((len(self.label_names), batch.num_rows), np.float32)
+        for position, name in enumerate(self.label_names):
+            column = batch.column(name)
+            values[position] = (column.cast("float32") if name in self._words else column).to_numpy(
+                zero_copy_only=False
+            )
+        first_row = self._rows_read + 1
+        codes, complete = self._coding.codes(
+            values, None, lambda column, row: self._place(self.label_names[column], first_row + row)
+        )
+        self._rows_read += batch.num_rows
+        columns = {name: _strings(batch.column(name)) for name in self._roles.text}
+        if self._group_file is not None and self.id_column is not None:
+            columns[GROUP] = self._group_file.groups(columns[self.id_column], self._path, first_row)
+        return Block(DenseLabels(codes, complete), batch.num_rows, self._path, first_row, read, columns)
+
+    def _place(self, column: str, row: int) -> dict[str, Any]:
+        return {"file": self._path, "row": row, "column": column}
+
+    def _explained(self, error: Exception) -> TableError:
+        """The error with the first offender's row, line and text, by reading the file once more."""
+        try:
+            offender = self._first_offender()
+        except UnicodeDecodeError:
+            return not_utf8(self._path, self._line_without_utf8())
+        if offender is not None:
+            return offender
+        return (
+            error
+            if isinstance(error, TableError)
+            else TableError(f"the table cannot be read: {error}", file=self._path)
+        )
+
+    def _first_offender(self) -> TableError | None:
+        labels = [(self._names.index(name), name) for name in self._roles.labels]
+        with self._open_rows() as file:
+            lines = io.TextIOWrapper(file, encoding="utf-8", newline="")
+            records = csv.reader(lines, delimiter=self._delimiter)
+            row = 0
+            for record in records:
+                if not record:
+                    continue
+                row += 1
+                place: dict[str, Any] = {"file": self._path, "row": row, "line": self._header_lines + records.line_num}
+                if len(record) != len(self._names):
+                    return TableError(
+                        f"expected {len(self._names)} cells, as the header has, got {len(record)}",
+                        **place,
+                        remedy="complete the row, or quote cells that contain the delimiter",
+                    )
+                for position, name in labels:
+                    if not is_label(record[position]):
+                        return TableError(
+                            WHAT_IS_ALLOWED,
+                            **place,
+                            column=name,
+                            value=record[position],
+                            remedy=remedy_for_column(name),
+                        )
+        return None
+
+    def _line_without_utf8(self) -> int | None:
+        with self._open_rows() as file:
+            for number, line in enumerate(file, self._header_lines + 1):
+                try:
+                    line.decode("utf-8")
+                except UnicodeDecodeError:
+                    return number
+        return None
+
+    def description(self) -> dict[str, Any]:
+        """The format, the coding, and the columns."""
+        return {
+            "format": self._format,
+            "coding": self._coding.description(),
+            "id": self.id_column,
+            "groups": self._options.groups,
+            "rows": self._rows_read,
+        }
+
+
+def _strings(column: Any) -> npt.NDArray[Any]:
+    strings = np.empty(len(column), object)
+    strings[:] = column.to_pylist()
+    return strings

@@ -1,0 +1,106 @@
+"""Which columns of a table are labels, and which name or group its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from obrl.mining.errors import TableError
+from obrl.mining.tables.options import TableOptions
+from obrl.mining.tables.values import WHAT_IS_ALLOWED, remedy_for_column
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """The columns by what they are for.
+
+    Attributes:
+        labels: names of the label columns, in order.
+        id: the column that names a row, or None.
+        group: the column of groups, or None.
+        others: further columns to hand on.
+    """
+
+    labels: tuple[str, ...]
+    id: str | None
+    group: str | None
+    others: tuple[str, ...]
+
+    @property
+    def text(self) -> tuple[str, ...]:
+        """All columns that are read as text, each once."""
+        wanted = [self.id, self.group, *self.others]
+        return tuple(dict.fromkeys(name for name in wanted if name is not None))
+
+
+def check_names(names: Sequence[str], file: str) -> None:
+    """Raise TableError for names of columns that are empty or occur twice."""
+    for position, name in enumerate(names, 1):
+        if not name.strip():
+            raise TableError(f"column {position} has no name", file=file, remedy="name every column in the header")
+    if len(set(names)) != len(names):
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise TableError(
+            "two columns have the same name", file=file, column=repeated, remedy="rename one of them in the header"
+        )
+
+
+def choose_roles(names: Sequence[str], unusable: Mapping[str, str], options: TableOptions, file: str) -> Roles:
+    """Say what each column is for.
+
+    Args:
+        names: all columns, in order.
+        unusable: the columns whose first rows hold values that are no labels, with such a value.
+        options: of the user.
+        file: for errors.
+
+    Raises:
+        TableError: a column that the options name and the table lacks, a column that is no label and that no option
+            claims, or no label column at all.
+    """
+    groups = options.groups if options.groups is not None and not _is_file(options.groups, names) else None
+    for name in (options.id, groups, *options.keep, *options.drop, *(options.labels or ())):
+        if name is not None and name not in names:
+            raise _no_such_column(name, names, file)
+    claimed = {options.id, groups, *options.keep, *options.drop}
+    name_of_row = options.id
+    if name_of_row is None and names and names[0] in unusable and names[0] not in {*claimed, *(options.labels or ())}:
+        name_of_row = names[0]
+    labels = options.labels
+    if labels is None:
+        labels = tuple(name for name in names if name not in claimed and name != name_of_row)
+        for name in labels:
+            if name in unusable:
+                raise TableError(
+                    WHAT_IS_ALLOWED, file=file, column=name, value=unusable[name], remedy=remedy_for_column(name)
+                )
+    if not labels:
+        raise TableError(
+            f"no column is left that could hold labels, of {len(names)}", file=file, remedy="name them with --labels"
+        )
+    check_enough(labels, file)
+    return Roles(tuple(labels), name_of_row, groups, options.keep)
+
+
+def check_enough(labels: Sequence[str], file: str) -> None:
+    """Raise TableError for a single label, which relates to nothing."""
+    if len(labels) < 2:
+        raise TableError(
+            "expected at least two labels, since one relates to nothing",
+            file=file,
+            value=", ".join(labels),
+            remedy="name more columns with --labels, or give the delimiter's format with --format csv or tsv",
+        )
+
+
+def _is_file(groups: str, names: Sequence[str]) -> bool:
+    return groups not in names and Path(groups).is_file()
+
+
+def _no_such_column(name: str, names: Sequence[str], file: str) -> TableError:
+    close = get_close_matches(name, names, n=1)
+    shown = ", ".join(repr(name[:40]) for name in names[:6]) + (", ..." if len(names) > 6 else "")
+    remedy = f"did you mean {close[0]!r}?" if close else f"its columns are {shown}"
+    return TableError("there is no such column", file=file, column=name, remedy=remedy)

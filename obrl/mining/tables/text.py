@@ -1,0 +1,117 @@
+"""What stands in a text file, from its first bytes, and errors for what is no table."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+from pathlib import Path
+from typing import IO
+
+from obrl.mining.errors import TableError
+
+FIRST_BYTES = 2**18
+GZIP = b"\x1f\x8b"
+UTF16 = (b"\xff\xfe", b"\xfe\xff")
+BOM = b"\xef\xbb\xbf"
+
+
+def open_bytes(path: str) -> IO[bytes]:
+    """Open a file, or what fsspec finds at a URL, for reading; gzip is unpacked.
+
+    Raises:
+        TableError: there is no such file, or it is a folder or cannot be read.
+    """
+    try:
+        if "://" in path:
+            return _open_remote(path)
+        file: IO[bytes] = Path(path).open("rb")  # noqa: SIM115 - the caller closes it
+    except FileNotFoundError:
+        raise TableError("there is no such file", file=path, remedy="check the path") from None
+    except IsADirectoryError:
+        raise TableError(
+            "this is a folder", file=path, remedy="name the files in it, or a pattern such as 'folder/*.csv'"
+        ) from None
+    except OSError as error:
+        raise TableError(f"the file cannot be read: {error.strerror or error}", file=path) from None
+    packed = file.read(2) == GZIP
+    file.seek(0)
+    return io.BufferedReader(_Unzipped(file, path)) if packed else file
+
+
+def _open_remote(path: str) -> IO[bytes]:
+    try:
+        import fsspec
+    except ImportError:
+        raise TableError("a URL needs fsspec", file=path, remedy="pip install fsspec") from None
+    remote: IO[bytes] = fsspec.open(path, "rb", compression="infer").open()
+    return remote
+
+
+class _Unzipped(io.RawIOBase):
+    """A gzip file whose damage is told as an error of the table."""
+
+    def __init__(self, file: IO[bytes], path: str) -> None:
+        self._file = gzip.GzipFile(fileobj=file)
+        self._path = path
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: object) -> int:
+        target = memoryview(buffer)  # type: ignore[arg-type]
+        try:
+            data = self._file.read(len(target))
+        except (EOFError, OSError) as error:
+            raise TableError(
+                f"the gzip file is cut off or damaged ({error})", file=self._path, remedy="fetch it again"
+            ) from None
+        target[: len(data)] = data
+        return len(data)
+
+
+def first_lines(path: str) -> list[str]:
+    """The lines in the first bytes of a file, without their ends; the last is dropped where it may be cut.
+
+    Raises:
+        TableError: an empty file, HTML, or another encoding than UTF-8.
+    """
+    with open_bytes(path) as file:
+        start = file.read(FIRST_BYTES)
+    check_start(start, path)
+    text = _decoded(start.removeprefix(BOM), path, whole=len(start) < FIRST_BYTES)
+    lines = text.splitlines()
+    return lines if len(start) < FIRST_BYTES or len(lines) < 2 else lines[:-1]
+
+
+def check_start(start: bytes, path: str) -> None:
+    """Raise TableError for first bytes that begin no text table."""
+    if not start.strip():
+        raise TableError("the file is empty", file=path, remedy="check the path")
+    if start.startswith(UTF16) or b"\x00" in start[:4096]:
+        raise TableError(
+            "the file is not UTF-8; it looks like UTF-16 or is no text",
+            file=path,
+            remedy=f"convert it, as with iconv -f UTF-16 -t UTF-8 {os.path.basename(path)}",  # noqa: PTH119 - a URL may be it
+        )
+    if start.lstrip()[:15].lower().startswith((b"<!doctype", b"<html", b"<?xml")):
+        raise TableError("the file is a web page, not a table", file=path, remedy="download the table itself")
+
+
+def _decoded(start: bytes, path: str, *, whole: bool) -> str:
+    try:
+        return start.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if not whole and error.start >= len(start) - 4:  # a character that the first bytes cut in two
+            return start[: error.start].decode("utf-8")
+        raise not_utf8(path, start.count(b"\n", 0, error.start) + 1) from None
+
+
+def not_utf8(path: str, line: int | None) -> TableError:
+    """The error for bytes that are no UTF-8."""
+    return TableError(
+        "the file is not UTF-8; it may be latin-1",
+        file=path,
+        line=line,
+        remedy="convert it, as with iconv -f LATIN1 -t UTF-8",
+    )
