@@ -6,8 +6,10 @@ import json
 import os
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,6 +39,8 @@ def save_relation(
     state: RelationState,
     settings: Settings,
     label_names: tuple[str, ...] | None,
+    *,
+    further: Mapping[str, npt.NDArray[Any]] = MappingProxyType({}),
 ) -> None:
     """Write a relation; the file appears whole or not at all.
 
@@ -45,6 +49,8 @@ def save_relation(
         state: accumulators as NumPy arrays, stored in their dtype.
         settings: stored with them.
         label_names: stored with them where there are any.
+        further: arrays by name that are stored beside the relation, and that `load_relation` passes over; the file is
+            compressed then, since counts of many labels take much room.
     """
     target = Path(path)
     arrays: dict[str, npt.NDArray[Any]] = {
@@ -52,13 +58,15 @@ def save_relation(
         "relation_sum": np.asarray(state.relation_sum),
         "relation_weight": np.asarray(state.relation_weight),
         "settings": np.array(json.dumps(asdict(settings))),
+        **further,
     }
     if label_names is not None:
         arrays["label_names"] = np.array(label_names, dtype=np.str_)
     with tempfile.NamedTemporaryFile(dir=target.parent, prefix=target.name, suffix=".part", delete=False) as file:
         part = Path(file.name)
         try:
-            np.savez(file, allow_pickle=False, **arrays)
+            write = np.savez_compressed if further else np.savez
+            write(file, allow_pickle=False, **arrays)
             file.flush()
             os.fsync(file.fileno())
             part.chmod(0o666 & ~_umask())
@@ -81,6 +89,16 @@ def load_relation(path: str | os.PathLike[str]) -> StoredRelation:
         FileNotFoundError: there is no such file.
         ValueError: the file is no relation, is damaged, or has a newer format.
     """
+    return interpret_arrays(load_arrays(path), path)
+
+
+def load_arrays(path: str | os.PathLike[str]) -> dict[str, npt.NDArray[Any]]:
+    """Read all arrays of a relation's file, those that `save_relation` got as `further` included.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is no .npz, or lacks an array of a relation.
+    """
     try:
         with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as content:
             arrays = {name: content[name] for name in content.files}
@@ -91,6 +109,15 @@ def load_relation(path: str | os.PathLike[str]) -> StoredRelation:
         raise ValueError(
             f"expected a relation written by obrl, but {os.fspath(path)} lacks {', '.join(sorted(missing))}"
         )
+    return arrays
+
+
+def interpret_arrays(arrays: dict[str, npt.NDArray[Any]], path: str | os.PathLike[str]) -> StoredRelation:
+    """The relation in the arrays of a file.
+
+    Raises:
+        ValueError: they hold none; the message names the file.
+    """
     try:
         return _interpret(arrays)
     except (TypeError, ValueError) as error:

@@ -166,6 +166,20 @@ def test_centres_and_mixed_precision_are_those_of_one_process(odd_faces: Path, p
 
 
 @pytest.mark.slow
+def test_two_processes_share_the_features_that_one_computes(odd_faces: Path, tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    settings = (*UNEVEN, *SGD, "--train.epochs=2", "--net.frozen=[net_0,net_2]", "--features.cache=true")
+    assert train(*tiny_arguments(odd_faces, one), *settings, f"--features.folder={tmp_path / 'features_one'}") == 0
+    printed = train_in_two(*tiny_arguments(odd_faces, two), *settings, f"--features.folder={tmp_path / 'features_two'}")
+    assert printed.count("train pictures computed in") == 1
+    assert_same_course(one, two, rel=1e-5)
+    assert_same_relation(one, two)
+    for name, tensor in weights(one).items():
+        assert_rounded(name, weights(two)[name], tensor, terms=TERMS)
+    assert report(two)["attributes"] == report(one)["attributes"]
+
+
+@pytest.mark.slow
 def test_two_processes_resume_exactly_and_test_one_net(odd_faces: Path, tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     settings = ("--train.ema=0.9", "--train.batch_size=15", "--net.norm=bn")  # dropout is on

@@ -1,0 +1,160 @@
+"""Counts of a whole table, and of the groups of rows that the jackknife leaves out one at a time."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from obrl.counts import PairCounts
+from obrl.mining.blocks import DenseLabels, SparseLabels
+from obrl.mining.counting import count_labels, some_rows
+
+GROUPS = 32
+MOST_LABELS_WITH_GROUPS = 2_000
+"""With more labels no counts of groups are stored: 32 matrices would take gigabytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableCounts:
+    """What the statistics of a table are computed from.
+
+    Attributes:
+        counts: exact over all rows; int64, each field (num_labels, num_labels).
+        rows: the number of rows.
+        groups: the same for up to 32 parts of the rows, with the part as first axis; fields broadcast to
+            (parts, num_labels, num_labels). None with more than 2,000 labels.
+        grouped: whether a part holds whole groups, such as all pictures of a person; else it is consecutive rows.
+        label_names: num_labels names, or None.
+    """
+
+    counts: PairCounts
+    rows: int
+    groups: PairCounts | None
+    grouped: bool
+    label_names: tuple[str, ...] | None
+
+    @property
+    def num_labels(self) -> int:
+        """M."""
+        return len(self.counts.s)
+
+    @property
+    def rates(self) -> npt.NDArray[np.float64]:
+        """The share of present among the known entries of each label, (num_labels,); NaN where none is known."""
+        known = self.counts.n.diagonal()
+        rates = np.full(self.num_labels, np.nan)
+        np.divide(self.counts.s.diagonal(), known, out=rates, where=known > 0)
+        return rates
+
+
+class TableCounter:
+    """Adds up blocks of rows.
+
+    Consecutive rows fall into parts of equal size, at first a 32nd of the first block. When there are 64 parts,
+    neighbours are merged, so that their number stays bounded for any number of rows; the result has at most 32.
+    With groups, a row's part is the CRC-32 of its group's name modulo 32, whatever the order of rows.
+
+    Args:
+        num_labels: M.
+        grouped: whether `add` gets groups.
+    """
+
+    def __init__(self, num_labels: int, *, grouped: bool = False) -> None:
+        self.num_labels = num_labels
+        self.grouped = grouped
+        self.rows = 0
+        self.complete = True
+        self._with_parts = num_labels <= MOST_LABELS_WITH_GROUPS
+        self._parts: list[PairCounts | None] = [None] * GROUPS if grouped else []
+        self._part_rows = 0
+        self._rows_in_last = 0
+        self._total: PairCounts | None = None
+        self._part_of: dict[Any, int] = {}
+
+    def add(self, labels: DenseLabels | SparseLabels, groups: npt.NDArray[Any] | None = None) -> None:
+        """Add rows.
+
+        Args:
+            labels: of the next rows.
+            groups: (rows,), the name of each row's group; where the counter is `grouped`.
+        """
+        rows = labels.codes.shape[1] if isinstance(labels, DenseLabels) else len(labels.indptr) - 1
+        if rows == 0:
+            return
+        self.complete &= not isinstance(labels, DenseLabels) or labels.complete
+        self.rows += rows
+        if not self._with_parts:
+            self._total = _added(self._total, count_labels(labels))
+        elif self.grouped:
+            self._add_grouped(labels, groups)
+        else:
+            self._add_consecutive(labels, rows)
+
+    def _add_grouped(self, labels: DenseLabels | SparseLabels, groups: npt.NDArray[Any] | None) -> None:
+        if groups is None:
+            raise ValueError("groups must name the group of every row, as for the rows before, got None")
+        parts = np.array([self._hashed(name) for name in groups.tolist()], np.intp)
+        for part in np.unique(parts).tolist():
+            counts = count_labels(some_rows(labels, np.flatnonzero(parts == part)))
+            self._parts[part] = _added(self._parts[part], counts)
+
+    def _hashed(self, name: Any) -> int:
+        if name not in self._part_of:
+            self._part_of[name] = zlib.crc32(str(name).encode()) % GROUPS
+        return self._part_of[name]
+
+    def _add_consecutive(self, labels: DenseLabels | SparseLabels, rows: int) -> None:
+        if not self._part_rows:
+            self._part_rows = -(-rows // GROUPS)
+        start = 0
+        while start < rows:
+            if not self._parts or self._rows_in_last == self._part_rows:
+                self._merge_neighbours(2 * GROUPS)
+                self._parts.append(None)
+                self._rows_in_last = 0
+            stop = min(rows, start + self._part_rows - self._rows_in_last)
+            self._parts[-1] = _added(self._parts[-1], count_labels(some_rows(labels, slice(start, stop))))
+            self._rows_in_last += stop - start
+            start = stop
+
+    def _merge_neighbours(self, most: int) -> None:
+        """Merge full parts in pairs where there are `most`."""
+        if len(self._parts) == most:
+            self._parts = [_added(*self._parts[i : i + 2]) for i in range(0, most, 2)]
+            self._part_rows *= 2
+
+    def result(self, label_names: tuple[str, ...] | None = None) -> TableCounts:
+        """The counts of all rows so far; more can be added afterwards."""
+        size = (self.num_labels, self.num_labels)
+        parts = [part for part in self._parts if part is not None]
+        total = self._total
+        for part in parts:
+            total = _added(total, part)
+        if total is None:
+            total = PairCounts(*(np.zeros(size, np.int64) for _ in PairCounts._fields))
+        counts = PairCounts(*(np.array(np.broadcast_to(field, size)) for field in total))
+        if not self.grouped and len(parts) > GROUPS:
+            pairs = [parts[i : i + 2] for i in range(0, len(parts), 2)]
+            parts = [pair[0] if len(pair) == 1 else _added(*pair) for pair in pairs]
+        groups = _stacked(parts) if len(parts) > 1 else None
+        return TableCounts(counts, self.rows, groups, self.grouped, label_names)
+
+
+def _added(a: PairCounts | None, b: PairCounts | None) -> PairCounts:
+    """The sum of two counts, either of which may be None."""
+    if a is None or b is None:
+        counts = a or b
+        if counts is None:
+            raise ValueError("one of the two counts must be there, got None twice")
+        return counts
+    return PairCounts(*(x + y for x, y in zip(a, b, strict=True)))
+
+
+def _stacked(parts: list[PairCounts]) -> PairCounts:
+    """The counts of several parts, with the part as first axis."""
+    fields = zip(*parts, strict=True)
+    return PairCounts(*(np.stack(np.broadcast_arrays(*field)) for field in fields))
