@@ -26,8 +26,9 @@ from obrl.namespace import NUMPY
 from obrl.online import RelationState, state_laplacians
 from obrl.pairs import describe
 from obrl.problem import Problem, evaluate
-from obrl.relation import FloatArray, OnlineBatchRelation, starting_relation, updated_state
+from obrl.relation import FloatArray, OnlineBatchRelation, updated_state
 from obrl.settings import Settings
+from obrl.start import starting_relation
 
 Reduced = float | FloatArray
 """A loss: a float, or (batch,) with `reduction="none"`."""

@@ -12,8 +12,9 @@ from typing import Any, Self
 
 from obrl.online import RelationState
 from obrl.pairs import Pairs, active_pairs
-from obrl.relation import OnlineBatchRelation, loaded_relation
+from obrl.relation import OnlineBatchRelation
 from obrl.settings import Settings
+from obrl.start import loaded_relation
 from obrl.storage import save_relation
 
 

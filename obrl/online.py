@@ -180,6 +180,12 @@ def merge_states(earlier: RelationState, later: RelationState, decay: float) -> 
     )
 
 
+def scaled_counts(state: RelationState, weight: float) -> RelationState:
+    """The mean counts of a state of the estimator `"counts"` with this weight, where there is evidence."""
+    known = state.relation_weight > 0
+    return RelationState(state.relation_sum * (weight / (state.relation_weight + ~known)), weight * known)
+
+
 def is_symmetric(settings: Settings) -> bool:
     """Whether the relation of (i, j) is always that of (j, i)."""
     return MEASURES[settings.measure].symmetric

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +14,9 @@ from obrl.counts import PairCounts, exact_counts
 from obrl.errors import check_label_names, check_labels, check_num_labels, metadata
 from obrl.labels import Labels, read_labels
 from obrl.namespace import NUMPY
-from obrl.online import RelationState, known_relation, merge_states, state_shapes, update_state
+from obrl.online import RelationState, known_relation, merge_states, scaled_counts, state_shapes, update_state
 from obrl.pairs import Pairs, active_pairs, describe
-from obrl.settings import Settings, warn_unreachable_thresholds
+from obrl.settings import Settings
 from obrl.storage import check_compatible, load_relation, save_relation, state_from_matrix
 
 FloatArray = npt.NDArray[np.float64]
@@ -65,7 +64,7 @@ class OnlineBatchRelation:
         self.num_labels = check_num_labels(num_labels)
         self.settings = Settings(decay=decay, measure=measure, estimator=estimator)
         self.label_names = check_label_names(label_names, self.num_labels)
-        self._state = _empty_state(self.num_labels, self.settings)
+        self._state = empty_state(self.num_labels, self.settings)
 
     @property
     def relation(self) -> FloatArray:
@@ -138,38 +137,47 @@ class OnlineBatchRelation:
         return active_pairs(self._state, settings, self.label_names)
 
     def as_start(self, *, decay: float = 0.99, estimator: str = "batch") -> OnlineBatchRelation:
-        """The same relation with the weight of an endless history, for a loss to start from.
+        """This relation in the form from which a loss with these settings starts; this one stays as it is.
 
-        A relation of a whole table has another decay and estimator than the loss that shall learn on: this one fits
-        `OBRLoss(n, relation=relation.as_start())` with default settings. Every known pair gets the weight
-        1 / (1 - decay), that of an endless history of batches, so that it fades at the rate of the moving average.
+        A relation over a whole table, with decay 1 or of the estimator `"counts"`, is none that a loss with default
+        settings can go on with. The start weighs as much as an endless history of batches, 1 / (1 - decay), and so
+        fades at the rate of the loss's moving average.
 
         Args:
-            decay: lambda of the loss, in (0, 1).
-            estimator: of the loss; `"counts"` needs a relation that holds counts.
+            decay: of the loss, in (0, 1): with decay 1 no history weighs as much as the next batches.
+            estimator: of the loss: `"batch"`, or `"counts"`, for which the mean counts are scaled.
+
+        Returns:
+            A relation of the same measure and names; a pair without evidence has none.
 
         Raises:
-            ValueError: decay 1, whose history has no limit, or `"counts"` from a relation without counts.
+            TypeError, ValueError: another decay or estimator, or `"counts"` from a relation of the estimator
+                `"batch"`, which holds no counts.
+
+        Example:
+            >>> from obrl import OBRLoss
+            >>> table = OnlineBatchRelation(2, decay=1, estimator="counts").update([[1, 1], [0, 0], [1, 1]])
+            >>> criterion = OBRLoss(2, relation=table.as_start())
+            >>> criterion.pairs()[0].evidence.__round__()
+            100
         """
-        settings = replace(self.settings, decay=decay, estimator=estimator)
+        settings = Settings(decay=decay, measure=self.settings.measure, estimator=estimator)
         if settings.decay == 1:
-            raise ValueError("decay must be below 1 to start from, for with decay 1 a history has no limit, got 1")
+            raise ValueError("decay must be in (0, 1), got 1: without decay a start has no weight that fits all runs")
         if estimator == "batch":
             state = state_from_matrix(self.relation, settings, self.num_labels)
         elif self.settings.estimator == "counts":
-            known = self._state.relation_weight > 0
-            weight = np.where(known, 1.0 / (1.0 - settings.decay), 0.0)
-            mean = self._state.relation_sum / np.where(known, self._state.relation_weight, 1.0)
-            state = RelationState(mean * weight, weight)
+            state = scaled_counts(self._state, 1 / (1 - settings.decay))
         else:
             raise ValueError(
-                'estimator must be "batch", got "counts": a relation of estimator="batch" holds no counts to start from'
+                'a start for estimator="counts" needs a relation that holds counts, got one of estimator="batch"; '
+                'use estimator="batch", or accumulate the relation with estimator="counts"'
             )
         return OnlineBatchRelation.from_state(state, settings, self.label_names)
 
     def reset(self) -> None:
         """Forget all evidence."""
-        self._state = _empty_state(self.num_labels, self.settings)
+        self._state = empty_state(self.num_labels, self.settings)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write an .npz (no pickle) that every framework of obrl can start from."""
@@ -222,69 +230,6 @@ def merged_names(first: tuple[str, ...] | None, second: tuple[str, ...] | None) 
     return second if first is None else first
 
 
-def starting_relation(
-    relation: Any,
-    settings: Settings,
-    num_labels: int,
-    label_names: tuple[str, ...] | None,
-    *,
-    freeze: bool = False,
-) -> OnlineBatchRelation:
-    """What a new loss starts from: an empty relation, a copy of another, its .npz, or a matrix.
-
-    Args:
-        relation: None, an OnlineBatchRelation of any framework, a path, or a (num_labels, num_labels) matrix.
-        settings: of the loss.
-        num_labels: of the loss.
-        label_names: of the loss, or None to take those of the relation.
-        freeze: never update the relation; requires `relation`.
-
-    Raises:
-        ValueError: another number of labels, other names, another decay, measure or estimator, a matrix that
-            `state_from_matrix` refuses, or nothing to start a frozen loss from.
-
-    Warns:
-        UserWarning: a threshold of the loss outside of the range of its measure.
-    """
-    warn_unreachable_thresholds(settings)
-    if relation is None:
-        if freeze:
-            raise ValueError(
-                "freeze=True needs relation= to start from, an OnlineBatchRelation, its .npz or a matrix, got None: "
-                "an empty relation that never learns has no pair (to load one later, set `freeze` after that)"
-            )
-        return OnlineBatchRelation.from_state(_empty_state(num_labels, settings), settings, label_names)
-    if hasattr(relation, "to_numpy") and hasattr(relation, "settings"):
-        return _matching_relation(relation.to_numpy(), settings, num_labels, label_names)
-    if isinstance(relation, str | os.PathLike):
-        return loaded_relation(relation, settings, num_labels, label_names)
-    state = state_from_matrix(relation, settings, num_labels)
-    return OnlineBatchRelation.from_state(state, settings, label_names)
-
-
-def loaded_relation(
-    path: str | os.PathLike[str], settings: Settings, num_labels: int, label_names: tuple[str, ...] | None
-) -> OnlineBatchRelation:
-    """The relation of a file, for a loss with these settings, labels and names.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: no relation of obrl, or one of another number of labels, other names, or another decay, measure or
-            estimator.
-    """
-    return _matching_relation(OnlineBatchRelation.load(path), settings, num_labels, label_names)
-
-
-def _matching_relation(
-    relation: OnlineBatchRelation, settings: Settings, num_labels: int, label_names: tuple[str, ...] | None
-) -> OnlineBatchRelation:
-    """The relation, with the names that both know; raises ValueError where it does not fit the loss."""
-    if relation.num_labels != num_labels:
-        raise ValueError(f"relation must have {num_labels} labels, got {relation.num_labels}")
-    check_compatible(relation.settings, settings)
-    relation.label_names = merged_names(label_names, relation.label_names)
-    return relation
-
-
-def _empty_state(num_labels: int, settings: Settings) -> RelationState:
+def empty_state(num_labels: int, settings: Settings) -> RelationState:
+    """Accumulators without evidence, in float64."""
     return RelationState(*(np.zeros(shape) for shape in state_shapes(num_labels, settings.estimator)))

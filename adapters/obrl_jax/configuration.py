@@ -16,8 +16,8 @@ from obrl.errors import check_label_names, check_num_labels
 from obrl.namespace import NUMPY
 from obrl.online import RelationState, known_relation, state_shapes
 from obrl.pairs import Pairs, active_pairs
-from obrl.relation import starting_relation
 from obrl.settings import Settings
+from obrl.start import starting_relation
 from obrl_jax.compat import is_traced
 from obrl_jax.inputs import concrete, has_float64, metadata
 from obrl_jax.namespace import JAX

@@ -15,8 +15,8 @@ from obrl.arrays import unmask_labels
 from obrl.errors import REDUCTIONS, check_batch, check_choice, check_impl, checked_pos_weight, resolve_update
 from obrl.online import RelationState, state_laplacians
 from obrl.pairs import describe
-from obrl.relation import loaded_relation
 from obrl.settings import Settings
+from obrl.start import loaded_relation
 from obrl.storage import save_relation
 from obrl_jax.configuration import AxisName, RelationConfiguration, check_state_dtype, state_on_host
 from obrl_jax.inputs import (

@@ -15,8 +15,8 @@ from obrl.errors import check_choice, check_label_names, check_num_labels, check
 from obrl.holders import LossWithRelation
 from obrl.online import RelationState, known_relation
 from obrl.pairs import describe
-from obrl.relation import starting_relation
 from obrl.settings import Settings
+from obrl.start import starting_relation
 from obrl_keras.inputs import on_host
 from obrl_keras.namespace import KERAS, Tensor
 

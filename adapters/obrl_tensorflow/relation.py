@@ -13,8 +13,8 @@ from obrl.holders import RelationAlone
 from obrl.labels import Labels
 from obrl.online import RelationState, known_relation
 from obrl.pairs import describe
-from obrl.relation import starting_relation
 from obrl.settings import Settings
+from obrl.start import starting_relation
 from obrl_keras.graphs import after, check_scope, next_state, replica_context
 from obrl_tensorflow.inputs import check_labels, may_read_values, on_host, row_count, split_labels
 from obrl_tensorflow.namespace import TENSORFLOW, Tensor

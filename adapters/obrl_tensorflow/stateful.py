@@ -22,8 +22,8 @@ from obrl.errors import (
 from obrl.holders import LossWithRelation
 from obrl.online import RelationState
 from obrl.pairs import describe
-from obrl.relation import starting_relation
 from obrl.settings import Settings
+from obrl.start import starting_relation
 from obrl_tensorflow.inputs import on_host
 from obrl_tensorflow.namespace import Tensor
 from obrl_tensorflow.relation import OnlineBatchRelation, assign, clear, host_state

@@ -14,8 +14,8 @@ from obrl.errors import check_label_names, check_num_labels
 from obrl.holders import RelationHolder
 from obrl.labels import Labels
 from obrl.online import RelationState, batch_evidence, known_relation, remaining_share, state_shapes
-from obrl.relation import starting_relation
 from obrl.settings import Settings
+from obrl.start import starting_relation
 from obrl_torch.compat import in_transform, is_wrapped, outside_transforms, without_gradient
 from obrl_torch.distributed import count_batch
 from obrl_torch.inputs import to_host

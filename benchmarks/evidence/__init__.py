@@ -1,0 +1,1 @@
+"""What relation mining says, measured where the truth is known."""
