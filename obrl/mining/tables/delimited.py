@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import IO, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from obrl.mining.blocks import ROWS_PER_BLOCK, Block, DenseLabels
-from obrl.mining.errors import MiningError, TableError
+from obrl.mining.errors import TableError
+from obrl.mining.tables.arrow import numbers, require_arrow, strings
 from obrl.mining.tables.groups import GROUP, GroupFile
 from obrl.mining.tables.options import TableOptions
 from obrl.mining.tables.roles import Roles
@@ -98,11 +98,9 @@ class DelimitedTable:
         self._coding.finish(self._path)
 
     def _batches(self, file: IO[bytes], rows: int) -> Iterator[Any]:
-        try:
-            import pyarrow as pa
-            from pyarrow import csv as arrow_csv
-        except ImportError:
-            raise MiningError('reading text tables needs pyarrow: pip install "obrl[mining]"') from None
+        pa = require_arrow("text tables")
+        from pyarrow import csv as arrow_csv
+
         types = {name: pa.bool_() if name in self._words else pa.float32() for name in self._roles.labels}
         types |= dict.fromkeys(self._roles.text, pa.string())
         reader = arrow_csv.open_csv(
@@ -127,16 +125,15 @@ class DelimitedTable:
     def _block(self, batch: Any, read: float | None) -> Block:
         values = np.empty((len(self.label_names), batch.num_rows), np.float32)
         for position, name in enumerate(self.label_names):
-            column = batch.column(name)
-            values[position] = (column.cast("float32") if name in self._words else column).to_numpy(
-                zero_copy_only=False
-            )
+            values[position], empty = numbers(batch.column(name))
+            if empty is not None:
+                values[position, empty] = np.nan
         first_row = self._rows_read + 1
         codes, complete = self._coding.codes(
             values, None, lambda column, row: self._place(self.label_names[column], first_row + row)
         )
         self._rows_read += batch.num_rows
-        columns = {name: _strings(batch.column(name)) for name in self._roles.text}
+        columns = {name: strings(batch.column(name)) for name in self._roles.text}
         if self._group_file is not None and self.id_column is not None:
             columns[GROUP] = self._group_file.groups(columns[self.id_column], self._path, first_row)
         return Block(DenseLabels(codes, complete), batch.num_rows, self._path, first_row, read, columns)
@@ -204,9 +201,3 @@ class DelimitedTable:
             "groups": self._options.groups,
             "rows": self._rows_read,
         }
-
-
-def _strings(column: Any) -> npt.NDArray[Any]:
-    strings = np.empty(len(column), object)
-    strings[:] = column.to_pylist()
-    return strings

@@ -60,10 +60,8 @@ def choose_roles(names: Sequence[str], unusable: Mapping[str, str], options: Tab
         TableError: a column that the options name and the table lacks, a column that is no label and that no option
             claims, or no label column at all.
     """
-    groups = options.groups if options.groups is not None and not _is_file(options.groups, names) else None
-    for name in (options.id, groups, *options.keep, *options.drop, *(options.labels or ())):
-        if name is not None and name not in names:
-            raise _no_such_column(name, names, file)
+    groups = _group_column(options, names)
+    _check_there((options.id, groups, *options.keep, *options.drop, *(options.labels or ())), names, file)
     claimed = {options.id, groups, *options.keep, *options.drop}
     name_of_row = options.id
     if name_of_row is None and names and names[0] in unusable and names[0] not in {*claimed, *(options.labels or ())}:
@@ -84,6 +82,36 @@ def choose_roles(names: Sequence[str], unusable: Mapping[str, str], options: Tab
     return Roles(tuple(labels), name_of_row, groups, options.keep)
 
 
+def list_roles(names: Sequence[str], labels: Sequence[str], options: TableOptions, file: str) -> Roles:
+    """The same for a table of which one column lists the labels.
+
+    Args:
+        names: all columns, in order.
+        labels: the labels that rows list.
+        options: of the user; `labels` and `drop` concern the labels, not the columns.
+        file: for errors.
+
+    Raises:
+        TableError: a column that the options name and the table lacks, or fewer than two labels.
+    """
+    groups = _group_column(options, names)
+    _check_there((options.id, groups, options.list_column, *options.keep), names, file)
+    check_enough(labels, file)
+    return Roles(tuple(labels), options.id, groups, options.keep)
+
+
+def _group_column(options: TableOptions, names: Sequence[str]) -> str | None:
+    """The column of groups; None where they come from a file, or there are none."""
+    groups = options.groups
+    return None if groups is None or (groups not in names and Path(groups).is_file()) else groups
+
+
+def _check_there(wanted: Sequence[str | None], names: Sequence[str], file: str) -> None:
+    for name in wanted:
+        if name is not None and name not in names:
+            raise _no_such_column(name, names, file)
+
+
 def check_enough(labels: Sequence[str], file: str) -> None:
     """Raise TableError for a single label, which relates to nothing."""
     if len(labels) < 2:
@@ -93,10 +121,6 @@ def check_enough(labels: Sequence[str], file: str) -> None:
             value=", ".join(labels),
             remedy="name more columns with --labels, or give the delimiter's format with --format csv or tsv",
         )
-
-
-def _is_file(groups: str, names: Sequence[str]) -> bool:
-    return groups not in names and Path(groups).is_file()
 
 
 def _no_such_column(name: str, names: Sequence[str], file: str) -> TableError:
