@@ -48,7 +48,7 @@ SUFFIXES = {
 
 
 def open_tables(paths: Sequence[str], options: TableOptions | None = None) -> LabelTable:
-    """Open one or more label tables as one.
+    r"""Open one or more label tables as one.
 
     Args:
         paths: files, folders, patterns such as `part-*.csv`, and URLs that fsspec opens. A folder stands for all
@@ -65,7 +65,7 @@ def open_tables(paths: Sequence[str], options: TableOptions | None = None) -> La
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = Path(folder) / "labels.csv"
-        ...     _ = path.write_text("photo,Hat,Beard\\na.jpg,1,0\\nb.jpg,0,1\\n")
+        ...     _ = path.write_text("photo,Hat,Beard\na.jpg,1,0\nb.jpg,0,1\n")
         ...     open_tables([str(path)]).label_names
         ('Hat', 'Beard')
     """

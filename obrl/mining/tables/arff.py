@@ -32,12 +32,14 @@ def looks_like_arff(lines: list[str]) -> bool:
 
 
 class ArffTable:
-    """One file; labels come from an XML file of the same name (MULAN), from `-C` in the relation's name (MEKA), or from
-    the options.
+    """One file.
+
+    Its labels are those that the options name, that MEKA's `-C` in the relation's name counts, or that MULAN's XML file
+    of the same name lists.
     """
 
     def __init__(self, path: str, options: TableOptions) -> None:
-        self.files = (path,)
+        self.files: tuple[str, ...] = (path,)
         self._path, self._options = path, options
         lines = first_lines(path)
         self._header_lines, relation, names = _header(lines, path)
@@ -45,7 +47,8 @@ class ArffTable:
         for flag, value in (("--id", options.id), ("--groups", options.groups)):
             if value is not None and value not in names:
                 raise TableError(f"{flag} names no attribute", file=path, column=value)
-        self.id_column, self.group_column = options.id, options.groups
+        self.id_column: str | None = options.id
+        self.group_column: str | None = options.groups
         labels = _label_names(path, relation, names, options)
         self.label_names = tuple(name for name in labels if name not in options.drop)
         check_enough(self.label_names, path)
@@ -182,7 +185,7 @@ def _label_names(path: str, relation: str, names: list[str], options: TableOptio
     raise TableError(
         "nothing says which attributes are labels",
         file=path,
-        remedy=f"put MULAN's {described.name} beside it, name them with --labels, or count them by -C in @relation (MEKA)",
+        remedy=f"put MULAN's {described.name} beside it, name them with --labels, or give @relation MEKA's -C",
     )
 
 
@@ -193,7 +196,7 @@ def _without_part(described: Path) -> Path:
 
 def _xml_labels(path: Path) -> list[str]:
     try:
-        root = ElementTree.parse(path).getroot()  # noqa: S314 - Python's parser resolves no external entity
+        root = ElementTree.parse(path).getroot()
     except ElementTree.ParseError as error:
         raise TableError(f"the XML file is damaged ({error})", file=str(path)) from None
     labels = [str(node.get("name")) for node in root.iter() if node.tag.rpartition("}")[2] == "label"]

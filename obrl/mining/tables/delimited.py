@@ -65,10 +65,10 @@ class DelimitedTable:
         open_rows: Callable[[], IO[bytes]],
         format_name: str,
     ) -> None:
-        self.files = (path,)
-        self.label_names = roles.labels
+        self.files: tuple[str, ...] = (path,)
+        self.label_names: tuple[str, ...] = roles.labels
         self.rows: int | None = None
-        self.id_column = roles.id
+        self.id_column: str | None = roles.id
         self._path, self._names, self._roles, self._words = path, tuple(names), roles, words
         self._options, self._delimiter, self._header_lines = options, delimiter, header_lines
         self._open_rows, self._format = open_rows, format_name
@@ -77,7 +77,7 @@ class DelimitedTable:
             raise TableError(
                 "a file of groups needs ids, and no column names the rows", file=path, remedy="name it with --id COLUMN"
             )
-        self.group_column = roles.group if self._group_file is None else GROUP
+        self.group_column: str | None = roles.group if self._group_file is None else GROUP
         self._coding = ValueCoding(options)
         self._rows_read = 0
 
@@ -90,7 +90,7 @@ class DelimitedTable:
             try:
                 for batch in self._batches(file, rows):
                     if batch.num_rows:
-                        yield self._block(batch, None if size is None else min(1.0, file.tell() / size))
+                        yield self._block(batch, _share(file, size))
             except (TableError, ValueError) as error:  # pyarrow's errors of parsing are ValueErrors
                 raise self._explained(error) from None
         if not self._rows_read:
@@ -201,3 +201,11 @@ class DelimitedTable:
             "groups": self._options.groups,
             "rows": self._rows_read,
         }
+
+
+def _share(file: IO[bytes], size: int | None) -> float | None:
+    """How much of a file has been read; None for a packed or a remote one."""
+    try:
+        return None if size is None else min(1.0, file.tell() / size)
+    except OSError:
+        return None

@@ -32,7 +32,7 @@ class ListTable:
     """
 
     def __init__(self, path: str, options: TableOptions, *, json_lines: bool) -> None:
-        self.files = (path,)
+        self.files: tuple[str, ...] = (path,)
         self._path, self._options, self._json = path, options, json_lines
         lines = first_lines(path)
         self._delimiter = delimiter_of(path, lines[0], options)
@@ -49,14 +49,16 @@ class ListTable:
         words.choose(options.labels, options.drop if options.labels is None else (), path)
         self._listed = words
         roles = list_roles(list(keys), words.names, options, path)
-        self.label_names, self.id_column, self._text = roles.labels, roles.id, roles.text
+        self.label_names: tuple[str, ...] = roles.labels
+        self.id_column: str | None = roles.id
+        self._text = roles.text
         wants_file = options.groups is not None and roles.group is None
         self._group_file = GroupFile(str(options.groups)) if wants_file else None
         if wants_file and roles.id is None:
             raise TableError(
                 "a file of groups needs ids, and no column names the rows", file=path, remedy="name it with --id COLUMN"
             )
-        self.group_column = GROUP if wants_file else roles.group
+        self.group_column: str | None = GROUP if wants_file else roles.group
 
     def _chosen_column(self, lines: list[str]) -> str:
         if self._options.list_column is not None:

@@ -40,11 +40,11 @@ class NpzTable:
         options: TableOptions,
         columns: dict[str, npt.NDArray[Any]],
     ) -> None:
-        self.files = (path,)
-        self.label_names = names
+        self.files: tuple[str, ...] = (path,)
+        self.label_names: tuple[str, ...] = names
         self.rows: int | None = len(values.indptr) - 1 if isinstance(values, SparseLabels) else len(values)
-        self.id_column = options.id
-        self.group_column = options.groups
+        self.id_column: str | None = options.id
+        self.group_column: str | None = options.groups
         self._path, self._values, self._options = path, values, options
         self._columns = {
             name: columns[name] for name in (options.id, options.groups, *options.keep) if name is not None

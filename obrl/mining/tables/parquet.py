@@ -15,7 +15,7 @@ from obrl.mining.tables.arrow import numbers, require_arrow, strings
 from obrl.mining.tables.groups import GROUP, GroupFile
 from obrl.mining.tables.listed import ListedLabels
 from obrl.mining.tables.options import TableOptions
-from obrl.mining.tables.roles import check_names, choose_roles, list_roles
+from obrl.mining.tables.roles import Offender, check_names, choose_roles, list_roles
 from obrl.mining.tables.text import open_bytes
 from obrl.mining.tables.values import ValueCoding
 
@@ -35,7 +35,7 @@ class ParquetTable:
     """
 
     def __init__(self, path: str, options: TableOptions) -> None:
-        self.files = (path,)
+        self.files: tuple[str, ...] = (path,)
         self._path, self._options = path, options
         with open_bytes(path) as file:
             footer = self._open(file)
@@ -48,20 +48,24 @@ class ParquetTable:
         self._class_names = _class_names(schema.metadata, self._lists)
         self._words: ListedLabels | None = None
         if self._lists is None:
-            unusable = {name: kind for name, kind in kinds.items() if not kind.startswith(NUMBERS)}
+            unusable = {
+                name: Offender(f"a column of {kind}", None)
+                for name, kind in kinds.items()
+                if not kind.startswith(NUMBERS)
+            }
             self._roles = choose_roles(names, unusable, options, path)
         else:
             self._words = self._collected()
             self._roles = list_roles(names, self._words.names, options, path)
-        self.label_names = self._roles.labels
-        self.id_column = self._roles.id
+        self.label_names: tuple[str, ...] = self._roles.labels
+        self.id_column: str | None = self._roles.id
         wants_file = options.groups is not None and self._roles.group is None
         self._group_file = GroupFile(str(options.groups)) if wants_file else None
         if wants_file and self.id_column is None:
             raise TableError(
                 "a file of groups needs ids, and no column names the rows", file=path, remedy="name it with --id COLUMN"
             )
-        self.group_column = GROUP if wants_file else self._roles.group
+        self.group_column: str | None = GROUP if wants_file else self._roles.group
         self._coding = ValueCoding(options)
         if not self.rows:
             raise TableError("the table has no rows", file=path)

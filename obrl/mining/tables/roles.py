@@ -6,10 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from typing import NamedTuple
 
 from obrl.mining.errors import TableError
 from obrl.mining.tables.options import TableOptions
 from obrl.mining.tables.values import WHAT_IS_ALLOWED, remedy_for_column
+
+
+class Offender(NamedTuple):
+    """A value that is no label, and its row, or None where the whole column is of another type."""
+
+    value: str
+    row: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +55,12 @@ def check_names(names: Sequence[str], file: str) -> None:
         )
 
 
-def choose_roles(names: Sequence[str], unusable: Mapping[str, str], options: TableOptions, file: str) -> Roles:
+def choose_roles(names: Sequence[str], unusable: Mapping[str, Offender], options: TableOptions, file: str) -> Roles:
     """Say what each column is for.
 
     Args:
         names: all columns, in order.
-        unusable: the columns whose first rows hold values that are no labels, with such a value.
+        unusable: the columns whose first rows hold values that are no labels, with the first such value.
         options: of the user.
         file: for errors.
 
@@ -71,8 +79,9 @@ def choose_roles(names: Sequence[str], unusable: Mapping[str, str], options: Tab
         labels = tuple(name for name in names if name not in claimed and name != name_of_row)
         for name in labels:
             if name in unusable:
+                value, row = unusable[name]
                 raise TableError(
-                    WHAT_IS_ALLOWED, file=file, column=name, value=unusable[name], remedy=remedy_for_column(name)
+                    WHAT_IS_ALLOWED, file=file, row=row, column=name, value=value, remedy=remedy_for_column(name)
                 )
     if not labels:
         raise TableError(

@@ -38,7 +38,7 @@ class SvmlightTable:
     """One file; it is read twice, first for the numbers of the labels, which become their names."""
 
     def __init__(self, path: str, options: TableOptions) -> None:
-        self.files = (path,)
+        self.files: tuple[str, ...] = (path,)
         self._path = path
         first_lines(path)  # refuses what is no text
         self.rows: int | None = 0
@@ -50,8 +50,10 @@ class SvmlightTable:
             raise TableError("the table has no rows", file=path)
         words.choose(options.labels, options.drop if options.labels is None else (), path)
         check_enough(words.names, path)
-        self._listed, self.label_names = words, words.names
-        self.id_column = self.group_column = None
+        self._listed = words
+        self.label_names: tuple[str, ...] = words.names
+        self.id_column: str | None = None
+        self.group_column: str | None = None
         for flag, value in (("--id", options.id), ("--groups", options.groups)):
             if value is not None:
                 raise TableError(f"svmlight's rows have no names, so {flag} cannot be used", file=path, value=value)
