@@ -1,0 +1,141 @@
+"""How sure phi is where rows depend on each other: parts of the rows are left out, one at a time."""
+
+from __future__ import annotations
+
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from obrl.counts import PairCounts
+from obrl.evidence import estimate_phi
+from obrl.measures import apply_measure
+from obrl.mining.accumulate import MOST_LABELS_WITH_GROUPS, TableCounts
+from obrl.mining.errors import MiningWarning
+from obrl.mining.student import t_quantile, t_test
+from obrl.namespace import NUMPY
+
+FloatArray = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.intp]
+
+ORDERED_RATIO = 1.5
+FEWEST_PARTS = 16
+"""With fewer parts the ratio to the naive standard error says little about the order of the rows."""
+FEWEST_JOINT = 5
+
+
+class Jackknife(NamedTuple):
+    """What leaving out parts of the rows says of pairs; arrays of one entry a pair, NaN where it says nothing.
+
+    Attributes:
+        phi: of all rows.
+        standard_error: of phi.
+        degrees: degrees of freedom of its t: the parts with rows that know both labels, less 1.
+        ratio: to the standard error for independent rows.
+    """
+
+    phi: FloatArray
+    standard_error: FloatArray
+    degrees: FloatArray
+    ratio: FloatArray
+
+    def p(self) -> FloatArray:
+        """The two-sided p of phi = 0 by Student's t."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            t = np.where((self.standard_error == 0) & (self.phi == 0), 0.0, self.phi / self.standard_error)
+        return t_test(t, np.maximum(self.degrees, 1))
+
+    def interval(self, level: float = 0.95) -> tuple[FloatArray, FloatArray]:
+        """The ends of the interval of phi by Student's t, cut off at -1 and 1."""
+        reach = t_quantile(level, np.maximum(self.degrees, 1)) * self.standard_error
+        return np.clip(self.phi - reach, -1, 1), np.clip(self.phi + reach, -1, 1)
+
+
+def jackknife(table: TableCounts, i: Indices, j: Indices) -> Jackknife | None:
+    """The delete-a-group jackknife of phi, for parts of unequal size.
+
+    With h = n / m for a part of m of n rows, D = (h - 1)(phi - phi without the part) and d the mean of D weighted by
+    1 / h (times the number of parts), the variance is the mean over the parts of (D - d)^2 / (h - 1). For parts of
+    equal size that is (parts - 1) / parts sum (phi without the part - their mean)^2.
+
+    Args:
+        table: counts with parts of the rows: whole groups, or consecutive rows.
+        i: the first labels of the pairs.
+        j: the second labels.
+
+    Returns:
+        One entry a pair; None where the table has less than two parts, or above 2,000 labels, where counts of parts
+        would take gigabytes. NaN where phi is undefined, also where it is once a part is left out: a label that occurs
+        in a single part says nothing about others.
+
+    Source: Busing, Meijer and van der Leeden, Delete-m jackknife for unequal m, Statistics and Computing 1999.
+    """
+    if table.groups is None or len(table.groups.s) < 2 or table.num_labels > MOST_LABELS_WITH_GROUPS:
+        return None
+    total = pairs_of(table.counts, i, j)
+    phi = _defined_phi(total)
+    parts = np.zeros(len(i))
+    weights, first, second, shift = (np.zeros(len(i)) for _ in range(4))
+    shape = table.groups.s.shape
+    groups = PairCounts(*(np.broadcast_to(field, shape) for field in table.groups))
+    for part in range(shape[0]):
+        inside = pairs_of(PairCounts(*(field[part] for field in groups)), i, j)
+        some = inside.n > 0
+        rest = PairCounts(*(whole - piece for whole, piece in zip(total, inside, strict=True)))
+        inverse = np.divide(inside.n, total.n, out=np.zeros(len(i)), where=some)  # 1 / h
+        with np.errstate(divide="ignore", invalid="ignore"):
+            change = np.where(some, (1 / inverse - 1) * (phi - _defined_phi(rest)), 0.0)
+            weight = np.where(some, inverse / (1 - inverse), 0.0)  # 1 / (h - 1)
+            parts += some
+            weights += weight
+            first += weight * change
+            second += weight * change**2
+            shift += inverse * change
+    with np.errstate(divide="ignore", invalid="ignore"):
+        variance = (second - 2 * shift * first + shift**2 * weights) / parts
+        error = np.sqrt(np.where(parts > 1, np.maximum(variance, 0), np.nan))
+    return Jackknife(phi, error, parts - 1, error / estimate_phi(total).standard_error)
+
+
+def pairs_of(counts: PairCounts, i: Indices, j: Indices) -> PairCounts:
+    """The counts of the pairs (i, j), float64, one entry a pair."""
+    shape = np.shape(counts.s)
+    return PairCounts(*(np.broadcast_to(field, shape)[i, j].astype(np.float64) for field in counts))
+
+
+def _defined_phi(counts: PairCounts) -> FloatArray:
+    phi, defined = apply_measure(NUMPY, "pearson", counts)
+    return np.where(defined > 0, phi, np.nan)
+
+
+def warn_of_order(table: TableCounts) -> float | None:
+    """Warn where neighbouring rows resemble each other, as in a file sorted by person or by date.
+
+    Args:
+        table: counts with parts of consecutive rows.
+
+    Returns:
+        The median, over the pairs that occur together five times or more, of the jackknife's standard error over that
+        for independent rows; None where the parts are groups, are fewer than 16, or no pair occurs so often.
+
+    Warns:
+        MiningWarning: the median is above 1.5.
+    """
+    if table.grouped or table.groups is None or len(table.groups.s) < FEWEST_PARTS:
+        return None
+    i, j = np.nonzero(np.triu(table.counts.s >= FEWEST_JOINT, 1))
+    result = jackknife(table, i, j)
+    ratios = np.zeros(0) if result is None else result.ratio[~np.isnan(result.ratio)]
+    if not len(ratios):
+        return None
+    median = float(np.median(ratios))
+    if median > ORDERED_RATIO:
+        warnings.warn(
+            f"rows are ordered: neighbours resemble each other, so relations are {median:.1f} times less sure than "
+            "intervals and q-values for independent rows say, and with a decay below 1 the last rows decide; name what "
+            "groups the rows with groups (--groups), or shuffle them",
+            MiningWarning,
+            stacklevel=2,
+        )
+    return median
