@@ -19,6 +19,7 @@ from obrl.mining.blocks import Block, DenseLabels, SparseLabels
 from obrl.mining.errors import MiningError
 from obrl.mining.files import load_mined, save_mined
 from obrl.mining.inputs import column_names, read_matrix
+from obrl.mining.tables.ahead import read_ahead
 from obrl.mining.tables.options import LabelTable
 from obrl.namespace import NUMPY
 from obrl.online import RelationState
@@ -158,7 +159,7 @@ class RelationMiner:
         self._start(None)
         names = table.label_names if self.label_names is None else tuple(self.label_names)
         self._prepare(len(table.label_names), names, grouped=table.group_column is not None)
-        for block in table.blocks():
+        for block in read_ahead(table.blocks()):
             self._add(block.labels, None if table.group_column is None else block.columns[table.group_column])
             if progress is not None:
                 progress(block)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from typing import IO, Any
+from typing import IO
 
 from obrl.mining.blocks import ROWS_PER_BLOCK, Block
 from obrl.mining.errors import TableError
 from obrl.mining.tables.delimited import DelimitedTable, is_label
 from obrl.mining.tables.options import TableOptions
-from obrl.mining.tables.roles import check_names, choose_roles
+from obrl.mining.tables.roles import Offender, check_names, choose_roles
 from obrl.mining.tables.text import first_lines, open_bytes
 
 ID = "image_id"
@@ -58,12 +58,12 @@ def open_celeba(path: str, options: TableOptions) -> CelebATable:
     labels = lines[1].split()
     names = [ID, *labels]
     check_names(names, path)
-    unusable: dict[str, Any] = {}
-    for line in lines[2:200]:
+    unusable: dict[str, Offender] = {}
+    for row, line in enumerate(lines[2:200], 1):
         for name, cell in zip(names, line.split(), strict=False):
             if not is_label(cell):
-                unusable.setdefault(name, cell)
-    unusable.setdefault(ID, "a file name")
+                unusable.setdefault(name, Offender(cell, row))
+    unusable.setdefault(ID, Offender("a file name", None))
     table = CelebATable(
         path,
         names,

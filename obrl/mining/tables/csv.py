@@ -10,7 +10,7 @@ from typing import IO
 from obrl.mining.errors import TableError
 from obrl.mining.tables.delimited import FALSE, TRUE, DelimitedTable, is_label
 from obrl.mining.tables.options import TableOptions
-from obrl.mining.tables.roles import check_names, choose_roles
+from obrl.mining.tables.roles import Offender, check_names, choose_roles
 from obrl.mining.tables.text import BOM, first_lines, open_bytes
 
 SAMPLE_ROWS = 200
@@ -34,12 +34,12 @@ def open_csv(path: str, options: TableOptions) -> DelimitedTable:
     check_names(names, path)
     if len(records) == 1:
         raise TableError("the table has a header and no rows", file=path)
-    unusable: dict[str, str] = {}
+    unusable: dict[str, Offender] = {}
     words: set[str] = set()
-    for record in records[1:]:
+    for row, record in enumerate(records[1:], 1):
         for name, cell in zip(names, record, strict=False):
             if not is_label(cell):
-                unusable.setdefault(name, cell)
+                unusable.setdefault(name, Offender(cell, row))
             elif cell.strip() in (*TRUE, *FALSE):
                 words.add(name)
     return DelimitedTable(

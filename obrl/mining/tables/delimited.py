@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import IO, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from obrl.mining.blocks import ROWS_PER_BLOCK, Block, DenseLabels
-from obrl.mining.errors import MiningError, TableError
+from obrl.mining.errors import TableError
+from obrl.mining.tables.arrow import numbers, require_arrow, strings
 from obrl.mining.tables.groups import GROUP, GroupFile
 from obrl.mining.tables.options import TableOptions
 from obrl.mining.tables.roles import Roles
@@ -65,10 +65,10 @@ class DelimitedTable:
         open_rows: Callable[[], IO[bytes]],
         format_name: str,
     ) -> None:
-        self.files = (path,)
-        self.label_names = roles.labels
+        self.files: tuple[str, ...] = (path,)
+        self.label_names: tuple[str, ...] = roles.labels
         self.rows: int | None = None
-        self.id_column = roles.id
+        self.id_column: str | None = roles.id
         self._path, self._names, self._roles, self._words = path, tuple(names), roles, words
         self._options, self._delimiter, self._header_lines = options, delimiter, header_lines
         self._open_rows, self._format = open_rows, format_name
@@ -77,7 +77,7 @@ class DelimitedTable:
             raise TableError(
                 "a file of groups needs ids, and no column names the rows", file=path, remedy="name it with --id COLUMN"
             )
-        self.group_column = roles.group if self._group_file is None else GROUP
+        self.group_column: str | None = roles.group if self._group_file is None else GROUP
         self._coding = ValueCoding(options)
         self._rows_read = 0
 
@@ -90,7 +90,7 @@ class DelimitedTable:
             try:
                 for batch in self._batches(file, rows):
                     if batch.num_rows:
-                        yield self._block(batch, None if size is None else min(1.0, file.tell() / size))
+                        yield self._block(batch, _share(file, size))
             except (TableError, ValueError) as error:  # pyarrow's errors of parsing are ValueErrors
                 raise self._explained(error) from None
         if not self._rows_read:
@@ -98,11 +98,9 @@ class DelimitedTable:
         self._coding.finish(self._path)
 
     def _batches(self, file: IO[bytes], rows: int) -> Iterator[Any]:
-        try:
-            import pyarrow as pa
-            from pyarrow import csv as arrow_csv
-        except ImportError:
-            raise MiningError('reading text tables needs pyarrow: pip install "obrl[mining]"') from None
+        pa = require_arrow("text tables")
+        from pyarrow import csv as arrow_csv
+
         types = {name: pa.bool_() if name in self._words else pa.float32() for name in self._roles.labels}
         types |= dict.fromkeys(self._roles.text, pa.string())
         reader = arrow_csv.open_csv(
@@ -127,16 +125,15 @@ class DelimitedTable:
     def _block(self, batch: Any, read: float | None) -> Block:
         values = np.empty((len(self.label_names), batch.num_rows), np.float32)
         for position, name in enumerate(self.label_names):
-            column = batch.column(name)
-            values[position] = (column.cast("float32") if name in self._words else column).to_numpy(
-                zero_copy_only=False
-            )
+            values[position], empty = numbers(batch.column(name))
+            if empty is not None:
+                values[position, empty] = np.nan
         first_row = self._rows_read + 1
         codes, complete = self._coding.codes(
             values, None, lambda column, row: self._place(self.label_names[column], first_row + row)
         )
         self._rows_read += batch.num_rows
-        columns = {name: _strings(batch.column(name)) for name in self._roles.text}
+        columns = {name: strings(batch.column(name)) for name in self._roles.text}
         if self._group_file is not None and self.id_column is not None:
             columns[GROUP] = self._group_file.groups(columns[self.id_column], self._path, first_row)
         return Block(DenseLabels(codes, complete), batch.num_rows, self._path, first_row, read, columns)
@@ -206,7 +203,9 @@ class DelimitedTable:
         }
 
 
-def _strings(column: Any) -> npt.NDArray[Any]:
-    strings = np.empty(len(column), object)
-    strings[:] = column.to_pylist()
-    return strings
+def _share(file: IO[bytes], size: int | None) -> float | None:
+    """How much of a file has been read; None for a packed or a remote one."""
+    try:
+        return None if size is None else min(1.0, file.tell() / size)
+    except OSError:
+        return None

@@ -6,10 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from typing import NamedTuple
 
 from obrl.mining.errors import TableError
 from obrl.mining.tables.options import TableOptions
 from obrl.mining.tables.values import WHAT_IS_ALLOWED, remedy_for_column
+
+
+class Offender(NamedTuple):
+    """A value that is no label, and its row, or None where the whole column is of another type."""
+
+    value: str
+    row: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +55,12 @@ def check_names(names: Sequence[str], file: str) -> None:
         )
 
 
-def choose_roles(names: Sequence[str], unusable: Mapping[str, str], options: TableOptions, file: str) -> Roles:
+def choose_roles(names: Sequence[str], unusable: Mapping[str, Offender], options: TableOptions, file: str) -> Roles:
     """Say what each column is for.
 
     Args:
         names: all columns, in order.
-        unusable: the columns whose first rows hold values that are no labels, with such a value.
+        unusable: the columns whose first rows hold values that are no labels, with the first such value.
         options: of the user.
         file: for errors.
 
@@ -60,10 +68,8 @@ def choose_roles(names: Sequence[str], unusable: Mapping[str, str], options: Tab
         TableError: a column that the options name and the table lacks, a column that is no label and that no option
             claims, or no label column at all.
     """
-    groups = options.groups if options.groups is not None and not _is_file(options.groups, names) else None
-    for name in (options.id, groups, *options.keep, *options.drop, *(options.labels or ())):
-        if name is not None and name not in names:
-            raise _no_such_column(name, names, file)
+    groups = _group_column(options, names)
+    _check_there((options.id, groups, *options.keep, *options.drop, *(options.labels or ())), names, file)
     claimed = {options.id, groups, *options.keep, *options.drop}
     name_of_row = options.id
     if name_of_row is None and names and names[0] in unusable and names[0] not in {*claimed, *(options.labels or ())}:
@@ -73,8 +79,9 @@ def choose_roles(names: Sequence[str], unusable: Mapping[str, str], options: Tab
         labels = tuple(name for name in names if name not in claimed and name != name_of_row)
         for name in labels:
             if name in unusable:
+                value, row = unusable[name]
                 raise TableError(
-                    WHAT_IS_ALLOWED, file=file, column=name, value=unusable[name], remedy=remedy_for_column(name)
+                    WHAT_IS_ALLOWED, file=file, row=row, column=name, value=value, remedy=remedy_for_column(name)
                 )
     if not labels:
         raise TableError(
@@ -82,6 +89,36 @@ def choose_roles(names: Sequence[str], unusable: Mapping[str, str], options: Tab
         )
     check_enough(labels, file)
     return Roles(tuple(labels), name_of_row, groups, options.keep)
+
+
+def list_roles(names: Sequence[str], labels: Sequence[str], options: TableOptions, file: str) -> Roles:
+    """The same for a table of which one column lists the labels.
+
+    Args:
+        names: all columns, in order.
+        labels: the labels that rows list.
+        options: of the user; `labels` and `drop` concern the labels, not the columns.
+        file: for errors.
+
+    Raises:
+        TableError: a column that the options name and the table lacks, or fewer than two labels.
+    """
+    groups = _group_column(options, names)
+    _check_there((options.id, groups, options.list_column, *options.keep), names, file)
+    check_enough(labels, file)
+    return Roles(tuple(labels), options.id, groups, options.keep)
+
+
+def _group_column(options: TableOptions, names: Sequence[str]) -> str | None:
+    """The column of groups; None where they come from a file, or there are none."""
+    groups = options.groups
+    return None if groups is None or (groups not in names and Path(groups).is_file()) else groups
+
+
+def _check_there(wanted: Sequence[str | None], names: Sequence[str], file: str) -> None:
+    for name in wanted:
+        if name is not None and name not in names:
+            raise _no_such_column(name, names, file)
 
 
 def check_enough(labels: Sequence[str], file: str) -> None:
@@ -93,10 +130,6 @@ def check_enough(labels: Sequence[str], file: str) -> None:
             value=", ".join(labels),
             remedy="name more columns with --labels, or give the delimiter's format with --format csv or tsv",
         )
-
-
-def _is_file(groups: str, names: Sequence[str]) -> bool:
-    return groups not in names and Path(groups).is_file()
 
 
 def _no_such_column(name: str, names: Sequence[str], file: str) -> TableError:

@@ -10,7 +10,7 @@ from typing import IO
 
 from obrl.mining.errors import TableError
 
-FIRST_BYTES = 2**18
+FIRST_BYTES = 2**22
 GZIP = b"\x1f\x8b"
 UTF16 = (b"\xff\xfe", b"\xfe\xff")
 BOM = b"\xef\xbb\xbf"

@@ -1,0 +1,205 @@
+"""ARFF, dense and sparse, with the labels that MULAN's XML names or MEKA's `-C` counts."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+
+from obrl.mining.blocks import ROWS_PER_BLOCK, Block, DenseLabels
+from obrl.mining.errors import TableError
+from obrl.mining.tables.options import TableOptions
+from obrl.mining.tables.roles import check_enough, check_names
+from obrl.mining.tables.text import first_lines, open_bytes
+from obrl.mining.tables.values import WHAT_IS_ALLOWED, ValueCoding
+
+ATTRIBUTE = re.compile(r"""^@attribute\s+('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\S+)\s+(.*)$""", re.IGNORECASE)
+MEKA = re.compile(r"-C\s+(-?\d+)")
+NUMBER_OF = {"": np.nan, "?": np.nan, "0": 0, "1": 1, "-1": -1, "true": 1, "false": 0, "yes": 1, "no": 0}
+"""Values of nominal attributes; numbers such as 1.0 are read as such."""
+
+
+def looks_like_arff(lines: list[str]) -> bool:
+    """Whether a file begins as ARFF does, after comments."""
+    first = next((line for line in lines if line.strip() and not line.lstrip().startswith("%")), "")
+    return first.lower().startswith("@relation")
+
+
+class ArffTable:
+    """One file.
+
+    Its labels are those that the options name, that MEKA's `-C` in the relation's name counts, or that MULAN's XML file
+    of the same name lists.
+    """
+
+    def __init__(self, path: str, options: TableOptions) -> None:
+        self.files: tuple[str, ...] = (path,)
+        self._path, self._options = path, options
+        lines = first_lines(path)
+        self._header_lines, relation, names = _header(lines, path)
+        check_names(names, path)
+        for flag, value in (("--id", options.id), ("--groups", options.groups)):
+            if value is not None and value not in names:
+                raise TableError(f"{flag} names no attribute", file=path, column=value)
+        self.id_column: str | None = options.id
+        self.group_column: str | None = options.groups
+        labels = _label_names(path, relation, names, options)
+        self.label_names = tuple(name for name in labels if name not in options.drop)
+        check_enough(self.label_names, path)
+        self._position = {name: number for number, name in enumerate(names)}
+        self._text = [name for name in (options.id, options.groups, *options.keep) if name is not None]
+        for name in (*self.label_names, *self._text):
+            if name not in self._position:
+                raise TableError("there is no such attribute", file=path, column=name)
+        self.rows: int | None = None
+        self._coding = ValueCoding(options)
+        self._rows_read = 0
+
+    def blocks(self, rows: int = ROWS_PER_BLOCK) -> Iterator[Block]:
+        """The rows in order, `rows` at a time."""
+        self._coding = ValueCoding(self._options)
+        self._rows_read = 0
+        pending: list[tuple[dict[int, str] | list[str], int]] = []
+        for record in self._records():
+            pending.append(record)
+            if len(pending) == rows:
+                yield self._block(pending)
+                pending = []
+        if pending:
+            yield self._block(pending)
+        if not self._rows_read:
+            raise TableError("the table has a header and no rows", file=self._path)
+        self._coding.finish(self._path)
+
+    def _records(self) -> Iterator[tuple[dict[int, str] | list[str], int]]:
+        """The cells of each row, by position where the row is sparse, with its line."""
+        with open_bytes(self._path) as file:
+            row = 0
+            for number, line in enumerate(io.TextIOWrapper(file, encoding="utf-8-sig"), 1):
+                content = line.strip()
+                if number <= self._header_lines or not content or content.startswith("%"):
+                    continue
+                row += 1
+                yield self._cells(content, row, number), number
+
+    def _cells(self, content: str, row: int, line: int) -> dict[int, str] | list[str]:
+        place: dict[str, Any] = {"file": self._path, "row": row, "line": line}
+        if not content.startswith("{"):
+            cells = next(csv.reader([content], quotechar="'", skipinitialspace=True))
+            if len(cells) != len(self._position):
+                raise TableError(f"expected {len(self._position)} values, got {len(cells)}", **place)
+            return [cell.strip() for cell in cells]
+        if not content.endswith("}"):
+            raise TableError("the row begins with { and does not end with }", **place)
+        cells = next(csv.reader([content[1:-1]], quotechar="'", skipinitialspace=True)) if content[1:-1].strip() else []
+        sparse: dict[int, str] = {}
+        for cell in cells:
+            position, _, value = cell.strip().partition(" ")
+            if not position.isdigit() or int(position) >= len(self._position):
+                raise TableError("expected the number of an attribute and its value", **place, value=cell)
+            sparse[int(position)] = value.strip().strip("'\"")
+        return sparse
+
+    def _block(self, records: list[tuple[dict[int, str] | list[str], int]]) -> Block:
+        values = np.zeros((len(self.label_names), len(records)), np.float32)
+        for position, name in enumerate(self.label_names):
+            column = self._position[name]
+            for row, (cells, line) in enumerate(records):
+                cell = cells[column] if isinstance(cells, list) else cells.get(column, "0")
+                values[position, row] = self._number(cell, name, self._rows_read + row + 1, line)
+        first_row = self._rows_read + 1
+
+        def place(column: int, row: int) -> dict[str, Any]:
+            return {
+                "file": self._path,
+                "row": first_row + row,
+                "line": records[row][1],
+                "column": self.label_names[column],
+            }
+
+        codes, complete = self._coding.codes(values, None, place)
+        self._rows_read += len(records)
+        columns = {}
+        for name in self._text:
+            column = self._position[name]
+            cells_of = [cells[column] if isinstance(cells, list) else cells.get(column, "0") for cells, _ in records]
+            columns[name] = np.array(cells_of, object)
+        return Block(DenseLabels(codes, complete), len(records), self._path, first_row, None, columns)
+
+    def _number(self, cell: str, name: str, row: int, line: int) -> float:
+        if cell.lower() in NUMBER_OF:
+            return float(NUMBER_OF[cell.lower()])
+        try:
+            return float(cell)
+        except ValueError:
+            raise TableError(WHAT_IS_ALLOWED, file=self._path, row=row, line=line, column=name, value=cell) from None
+
+    def description(self) -> dict[str, Any]:
+        """The format and the coding."""
+        return {"format": "arff", "coding": self._coding.description(), "id": self.id_column, "rows": self._rows_read}
+
+
+def open_arff(path: str, options: TableOptions) -> ArffTable:
+    """Open an ARFF file, dense or sparse.
+
+    Raises:
+        TableError: nothing says which attributes are labels, or a damaged file.
+    """
+    return ArffTable(path, options)
+
+
+def _header(lines: list[str], path: str) -> tuple[int, str, list[str]]:
+    """The number of lines of the header, the relation's name, and the names of the attributes."""
+    relation, names = "", []
+    for number, line in enumerate(lines, 1):
+        content = line.strip()
+        if content.lower().startswith("@relation"):
+            relation = content[len("@relation") :].strip()
+        elif match := ATTRIBUTE.match(content):
+            names.append(re.sub(r"\\(.)", r"\1", match.group(1).strip("'\"")))
+        elif content.lower().startswith("@data"):
+            return number, relation, names
+        elif content.lower().startswith("@attribute"):
+            raise TableError("expected @attribute NAME TYPE", file=path, line=number, value=content)
+    raise TableError("the header does not end with @data", file=path, remedy="fetch the file again")
+
+
+def _label_names(path: str, relation: str, names: list[str], options: TableOptions) -> list[str]:
+    if options.labels is not None:
+        return list(options.labels)
+    if match := MEKA.search(relation):
+        count = int(match.group(1))
+        if not 0 < abs(count) <= len(names):
+            raise TableError(f"-C names {abs(count)} labels of {len(names)} attributes", file=path, value=relation)
+        return names[:count] if count > 0 else names[count:]
+    described = Path(path.removesuffix(".gz")).with_suffix(".xml")
+    for candidate in (described, _without_part(described)):
+        if candidate.is_file():
+            return _xml_labels(candidate)
+    raise TableError(
+        "nothing says which attributes are labels",
+        file=path,
+        remedy=f"put MULAN's {described.name} beside it, name them with --labels, or give @relation MEKA's -C",
+    )
+
+
+def _without_part(described: Path) -> Path:
+    """The XML file of a data set whose ARFF file is the train or test part."""
+    return described.with_name(re.sub(r"-(train|test)\.xml$", ".xml", described.name))
+
+
+def _xml_labels(path: Path) -> list[str]:
+    try:
+        root = ElementTree.parse(path).getroot()
+    except ElementTree.ParseError as error:
+        raise TableError(f"the XML file is damaged ({error})", file=str(path)) from None
+    labels = [str(node.get("name")) for node in root.iter() if node.tag.rpartition("}")[2] == "label"]
+    if not labels:
+        raise TableError("the XML file names no label", file=str(path))
+    return labels

@@ -1,0 +1,108 @@
+"""svmlight's format with several labels a row: `1,3,7 12:0.5 ...`; features are passed over."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from obrl.mining.blocks import ROWS_PER_BLOCK, Block
+from obrl.mining.errors import TableError
+from obrl.mining.tables.listed import ListedLabels
+from obrl.mining.tables.options import TableOptions
+from obrl.mining.tables.roles import check_enough
+from obrl.mining.tables.text import first_lines, open_bytes
+
+FEATURE = re.compile(r"^(qid|\d+):\S+$")
+LABELS = re.compile(r"^-?\d+(,-?\d+)*$")
+
+
+def looks_like_svmlight(lines: list[str]) -> bool:
+    """Whether the first rows are labels and features, of which at least one row has a feature."""
+    rows = [_without_comment(line) for line in lines[:20]]
+    fields = [row.split() for row in rows if row.strip()]
+    return bool(fields) and all(_is_row(row) for row in fields) and any(":" in row[-1] for row in fields)
+
+
+def _is_row(fields: list[str]) -> bool:
+    first = fields[0]
+    return bool(LABELS.match(first) or FEATURE.match(first)) and all(FEATURE.match(field) for field in fields[1:])
+
+
+def _without_comment(line: str) -> str:
+    return line.partition("#")[0]
+
+
+class SvmlightTable:
+    """One file; it is read twice, first for the numbers of the labels, which become their names."""
+
+    def __init__(self, path: str, options: TableOptions) -> None:
+        self.files: tuple[str, ...] = (path,)
+        self._path = path
+        first_lines(path)  # refuses what is no text
+        self.rows: int | None = 0
+        words = ListedLabels(options.none)
+        for labels in self._lists():
+            self.rows += 1
+            words.collect([labels])
+        if not self.rows:
+            raise TableError("the table has no rows", file=path)
+        words.choose(options.labels, options.drop if options.labels is None else (), path)
+        check_enough(words.names, path)
+        self._listed = words
+        self.label_names: tuple[str, ...] = words.names
+        self.id_column: str | None = None
+        self.group_column: str | None = None
+        for flag, value in (("--id", options.id), ("--groups", options.groups)):
+            if value is not None:
+                raise TableError(f"svmlight's rows have no names, so {flag} cannot be used", file=path, value=value)
+
+    def _lists(self) -> Iterator[list[str]]:
+        with open_bytes(self._path) as file:
+            row = 0
+            for number, line in enumerate(io.TextIOWrapper(file, encoding="utf-8-sig"), 1):
+                content = _without_comment(line)
+                if not content.strip():
+                    continue
+                row += 1
+                fields = content.split()
+                if not _is_row(fields):
+                    wrong = next((field for field in fields[1:] if not FEATURE.match(field)), fields[0])
+                    raise TableError(
+                        "expected labels such as 1,3,7 and features such as 12:0.5",
+                        file=self._path,
+                        row=row,
+                        line=number,
+                        value=wrong,
+                    )
+                starts_with_labels = not content[0].isspace() and LABELS.match(fields[0])
+                yield fields[0].split(",") if starts_with_labels else []
+
+    def blocks(self, rows: int = ROWS_PER_BLOCK) -> Iterator[Block]:
+        """The rows in order, `rows` at a time."""
+        first_row, lists = 1, []
+        for labels in self._lists():
+            lists.append(labels)
+            if len(lists) == rows:
+                yield self._block(lists, first_row)
+                first_row, lists = first_row + rows, []
+        if lists:
+            yield self._block(lists, first_row)
+
+    def _block(self, lists: list[list[str]], first_row: int) -> Block:
+        read = (first_row - 1 + len(lists)) / (self.rows or 1)
+        return Block(self._listed.rows(lists), len(lists), self._path, first_row, read)
+
+    def description(self) -> dict[str, Any]:
+        """The format."""
+        return {"format": "svmlight", "coding": {"list_column": "the first field"}, "rows": self.rows}
+
+
+def open_svmlight(path: str, options: TableOptions) -> SvmlightTable:
+    """Open a file of svmlight with several labels a row.
+
+    Raises:
+        TableError: another format.
+    """
+    return SvmlightTable(path, options)
