@@ -125,6 +125,7 @@ def as_text_table(head: Sequence[str], rows: Iterable[Sequence[Any]], *, left: i
     widths = [max(len(row[column]) for row in table) for column in range(len(head))]
     lines = []
     for row in table:
-        cells = [cell.ljust(width) if k < left else cell.rjust(width) for k, (cell, width) in enumerate(zip(row, widths, strict=True))]
-        lines.append("  ".join(cells).rstrip())
+        words = [cell.ljust(width) for cell, width in zip(row[:left], widths, strict=False)]
+        numbers = [cell.rjust(width) for cell, width in zip(row[left:], widths[left:], strict=True)]
+        lines.append("  ".join(words + numbers).rstrip())
     return "\n".join(lines)

@@ -67,7 +67,9 @@ def run(options: argparse.Namespace) -> int:
     else:
         top = order[: options.top] if options.top else order
         words = "pairs" if options.all else f"related pairs (q <= {options.q:g})"
-        print(f"{len(order):,} {words} of {len(pairs):,}; {counts.rows:,} rows" + (", by groups" if pairs.grouped else ""))
+        print(
+            f"{len(order):,} {words} of {len(pairs):,}; {counts.rows:,} rows" + (", by groups" if pairs.grouped else "")
+        )
         if len(top):
             print(shown_pairs(pairs, labels, top, q=options.q, mark=options.all))
         if len(top) < len(order):
@@ -103,7 +105,17 @@ def shown_pairs(
         )
         for k in order.tolist()
     ]
-    head = ("label", "label", "phi", "95 % interval", "q", "both", "expected", "samples", *(("related",) if mark else ()))
+    head = (
+        "label",
+        "label",
+        "phi",
+        "95 % interval",
+        "q",
+        "both",
+        "expected",
+        "samples",
+        *(("related",) if mark else ()),
+    )
     return as_text_table(head, rows, left=2)
 
 
