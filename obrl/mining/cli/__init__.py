@@ -3,24 +3,103 @@
 from __future__ import annotations
 
 import argparse
+import os
+import signal
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
+from typing import NoReturn
 
-COMMANDS: dict[str, str] = {}
+from obrl.mining.errors import MiningError
+
+COMMANDS: dict[str, str] = {
+    "mine": "mine how the labels of tables relate",
+    "pairs": "list the pairs of a mined relation, with how sure each is",
+}
 """The subcommands and what each does, in the order of `--help`. The module `obrl.mining.cli.NAME` has
 `add_arguments(parser)` and `run(options) -> int`, the exit status."""
 
+FAILURE = 2
+INTERRUPTED = 128 + signal.SIGINT
+BROKEN_PIPE = 128 + 13
+"""What a shell reports of a program whose reader has gone."""
+CLEAR_LINE = "\r\033[K"
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are told as all errors are."""
+
+    def error(self, message: str) -> NoReturn:
+        raise MiningError(f"{message}; see {self.prog} --help")
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a subcommand and return its exit status: 0, or 2 for an error that is told in one line."""
+    """Run a subcommand.
+
+    Args:
+        arguments: the words of the command line after `obrl`; None for those of this process.
+
+    Returns:
+        The exit status: 0, or what the subcommand says; 2 for an error, which is told in one line on standard error;
+        130 after Ctrl-C, and 141 where the reader of the output has gone.
+    """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        try:
+            options = _parse(arguments)
+            status = int(import_module(f"obrl.mining.cli.{options.command}").run(options))
+            sys.stdout.flush()
+            return status
+        except KeyboardInterrupt:
+            _tell("interrupted: nothing was written")
+            return INTERRUPTED
+        except BrokenPipeError:
+            _forget_output()
+            return BROKEN_PIPE
+        except MemoryError as error:
+            _tell(f"error: not enough memory{f' ({error})' if str(error) else ''}; name fewer labels with --labels")
+        except OSError as error:
+            _tell(f"error: {_problem(error)}")
+        except ValueError as error:
+            _tell(f"error: {error}")
+        return FAILURE
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    """Read the command line; only the subcommand that is called adds its arguments."""
     name = arguments[0] if arguments else None
-    parser = argparse.ArgumentParser(prog="obrl", description="Relation mining over label tables.")
+    parser = _Parser(prog="obrl", description="Relation mining over label tables.")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for command, summary in COMMANDS.items():
-        subparser = commands.add_parser(command, help=summary, description=summary)
+        subparser = commands.add_parser(command, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
         if command == name:
             import_module(f"obrl.mining.cli.{command}").add_arguments(subparser)
-    options = parser.parse_args(arguments)
-    return int(import_module(f"obrl.mining.cli.{options.command}").run(options))
+    return parser.parse_args(arguments)
+
+
+def _problem(error: OSError) -> str:
+    """What the system refused, with the file first."""
+    if error.filename is None:
+        return str(error.strerror or error)
+    return f"{error.filename}: {(error.strerror or str(error)).lower()}"
+
+
+def _tell(message: str) -> None:
+    """Print one line on standard error, whatever line ends and control characters the message holds."""
+    line = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in message)
+    start = CLEAR_LINE if sys.stderr.isatty() else ""
+    print(f"{start}obrl: {line}", file=sys.stderr)
+
+
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    _tell(f"warning: {message}")
+
+
+def _forget_output() -> None:
+    """Keep the interpreter from flushing to a reader that has gone, which it would report at exit."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError):  # standard output is no file, as in a test
+        return

@@ -1,0 +1,177 @@
+"""`obrl mine TABLE... --out DIR`: read label tables, count, and write what relates."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from obrl._version import __version__
+from obrl.mining.accumulate import TableCounts
+from obrl.mining.blocks import ROWS_PER_BLOCK, Block
+from obrl.mining.cli.options import (
+    add_quiet_argument,
+    add_settings_arguments,
+    add_table_arguments,
+    check_settings,
+    table_options,
+)
+from obrl.mining.cli.pairs import shown_pairs
+from obrl.mining.cli.progress import Progress
+from obrl.mining.errors import TableError
+from obrl.mining.jackknife import warn_of_order
+from obrl.mining.miner import RelationMiner
+from obrl.mining.output import RELATION, RUN, check_file, check_folder, file_of_results, folder_of_results
+from obrl.mining.pair_table import PairTable, pair_table
+from obrl.mining.reports import label_names, pairs_to_write, write_labels, write_pairs
+from obrl.mining.tables import open_tables
+from obrl.mining.tables.options import LabelTable
+
+PAIRS_SHOWN = 10
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `obrl mine`."""
+    add_table_arguments(parser)
+    add_settings_arguments(parser)
+    group = parser.add_argument_group("results")
+    group.add_argument(
+        "--out", metavar="DIR", help="the folder for relation.npz, pairs.csv, labels.csv and run.json (default: none)"
+    )
+    group.add_argument("--png", metavar="FILE", help="draw the relation as a heat map (needs Matplotlib)")
+    add_quiet_argument(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Mine, print what relates, and write the results."""
+    check_settings(options)
+    if options.out is not None:
+        check_folder(options.out)
+    if options.png is not None:
+        check_file(options.png, "--png")
+    start = time.perf_counter()
+    table = TimedTable(open_tables(options.tables, table_options(options)))
+    miner = RelationMiner(
+        decay=options.decay, measure=options.measure, estimator=options.estimator, batch_size=options.batch_size
+    )
+    with Progress(quiet=options.quiet) as progress:
+        miner.fit_table(table, progress=progress)
+    seconds = time.perf_counter() - start
+    counts = miner.table_counts_
+    _check_varies(counts, table.files)
+    ratio = warn_of_order(counts)
+    pairs = pair_table(counts)
+    timing = {"seconds": seconds, "seconds_reading": table.seconds, "seconds_counting": seconds - table.seconds}
+    if options.out is not None:
+        with folder_of_results(options.out) as part:
+            _write(part, miner, pairs, _run_facts(options, table, counts, ratio, timing))
+    if options.png is not None:
+        from obrl.mining.heat_map import draw_heat_map
+
+        with file_of_results(options.png, "--png") as part:
+            draw_heat_map(part, miner.phi_, label_names(counts))
+    print(_summary(counts, pairs, timing))
+    if options.out is not None:
+        print(f"wrote {Path(options.out) / RELATION}, pairs.csv, labels.csv and {RUN}")
+    return 0
+
+
+class TimedTable:
+    """A table that measures how long its reader takes.
+
+    Args:
+        table: any.
+
+    Attributes:
+        seconds: spent in reading so far.
+    """
+
+    def __init__(self, table: LabelTable) -> None:
+        self._table = table
+        self.files, self.label_names, self.rows = table.files, table.label_names, table.rows
+        self.id_column, self.group_column = table.id_column, table.group_column
+        self.seconds = 0.0
+
+    def blocks(self, rows: int = ROWS_PER_BLOCK) -> Iterator[Block]:
+        """The table's blocks."""
+        blocks = self._table.blocks(rows)
+        while True:
+            start = time.perf_counter()
+            block = next(blocks, None)
+            self.seconds += time.perf_counter() - start
+            if block is None:
+                return
+            yield block
+
+    def description(self) -> dict[str, Any]:
+        """The table's description."""
+        return self._table.description()
+
+
+def _check_varies(counts: TableCounts, files: tuple[str, ...]) -> None:
+    """Raise TableError for a table whose labels cannot relate, since at most one of them varies."""
+    known, present = counts.counts.n.diagonal(), counts.counts.s.diagonal()
+    if ((present > 0) & (present < known)).sum() < 2:
+        raise TableError(
+            f"expected at least two labels that vary, got {counts.num_labels} labels of {counts.rows} rows of which "
+            "all but one at most are constant",
+            file=", ".join(files[:3]) + (", ..." if len(files) > 3 else ""),
+            remedy="give a table with more rows, or other columns with --labels",
+        )
+
+
+def _write(folder: Path, miner: RelationMiner, pairs: PairTable, facts: dict[str, Any]) -> None:
+    counts = miner.table_counts_
+    miner.save(folder / RELATION)
+    order = pairs_to_write(pairs)
+    with (folder / "pairs.csv").open("w", encoding="utf-8", newline="") as file:
+        write_pairs(file, pairs, label_names(counts), order)
+    write_labels(folder / "labels.csv", counts, pairs)
+    facts["pairs_in_pairs_csv"] = len(order)
+    (folder / RUN).write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _run_facts(
+    options: argparse.Namespace, table: TimedTable, counts: TableCounts, ratio: float | None, timing: dict[str, float]
+) -> dict[str, Any]:
+    """What run.json says."""
+    return {
+        "files": list(table.files),
+        "rows": counts.rows,
+        "labels": counts.num_labels,
+        "table": table.description(),
+        "settings": {
+            "decay": options.decay,
+            "measure": options.measure,
+            "estimator": options.estimator,
+            "batch_size": options.batch_size,
+        },
+        "grouped": counts.grouped,
+        "parts": 0 if counts.groups is None else len(counts.groups.s),
+        "standard_error_ratio_of_file_order": ratio,
+        "timing": {name: round(seconds, 4) for name, seconds in timing.items()},
+        "versions": {"obrl": __version__, "numpy": np.__version__, "python": platform.python_version()},
+    }
+
+
+def _summary(counts: TableCounts, pairs: PairTable, timing: dict[str, float]) -> str:
+    seconds = timing["seconds"]
+    related = pairs.related()
+    order = pairs.order("lower")
+    order = order[related[order]]
+    constant = int(np.isin(counts.rates, (0.0, 1.0)).sum())
+    lines = [
+        f"{counts.rows:,} rows x {counts.num_labels} labels in {seconds:.2f} s ({counts.rows / seconds:,.0f} rows/s; "
+        f"counting alone {timing['seconds_counting']:.2f} s)",
+        f"{len(order):,} of {len(pairs):,} pairs are related (q <= .05): {int((pairs.sign[order] > 0).sum()):,} occur "
+        f"together, {int((pairs.sign[order] < 0).sum()):,} apart",
+    ]
+    lines += [f"{constant:,} labels are constant and relate to nothing"] if constant else []
+    lines += [shown_pairs(pairs, label_names(counts), order[:PAIRS_SHOWN])] if len(order) else []
+    return "\n".join(lines)

@@ -1,0 +1,125 @@
+"""`obrl pairs R`: the pairs of a mined relation, the surest first."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from obrl.mining.cli.options import add_relation_argument, load_relation, names
+from obrl.mining.errors import MiningError
+from obrl.mining.output import file_of_results
+from obrl.mining.pair_table import CORRECTIONS, PairTable, pair_table
+from obrl.mining.reports import as_text_table, label_names, write_pairs
+
+ORDERS = ("lower", "phi", "q", "p", "both")
+LONGEST_NAME = 32
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `obrl pairs`."""
+    add_relation_argument(parser)
+    parser.add_argument("--q", type=float, default=0.05, help="the largest share of false discoveries (default: .05)")
+    parser.add_argument(
+        "--all", action="store_true", help="also pairs that are not related, with an asterisk where they are"
+    )
+    parser.add_argument(
+        "--sort",
+        choices=ORDERS,
+        default="lower",
+        help="by the bound of the interval nearer 0 (lower, default), |phi|, q, p or joint occurrences",
+    )
+    parser.add_argument("--top", type=int, default=50, metavar="N", help="how many to show (default: 50; 0 for all)")
+    parser.add_argument("--label", type=names, action="extend", metavar="A,B,...", help="only pairs of these labels")
+    parser.add_argument(
+        "--correction",
+        choices=tuple(CORRECTIONS),
+        default="bh",
+        help="Benjamini-Hochberg (bh, default), or Benjamini-Yekutieli (by), which holds for any dependence",
+    )
+    parser.add_argument("--csv", action="store_true", help="print all of them as CSV")
+    parser.add_argument("--out", metavar="FILE", help="write the CSV to a file")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the pairs."""
+    if not 0 < options.q <= 1:
+        raise MiningError(f"--q must be in (0, 1], got {options.q}")
+    if options.top < 0:
+        raise MiningError(f"--top must be at least 0, got {options.top}")
+    counts = load_relation(options).table_counts_
+    labels = label_names(counts)
+    pairs = pair_table(counts, correction=options.correction)
+    order = pairs.order(options.sort)
+    if not options.all:
+        order = order[pairs.related(options.q)[order]]
+    if options.label:
+        order = order[_of_labels(pairs, labels, options.label)[order]]
+    if options.out is not None:
+        with file_of_results(options.out) as part, part.open("w", encoding="utf-8", newline="") as file:
+            write_pairs(file, pairs, labels, order)
+        print(f"wrote {len(order):,} pairs to {options.out}")
+    elif options.csv:
+        write_pairs(sys.stdout, pairs, labels, order)
+    else:
+        top = order[: options.top] if options.top else order
+        words = "pairs" if options.all else f"related pairs (q <= {options.q:g})"
+        print(
+            f"{len(order):,} {words} of {len(pairs):,}; {counts.rows:,} rows" + (", by groups" if pairs.grouped else "")
+        )
+        if len(top):
+            print(shown_pairs(pairs, labels, top, q=options.q, mark=options.all))
+        if len(top) < len(order):
+            print(f"... and {len(order) - len(top):,} more: --top 0 shows all")
+    return 0
+
+
+def _of_labels(pairs: PairTable, labels: Sequence[str], wanted: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """Which pairs hold one of the labels."""
+    for name in wanted:
+        if name not in labels:
+            raise MiningError(f"--label: the relation has no label {name!r}; labels.csv beside it lists them")
+    indices = [labels.index(name) for name in wanted]
+    return np.isin(pairs.i, indices) | np.isin(pairs.j, indices)
+
+
+def shown_pairs(
+    pairs: PairTable, labels: Sequence[str], order: npt.NDArray[np.intp], *, q: float = 0.05, mark: bool = False
+) -> str:
+    """Some pairs as an aligned table; `mark` puts an asterisk behind those that are related at `q`."""
+    related = pairs.related(q)
+    rows = [
+        (
+            _cut(labels[pairs.i[k]]),
+            _cut(labels[pairs.j[k]]),
+            f"{pairs.phi[k]:+.3f}",
+            f"{pairs.phi_low[k]:+.3f} to {pairs.phi_high[k]:+.3f}",
+            f"{pairs.q[k]:.2g}",
+            f"{pairs.both[k]:,}",
+            f"{pairs.expected[k]:,.1f}",
+            f"{pairs.samples[k]:,}",
+            *(("*" if related[k] else "",) if mark else ()),
+        )
+        for k in order.tolist()
+    ]
+    head = (
+        "label",
+        "label",
+        "phi",
+        "95 % interval",
+        "q",
+        "both",
+        "expected",
+        "samples",
+        *(("related",) if mark else ()),
+    )
+    return as_text_table(head, rows, left=2)
+
+
+def _cut(name: str) -> str:
+    """A name that fits a column, on one line."""
+    line = "".join(letter if letter.isprintable() else " " for letter in name)
+    return line if len(line) <= LONGEST_NAME else f"{line[: LONGEST_NAME - 3]}..."
