@@ -28,6 +28,21 @@ def as_array(name: str, value: npt.ArrayLike) -> npt.NDArray[Any]:
     return np.asarray(value)
 
 
+def host_array(name: str, value: Any) -> npt.NDArray[Any]:
+    """An array or tensor of any framework as a NumPy array on the host; a NumPy masked array stays one.
+
+    Raises:
+        TypeError: a sparse matrix, or masked arrays inside a sequence.
+    """
+    if hasattr(value, "detach") and hasattr(value, "cpu"):  # torch: NumPy has no bfloat16, and takes no gradients
+        value = value.detach().cpu()
+        value = value.float() if value.is_floating_point() else value
+    if isinstance(value, np.ma.MaskedArray):
+        return value
+    array = as_array(name, value)
+    return array.astype(np.float32) if array.dtype.name == "bfloat16" else array  # JAX's and TensorFlow's
+
+
 def relation_matrix(matrix: npt.ArrayLike) -> npt.NDArray[Any]:
     """A relation that a user hands in, as a plain array; NaN where a NumPy masked array masks it."""
     if isinstance(matrix, np.ma.MaskedArray) and matrix.dtype.kind in "biuf":

@@ -10,6 +10,10 @@ import os
 from dataclasses import replace
 from typing import Any, Self
 
+import numpy as np
+import numpy.typing as npt
+
+from obrl.conditioning import Conditioning, relation_phi, state_rates
 from obrl.online import RelationState
 from obrl.pairs import Pairs, active_pairs
 from obrl.relation import OnlineBatchRelation
@@ -18,7 +22,7 @@ from obrl.start import loaded_relation
 from obrl.storage import save_relation
 
 
-class RelationHolder:
+class RelationHolder(Conditioning):
     """Something with a relation.
 
     Attributes:
@@ -38,6 +42,11 @@ class RelationHolder:
     def _write(self, state: RelationState) -> None:
         """Replace the accumulators by NumPy arrays."""
         raise NotImplementedError
+
+    def _phi_and_rates(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64] | None]:
+        """Copies the state to the host."""
+        relation = self.to_numpy()
+        return relation_phi(relation.state, relation.settings), state_rates(relation.state, relation.settings)
 
     def to_numpy(self) -> OnlineBatchRelation:
         """The relation as an `obrl.OnlineBatchRelation`, copied to the host in float64."""

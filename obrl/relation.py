@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from obrl.arrays import as_labels
+from obrl.conditioning import Conditioning, relation_phi, state_rates
 from obrl.counts import PairCounts, exact_counts
 from obrl.errors import check_label_names, check_labels, check_num_labels, metadata
 from obrl.labels import Labels, read_labels
@@ -22,7 +23,7 @@ from obrl.storage import check_compatible, load_relation, save_relation, state_f
 FloatArray = npt.NDArray[np.float64]
 
 
-class OnlineBatchRelation:
+class OnlineBatchRelation(Conditioning):
     """The moving average of how labels relate within each mini-batch (Eq. 1), in float64.
 
         R_sb <- decay R_sb + R_b;    S <- decay S + 1;    R_g = R_sb / S,
@@ -205,6 +206,9 @@ class OnlineBatchRelation:
         )
         relation._state = RelationState(*(np.array(array, np.float64) for array in state))
         return relation
+
+    def _phi_and_rates(self) -> tuple[FloatArray, FloatArray | None]:
+        return relation_phi(self._state, self.settings), state_rates(self._state, self.settings)
 
     def to_numpy(self) -> OnlineBatchRelation:
         """A copy; every framework's relation has this method."""

@@ -9,9 +9,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpy.typing as npt
 from jax import Array
 
 import obrl
+from obrl.conditional import FloatArray
 from obrl.errors import check_label_names, check_num_labels
 from obrl.namespace import NUMPY
 from obrl.online import RelationState, known_relation, state_shapes
@@ -106,6 +108,28 @@ class RelationConfiguration:
     def to_numpy(self, state: RelationState) -> obrl.OnlineBatchRelation:
         """The relation as an `obrl.OnlineBatchRelation`, copied to the host in float64."""
         return obrl.OnlineBatchRelation.from_state(state_on_host(self._checked(state)), self.settings, self.label_names)
+
+    def condition(self, probabilities: Any, targets: Any, state: RelationState, *, observed: Any = None) -> FloatArray:
+        """Probabilities of the unknown labels, as `obrl.OnlineBatchRelation.condition`; computed on the host."""
+        return self.to_numpy(state).condition(probabilities, targets, observed=observed)
+
+    def suspicion(
+        self,
+        probabilities: Any,
+        targets: Any,
+        state: RelationState,
+        *,
+        observed: Any = None,
+        rates: npt.ArrayLike | None = None,
+    ) -> FloatArray:
+        """How suspicious each label is, as `obrl.OnlineBatchRelation.suspicion`; computed in NumPy on the host."""
+        return self.to_numpy(state).suspicion(probabilities, targets, observed=observed, rates=rates)
+
+    def query_scores(
+        self, probabilities: Any, targets: Any, state: RelationState, *, observed: Any = None
+    ) -> FloatArray:
+        """Which label to ask for next, as `obrl.OnlineBatchRelation.query_scores`; computed in NumPy on the host."""
+        return self.to_numpy(state).query_scores(probabilities, targets, observed=observed)
 
     def _shapes(self) -> RelationState:
         return state_shapes(self.num_labels, self.settings.estimator)

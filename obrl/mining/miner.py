@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from obrl.conditioning import Conditioning
 from obrl.counts import PairCounts
 from obrl.errors import check_label_names
 from obrl.measures import apply_measure
@@ -29,7 +30,7 @@ from obrl.settings import Settings
 FloatArray = npt.NDArray[np.float64]
 
 
-class RelationMiner:
+class RelationMiner(Conditioning):
     """Mines how labels relate from tables of labels, in the manner of scikit-learn's estimators.
 
     Every entry counts once: the integer counts of all pairs are stored whatever the settings, and the statistics use
@@ -132,7 +133,7 @@ class RelationMiner:
         """Mine further rows, with the arguments of `fit`; batches go on where the rows before ended.
 
         Raises:
-            TypeError, ValueError: as `fit`, or another number of labels or other names than before.
+            TypeError, ValueError: as `fit`, or other labels than before.
         """
         labels = read_matrix(targets, observed)
         rows = labels.codes.shape[1] if isinstance(labels, DenseLabels) else len(labels.indptr) - 1
@@ -262,6 +263,11 @@ class RelationMiner:
             >>> criterion = OBRLoss(3, relation=miner.as_start())
         """
         return self.to_numpy().as_start(decay=decay, estimator=estimator)
+
+    def _phi_and_rates(self) -> tuple[FloatArray, FloatArray | None]:
+        if self._relation is not None and self._loaded is None:
+            return self._relation._phi_and_rates()
+        return self.phi_, self.table_counts_.rates
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write an .npz (no pickle) that every framework of obrl can start from, with the counts beside it."""
