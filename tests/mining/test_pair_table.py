@@ -196,9 +196,15 @@ def test_related_labels_of_groups_are_seen() -> None:
 
 def test_groups_of_one_are_independent_rows() -> None:
     table = drawn(3_000)
-    result = jackknife(count(table, np.arange(3_000)), *np.triu_indices(5, 1))
+    counts = count(table, np.arange(3_000))
+    result = jackknife(counts, *np.triu_indices(5, 1))
     assert result is not None
     assert np.median(result.ratio) == pytest.approx(1, abs=0.2)
+    assert (result.ratio < 1).any()
+    independent, pairs = pair_table(count(table)), pair_table(counts)
+    assert (result.p() < independent.p).any()
+    assert (pairs.p >= independent.p).all()  # chance in the groups makes no pair surer
+    assert (pairs.standard_error >= independent.standard_error).all()
 
 
 def test_a_single_group_warns() -> None:
