@@ -1,0 +1,1 @@
+"""How fast relation mining is, and how much memory it takes."""
