@@ -223,6 +223,20 @@ def test_rows_in_order_of_their_groups_warn() -> None:
     assert warn_of_order(count(table, groups)) is None
 
 
+def test_rows_sorted_by_a_label_warn_below_decay_one() -> None:
+    table = drawn(2_000)
+    ordered = table[np.argsort(table[:, 3], kind="stable")]
+    with pytest.warns(MiningWarning, match="sorted by the label 3: with a decay below 1") as warned:
+        warn_of_order(count(ordered), decay=0.99)
+    assert len(warned) == 1
+    warn_of_order(count(ordered))  # with decay 1 the order does not matter: warnings are errors
+    for rows in (40, 320, 2_000):
+        warn_of_order(count(table[:rows]), decay=0.99)
+    rare = np.zeros((640, 3))
+    rare[[3, 100, 300, 500, 630], 0] = rare[:, 1] = 1
+    warn_of_order(count(rare), decay=0.99)
+
+
 def test_few_rows_do_not_warn() -> None:
     for rows in (1, 2, 15, 40, 100):
         warn_of_order(count(drawn(rows)))  # warnings are errors
