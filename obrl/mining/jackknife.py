@@ -129,29 +129,30 @@ def warn_of_order(table: TableCounts, *, decay: float = 1.0) -> float | None:
     """
     if table.grouped or table.groups is None or len(table.groups.s) < FEWEST_PARTS:
         return None
-    if decay < 1 and (label := _sorted_by(table)) is not None:
-        name = repr(label if table.label_names is None else table.label_names[label])
-        warnings.warn(
-            f"rows are sorted by the label {name}: with a decay below 1 the last rows decide; shuffle the rows, or "
-            "take decay 1",
-            MiningWarning,
-            stacklevel=2,
-        )
     i, j = np.nonzero(np.triu(table.counts.s >= FEWEST_JOINT, 1))
     result = jackknife(table, i, j)
     ratios = np.zeros(0) if result is None else result.ratio[~np.isnan(result.ratio)]
-    if not len(ratios):
-        return None
-    median = float(np.median(ratios))
-    if median > ORDERED_RATIO:
-        warnings.warn(
-            f"rows are ordered: neighbours resemble each other, so relations are {median:.1f} times less sure than "
-            "intervals and q-values for independent rows say, and with a decay below 1 the last rows decide; name what "
-            "groups the rows with groups (--groups), or shuffle them",
-            MiningWarning,
-            stacklevel=2,
-        )
+    median = float(np.median(ratios)) if len(ratios) else None
+    dependent = median is not None and median > ORDERED_RATIO
+    label = _sorted_by(table)
+    if dependent or (label is not None and decay < 1):
+        warnings.warn(_order_in_words(table, label, median if dependent else None), MiningWarning, stacklevel=2)
     return median
+
+
+def _order_in_words(table: TableCounts, label: int | None, ratio: float | None) -> str:
+    """What is the matter with the order of the rows, and what to do."""
+    parts = ["rows are ordered"]
+    if label is not None:
+        parts[0] = f"rows are sorted by the label {label if table.label_names is None else table.label_names[label]!r}"
+    if ratio is not None:
+        cause = "as neighbours resemble each other" if label is None else "if neighbours also depend on each other"
+        parts.append(
+            f"{cause}, relations are {ratio:.1f} times less sure than intervals and q-values for independent rows say: "
+            "then name what groups the rows (--groups)"
+        )
+    parts.append("below decay 1 the last rows decide, unless you shuffle the rows")
+    return "; ".join(parts)
 
 
 def _sorted_by(table: TableCounts) -> int | None:

@@ -216,7 +216,9 @@ def test_a_single_group_warns() -> None:
 
 def test_rows_in_order_of_their_groups_warn() -> None:
     table, groups = in_groups(150, 20, 6, seed=0)
-    with pytest.warns(MiningWarning, match="rows are ordered"):
+    with pytest.warns(
+        MiningWarning, match="rows are ordered; as neighbours resemble each other, relations are .* times less sure"
+    ):
         assert warn_of_order(count(table)) > 1.5  # type: ignore[operator]
     shuffled = np.random.default_rng(0).permutation(table)
     assert warn_of_order(count(shuffled)) == pytest.approx(1, abs=0.25)
@@ -226,7 +228,7 @@ def test_rows_in_order_of_their_groups_warn() -> None:
 def test_rows_sorted_by_a_label_warn_below_decay_one() -> None:
     table = drawn(2_000)
     ordered = table[np.argsort(table[:, 3], kind="stable")]
-    with pytest.warns(MiningWarning, match="sorted by the label 3: with a decay below 1") as warned:
+    with pytest.warns(MiningWarning, match="sorted by the label 3; below decay 1 the last rows decide") as warned:
         warn_of_order(count(ordered), decay=0.99)
     assert len(warned) == 1
     warn_of_order(count(ordered))  # with decay 1 the order does not matter: warnings are errors
