@@ -4,5 +4,6 @@ Importing this package imports NumPy alone; reading tables takes the extra `obrl
 """
 
 from obrl.mining.errors import MiningError, MiningWarning, NoThresholds, TableError
+from obrl.mining.miner import RelationMiner
 
-__all__ = ["MiningError", "MiningWarning", "NoThresholds", "TableError"]
+__all__ = ["MiningError", "MiningWarning", "NoThresholds", "RelationMiner", "TableError"]

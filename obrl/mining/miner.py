@@ -18,6 +18,7 @@ from obrl.mining.accumulate import TableCounter, TableCounts
 from obrl.mining.batches import Batches
 from obrl.mining.blocks import Block, DenseLabels, SparseLabels
 from obrl.mining.errors import MiningError
+from obrl.mining.evidence_methods import EvidenceMethods
 from obrl.mining.files import load_mined, save_mined
 from obrl.mining.inputs import column_names, read_matrix
 from obrl.mining.tables.ahead import read_ahead
@@ -30,7 +31,7 @@ from obrl.settings import Settings
 FloatArray = npt.NDArray[np.float64]
 
 
-class RelationMiner(Conditioning):
+class RelationMiner(Conditioning, EvidenceMethods):
     """Mines how labels relate from tables of labels, in the manner of scikit-learn's estimators.
 
     Every entry counts once: the integer counts of all pairs are stored whatever the settings, and the statistics use
@@ -174,8 +175,7 @@ class RelationMiner(Conditioning):
         self._loaded = counts
         self._relation: OnlineBatchRelation | None = None
         for name in ("label_names_in_", "n_features_in_"):
-            if hasattr(self, name):
-                delattr(self, name)
+            vars(self).pop(name, None)
 
     def _prepare(self, num_labels: int, names: tuple[str, ...] | None, *, grouped: bool) -> None:
         """Check the settings, and that rows fit those before."""

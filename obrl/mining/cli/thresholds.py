@@ -1,0 +1,73 @@
+"""`obrl thresholds R`: what thresholds would select and cost, and the line of code to paste."""
+
+from __future__ import annotations
+
+import argparse
+
+from obrl.mining.cli.options import add_relation_argument, load_relation, relation_file
+from obrl.mining.errors import NoThresholds
+from obrl.mining.reports import as_text_table
+from obrl.mining.thresholds import FROM_PHI, Ladder, Rung, threshold_ladder
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `obrl thresholds`."""
+    add_relation_argument(parser)
+    parser.add_argument(
+        "--measure",
+        choices=tuple(FROM_PHI),
+        help="the measure of the loss (default: the relation's; the other measures do not follow from phi)",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the ladder and the suggestion."""
+    miner = load_relation(options)
+    counts = miner.table_counts_
+    ladder = threshold_ladder(counts, measure=options.measure or miner.measure)
+    print(f"{counts.rows:,} rows x {counts.num_labels} labels; thresholds on the scale of {ladder.measure}")
+    print("charge: the share of rows whose true labels contradict a pair, which a loss charges even to a perfect model")
+    for title, rungs in (("together (>=)", ladder.together), ("apart (<=)", ladder.apart)):
+        print(f"\n{title}\n{_table(rungs)}")
+    try:
+        thresholds = ladder.suggestion()
+    except NoThresholds as none:
+        print(f"\n{none}")
+        return 0
+    print(f"\nsuggestion: {_suggestion(ladder)}\n")
+    words = [f"{name}={value!r}" for name, value in thresholds.items()]
+    words += [] if ladder.measure == "unit_pearson" else [f"measure={ladder.measure!r}"]
+    print("from obrl.mining import RelationMiner")
+    start = f"RelationMiner.load({str(relation_file(options))!r}).as_start()"
+    print(f"OBRLoss({counts.num_labels}, relation={start}, {', '.join(words)})")
+    return 0
+
+
+def _table(rungs: tuple[Rung, ...]) -> str:
+    """The thresholds down to the first that selects nothing."""
+    rows = [
+        (
+            f"{rung.threshold:g}",
+            f"{rung.phi:+.2f}",
+            f"{rung.pairs:,}",
+            f"{rung.changes:,.1f}",
+            f"{rung.charge:.2f}",
+            "*" if rung.is_good else "",
+        )
+        for rung in rungs
+        if rung.pairs
+    ]
+    if not rows:
+        return f"no pair has a phi of {rungs[0].phi:+.2f} or stronger"
+    return as_text_table(("threshold", "phi", "pairs", "change sides", "charge", "good"), rows, left=0)
+
+
+def _suggestion(ladder: Ladder) -> str:
+    parts = []
+    for word, rung in zip(("together >=", "apart <="), ladder.suggested(), strict=True):
+        if rung is None:
+            parts.append(f"{word.split()[0]} none")
+        else:
+            cost = f"{rung.pairs:,} pairs, charge {rung.charge:.2f}"
+            parts.append(f"{word} {rung.threshold:g} (phi {rung.phi:+.2f}, {cost})")
+    return "; ".join(parts)
