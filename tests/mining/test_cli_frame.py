@@ -70,9 +70,7 @@ def test_a_fault_of_the_program_is_no_error_of_the_user(command):
 
 def test_warnings_are_one_line_and_change_no_status(command, capsys):
     def run(options):
-        with warnings.catch_warnings():
-            warnings.simplefilter("default")
-            warnings.warn("rows\nare ordered", MiningWarning, stacklevel=1)
+        warnings.warn("rows\nare ordered", MiningWarning, stacklevel=1)
         return 0
 
     command(run)
