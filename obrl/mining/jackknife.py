@@ -20,6 +20,9 @@ FloatArray = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
 
 ORDERED_RATIO = 1.5
+SORTED_SHARE = 0.5
+ROWS_A_PART = 10
+"""With fewer rows a part, chance alone puts much of a label's variance between the parts."""
 FEWEST_PARTS = 16
 """With fewer parts the ratio to the naive standard error says little about the order of the rows."""
 FEWEST_JOINT = 5
@@ -109,33 +112,63 @@ def _defined_phi(counts: PairCounts) -> FloatArray:
     return np.where(defined > 0, phi, np.nan)
 
 
-def warn_of_order(table: TableCounts) -> float | None:
-    """Warn where neighbouring rows resemble each other, as in a file sorted by person or by date.
+def warn_of_order(table: TableCounts, *, decay: float = 1.0) -> float | None:
+    """Warn where the order of the rows matters: neighbours resemble each other, or the rows are sorted by a label.
 
     Args:
         table: counts with parts of consecutive rows.
+        decay: of the relation that was mined; with 1 the order of rows that are sorted by a label does not matter.
 
     Returns:
         The median, over the pairs that occur together five times or more, of the jackknife's standard error over that
         for independent rows; None where the parts are groups, are fewer than 16, or no pair occurs so often.
 
     Warns:
-        MiningWarning: the median is above 1.5.
+        MiningWarning: the median is above 1.5; or the decay is below 1 and more than half of a label's variance lies
+            between the parts.
     """
     if table.grouped or table.groups is None or len(table.groups.s) < FEWEST_PARTS:
         return None
     i, j = np.nonzero(np.triu(table.counts.s >= FEWEST_JOINT, 1))
     result = jackknife(table, i, j)
     ratios = np.zeros(0) if result is None else result.ratio[~np.isnan(result.ratio)]
-    if not len(ratios):
-        return None
-    median = float(np.median(ratios))
-    if median > ORDERED_RATIO:
-        warnings.warn(
-            f"rows are ordered: neighbours resemble each other, so relations are {median:.1f} times less sure than "
-            "intervals and q-values for independent rows say, and with a decay below 1 the last rows decide; name what "
-            "groups the rows with groups (--groups), or shuffle them",
-            MiningWarning,
-            stacklevel=2,
-        )
+    median = float(np.median(ratios)) if len(ratios) else None
+    dependent = median is not None and median > ORDERED_RATIO
+    label = _sorted_by(table)
+    if dependent or (label is not None and decay < 1):
+        warnings.warn(_order_in_words(table, label, median if dependent else None), MiningWarning, stacklevel=2)
     return median
+
+
+def _order_in_words(table: TableCounts, label: int | None, ratio: float | None) -> str:
+    """What is the matter with the order of the rows, and what to do."""
+    parts = ["rows are ordered"]
+    if label is not None:
+        parts[0] = f"rows are sorted by the label {label if table.label_names is None else table.label_names[label]!r}"
+    if ratio is not None:
+        cause = "as neighbours resemble each other" if label is None else "if neighbours also depend on each other"
+        parts.append(
+            f"{cause}, relations are {ratio:.1f} times less sure than intervals and q-values for independent rows say: "
+            "then name what groups the rows (--groups)"
+        )
+    parts.append("below decay 1 the last rows decide, unless you shuffle the rows")
+    return "; ".join(parts)
+
+
+def _sorted_by(table: TableCounts) -> int | None:
+    """The label of whose variance most lies between consecutive parts of the rows, if that is more than half."""
+    if table.groups is None or table.rows < ROWS_A_PART * len(table.groups.s):
+        return None
+    shape = table.groups.s.shape
+    known, present = (
+        np.diagonal(np.broadcast_to(field, shape), axis1=1, axis2=2).astype(np.float64)
+        for field in (table.groups.n, table.groups.s)
+    )
+    rates = present / np.maximum(known, 1)
+    total = known.sum(axis=0)
+    mean = present.sum(axis=0) / np.maximum(total, 1)
+    between = (known * (rates - mean) ** 2).sum(axis=0)
+    common = present.sum(axis=0) >= FEWEST_JOINT
+    share = np.where(common, between / np.maximum(total * mean * (1 - mean), 1e-300), 0.0)
+    label = int(share.argmax())
+    return label if share[label] > SORTED_SHARE else None

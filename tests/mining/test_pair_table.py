@@ -196,9 +196,15 @@ def test_related_labels_of_groups_are_seen() -> None:
 
 def test_groups_of_one_are_independent_rows() -> None:
     table = drawn(3_000)
-    result = jackknife(count(table, np.arange(3_000)), *np.triu_indices(5, 1))
+    counts = count(table, np.arange(3_000))
+    result = jackknife(counts, *np.triu_indices(5, 1))
     assert result is not None
     assert np.median(result.ratio) == pytest.approx(1, abs=0.2)
+    assert (result.ratio < 1).any()
+    independent, pairs = pair_table(count(table)), pair_table(counts)
+    assert (result.p() < independent.p).any()
+    assert (pairs.p >= independent.p).all()  # chance in the groups makes no pair surer
+    assert (pairs.standard_error >= independent.standard_error).all()
 
 
 def test_a_single_group_warns() -> None:
@@ -210,11 +216,27 @@ def test_a_single_group_warns() -> None:
 
 def test_rows_in_order_of_their_groups_warn() -> None:
     table, groups = in_groups(150, 20, 6, seed=0)
-    with pytest.warns(MiningWarning, match="rows are ordered"):
+    with pytest.warns(
+        MiningWarning, match="rows are ordered; as neighbours resemble each other, relations are .* times less sure"
+    ):
         assert warn_of_order(count(table)) > 1.5  # type: ignore[operator]
     shuffled = np.random.default_rng(0).permutation(table)
     assert warn_of_order(count(shuffled)) == pytest.approx(1, abs=0.25)
     assert warn_of_order(count(table, groups)) is None
+
+
+def test_rows_sorted_by_a_label_warn_below_decay_one() -> None:
+    table = drawn(2_000)
+    ordered = table[np.argsort(table[:, 3], kind="stable")]
+    with pytest.warns(MiningWarning, match="sorted by the label 3; below decay 1 the last rows decide") as warned:
+        warn_of_order(count(ordered), decay=0.99)
+    assert len(warned) == 1
+    warn_of_order(count(ordered))  # with decay 1 the order does not matter: warnings are errors
+    for rows in (40, 320, 2_000):
+        warn_of_order(count(table[:rows]), decay=0.99)
+    rare = np.zeros((640, 3))
+    rare[[3, 100, 300, 500, 630], 0] = rare[:, 1] = 1
+    warn_of_order(count(rare), decay=0.99)
 
 
 def test_few_rows_do_not_warn() -> None:

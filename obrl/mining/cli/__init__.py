@@ -17,6 +17,7 @@ COMMANDS: dict[str, str] = {
     "mine": "mine how the labels of tables relate",
     "pairs": "list the pairs of a mined relation, with how sure each is",
     "thresholds": "say which thresholds a mined relation can supervise with, if any",
+    "start": "write a mined relation in the form from which a loss starts",
 }
 """The subcommands and what each does, in the order of `--help`. The module `obrl.mining.cli.NAME` has
 `add_arguments(parser)` and `run(options) -> int`, the exit status."""

@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
     seconds = time.perf_counter() - start
     counts = miner.table_counts_
     _check_varies(counts, table.files)
-    ratio = warn_of_order(counts)
+    ratio = warn_of_order(counts, decay=options.decay)
     pairs = pair_table(counts)
     timing = {"seconds": seconds, "seconds_counting": miner.seconds_counting}
     if options.out is not None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Callable, Sequence
-from pathlib import Path, PurePath
+from dataclasses import replace
 
 from obrl.mining.errors import TableError
 from obrl.mining.tables.arff import looks_like_arff, open_arff
@@ -14,7 +13,8 @@ from obrl.mining.tables.lists import open_json_lines, open_lists
 from obrl.mining.tables.npz import open_npz
 from obrl.mining.tables.options import LabelTable, TableOptions
 from obrl.mining.tables.parquet import MAGIC, open_parquet
-from obrl.mining.tables.several import SeveralTables
+from obrl.mining.tables.paths import expand, format_of_name
+from obrl.mining.tables.several import ListedTable, SeveralTables, check_seen, join_lists
 from obrl.mining.tables.svmlight import looks_like_svmlight, open_svmlight
 from obrl.mining.tables.text import first_lines, open_bytes
 
@@ -32,19 +32,6 @@ READERS: dict[str, Callable[[str, TableOptions], LabelTable]] = {
     "arff": open_arff,
 }
 """How each format is opened, by the names that `--format` takes."""
-SUFFIXES = {
-    ".csv": "csv",
-    ".tsv": "tsv",
-    ".parquet": "parquet",
-    ".npz": "npz",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".svm": "svmlight",
-    ".libsvm": "svmlight",
-    ".svmlight": "svmlight",
-    ".arff": "arff",
-}
-"""The formats of names; a folder's files are those with one of these, packed by gzip or not."""
 
 
 def open_tables(paths: Sequence[str], options: TableOptions | None = None) -> LabelTable:
@@ -52,7 +39,8 @@ def open_tables(paths: Sequence[str], options: TableOptions | None = None) -> La
 
     Args:
         paths: files, folders, patterns such as `part-*.csv`, and URLs that fsspec opens. A folder stands for all
-            tables in it, in the order of their names; XML files of MULAN belong to their ARFF file.
+            tables in it and in its folders, in natural order of their names; XML files of MULAN belong to their ARFF
+            file.
         options: what columns and values mean.
 
     Returns:
@@ -63,6 +51,7 @@ def open_tables(paths: Sequence[str], options: TableOptions | None = None) -> La
 
     Example:
         >>> import tempfile
+        >>> from pathlib import Path
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = Path(folder) / "labels.csv"
         ...     _ = path.write_text("photo,Hat,Beard\na.jpg,1,0\nb.jpg,0,1\n")
@@ -72,39 +61,29 @@ def open_tables(paths: Sequence[str], options: TableOptions | None = None) -> La
     chosen = TableOptions() if options is None else options
     if chosen.format is not None and chosen.format not in READERS:
         raise TableError(f"--format must be one of {', '.join(READERS)}", file=paths[0], value=chosen.format)
-    tables = [_open(path, chosen) for path in expand(paths)]
-    return tables[0] if len(tables) == 1 else SeveralTables(tables)
+    return _open_several(expand(paths), chosen)
 
 
-def expand(paths: Sequence[str]) -> list[str]:
-    """The files that paths, folders and patterns stand for, in order.
-
-    Raises:
-        TableError: a folder without tables, or a pattern that matches nothing.
-    """
-    files: list[str] = []
-    for path in paths:
-        if "://" not in path and Path(path).is_dir():
-            inside = sorted(str(file) for file in Path(path).iterdir() if file.is_file() and format_of_name(str(file)))
-            if not inside:
-                raise TableError("the folder holds no table", file=path, remedy="name the files themselves")
-            files += inside
-        elif "://" not in path and not Path(path).exists() and glob.has_magic(path):
-            matches = sorted(glob.glob(path, recursive=True))  # noqa: PTH207 - a pattern may be absolute
-            if not matches:
-                raise TableError("no file matches the pattern", file=path)
-            files += matches
-        else:
-            files.append(path)
-    return files
+def _open_several(files: Sequence[str], options: TableOptions) -> LabelTable:
+    tables: list[LabelTable] = []
+    for file in files:
+        table = _open(file, options)
+        if tables and options.labels is None:
+            table = _in_order_of(tables[0], table, options)
+        tables.append(table)
+    check_seen(tables)
+    if len(tables) == 1:
+        return tables[0]
+    join_lists(tables)
+    return SeveralTables(tables)
 
 
-def format_of_name(path: str) -> str | None:
-    """The format that a file's name says, or None."""
-    suffixes = [suffix.lower() for suffix in PurePath(path).suffixes]
-    if suffixes and suffixes[-1] == ".gz":
-        suffixes.pop()
-    return SUFFIXES.get(suffixes[-1]) if suffixes else None
+def _in_order_of(first: LabelTable, table: LabelTable, options: TableOptions) -> LabelTable:
+    """The table, opened anew where its columns are those of the first in another order."""
+    same = set(first.label_names) == set(table.label_names)
+    if isinstance(table, ListedTable) or not same or first.label_names == table.label_names:
+        return table
+    return _open(table.files[0], replace(options, labels=first.label_names))
 
 
 def _open(path: str, options: TableOptions) -> LabelTable:

@@ -90,7 +90,7 @@ class DelimitedTable:
             try:
                 for batch in self._batches(file, rows):
                     if batch.num_rows:
-                        yield self._block(batch, _share(file, size))
+                        yield self._block(batch, _share_read(file, size))
             except (TableError, ValueError) as error:  # pyarrow's errors of parsing are ValueErrors
                 raise self._explained(error) from None
         if not self._rows_read:
@@ -203,7 +203,7 @@ class DelimitedTable:
         }
 
 
-def _share(file: IO[bytes], size: int | None) -> float | None:
+def _share_read(file: IO[bytes], size: int | None) -> float | None:
     """How much of a file has been read; None for a packed or a remote one."""
     try:
         return None if size is None else min(1.0, file.tell() / size)

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from obrl.mining.blocks import SparseLabels
-from obrl.mining.errors import TableError
 
 
 class ListedLabels:
@@ -33,13 +32,20 @@ class ListedLabels:
                 if word and word != self._none:
                     self._number.setdefault(word, len(self._number))
 
-    def choose(self, labels: Sequence[str] | None, drop: Sequence[str], file: str) -> None:
-        """Number only some of the labels, in the order asked for; the others are passed over."""
-        for name in (*(labels or ()), *drop):
-            if name not in self._number:
-                raise TableError("no row has this label", file=file, value=name, remedy="check --labels and --drop")
+    def choose(self, labels: Sequence[str] | None, drop: Sequence[str]) -> tuple[str, ...]:
+        """Number only some of the labels, in the order asked for; the others are passed over.
+
+        Returns:
+            The names among `labels` and `drop` that no row has; whether that is an error, all files of a table decide.
+        """
+        unseen = tuple(name for name in (*(labels or ()), *drop) if name not in self._number)
         chosen = [name for name in (self._number if labels is None else labels) if name not in drop]
         self._number = {name: number for number, name in enumerate(chosen)}
+        return unseen
+
+    def renumber(self, names: Sequence[str]) -> None:
+        """Number the labels by their position in `names`."""
+        self._number = {name: number for number, name in enumerate(names)}
 
     def rows(self, lists: Iterable[Sequence[str]]) -> SparseLabels:
         """The labels of rows; a label that a row lists twice counts once."""

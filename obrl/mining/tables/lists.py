@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -46,7 +46,7 @@ class ListTable:
             words.collect([self._words(record)])
         if not self.rows:
             raise TableError("the table has a header and no rows", file=path)
-        words.choose(options.labels, options.drop if options.labels is None else (), path)
+        self.unseen_labels = words.choose(options.labels, options.drop if options.labels is None else ())
         self._listed = words
         roles = list_roles(list(keys), words.names, options, path)
         self.label_names: tuple[str, ...] = roles.labels
@@ -117,6 +117,11 @@ class ListTable:
         if isinstance(value, list):
             return [str(word) for word in value]
         return [word.strip() for word in str(value).split(SEPARATOR)]
+
+    def number_labels(self, names: Sequence[str]) -> None:
+        """Number the labels by their position in `names`, which hold all of this file's."""
+        self._listed.renumber(names)
+        self.label_names = tuple(names)
 
     def blocks(self, rows: int = ROWS_PER_BLOCK) -> Iterator[Block]:
         """The rows in order, `rows` at a time."""

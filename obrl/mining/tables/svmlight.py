@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from obrl.mining.blocks import ROWS_PER_BLOCK, Block
@@ -48,7 +48,7 @@ class SvmlightTable:
             words.collect([labels])
         if not self.rows:
             raise TableError("the table has no rows", file=path)
-        words.choose(options.labels, options.drop if options.labels is None else (), path)
+        self.unseen_labels = words.choose(options.labels, options.drop if options.labels is None else ())
         check_enough(words.names, path)
         self._listed = words
         self.label_names: tuple[str, ...] = words.names
@@ -78,6 +78,11 @@ class SvmlightTable:
                     )
                 starts_with_labels = not content[0].isspace() and LABELS.match(fields[0])
                 yield fields[0].split(",") if starts_with_labels else []
+
+    def number_labels(self, names: Sequence[str]) -> None:
+        """Number the labels by their position in `names`, which hold all of this file's."""
+        self._listed.renumber(names)
+        self.label_names = tuple(names)
 
     def blocks(self, rows: int = ROWS_PER_BLOCK) -> Iterator[Block]:
         """The rows in order, `rows` at a time."""

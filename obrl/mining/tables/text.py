@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from obrl.mining.errors import TableError
+from obrl.mining.tables.paths import file_system
 
 FIRST_BYTES = 2**22
 GZIP = b"\x1f\x8b"
@@ -40,11 +41,13 @@ def open_bytes(path: str) -> IO[bytes]:
 
 
 def _open_remote(path: str) -> IO[bytes]:
+    system, inside = file_system(path)
     try:
-        import fsspec
-    except ImportError:
-        raise TableError("a URL needs fsspec", file=path, remedy="pip install fsspec") from None
-    remote: IO[bytes] = fsspec.open(path, "rb", compression="infer").open()
+        remote: IO[bytes] = system.open(inside, "rb", compression="infer")
+    except FileNotFoundError:
+        raise TableError("there is no such file", file=path, remedy="check the URL") from None
+    except OSError as error:
+        raise TableError(f"the file cannot be read: {error}", file=path) from None
     return remote
 
 
