@@ -61,11 +61,14 @@ def effective_counts(state: RelationState, settings: Settings) -> PairCounts:
 
     Returns:
         The mean counts of a batch times the effective number of batches, float64, each (num_labels, num_labels); 0 for
-        a pair without evidence. They are whole numbers only by chance.
+        a pair without evidence. They are whole numbers only by chance. No cell of a table is below 0, as it may be by
+        the rounding of sums of more than 2^24 samples in float32.
     """
     weight = np.asarray(state.relation_weight, np.float64)
     share = effective_batches(weight, settings.decay) / np.where(weight > 0, weight, 1.0)
     n, s, r = np.asarray(state.relation_sum, np.float64) * share
+    r = np.clip(r, 0, n)
+    s = np.clip(s, np.maximum(r + r.T - n, 0), np.minimum(r, r.T))
     return PairCounts(n, s, r, r.T)
 
 

@@ -7,8 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from obrl import OBRLoss, OnlineBatchRelation, PairCounts
+from obrl import OBRLoss, OnlineBatchRelation, PairCounts, Settings
 from obrl.evidence import effective_batches, effective_samples, estimate_phi, phi_interval
+from obrl.online import RelationState
 
 
 @pytest.mark.parametrize("decay", [0.3, 0.9, 0.99, 1.0])
@@ -152,6 +153,17 @@ def test_a_constant_label_has_no_interval() -> None:
     assert (pair.samples, pair.both) == (2, 2)
     assert pair.phi_low is pair.phi_high is pair.q is math.nan
     assert str(relation.pairs()).endswith("1.0")
+
+
+def test_rounded_sums_are_tables_still() -> None:
+    """Sums of more than 2^24 samples in float32, in which two equal labels differ by the rounding of each count."""
+    size = np.ones((2, 2), np.float32)
+    sums = np.stack([size * 4e7, size * 1e7 + 8, size * 1e7]) * np.float32(1)
+    state = RelationState(sums, size)
+    (pair,) = OnlineBatchRelation.from_state(state, Settings(decay=1.0, estimator="counts")).pairs()
+    assert 0.999 < pair.phi_low < pair.phi_high <= 1
+    assert pair.both == 1e7
+    assert pair.q < 1e-9
 
 
 @pytest.mark.parametrize("decay", [0.5, 0.99])

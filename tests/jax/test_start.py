@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import pytest
 
 from obrl.jax import OBRLoss
-from tests.support.start import LABELS, assert_started, mined, table
+from tests.support.start import LABELS, assert_started, mined, mined_arguments, table
 
 
 def test_a_default_loss_starts_from_a_mined_relation(tmp_path: Path) -> None:
@@ -29,3 +29,8 @@ def test_a_start_of_counts_says_how_sure_it_is() -> None:
     assert_started(pairs, criterion.relation(criterion.init()))
     assert pairs[0].samples == pytest.approx(199 * 400, rel=1e-5)
     assert pairs[0].phi_low > 0.99
+
+
+def test_what_a_miner_suggests_builds_one() -> None:
+    criterion = OBRLoss(LABELS, **mined_arguments())
+    assert_started(criterion.pairs(criterion.init()), criterion.relation(criterion.init()))

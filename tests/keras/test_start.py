@@ -7,7 +7,7 @@ import pytest
 
 from obrl.keras import OBRLossLayer
 from tests.keras.data import host
-from tests.support.start import LABELS, assert_started, mined, table
+from tests.support.start import LABELS, assert_started, mined, mined_arguments, table
 
 
 def test_a_default_layer_starts_from_a_mined_relation(tmp_path: Path) -> None:
@@ -21,3 +21,8 @@ def test_a_default_layer_starts_from_a_mined_relation(tmp_path: Path) -> None:
         layer(np.zeros((8, LABELS), np.float32), table(8), training=True)
         assert np.isfinite(host(layer.losses[0]))
         assert len(layer.pairs()) == 3
+
+
+def test_what_a_miner_suggests_builds_one() -> None:
+    criterion = OBRLossLayer(LABELS, **mined_arguments())
+    assert_started(criterion.pairs(), host(criterion.relation))

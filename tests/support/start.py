@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from obrl import OnlineBatchRelation, Pairs
+from obrl.mining.miner import RelationMiner
 
 NAMES = ("hat", "cap", "bald", "smile")
 LABELS = len(NAMES)
@@ -34,3 +35,9 @@ def assert_started(pairs: Pairs, relation: Any) -> None:
     ]
     assert np.allclose([pair.evidence for pair in pairs], 100, rtol=1e-5, atol=0)
     assert np.allclose(np.asarray(relation), mined().relation, rtol=0, atol=1e-6)
+
+
+def mined_arguments() -> dict[str, Any]:
+    """What a miner suggests that a loss be built with."""
+    miner = RelationMiner(label_names=NAMES).fit(table())
+    return {"relation": miner.as_start(), **miner.suggest_thresholds()}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from obrl.tensorflow import OBRLoss, OnlineBatchRelation
-from tests.support.start import LABELS, assert_started, mined, table
+from tests.support.start import LABELS, assert_started, mined, mined_arguments, table
 
 
 def test_a_default_loss_starts_from_a_mined_relation(tmp_path: Path) -> None:
@@ -19,3 +19,8 @@ def test_a_default_loss_starts_from_a_mined_relation(tmp_path: Path) -> None:
         assert_started(criterion.pairs(), criterion.relation)
         assert np.isfinite(criterion(table(8), np.zeros((8, LABELS), np.float32)))
         assert len(criterion.pairs()) == 3
+
+
+def test_what_a_miner_suggests_builds_one() -> None:
+    criterion = OBRLoss(LABELS, **mined_arguments())
+    assert_started(criterion.pairs(), criterion.relation)

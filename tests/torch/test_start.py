@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from obrl.torch import OBRLoss, OnlineBatchRelation
-from tests.support.start import LABELS, assert_started, mined, table
+from tests.support.start import LABELS, assert_started, mined, mined_arguments, table
 
 
 def test_a_default_loss_starts_from_a_mined_relation(tmp_path: Path) -> None:
@@ -28,3 +28,8 @@ def test_a_start_of_counts_says_how_sure_it_is() -> None:
     assert criterion.pairs()[0].samples == pytest.approx(199 * 400, rel=1e-5)
     assert criterion.pairs()[0].phi_low > 0.99
     assert criterion.pairs() == criterion.pairs()
+
+
+def test_what_a_miner_suggests_builds_one() -> None:
+    criterion = OBRLoss(LABELS, **mined_arguments())
+    assert_started(criterion.pairs(), criterion.relation)

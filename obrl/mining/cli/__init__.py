@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import NoReturn
 
-from obrl.mining.errors import MiningError
+from obrl.mining.errors import MiningError, MiningWarning
 
 COMMANDS: dict[str, str] = {
     "mine": "mine how the labels of tables relate",
@@ -49,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     with warnings.catch_warnings():
+        warnings.filterwarnings("always", category=MiningWarning)
         warnings.showwarning = _show_warning
         try:
             options = _parse(arguments)

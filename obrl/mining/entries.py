@@ -1,0 +1,31 @@
+"""What a mined relation says of single entries of a table, as methods of `RelationMiner`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from obrl.counts import PairCounts
+from obrl.mining.fill import fill_matrix
+from obrl.mining.suspects import score_matrix
+
+
+class Entries:
+    """Scores and probabilities of entries, from the counts of whoever inherits this."""
+
+    @property
+    def counts_(self) -> PairCounts:
+        """The counts of all pairs."""
+        raise NotImplementedError
+
+    def score_labels(
+        self, targets: Any, *, observed: npt.ArrayLike | None = None, force: bool = False
+    ) -> npt.NDArray[np.float64]:
+        """How much each entry contradicts the other labels of its row; see `obrl.mining.suspects.score_matrix`."""
+        return score_matrix(targets, self.counts_, observed=observed, force=force)
+
+    def predict_proba(self, targets: Any, *, observed: npt.ArrayLike | None = None) -> npt.NDArray[np.float64]:
+        """The probability of each entry from the other known ones; see `obrl.mining.fill.fill_matrix`."""
+        return fill_matrix(targets, self.counts_, observed=observed)
