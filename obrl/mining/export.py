@@ -67,8 +67,8 @@ def to_adjacency(counts: TableCounts, *, threshold: float = 0.4, weight: float =
 def ml_gcn_pickle(counts: TableCounts) -> bytes:
     """The file that ML-GCN reads, `{"nums": (C,), "adj": (C, C)}` of int64.
 
-    `nums` holds how many rows have each label, `adj` how many have both, with a zero diagonal. The pickle has protocol 2,
-    and names NumPy's modules as NumPy 1 did, so that both load it. obrl writes this format and never reads it.
+    `nums` holds how many rows have each label, `adj` how many have both, with a zero diagonal. The pickle has
+    protocol 2 and names NumPy's modules as NumPy 1 did, so that both load it. obrl never reads this format.
 
     Args:
         counts: of the table.
