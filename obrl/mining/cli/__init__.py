@@ -11,13 +11,15 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import NoReturn
 
-from obrl.mining.errors import MiningError
+from obrl.mining.errors import MiningError, MiningWarning
 
 COMMANDS: dict[str, str] = {
     "mine": "mine how the labels of tables relate",
     "pairs": "list the pairs of a mined relation, with how sure each is",
     "thresholds": "say which thresholds a mined relation can supervise with, if any",
     "start": "write a mined relation in the form from which a loss starts",
+    "export": "write a mined relation for other programs: ML-GCN, NumPy, spreadsheets, graphs",
+    "assess": "say what the relation would gain, from a model's held-out predictions",
 }
 """The subcommands and what each does, in the order of `--help`. The module `obrl.mining.cli.NAME` has
 `add_arguments(parser)` and `run(options) -> int`, the exit status."""
@@ -48,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     with warnings.catch_warnings():
+        warnings.filterwarnings("always", category=MiningWarning)
         warnings.showwarning = _show_warning
         try:
             options = _parse(arguments)

@@ -1,0 +1,99 @@
+"""Results appear whole or not at all."""
+
+import errno
+import os
+
+import pytest
+
+from obrl.mining import MiningError
+from obrl.mining.output import check_file, check_folder, file_of_results, folder_of_results
+
+
+def names_in(folder):
+    return sorted(entry.name for entry in folder.iterdir())
+
+
+def write_folder(path, text="{}"):
+    with folder_of_results(path) as part:
+        (part / "run.json").write_text(text)
+
+
+def test_a_folder_takes_its_name_at_the_end(tmp_path):
+    folder = tmp_path / "deep" / "mined"
+    with folder_of_results(folder) as part:
+        (part / "run.json").write_text("{}")
+        assert not folder.exists()
+    assert names_in(folder) == ["run.json"]
+    assert names_in(folder.parent) == ["mined"]
+
+
+def test_earlier_results_are_replaced(tmp_path):
+    write_folder(tmp_path / "mined", "old")
+    (tmp_path / "mined" / "more.csv").write_text("x")
+    write_folder(tmp_path / "mined", "new")
+    assert names_in(tmp_path / "mined") == ["run.json"]
+    assert (tmp_path / "mined" / "run.json").read_text() == "new"
+
+
+@pytest.mark.parametrize("error", [ValueError("bad"), KeyboardInterrupt()])
+def test_an_error_leaves_what_was_there(tmp_path, error):
+    write_folder(tmp_path / "mined", "old")
+    with pytest.raises(type(error)), folder_of_results(tmp_path / "mined") as part:
+        (part / "run.json").write_text("half")
+        raise error
+    assert names_in(tmp_path) == ["mined"]
+    assert (tmp_path / "mined" / "run.json").read_text() == "old"
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(tmp_path):
+    message = "mined: the disk is full; nothing was written there"
+    with pytest.raises(MiningError, match=message), folder_of_results(tmp_path / "mined") as part:
+        (part / "run.json").write_text("half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert names_in(tmp_path) == []
+
+
+def test_a_remainder_of_a_killed_run_is_removed(tmp_path):
+    (tmp_path / "mined.part").mkdir()
+    (tmp_path / "mined.part" / "old").write_text("x")
+    write_folder(tmp_path / "mined")
+    assert names_in(tmp_path) == ["mined"]
+
+
+def test_only_results_are_replaced(tmp_path):
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.txt").write_text("x")
+    with pytest.raises(MiningError, match="thesis: the folder holds files that are no results of obrl"):
+        check_folder(tmp_path / "thesis")
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(MiningError, match="file: expected a folder for the results, got a file"):
+        check_folder(tmp_path / "file")
+    with pytest.raises(MiningError, match=r"nothing can be written there, for .*file is a file"):
+        check_folder(tmp_path / "file" / "mined")
+    (tmp_path / "empty").mkdir()
+    check_folder(tmp_path / "empty")
+
+
+@pytest.mark.parametrize("check", [check_folder, check_file])
+def test_a_folder_that_is_not_writable_is_named(tmp_path, monkeypatch, check):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(MiningError, match=f"the folder {tmp_path} is not writable"):
+        check(tmp_path / "mined")
+
+
+def test_a_file_takes_its_name_at_the_end(tmp_path):
+    file = tmp_path / "new" / "map.png"
+    with file_of_results(file) as part:
+        assert part.suffix == ".png"
+        part.write_text("whole")
+        assert not file.exists()
+    assert names_in(file.parent) == ["map.png"]
+    with pytest.raises(ValueError, match="bad"), file_of_results(file) as part:
+        part.write_text("half")
+        raise ValueError("bad")
+    assert (names_in(file.parent), file.read_text()) == (["map.png"], "whole")
+
+
+def test_a_folder_is_no_file(tmp_path):
+    with pytest.raises(MiningError, match="expected a file for the results, got a folder; name a file with --png"):
+        check_file(tmp_path, "--png")
