@@ -19,6 +19,7 @@ from obrl.mining.batches import Batches
 from obrl.mining.blocks import Block, DenseLabels, SparseLabels
 from obrl.mining.errors import MiningError
 from obrl.mining.evidence_methods import EvidenceMethods
+from obrl.mining.export_methods import ExportMethods
 from obrl.mining.files import load_mined, save_mined
 from obrl.mining.inputs import column_names, read_matrix
 from obrl.mining.tables.ahead import read_ahead
@@ -31,7 +32,7 @@ from obrl.settings import Settings
 FloatArray = npt.NDArray[np.float64]
 
 
-class RelationMiner(Conditioning, EvidenceMethods):
+class RelationMiner(Conditioning, EvidenceMethods, ExportMethods):
     """Mines how labels relate from tables of labels, in the manner of scikit-learn's estimators.
 
     Every entry counts once: the integer counts of all pairs are stored whatever the settings, and the statistics use
@@ -153,7 +154,7 @@ class RelationMiner(Conditioning, EvidenceMethods):
 
         Args:
             table: the rows, with groups where the table has them.
-            progress: called with every block once it is counted.
+            progress: called with every block.
 
         Raises:
             TableError: a row that is no row of labels; nothing is mined then.
@@ -286,8 +287,7 @@ class RelationMiner(Conditioning, EvidenceMethods):
         relation, counts, batch_size = load_mined(path)
         settings = relation.settings
         miner = cls(decay=settings.decay, measure=settings.measure, estimator=settings.estimator)
-        miner.batch_size = miner.batch_size if batch_size is None else batch_size
-        miner._start(counts)
+        miner.set_params(**({} if batch_size is None else {"batch_size": batch_size}))._start(counts)
         miner._relation = relation
         miner.n_features_in_, miner.label_names_in_ = relation.num_labels, relation.label_names
         return miner

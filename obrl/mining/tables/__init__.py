@@ -9,6 +9,7 @@ from obrl.mining.errors import TableError
 from obrl.mining.tables.arff import looks_like_arff, open_arff
 from obrl.mining.tables.celeba import looks_like_celeba, open_celeba
 from obrl.mining.tables.csv import open_csv
+from obrl.mining.tables.forecast import check_memory
 from obrl.mining.tables.lists import open_json_lines, open_lists
 from obrl.mining.tables.npz import open_npz
 from obrl.mining.tables.options import LabelTable, TableOptions
@@ -47,7 +48,8 @@ def open_tables(paths: Sequence[str], options: TableOptions | None = None) -> La
         The table; nothing but its beginning (and, for lists of labels, their names) has been read.
 
     Raises:
-        TableError: no such file, a file that is no table of labels, or files with different labels.
+        TableError: no such file, a file that is no table of labels, files with different labels, or more labels than
+            memory has room for.
 
     Example:
         >>> import tempfile
@@ -61,7 +63,9 @@ def open_tables(paths: Sequence[str], options: TableOptions | None = None) -> La
     chosen = TableOptions() if options is None else options
     if chosen.format is not None and chosen.format not in READERS:
         raise TableError(f"--format must be one of {', '.join(READERS)}", file=paths[0], value=chosen.format)
-    return _open_several(expand(paths), chosen)
+    table = _open_several(expand(paths), chosen)
+    check_memory(table)
+    return table
 
 
 def _open_several(files: Sequence[str], options: TableOptions) -> LabelTable:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import re
 from collections.abc import Iterator
@@ -16,13 +15,15 @@ from obrl.mining.blocks import ROWS_PER_BLOCK, Block, DenseLabels
 from obrl.mining.errors import TableError
 from obrl.mining.tables.options import TableOptions
 from obrl.mining.tables.roles import check_enough, check_names
-from obrl.mining.tables.text import first_lines, open_bytes
-from obrl.mining.tables.values import WHAT_IS_ALLOWED, ValueCoding
+from obrl.mining.tables.text import first_lines, not_utf8, open_bytes
+from obrl.mining.tables.values import WHAT_IS_ALLOWED, ValueCoding, remedy_for_column
 
 ATTRIBUTE = re.compile(r"""^@attribute\s+('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\S+)\s+(.*)$""", re.IGNORECASE)
 MEKA = re.compile(r"-C\s+(-?\d+)")
 NUMBER_OF = {"": np.nan, "?": np.nan, "0": 0, "1": 1, "-1": -1, "true": 1, "false": 0, "yes": 1, "no": 0}
 """Values of nominal attributes; numbers such as 1.0 are read as such."""
+CELL = re.compile(r"""((?:[^,'"]|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")*)(?:,|$)""")
+QUOTED = re.compile(r"""^(['"])(.*)\1$""", re.DOTALL)
 
 
 def looks_like_arff(lines: list[str]) -> bool:
@@ -42,8 +43,10 @@ class ArffTable:
         self.files: tuple[str, ...] = (path,)
         self._path, self._options = path, options
         lines = first_lines(path)
-        self._header_lines, relation, names = _header(lines, path)
+        self._header_lines, relation, attributes = _header(lines, path)
+        names = [name for name, _ in attributes]
         check_names(names, path)
+        self._left_out = [_left_out(kind) for _, kind in attributes]
         for flag, value in (("--id", options.id), ("--groups", options.groups)):
             if value is not None and value not in names:
                 raise TableError(f"{flag} names no attribute", file=path, column=value)
@@ -65,7 +68,7 @@ class ArffTable:
         """The rows in order, `rows` at a time."""
         self._coding = ValueCoding(self._options)
         self._rows_read = 0
-        pending: list[tuple[dict[int, str] | list[str], int]] = []
+        pending: list[tuple[list[str], int]] = []
         for record in self._records():
             pending.append(record)
             if len(pending) == rows:
@@ -77,68 +80,63 @@ class ArffTable:
             raise TableError("the table has a header and no rows", file=self._path)
         self._coding.finish(self._path)
 
-    def _records(self) -> Iterator[tuple[dict[int, str] | list[str], int]]:
-        """The cells of each row, by position where the row is sparse, with its line."""
+    def _records(self) -> Iterator[tuple[list[str], int]]:
+        """The cells of each row, with its line."""
         with open_bytes(self._path) as file:
-            row = 0
-            for number, line in enumerate(io.TextIOWrapper(file, encoding="utf-8-sig"), 1):
-                content = line.strip()
-                if number <= self._header_lines or not content or content.startswith("%"):
-                    continue
-                row += 1
-                yield self._cells(content, row, number), number
+            row, number = 0, 0
+            try:
+                for number, line in enumerate(io.TextIOWrapper(file, encoding="utf-8-sig"), 1):
+                    content = line.strip()
+                    if number <= self._header_lines or not content or content.startswith("%"):
+                        continue
+                    row += 1
+                    yield self._cells(content, {"file": self._path, "row": row, "line": number}), number
+            except UnicodeDecodeError:
+                raise not_utf8(self._path, number + 1) from None
 
-    def _cells(self, content: str, row: int, line: int) -> dict[int, str] | list[str]:
-        place: dict[str, Any] = {"file": self._path, "row": row, "line": line}
+    def _cells(self, content: str, place: dict[str, Any]) -> list[str]:
+        """The cells of a row; a sparse row names those that differ from what it leaves out."""
         if not content.startswith("{"):
-            cells = next(csv.reader([content], quotechar="'", skipinitialspace=True))
+            cells = split_cells(content)
             if len(cells) != len(self._position):
                 raise TableError(f"expected {len(self._position)} values, got {len(cells)}", **place)
-            return [cell.strip() for cell in cells]
+            return [unquoted(cell) for cell in cells]
         if not content.endswith("}"):
             raise TableError("the row begins with { and does not end with }", **place)
-        cells = next(csv.reader([content[1:-1]], quotechar="'", skipinitialspace=True)) if content[1:-1].strip() else []
-        sparse: dict[int, str] = {}
-        for cell in cells:
+        inside = content[1:-1].strip()
+        sparse = self._left_out.copy()
+        for cell in split_cells(inside) if inside else ():
             position, _, value = cell.strip().partition(" ")
-            if not position.isdigit() or int(position) >= len(self._position):
+            if not position.isdecimal() or int(position) >= len(sparse) or not value.strip():
                 raise TableError("expected the number of an attribute and its value", **place, value=cell)
-            sparse[int(position)] = value.strip().strip("'\"")
+            sparse[int(position)] = unquoted(value)
         return sparse
 
-    def _block(self, records: list[tuple[dict[int, str] | list[str], int]]) -> Block:
-        values = np.zeros((len(self.label_names), len(records)), np.float32)
-        for position, name in enumerate(self.label_names):
-            column = self._position[name]
-            for row, (cells, line) in enumerate(records):
-                cell = cells[column] if isinstance(cells, list) else cells.get(column, "0")
-                values[position, row] = self._number(cell, name, self._rows_read + row + 1, line)
+    def _block(self, records: list[tuple[list[str], int]]) -> Block:
         first_row = self._rows_read + 1
 
         def place(column: int, row: int) -> dict[str, Any]:
-            return {
-                "file": self._path,
-                "row": first_row + row,
-                "line": records[row][1],
-                "column": self.label_names[column],
-            }
+            name = self.label_names[column]
+            return {"file": self._path, "row": first_row + row, "line": records[row][1], "column": name}
 
+        values = np.empty((len(self.label_names), len(records)), np.float32)
+        for position, name in enumerate(self.label_names):
+            column = self._position[name]
+            words = [cells[column] for cells, _ in records]
+            meaning = {word: _number(word) for word in set(words)}
+            values[position] = [meaning[word] for word in words]
+        wrong = np.argwhere(np.isinf(values.T))
+        if len(wrong):
+            row, position = (int(index) for index in wrong[0])
+            where = place(position, row)
+            cell = records[row][0][self._position[where["column"]]]
+            raise TableError(WHAT_IS_ALLOWED, **where, value=cell, remedy=remedy_for_column(where["column"]))
         codes, complete = self._coding.codes(values, None, place)
         self._rows_read += len(records)
         columns = {}
         for name in self._text:
-            column = self._position[name]
-            cells_of = [cells[column] if isinstance(cells, list) else cells.get(column, "0") for cells, _ in records]
-            columns[name] = np.array(cells_of, object)
+            columns[name] = np.array([cells[self._position[name]] for cells, _ in records], object)
         return Block(DenseLabels(codes, complete), len(records), self._path, first_row, None, columns)
-
-    def _number(self, cell: str, name: str, row: int, line: int) -> float:
-        if cell.lower() in NUMBER_OF:
-            return float(NUMBER_OF[cell.lower()])
-        try:
-            return float(cell)
-        except ValueError:
-            raise TableError(WHAT_IS_ALLOWED, file=self._path, row=row, line=line, column=name, value=cell) from None
 
     def description(self) -> dict[str, Any]:
         """The format and the coding."""
@@ -154,17 +152,52 @@ def open_arff(path: str, options: TableOptions) -> ArffTable:
     return ArffTable(path, options)
 
 
-def _header(lines: list[str], path: str) -> tuple[int, str, list[str]]:
-    """The number of lines of the header, the relation's name, and the names of the attributes."""
-    relation, names = "", []
+def split_cells(row: str) -> list[str]:
+    r"""The cells of a row between commas; a comma in single or double quotes divides nothing.
+
+    Example:
+        >>> split_cells("1, 'a, b', \"c\"")
+        ['1', " 'a, b'", ' "c"']
+    """
+    if "'" not in row and '"' not in row:
+        return row.split(",")
+    return [match.group(1) for match in CELL.finditer(row + ",") if match.end() <= len(row) + 1 and match.group()]
+
+
+def unquoted(cell: str) -> str:
+    """A cell without the spaces and quotes around it."""
+    cell = cell.strip()
+    quoted = QUOTED.match(cell)
+    return re.sub(r"\\(.)", r"\1", quoted.group(2)) if quoted else cell
+
+
+def _left_out(kind: str) -> str:
+    """The value that a sparse row means where it leaves an attribute out: 0, or the first of a nominal attribute."""
+    nominal = kind.strip()
+    return unquoted(split_cells(nominal.strip("{}"))[0]) if nominal.startswith("{") else "0"
+
+
+def _number(cell: str) -> float:
+    """The value of a cell; infinite where it is no number."""
+    if cell.lower() in NUMBER_OF:
+        return float(NUMBER_OF[cell.lower()])
+    try:
+        return float(cell)
+    except ValueError:
+        return np.inf
+
+
+def _header(lines: list[str], path: str) -> tuple[int, str, list[tuple[str, str]]]:
+    """The number of lines of the header, the relation's name, and the names and types of the attributes."""
+    relation, attributes = "", []
     for number, line in enumerate(lines, 1):
         content = line.strip()
         if content.lower().startswith("@relation"):
             relation = content[len("@relation") :].strip()
         elif match := ATTRIBUTE.match(content):
-            names.append(re.sub(r"\\(.)", r"\1", match.group(1).strip("'\"")))
+            attributes.append((unquoted(match.group(1)), match.group(2)))
         elif content.lower().startswith("@data"):
-            return number, relation, names
+            return number, relation, attributes
         elif content.lower().startswith("@attribute"):
             raise TableError("expected @attribute NAME TYPE", file=path, line=number, value=content)
     raise TableError("the header does not end with @data", file=path, remedy="fetch the file again")

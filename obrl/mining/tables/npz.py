@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import warnings
 import zipfile
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -89,7 +90,8 @@ def open_npz(path: str, options: TableOptions) -> NpzTable:
     Raises:
         TableError: no labels, or arrays of objects, which only unpickling could read.
     """
-    arrays = load_plain(path)
+    wanted = [name for name in (options.id, options.groups, *options.keep) if name is not None]
+    arrays = load_plain(path, wanted)
     values = _matrix(arrays, path)
     width = values.num_labels if isinstance(values, SparseLabels) else values.shape[1]
     names = [str(name) for name in arrays.get("label_names", np.arange(width)).tolist()]
@@ -110,16 +112,24 @@ def open_npz(path: str, options: TableOptions) -> NpzTable:
     return NpzTable(path, values, labels, options, columns)
 
 
-def load_plain(path: str) -> dict[str, npt.NDArray[Any]]:
-    """The arrays of an .npz; raises TableError for a damaged file and for one with objects."""
+def load_plain(path: str, further: Sequence[str] = ()) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of an .npz that hold labels and names, with `further` ones; all of them where none is called Y.
+
+    Raises:
+        TableError: a damaged file, or one of these arrays holds objects.
+    """
     with open_bytes(path) as file:
         try:
             content = np.load(file, allow_pickle=False)
-            if not hasattr(content, "files"):
+            if not isinstance(content, np.lib.npyio.NpzFile):
                 raise TableError("the file holds a single array", file=path, remedy="save it as Y with numpy.savez")
-            return {name: content[name] for name in content.files}
-        except (zipfile.BadZipFile, EOFError, OSError) as error:
-            raise TableError(f"the .npz file is cut off or damaged ({error})", file=path) from None
+            named = {"Y", *(f"Y_{name}" for name in SPARSE), "label_names", *further}
+            has_labels = "Y" in content.files or "Y_data" in content.files
+            return {name: content[name] for name in content.files if name in named or not has_labels}
+        except (zipfile.BadZipFile, EOFError, OSError, zlib.error) as error:
+            raise TableError(
+                f"the .npz file is cut off or damaged ({error})", file=path, remedy="fetch it again"
+            ) from None
         except ValueError as error:
             if isinstance(error, TableError):
                 raise
@@ -131,6 +141,14 @@ def load_plain(path: str) -> dict[str, npt.NDArray[Any]]:
 
 
 def _matrix(arrays: dict[str, npt.NDArray[Any]], path: str) -> npt.NDArray[Any] | SparseLabels:
+    kind = arrays.get("format")  # SciPy's name of the layout, as bytes
+    if kind is not None and kind.shape == () and kind.item() not in (b"csr", "csr"):
+        raise TableError(
+            "the sparse matrix must be stored by rows (csr)",
+            file=path,
+            value=kind.item(),
+            remedy="convert it: scipy.sparse.save_npz(path, matrix.tocsr())",
+        )
     for prefix in ("Y_", ""):
         if {prefix + name for name in SPARSE} <= set(arrays):
             return _sparse(*(arrays[prefix + name] for name in SPARSE), path=path)

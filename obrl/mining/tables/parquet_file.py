@@ -47,7 +47,7 @@ class ParquetFile:
         if not file.seekable():
             raise TableError("a Parquet file packed by gzip cannot be read", file=self.path, remedy="unpack it: gunzip")
         try:
-            return parquet.ParquetFile(file)
+            return parquet.ParquetFile(file, pre_buffer=False)  # a buffer would keep all that was read
         except (pa.ArrowException, OSError, ValueError) as error:
             raise self._damaged(error) from None
 

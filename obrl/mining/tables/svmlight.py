@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from obrl.mining.blocks import ROWS_PER_BLOCK, Block
-from obrl.mining.errors import TableError
+from obrl.mining.errors import MiningWarning, TableError
 from obrl.mining.tables.listed import ListedLabels
 from obrl.mining.tables.options import TableOptions
 from obrl.mining.tables.roles import check_enough
-from obrl.mining.tables.text import first_lines, open_bytes
+from obrl.mining.tables.text import first_lines, not_utf8, open_bytes
 
 FEATURE = re.compile(r"^(qid|\d+):\S+$")
 LABELS = re.compile(r"^-?\d+(,-?\d+)*$")
@@ -42,14 +43,18 @@ class SvmlightTable:
         self._path = path
         first_lines(path)  # refuses what is no text
         self.rows: int | None = 0
+        twice = False
         words = ListedLabels(options.none)
         for labels in self._lists():
             self.rows += 1
             words.collect([labels])
+            twice = twice or len(set(labels)) < len(labels)
         if not self.rows:
             raise TableError("the table has no rows", file=path)
         self.unseen_labels = words.choose(options.labels, options.drop if options.labels is None else ())
         check_enough(words.names, path)
+        if twice:
+            warnings.warn(f"{path}: rows list a label twice; it counts once", MiningWarning, stacklevel=2)
         self._listed = words
         self.label_names: tuple[str, ...] = words.names
         self.id_column: str | None = None
@@ -59,25 +64,30 @@ class SvmlightTable:
                 raise TableError(f"svmlight's rows have no names, so {flag} cannot be used", file=path, value=value)
 
     def _lists(self) -> Iterator[list[str]]:
+        row, number = 0, 0
         with open_bytes(self._path) as file:
-            row = 0
-            for number, line in enumerate(io.TextIOWrapper(file, encoding="utf-8-sig"), 1):
-                content = _without_comment(line)
-                if not content.strip():
-                    continue
-                row += 1
-                fields = content.split()
-                if not _is_row(fields):
-                    wrong = next((field for field in fields[1:] if not FEATURE.match(field)), fields[0])
-                    raise TableError(
-                        "expected labels such as 1,3,7 and features such as 12:0.5",
-                        file=self._path,
-                        row=row,
-                        line=number,
-                        value=wrong,
-                    )
-                starts_with_labels = not content[0].isspace() and LABELS.match(fields[0])
-                yield fields[0].split(",") if starts_with_labels else []
+            try:
+                for number, line in enumerate(io.TextIOWrapper(file, encoding="utf-8-sig"), 1):
+                    content = _without_comment(line)
+                    if content.strip():
+                        row += 1
+                        yield self._labels_of(content, row, number)
+            except UnicodeDecodeError:
+                raise not_utf8(self._path, number + 1) from None
+
+    def _labels_of(self, content: str, row: int, line: int) -> list[str]:
+        fields = content.split()
+        if not _is_row(fields):
+            wrong = next((field for field in fields[1:] if not FEATURE.match(field)), fields[0])
+            raise TableError(
+                "expected labels such as 1,3,7 and features such as 12:0.5",
+                file=self._path,
+                row=row,
+                line=line,
+                value=wrong,
+            )
+        starts_with_labels = not content[0].isspace() and LABELS.match(fields[0])
+        return fields[0].split(",") if starts_with_labels else []
 
     def number_labels(self, names: Sequence[str]) -> None:
         """Number the labels by their position in `names`, which hold all of this file's."""

@@ -55,6 +55,7 @@ class _Unzipped(io.RawIOBase):
     """A gzip file whose damage is told as an error of the table."""
 
     def __init__(self, file: IO[bytes], path: str) -> None:
+        self._packed = file
         self._file = gzip.GzipFile(fileobj=file)
         self._path = path
 
@@ -71,6 +72,11 @@ class _Unzipped(io.RawIOBase):
             ) from None
         target[: len(data)] = data
         return len(data)
+
+    def close(self) -> None:
+        self._file.close()
+        self._packed.close()
+        super().close()
 
 
 def first_lines(path: str) -> list[str]:
