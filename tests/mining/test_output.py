@@ -103,7 +103,8 @@ def test_a_folder_is_no_file(tmp_path):
         check_file(tmp_path, "--png")
 
 
-LIMITED = """  # the system refuses to write more, as a full disk does
+# The system refuses to write more, as a full disk does.
+LIMITED = """
 import resource
 resource.setrlimit(resource.RLIMIT_FSIZE, ({bytes}, {bytes}))
 from obrl.mining.cli import main
