@@ -3,7 +3,18 @@
 Importing this package imports NumPy alone; reading tables takes the extra `obrl[mining]`.
 """
 
+from obrl.mining.assess import assess
+from obrl.mining.assessment import Assessment, Comparison
 from obrl.mining.errors import MiningError, MiningWarning, NoThresholds, TableError
 from obrl.mining.miner import RelationMiner
 
-__all__ = ["MiningError", "MiningWarning", "NoThresholds", "RelationMiner", "TableError"]
+__all__ = [
+    "Assessment",
+    "Comparison",
+    "MiningError",
+    "MiningWarning",
+    "NoThresholds",
+    "RelationMiner",
+    "TableError",
+    "assess",
+]

@@ -19,6 +19,7 @@ COMMANDS: dict[str, str] = {
     "thresholds": "say which thresholds a mined relation can supervise with, if any",
     "start": "write a mined relation in the form from which a loss starts",
     "export": "write a mined relation for other programs: ML-GCN, NumPy, spreadsheets, graphs",
+    "assess": "say what the relation would gain, from a model's held-out predictions",
 }
 """The subcommands and what each does, in the order of `--help`. The module `obrl.mining.cli.NAME` has
 `add_arguments(parser)` and `run(options) -> int`, the exit status."""

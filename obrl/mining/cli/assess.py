@@ -1,0 +1,61 @@
+"""`obrl assess PREDICTIONS TABLE`: whether the relation would help with a model, from its held-out predictions."""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+
+from obrl.mining.assess import assess
+from obrl.mining.cli.options import add_quiet_argument, add_table_arguments, load_relation, table_options
+from obrl.mining.cli.progress import Progress
+from obrl.mining.counting import as_dense
+from obrl.mining.errors import MiningError
+from obrl.mining.predictions import read_predictions
+from obrl.mining.tables import open_tables
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `obrl assess`."""
+    parser.add_argument(
+        "predictions",
+        metavar="PREDICTIONS",
+        help="probabilities for the rows of the table: an .npz, or CSV or Parquet with a column for each label",
+    )
+    add_table_arguments(parser)
+    parser.add_argument(
+        "--relation",
+        metavar="R",
+        help="the relation of the training labels (default: each fifth of the table is judged by the rest)",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the labels that are hidden and flipped (default: 0)")
+    add_quiet_argument(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print an answer to each question."""
+    table = open_tables(options.tables, table_options(options))
+    relation = None if options.relation is None else load_relation(options)
+    if relation is not None and relation.label_names_in_ not in (None, table.label_names):
+        raise MiningError(
+            f"{options.relation}: the relation has other labels than the table; choose them with --labels"
+        )
+    codes, groups = [], []
+    with Progress(quiet=options.quiet) as progress:
+        for block in table.blocks():
+            codes.append(as_dense(block.labels).codes)
+            if table.group_column is not None:
+                groups.append(block.columns[table.group_column])
+            progress(block)
+    y = np.concatenate(codes, axis=1).T
+    probabilities = read_predictions(options.predictions, table.label_names, len(y))
+    result = assess(
+        probabilities,
+        np.where(y >= 0, y, 0),
+        relation,
+        observed=y >= 0,
+        groups=np.concatenate(groups) if groups else None,
+        seed=options.seed,
+    )
+    print(result)
+    return 0

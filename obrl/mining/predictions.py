@@ -1,0 +1,107 @@
+"""A model's probabilities for the rows of a label table, from a file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from obrl.mining.errors import TableError
+from obrl.mining.tables.arrow import numbers, require_arrow
+from obrl.mining.tables.npz import load_plain
+from obrl.mining.tables.text import open_bytes
+
+FloatArray = npt.NDArray[np.float64]
+PARQUET = b"PAR1"
+ZIP = b"PK\x03\x04"
+ARRAYS = ("probabilities", "pred_probs", "predictions")
+"""The names that an array of an .npz may have; of a single matrix the name does not matter."""
+
+
+def read_predictions(path: str, label_names: Sequence[str], rows: int) -> FloatArray:
+    """Read probabilities, row for row of a table.
+
+    Args:
+        path: an .npz with a matrix (and `label_names`, where its columns have another order), or CSV or Parquet with a
+            column for each label; other columns are passed over.
+        label_names: the columns of the result.
+        rows: of the table.
+
+    Returns:
+        (rows, num_labels) float64 in [0, 1].
+
+    Raises:
+        TableError: no such file, a label without a column, another number of rows, or a value outside [0, 1].
+    """
+    with open_bytes(path) as file:
+        start = file.read(4)
+    if start == ZIP:
+        names, values = _from_npz(path, label_names)
+    else:
+        names, values = _from_columns(path, parquet=start == PARQUET)
+    position = {name: number for number, name in enumerate(names)}
+    if missing := [name for name in label_names if name not in position]:
+        raise TableError(
+            f"there are no predictions for {len(missing)} of {len(label_names)} labels",
+            file=path,
+            column=missing[0],
+            remedy="give each label a column of its name, or choose labels with --labels",
+        )
+    chosen = np.ascontiguousarray(values[:, [position[name] for name in label_names]], np.float64)
+    if len(chosen) != rows:
+        raise TableError(f"expected a row for each of the table's {rows} rows, got {len(chosen)}", file=path)
+    wrong = ~((chosen >= 0) & (chosen <= 1))
+    if wrong.any():
+        row, label = (int(index[0]) for index in np.nonzero(wrong))
+        raise TableError(
+            "a probability must lie in [0, 1]",
+            file=path,
+            row=row + 1,
+            column=label_names[label],
+            value=chosen[row, label].item(),
+            remedy="apply the sigmoid to logits",
+        )
+    return chosen
+
+
+def _from_npz(path: str, label_names: Sequence[str]) -> tuple[list[str], npt.NDArray[np.generic]]:
+    arrays = load_plain(path)
+    matrices = {name: array for name, array in arrays.items() if array.ndim == 2 and array.dtype.kind in "biuf"}
+    name = next((name for name in ARRAYS if name in matrices), None)
+    if name is None and len(matrices) != 1:
+        raise TableError("there is no array named probabilities", file=path, remedy="save the matrix under this name")
+    values = matrices[name or next(iter(matrices))]
+    names = [str(entry) for entry in arrays["label_names"].tolist()] if "label_names" in arrays else list(label_names)
+    if values.shape[1] != len(names):
+        raise TableError(f"expected a matrix with {len(names)} columns, got shape {values.shape}", file=path)
+    return names, values
+
+
+def _from_columns(path: str, *, parquet: bool) -> tuple[list[str], FloatArray]:
+    pa = require_arrow("predictions")
+    with open_bytes(path) as file:
+        try:
+            if parquet:
+                from pyarrow import parquet as arrow_parquet
+
+                table = arrow_parquet.read_table(file)
+            else:
+                from pyarrow import csv as arrow_csv
+
+                table = arrow_csv.read_csv(file)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise TableError(
+                f"the predictions cannot be read ({str(error).splitlines()[0][:120]})", file=path
+            ) from None
+    names = [name for name in table.column_names if str(table.schema.field(name).type) in NUMBER_TYPES]
+    values = np.empty((table.num_rows, len(names)))
+    for position, name in enumerate(names):
+        column, empty = numbers(table.column(name).combine_chunks())
+        values[:, position] = column
+        if empty is not None:
+            values[empty, position] = np.nan
+    return names, values
+
+
+NUMBER_TYPES = ("double", "float", "halffloat", "int64", "int32", "int16", "int8", "uint8", "bool")

@@ -1,0 +1,150 @@
+"""What `assess` foretells, against scikit-learn's figures, and what `obrl assess` reads and refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from obrl import OnlineBatchRelation
+from obrl.mining import MiningError, RelationMiner, assess
+from obrl.mining.cli import main
+from obrl.mining.metrics import area_under_roc, average_precision, mean_average_precision
+
+NAMES = ("a", "b", "c", "d")
+Case = tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]
+
+
+def drawn(related: bool, seed: int = 0, rows: int = 900) -> Case:
+    """Predictions that see the truth dimly, and labels of which b follows a where `related`."""
+    rng = np.random.default_rng(seed)
+    y = (rng.random((rows, 4)) < [0.4, 0.4, 0.3, 0.2]).astype(np.int64)
+    if related:
+        y[:, 1] = np.where(rng.random(rows) < 0.9, y[:, 0], y[:, 1])
+    return 1 / (1 + np.exp(-(y - 0.5 + rng.normal(size=y.shape)))), y
+
+
+@pytest.mark.parametrize("decimals", [1, 9])
+def test_metrics_are_those_of_scikit_learn(decimals: int) -> None:
+    p, y = drawn(related=True)
+    p = p.round(decimals)  # with one decimal there are many ties
+    weights = np.random.default_rng(1).integers(0, 3, (3, len(y))).astype(np.float64)
+    for label in range(4):
+        for scores, metric in ((average_precision, average_precision_score), (area_under_roc, roc_auc_score)):
+            values = scores(p[:, label], y[:, label] == 1, weights)
+            expected = [metric(y[:, label], p[:, label], sample_weight=weight) for weight in weights]
+            np.testing.assert_allclose(values, expected, rtol=0, atol=1e-12)
+    chosen = np.random.default_rng(2).random(y.shape) < 0.5
+    means = mean_average_precision(p, y == 1, chosen, np.ones((1, len(y))))
+    by_label = [average_precision_score(y[chosen[:, j], j], p[chosen[:, j], j]) for j in range(4)]
+    assert means[0] == pytest.approx(np.mean(by_label), abs=1e-12)
+
+
+def test_related_labels_gain_and_unrelated_ones_do_not() -> None:
+    gains, nothing = assess(*drawn(related=True)), assess(*drawn(related=False))
+    assert [comparison.helps for comparison in gains.condition] == [True, True, True]
+    assert gains.suspicion.helps
+    assert gains.condition[0].difference < gains.condition[1].difference < gains.condition[2].difference
+    assert not any(comparison.helps for comparison in nothing.comparisons)
+    assert abs(nothing.condition[1].difference) < 0.02
+    assert "yes  conditioning on 25% known labels" in str(gains)
+
+
+def test_the_figures_are_those_of_all_rows() -> None:
+    p, y = drawn(related=True)
+    result = assess(p, y, RelationMiner().fit(y), seed=3)
+    random = np.random.default_rng(3)
+    random.permutation(len(p))  # the folds
+    shown = random.random(p.shape) < 0.10
+    alone = [average_precision_score(y[~shown[:, j], j], p[~shown[:, j], j]) for j in range(4)]
+    assert result.condition[0].without == pytest.approx(np.mean(alone), abs=1e-12)
+    conditioned = RelationMiner().fit(y).condition(p, y, observed=shown)
+    after = [average_precision_score(y[~shown[:, j], j], conditioned[~shown[:, j], j]) for j in range(4)]
+    assert result.condition[0].with_relation == pytest.approx(np.mean(after), abs=1e-12)
+
+
+def test_groups_widen_the_interval_where_rows_repeat() -> None:
+    p, y = drawn(related=True, rows=120)
+    repeated = np.repeat(np.arange(120), 10)
+    rows = assess(p[repeated], y[repeated])
+    grouped = assess(p[repeated], y[repeated], groups=repeated)
+    widths = [result.condition[1].high - result.condition[1].low for result in (rows, grouped)]
+    assert widths[1] > 1.3 * widths[0]
+
+
+def test_predictions_that_contradict_related_labels_leave_something_for_the_loss() -> None:
+    p, y = drawn(related=True)
+    p[:, 1] = np.random.default_rng(4).permutation(p[:, 1])
+    assert assess(p, y).loss.helps
+    assert not assess(y.astype(np.float64), y).loss.helps
+
+
+def test_a_relation_that_a_loss_has_learnt_serves_too() -> None:
+    p, y = drawn(related=True)
+    assert assess(p, y, OnlineBatchRelation(4, decay=1).update(y)).condition[1].helps
+
+
+@pytest.mark.parametrize(
+    ("rows", "change", "message"),
+    [
+        (900, lambda p, y: (p[:, :3], y), "shape of targets"),
+        (10, lambda p, y: (p, y), "at least 20 rows"),
+        (900, lambda p, y: (p, np.zeros_like(y)), "at least two labels"),
+        (900, lambda p, y: (p * 3, y), "apply the sigmoid"),
+    ],
+)
+def test_what_cannot_be_assessed_is_refused(rows: int, change: object, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        assess(*change(*drawn(related=True, rows=rows)))  # type: ignore[operator]
+    with pytest.raises(MiningError, match="at least 20 groups"):
+        assess(*drawn(related=True), groups=np.zeros(900))
+
+
+def write_table(folder: Path, y: npt.NDArray[np.int64]) -> Path:
+    path = folder / "labels.csv"
+    path.write_text("\n".join([",".join(NAMES), *(",".join(map(str, row)) for row in y.tolist())]) + "\n")
+    return path
+
+
+@pytest.mark.parametrize("kind", ["npz", "csv", "parquet"])
+def test_the_command_reads_predictions_by_name(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import pyarrow as pa
+    from pyarrow import csv, parquet
+
+    p, y = drawn(related=True)
+    table, order = write_table(tmp_path, y), [2, 0, 3, 1]
+    path = tmp_path / f"predictions.{kind}"
+    names = [NAMES[label] for label in order]
+    if kind == "npz":
+        np.savez(path, probabilities=p[:, order], label_names=names)
+    else:
+        columns = pa.table(
+            {"photo": [f"{k}.jpg" for k in range(len(p))], **dict(zip(names, p[:, order].T, strict=True))}
+        )
+        (csv.write_csv if kind == "csv" else parquet.write_table)(columns, path)
+    assert main(["assess", str(path), str(table), "--quiet"]) == 0
+    assert capsys.readouterr().out.strip() == str(assess(p, y))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda p: {"probabilities": p[:5]}, "expected a row for each of the table's 900 rows, got 5"),
+        (lambda p: {"probabilities": p * 2}, "row 1"),
+        (lambda p: {"probabilities": p, "label_names": ["a", "b", "c", "x"]}, "no predictions for 1 of 4 labels"),
+        (lambda p: {"one": p, "two": p}, "no array named probabilities"),
+    ],
+)
+def test_predictions_that_do_not_fit_are_refused(
+    change: object, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    p, y = drawn(related=True)
+    p[0, 0] = 0.9
+    np.savez(tmp_path / "p.npz", **change(p))  # type: ignore[operator]
+    assert main(["assess", str(tmp_path / "p.npz"), str(write_table(tmp_path, y)), "--quiet"]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
