@@ -76,13 +76,12 @@ def run(options: argparse.Namespace) -> int:
         return np.where(known, values, result) if options.only_missing else result
 
     with file_of_results(file) as path:
-        rows_written, filled = (_write_csv if file.suffix == ".csv" else _write_npz)(
+        rows_written, missing = (_write_csv if file.suffix == ".csv" else _write_npz)(
             path, table, predict, options.quiet
         )
     print("\n".join(_report(fillers)))
-    print(
-        f"wrote {file}: {rows_written:,} rows x {len(table.label_names)} labels, of which {filled:,} entries are missing"
-    )
+    size = f"{rows_written:,} rows x {len(table.label_names)} labels"
+    print(f"wrote {file}: {size}, of which {missing:,} entries are missing")
     return 0
 
 
