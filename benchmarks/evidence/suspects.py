@@ -20,7 +20,7 @@ BARS = {"celeba": (0.945, 0.42), "yeast": (0.975, 0.50), "delicious": (0.997, 0.
 
 def auroc(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
     """The share of pairs of a positive and another entry that are in the right order; ties count half."""
-    values, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
     ranks = np.cumsum(counts) - (counts - 1) / 2
     ones = int(positive.sum())
     total = float(ranks[inverse[positive]].sum()) - ones * (ones + 1) / 2

@@ -2,11 +2,15 @@
 
 import errno
 import os
+import subprocess
+import sys
 
+import numpy as np
 import pytest
 
 from obrl.mining import MiningError
 from obrl.mining.output import check_file, check_folder, file_of_results, folder_of_results
+from tests.project.helpers import ROOT
 
 
 def names_in(folder):
@@ -97,3 +101,25 @@ def test_a_file_takes_its_name_at_the_end(tmp_path):
 def test_a_folder_is_no_file(tmp_path):
     with pytest.raises(MiningError, match="expected a file for the results, got a folder; name a file with --png"):
         check_file(tmp_path, "--png")
+
+
+# The system refuses to write more, as a full disk does.
+LIMITED = """
+import resource
+resource.setrlimit(resource.RLIMIT_FSIZE, ({bytes}, {bytes}))
+from obrl.mining.cli import main
+print(main(["mine", {table!r}, "--out", {out!r}]))
+"""
+
+
+@pytest.mark.parametrize("size", [10, 2_000, 8_000])
+def test_mining_onto_a_disk_that_fills_up_leaves_nothing(tmp_path, size):
+    rows = np.random.default_rng(0).integers(0, 2, (60, 30))
+    header = ",".join(f"label{k}" for k in range(30))
+    table = tmp_path / "t.csv"
+    table.write_text(header + "\n" + "\n".join(",".join(map(str, row)) for row in rows) + "\n")
+    program = LIMITED.format(bytes=size, table=str(table), out=str(tmp_path / "mined"))
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.splitlines()[-1] == "2"
+    assert done.stderr == f"obrl: error: {tmp_path / 'mined'}: file too large; nothing was written there\n"
+    assert names_in(tmp_path) == ["t.csv"]

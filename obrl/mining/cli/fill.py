@@ -7,6 +7,7 @@ import csv
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -75,13 +76,12 @@ def run(options: argparse.Namespace) -> int:
         return np.where(known, values, result) if options.only_missing else result
 
     with file_of_results(file) as path:
-        rows_written, filled = (_write_csv if file.suffix == ".csv" else _write_npz)(
+        rows_written, missing = (_write_csv if file.suffix == ".csv" else _write_npz)(
             path, table, predict, options.quiet
         )
     print("\n".join(_report(fillers)))
-    print(
-        f"wrote {file}: {rows_written:,} rows x {len(table.label_names)} labels, of which {filled:,} entries are missing"
-    )
+    size = f"{rows_written:,} rows x {len(table.label_names)} labels"
+    print(f"wrote {file}: {size}, of which {missing:,} entries are missing")
     return 0
 
 
@@ -157,7 +157,7 @@ def _write_npz(path: Path, table: LabelTable, predict: Predict, quiet: bool) -> 
         knowns.append(known)
         if table.id_column is not None:
             ids.append(block.columns[table.id_column][rows].astype(str))
-    arrays = {
+    arrays: dict[str, Any] = {
         "probabilities": np.concatenate(probabilities),
         "observed": np.concatenate(knowns),
         "label_names": np.array(table.label_names),
