@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ from obrl.mining.blocks import ROWS_PER_BLOCK, Block, DenseLabels
 from obrl.mining.errors import TableError
 from obrl.mining.tables.options import TableOptions
 from obrl.mining.tables.roles import check_enough, check_names
-from obrl.mining.tables.text import first_lines, not_utf8, open_bytes
+from obrl.mining.tables.text import first_lines, numbered_lines
 from obrl.mining.tables.values import WHAT_IS_ALLOWED, ValueCoding, remedy_for_column
 
 ATTRIBUTE = re.compile(r"""^@attribute\s+('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\S+)\s+(.*)$""", re.IGNORECASE)
@@ -82,17 +81,13 @@ class ArffTable:
 
     def _records(self) -> Iterator[tuple[list[str], int]]:
         """The cells of each row, with its line."""
-        with open_bytes(self._path) as file:
-            row, number = 0, 0
-            try:
-                for number, line in enumerate(io.TextIOWrapper(file, encoding="utf-8-sig"), 1):
-                    content = line.strip()
-                    if number <= self._header_lines or not content or content.startswith("%"):
-                        continue
-                    row += 1
-                    yield self._cells(content, {"file": self._path, "row": row, "line": number}), number
-            except UnicodeDecodeError:
-                raise not_utf8(self._path, number + 1) from None
+        row = 0
+        for number, line in numbered_lines(self._path):
+            content = line.strip()
+            if number <= self._header_lines or not content or content.startswith("%"):
+                continue
+            row += 1
+            yield self._cells(content, {"file": self._path, "row": row, "line": number}), number
 
     def _cells(self, content: str, place: dict[str, Any]) -> list[str]:
         """The cells of a row; a sparse row names those that differ from what it leaves out."""

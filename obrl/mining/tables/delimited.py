@@ -157,8 +157,7 @@ class DelimitedTable:
 
     def _first_offender(self) -> TableError | None:
         labels = [(self._names.index(name), name) for name in self._roles.labels]
-        with self._open_rows() as file:
-            lines = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        with self._open_rows() as file, io.TextIOWrapper(file, encoding="utf-8", newline="") as lines:
             records = csv.reader(lines, delimiter=self._delimiter)
             row = 0
             for record in records:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import csv
-import io
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from obrl.mining.errors import TableError
-from obrl.mining.tables.text import open_bytes
+from obrl.mining.tables.text import numbered_lines
 
 GROUP = "group"
 """The name of the groups in a block's columns where they come from a file."""
@@ -28,10 +27,9 @@ class GroupFile:
     def __init__(self, path: str) -> None:
         self.path = path
         self._group_of: dict[str, str] = {}
-        with open_bytes(path) as file:
-            for number, line in enumerate(io.TextIOWrapper(file, encoding="utf-8-sig"), 1):
-                if line.strip():
-                    self._add(line, number)
+        for number, line in numbered_lines(path):
+            if line.strip():
+                self._add(line, number)
 
     def _add(self, line: str, number: int) -> None:
         delimiter = next((mark for mark in ",\t;" if mark in line), None)

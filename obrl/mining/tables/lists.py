@@ -73,8 +73,7 @@ class ListTable:
 
     def _records(self) -> Iterator[tuple[dict[str, Any], int]]:
         """Each row by column, with its line."""
-        with open_bytes(self._path) as file:
-            lines = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+        with open_bytes(self._path) as file, io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as lines:
             yield from self._json_records(lines) if self._json else self._csv_records(lines)
 
     def _json_records(self, lines: io.TextIOWrapper) -> Iterator[tuple[dict[str, Any], int]]:

@@ -125,7 +125,8 @@ def load_plain(path: str, further: Sequence[str] = ()) -> dict[str, npt.NDArray[
                 raise TableError("the file holds a single array", file=path, remedy="save it as Y with numpy.savez")
             named = {"Y", *(f"Y_{name}" for name in SPARSE), "label_names", *further}
             has_labels = "Y" in content.files or "Y_data" in content.files
-            return {name: content[name] for name in content.files if name in named or not has_labels}
+            arrays = {name: content[name] for name in content.files if name in named or not has_labels}
+            return {name: array for name, array in arrays.items() if isinstance(array, np.ndarray)}
         except (zipfile.BadZipFile, EOFError, OSError, zlib.error) as error:
             raise TableError(
                 f"the .npz file is cut off or damaged ({error})", file=path, remedy="fetch it again"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 import warnings
 from collections.abc import Iterator, Sequence
@@ -13,7 +12,7 @@ from obrl.mining.errors import MiningWarning, TableError
 from obrl.mining.tables.listed import ListedLabels
 from obrl.mining.tables.options import TableOptions
 from obrl.mining.tables.roles import check_enough
-from obrl.mining.tables.text import first_lines, not_utf8, open_bytes
+from obrl.mining.tables.text import first_lines, numbered_lines
 
 FEATURE = re.compile(r"^(qid|\d+):\S+$")
 LABELS = re.compile(r"^-?\d+(,-?\d+)*$")
@@ -64,16 +63,12 @@ class SvmlightTable:
                 raise TableError(f"svmlight's rows have no names, so {flag} cannot be used", file=path, value=value)
 
     def _lists(self) -> Iterator[list[str]]:
-        row, number = 0, 0
-        with open_bytes(self._path) as file:
-            try:
-                for number, line in enumerate(io.TextIOWrapper(file, encoding="utf-8-sig"), 1):
-                    content = _without_comment(line)
-                    if content.strip():
-                        row += 1
-                        yield self._labels_of(content, row, number)
-            except UnicodeDecodeError:
-                raise not_utf8(self._path, number + 1) from None
+        row = 0
+        for number, line in numbered_lines(self._path):
+            content = _without_comment(line)
+            if content.strip():
+                row += 1
+                yield self._labels_of(content, row, number)
 
     def _labels_of(self, content: str, row: int, line: int) -> list[str]:
         fields = content.split()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
@@ -77,6 +78,17 @@ class _Unzipped(io.RawIOBase):
         self._file.close()
         self._packed.close()
         super().close()
+
+
+def numbered_lines(path: str) -> Iterator[tuple[int, str]]:
+    """The lines of a text file, counted from 1; raises TableError where one is not UTF-8."""
+    number = 0
+    with open_bytes(path) as file, io.TextIOWrapper(file, encoding="utf-8-sig") as lines:
+        try:
+            for number, line in enumerate(lines, 1):
+                yield number, line
+        except UnicodeDecodeError:
+            raise not_utf8(path, number + 1) from None
 
 
 def first_lines(path: str) -> list[str]:
