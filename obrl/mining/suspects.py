@@ -98,12 +98,17 @@ class SuspectFinder:
         Args:
             values: (rows, num_labels), 0 or 1.
             known: (rows, num_labels).
-            scores: (rows, num_labels), to rank by in place of |y - E|, as `suspicion` gives them with a model.
+            scores: (rows, num_labels), to rank by in place of |y - E|: those of `suspicion` with a model, the
+                negative logarithm of the probability of what the table holds.
 
         Returns:
             The scores, (rows, num_labels); -inf for unknown entries.
         """
-        expected = self.residual.expected(values, known)
+        if scores is None:
+            expected = self.residual.expected(values, known)
+        else:
+            listed = np.where(known, np.exp(-np.maximum(scores, 0.0)), 0.5)
+            expected = np.where(values > 0, listed, 1 - listed)
         self._curves.add(expected, values, known)
         score = np.where(known, np.abs(values - expected) if scores is None else scores, -np.inf)
         floor = self.overall.score[-1] if len(self.overall) >= self._top else -np.inf
@@ -111,11 +116,7 @@ class SuspectFinder:
         further = self._candidates(values, known, expected, score, *np.divmod(overall, score.shape[1]))
         self.overall = self.overall.joined(further).best(self._top)
         if self._top_per_label:
-            count = min(self._top_per_label, len(score))
-            rows = np.argpartition(-score, count - 1, axis=0)[:count]
-            labels = np.broadcast_to(np.arange(score.shape[1]), rows.shape)
-            listed = score[rows, labels] > -np.inf
-            further = self._candidates(values, known, expected, score, rows[listed], labels[listed])
+            further = self._candidates(values, known, expected, score, *_highest_of_columns(score, self._top_per_label))
             self.per_label = self.per_label.joined(further).best_of_each(self._top_per_label)
         self.rows += len(values)
         return score
@@ -157,10 +158,21 @@ class SuspectFinder:
 
 
 def _highest(scores: FloatArray, top: int, floor: float) -> npt.NDArray[np.intp]:
+    """The positions of the `top` highest scores above `floor`; of equal ones the first."""
     above = np.flatnonzero(scores > floor)
     if len(above) <= top:
         return above
-    return above[np.argpartition(-scores[above], top - 1)[:top]]
+    return above[_highest_of_columns(scores[above][:, None], top)[0]]
+
+
+def _highest_of_columns(scores: FloatArray, top: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Rows and columns of the `top` highest scores of each column above -inf; of equal ones the first rows."""
+    top = min(top, len(scores))
+    least = np.partition(scores, len(scores) - top, axis=0)[len(scores) - top]
+    higher, equal = scores > least, scores == least
+    listed = higher | (equal & (np.cumsum(equal, axis=0) <= top - higher.sum(axis=0)))
+    rows, columns = np.nonzero(listed & (scores > -np.inf))
+    return rows, columns
 
 
 def wrong_probability(value_probability: npt.ArrayLike, error_rate: float) -> FloatArray:

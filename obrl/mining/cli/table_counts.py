@@ -11,6 +11,7 @@ from obrl.mining.cli.options import add_quiet_argument, add_table_arguments, loa
 from obrl.mining.cli.progress import Progress
 from obrl.mining.errors import MiningError
 from obrl.mining.miner import RelationMiner
+from obrl.mining.residual import FloatArray
 from obrl.mining.tables.options import LabelTable
 
 
@@ -22,6 +23,11 @@ def add_counted_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="R",
         help="the folder that `obrl mine --out` wrote, or its .npz, with counts of all labels of the table (default: "
         "count the table itself first)",
+    )
+    parser.add_argument(
+        "--predictions",
+        metavar="FILE",
+        help="a model's probabilities, row for row of the table (.npz, CSV or Parquet; needs memory for all of them)",
     )
     add_quiet_argument(parser)
 
@@ -53,3 +59,17 @@ def counts_of(options: argparse.Namespace, table: LabelTable) -> PairCounts:
         )
     which = np.array([place[name] for name in table.label_names])
     return PairCounts(*(np.broadcast_to(field, counts.s.shape)[np.ix_(which, which)] for field in counts))
+
+
+def predictions_of(options: argparse.Namespace, table: LabelTable) -> FloatArray | None:
+    """What `--predictions` names, (rows, num_labels) in [0, 1], or None without it.
+
+    Raises:
+        TableError: predictions that do not fit the table.
+    """
+    if options.predictions is None:
+        return None
+    from obrl.mining.predictions import read_predictions
+
+    rows = table.rows if table.rows is not None else sum(block.rows for block in table.blocks())
+    return read_predictions(options.predictions, table.label_names, rows)
