@@ -16,6 +16,7 @@ from obrl.measures import apply_measure
 from obrl.mining.accumulate import TableCounter, TableCounts
 from obrl.mining.batches import Batches
 from obrl.mining.blocks import Block, DenseLabels, SparseLabels
+from obrl.mining.entries import Entries
 from obrl.mining.errors import MiningError
 from obrl.mining.evidence_methods import EvidenceMethods
 from obrl.mining.export_methods import ExportMethods
@@ -32,7 +33,7 @@ from obrl.settings import Settings
 FloatArray = npt.NDArray[np.float64]
 
 
-class RelationMiner(Parameters, Conditioning, EvidenceMethods, ExportMethods):
+class RelationMiner(Parameters, Conditioning, EvidenceMethods, ExportMethods, Entries):
     """Mines how labels relate from tables of labels, in the manner of scikit-learn's estimators.
 
     Every entry counts once: the integer counts of all pairs are stored whatever the settings, and the statistics use

@@ -106,6 +106,29 @@ def test_fill_out_of_fold_does_not_see_the_row_itself(tmp_path):
     assert not np.array_equal(results[0], results[1])
 
 
+def test_a_models_predictions_are_conditioned_and_rank_suspects_as_in_python(tmp_path):
+    table = related_table(300)
+    path = write_table(tmp_path / "full.csv", table)
+    model = np.clip(0.7 * table[:, ::-1] + 0.15 + 0.1 * np.random.default_rng(1).random(table.shape), 0, 1)
+    np.savez(tmp_path / "p.npz", probabilities=model[:, ::-1], label_names=NAMES[::-1])
+    miner = RelationMiner().fit(table)
+    arguments = ["--predictions", str(tmp_path / "p.npz")]
+    assert main(["suspects", path, *arguments, "--top", "25", "--out", str(tmp_path / "out")]) == 0
+    scores = miner.suspicion(model, table)
+    order = np.argsort(-scores.reshape(-1), kind="stable")[:25]
+    listed = [(int(r["row"]) - 1) * 6 + NAMES.index(r["label"]) for r in read(tmp_path / "out" / "suspects.csv")]
+    assert listed == order.tolist()
+
+    missing = table.copy()
+    missing[np.random.default_rng(2).random(table.shape) < 0.4] = np.nan
+    path = write_table(tmp_path / "missing.csv", missing)
+    RelationMiner(label_names=NAMES).fit(table).save(tmp_path / "r.npz")
+    out = tmp_path / "filled.npz"
+    assert main(["fill", path, *arguments, "--relation", str(tmp_path / "r.npz"), "--out", str(out)]) == 0
+    with np.load(out, allow_pickle=False) as arrays:
+        np.testing.assert_allclose(arrays["probabilities"], miner.condition(model, missing), atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("command", "arguments", "message"),
     [
@@ -116,6 +139,8 @@ def test_fill_out_of_fold_does_not_see_the_row_itself(tmp_path):
         ("fill", ["--out", "{folder}/p.txt"], "ends with .csv or .npz"),
         ("fill", ["--out", "{folder}/p.csv", "--out-of-fold", "1"], "--out-of-fold must be at least 2"),
         ("fill", ["--out", "{folder}/p.csv", "--out-of-fold", "900"], "too few"),
+        ("suspects", ["--predictions", "{folder}/short.npz"], "expected a row for each of the table's 60 rows, got 4"),
+        ("fill", ["--out", "{folder}/p.csv", "--predictions", "{folder}/nothing.csv"], "nothing.csv"),
         (
             "fill",
             ["--out", "{folder}/p.csv", "--out-of-fold", "3", "--relation", "{folder}/other.npz"],
@@ -127,6 +152,7 @@ def test_errors_are_one_line_and_leave_nothing(tmp_path, capsys, command, argume
     table = related_table(60)
     path = write_table(tmp_path / "a.csv", table)
     RelationMiner(label_names=["x", "y"]).fit(table[:, :2]).save(tmp_path / "other.npz")
+    np.savez(tmp_path / "short.npz", probabilities=table[:4])
     before = sorted(tmp_path.iterdir())
     assert main([command, path, *(argument.format(folder=tmp_path) for argument in arguments)]) == 2
     error = capsys.readouterr().err

@@ -12,22 +12,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from obrl.conditional import condition
 from obrl.counts import PairCounts
 from obrl.mining.blocks import Block
 from obrl.mining.cli.options import table_options
 from obrl.mining.cli.progress import Progress
-from obrl.mining.cli.table_counts import add_counted_arguments, counts_of
-from obrl.mining.counting import count_labels, some_rows
+from obrl.mining.cli.table_counts import add_counted_arguments, count_parts, counts_of, predictions_of
 from obrl.mining.errors import MiningError, TableError
 from obrl.mining.fill import Filler
 from obrl.mining.output import check_file, file_of_results
-from obrl.mining.residual import BoolArray, FloatArray, dense_rows, row_chunks
+from obrl.mining.residual import BoolArray, FloatArray, correlations, dense_rows, row_chunks
 from obrl.mining.tables import open_tables
 from obrl.mining.tables.ahead import read_ahead
 from obrl.mining.tables.options import LabelTable
 
 ENDINGS = (".csv", ".npz")
-Predict = Callable[[Block, slice, FloatArray, BoolArray], FloatArray]
+Predict = Callable[[Block, slice, int, FloatArray, BoolArray], FloatArray]
+"""Probabilities of some rows of a block, of which the table has so many before."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,13 +51,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Learn the curves, choose the method, and write the probabilities."""
     file = check_file(options.out)
+    _check(options, file)
+    table = open_tables(options.tables, table_options(options))
+    if options.predictions is None:
+        predict, report = _filled(options, table)
+    else:
+        predict, report = _conditioned(options, table)
+    with file_of_results(file) as path:
+        write = _write_csv if file.suffix == ".csv" else _write_npz
+        rows_written, missing = write(path, table, predict, options.quiet)
+    print("\n".join(report))
+    size = f"{rows_written:,} rows x {len(table.label_names)} labels"
+    print(f"wrote {file}: {size}, of which {missing:,} entries are missing")
+    return 0
+
+
+def _check(options: argparse.Namespace, file: Path) -> None:
+    """Raise MiningError for options that do not go together."""
     if file.suffix not in ENDINGS:
         raise MiningError(f"{file}: expected a file that ends with .csv or .npz; name another with --out")
-    if options.out_of_fold is not None and options.relation is not None:
+    if options.out_of_fold is None:
+        return
+    if options.relation is not None:
         raise MiningError("--out-of-fold counts the parts of the table itself: leave --relation out")
-    if options.out_of_fold is not None and options.out_of_fold < 2:
+    if options.predictions is not None:
+        raise MiningError("--out-of-fold fills without a model: leave --predictions out")
+    if options.out_of_fold < 2:
         raise MiningError(f"--out-of-fold must be at least 2, got {options.out_of_fold}")
-    table = open_tables(options.tables, table_options(options))
+
+
+def _filled(options: argparse.Namespace, table: LabelTable) -> tuple[Predict, list[str]]:
+    """What fills rows from their other labels, with curves learnt from the table; and how well."""
     parts = 1 if options.out_of_fold is None else options.out_of_fold
     fillers = [Filler(counts) for counts in _counts(options, table, parts)]
     for block, rows, values, known in _rows(table, options.quiet):
@@ -67,7 +92,7 @@ def run(options: argparse.Namespace) -> int:
     for filler in fillers:
         filler.choose()
 
-    def predict(block: Block, rows: slice, values: FloatArray, known: BoolArray) -> FloatArray:
+    def predict(block: Block, rows: slice, first: int, values: FloatArray, known: BoolArray) -> FloatArray:
         part = _parts(block, rows, table, parts)
         result = np.empty(values.shape)
         for number, filler in enumerate(fillers):
@@ -75,14 +100,19 @@ def run(options: argparse.Namespace) -> int:
             result[here] = filler.probabilities(values[here], known[here])
         return np.where(known, values, result) if options.only_missing else result
 
-    with file_of_results(file) as path:
-        rows_written, missing = (_write_csv if file.suffix == ".csv" else _write_npz)(
-            path, table, predict, options.quiet
-        )
-    print("\n".join(_report(fillers)))
-    size = f"{rows_written:,} rows x {len(table.label_names)} labels"
-    print(f"wrote {file}: {size}, of which {missing:,} entries are missing")
-    return 0
+    return predict, list(_report(fillers))
+
+
+def _conditioned(options: argparse.Namespace, table: LabelTable) -> tuple[Predict, list[str]]:
+    """What conditions a model's probabilities on the known labels of the row."""
+    phi = correlations(counts_of(options, table))
+    predictions = predictions_of(options, table)
+
+    def predict(block: Block, rows: slice, first: int, values: FloatArray, known: BoolArray) -> FloatArray:
+        assert predictions is not None
+        return condition(phi, predictions[first : first + len(values)], values, observed=known)
+
+    return predict, ["the model's probabilities after looking at the known labels of the row, which stay as they are"]
 
 
 def _rows(table: LabelTable, quiet: bool) -> Iterator[tuple[Block, slice, FloatArray, BoolArray]]:
@@ -98,16 +128,9 @@ def _counts(options: argparse.Namespace, table: LabelTable, parts: int) -> list[
     """For each part the counts of all other rows; for one part those of the whole table."""
     if parts == 1:
         return [counts_of(options, table)]
-    size = len(table.label_names)
-    totals = [PairCounts(*(np.zeros((size, size), np.int64) for _ in PairCounts._fields)) for _ in range(parts)]
-    with Progress(quiet=options.quiet) as progress:
-        for block in read_ahead(table.blocks()):
-            part = _parts(block, slice(0, block.rows), table, parts)
-            for number in np.unique(part):
-                counted = count_labels(some_rows(block.labels, np.flatnonzero(part == number)))
-                for total, field in zip(totals[number], counted, strict=True):
-                    total += field
-            progress(block)
+    totals = count_parts(
+        table, parts, lambda block: _parts(block, slice(0, block.rows), table, parts), quiet=options.quiet
+    )
     whole = PairCounts(*(sum(fields) for fields in zip(*totals, strict=True)))
     others = [PairCounts(*(w - field for w, field in zip(whole, total, strict=True))) for total in totals]
     if any(int(total.n.max(initial=0)) == 0 for total in (*totals, *others)):
@@ -140,7 +163,7 @@ def _write_csv(path: Path, table: LabelTable, predict: Predict, quiet: bool) -> 
         writer = csv.writer(file)
         writer.writerow((*head, *table.label_names))
         for block, rows, values, known in _rows(table, quiet):
-            p = predict(block, rows, values, known)
+            p = predict(block, rows, written, values, known)
             texts = [[f"{value:.5g}" for value in row] for row in p.tolist()]
             for k, text in enumerate(texts, rows.start):
                 place = (block.file, block.first_row + k) if id_column is None else (block.columns[id_column][k],)
@@ -151,9 +174,10 @@ def _write_csv(path: Path, table: LabelTable, predict: Predict, quiet: bool) -> 
 
 
 def _write_npz(path: Path, table: LabelTable, predict: Predict, quiet: bool) -> tuple[int, int]:
-    probabilities, knowns, ids = [], [], []
+    probabilities, knowns, ids, written = [], [], [], 0
     for block, rows, values, known in _rows(table, quiet):
-        probabilities.append(predict(block, rows, values, known).astype(np.float32))
+        probabilities.append(predict(block, rows, written, values, known).astype(np.float32))
+        written += len(values)
         knowns.append(known)
         if table.id_column is not None:
             ids.append(block.columns[table.id_column][rows].astype(str))

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from obrl._version import __version__
+from obrl.conditional import suspicion
+from obrl.counts import PairCounts
 from obrl.mining import by_value
 from obrl.mining.cli.options import table_options
 from obrl.mining.cli.progress import Progress
-from obrl.mining.cli.table_counts import add_counted_arguments, counts_of
+from obrl.mining.cli.table_counts import add_counted_arguments, counts_of, predictions_of
 from obrl.mining.errors import MiningError
 from obrl.mining.output import RUN, check_folder, folder_of_results
 from obrl.mining.reports import as_text_table
-from obrl.mining.residual import dense_rows, row_chunks
+from obrl.mining.residual import BoolArray, FloatArray, correlations, dense_rows, row_chunks
 from obrl.mining.suspect_list import COLUMNS, Places, cells, write_suspects
 from obrl.mining.suspects import BLIND, SuspectFinder, wrong_probability
 from obrl.mining.tables import open_tables
@@ -59,13 +62,14 @@ def run(options: argparse.Namespace) -> int:
     table = open_tables(options.tables, table_options(options, keep=() if options.by is None else (options.by,)))
     counts = counts_of(options, table)
     finder = SuspectFinder(counts, top=options.top, per_label=options.per_label, force=options.force)
+    score = _model_scores(predictions_of(options, table), counts)
     places = Places()
     values = None if options.by is None else by_value.ScoresByValue(len(table.label_names), options.by)
     with Progress(quiet=options.quiet) as progress:
         for block in read_ahead(table.blocks()):
             for rows in row_chunks(block.labels):
                 labels, known = dense_rows(block.labels, rows)
-                scores = finder.add(labels, known)
+                scores = finder.add(labels, known, score(finder.rows, labels, known))
                 if values is not None:
                     values.add(block.columns[options.by][rows], scores, known)
             places.add(block, table.id_column, (finder.overall, finder.per_label))
@@ -76,6 +80,22 @@ def run(options: argparse.Namespace) -> int:
         _write(options, table, finder, places, by)
         print(f"wrote the lists to {options.out}")
     return 0
+
+
+def _model_scores(
+    predictions: FloatArray | None, counts: PairCounts
+) -> Callable[[int, FloatArray, BoolArray], FloatArray | None]:
+    """What scores rows by the model and the relation, from the number of the first; None without a model."""
+    phi = None if predictions is None else correlations(counts)
+    known, present = counts.n.diagonal(), counts.s.diagonal()
+    rates = np.divide(present, known, out=np.full(len(known), 0.5), where=known > 0)
+
+    def score(first: int, labels: FloatArray, observed: BoolArray) -> FloatArray | None:
+        if predictions is None or phi is None:
+            return None
+        return suspicion(phi, predictions[first : first + len(labels)], labels, observed=observed, rates=rates)
+
+    return score
 
 
 def _summary(
@@ -130,6 +150,7 @@ def _write_run(folder: Path, options: argparse.Namespace, table: LabelTable, fin
         "labels": len(table.label_names),
         "table": table.description(),
         "relation": options.relation,
+        "predictions": options.predictions,
         "shrinkage": finder.residual.shrinkage,
         "versions": {"obrl": __version__, "numpy": np.__version__},
     }
