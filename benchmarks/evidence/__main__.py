@@ -8,6 +8,9 @@ from importlib import import_module
 MEASUREMENTS = {
     "intervals": "how often the 95 % intervals of phi hold the truth",
     "nulls": "pairs called related in tables whose columns were permuted",
+    "suspects": "how well planted errors are ranked",
+    "fill": "log-loss of hidden entries, beside a regression for each label",
+    "condition": "what a relation adds to a trained net, beside a net that takes known labels",
 }
 
 

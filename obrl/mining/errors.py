@@ -51,6 +51,12 @@ class TableError(MiningError):
         super().__init__(f"{', '.join(place)}: {problem}{came}{after}")
 
 
+class EmptyTable(TableError):  # noqa: N818 - it is one only where no other file of the table has rows
+    """A file without rows; as one of several it is passed over."""
+
+    __module__ = "obrl.mining"
+
+
 class NoThresholds(MiningError):  # noqa: N818 - its absence is what one asks for
     """No pair of thresholds is worth supervising with: the relation is too weak."""
 

@@ -72,6 +72,10 @@ def jackknife(table: TableCounts, i: Indices, j: Indices) -> Jackknife | None:
         would take gigabytes. NaN where phi is undefined, also where it is once a part is left out: a label that occurs
         in a single part says nothing about others.
 
+    Rare labels that sit in few parts are judged a little too surely: with each label of 565 people's pictures, ten a
+    person, permuted between people, the t test rejects 6 % of the pairs at .05, and 10 % of those with 5 to 20
+    expected joint rows; the test for independent rows rejects 23 %.
+
     Source: Busing, Meijer and van der Leeden, Delete-m jackknife for unequal m, Statistics and Computing 1999.
     """
     if table.groups is None or len(table.groups.s) < 2 or table.num_labels > MOST_LABELS_WITH_GROUPS:

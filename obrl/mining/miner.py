@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Callable, Sequence
 from typing import Any, Self
@@ -17,11 +16,13 @@ from obrl.measures import apply_measure
 from obrl.mining.accumulate import TableCounter, TableCounts
 from obrl.mining.batches import Batches
 from obrl.mining.blocks import Block, DenseLabels, SparseLabels
+from obrl.mining.entries import Entries
 from obrl.mining.errors import MiningError
 from obrl.mining.evidence_methods import EvidenceMethods
 from obrl.mining.export_methods import ExportMethods
 from obrl.mining.files import load_mined, save_mined
 from obrl.mining.inputs import column_names, read_matrix
+from obrl.mining.parameters import Parameters
 from obrl.mining.tables.ahead import read_ahead
 from obrl.mining.tables.options import LabelTable
 from obrl.namespace import NUMPY
@@ -32,7 +33,7 @@ from obrl.settings import Settings
 FloatArray = npt.NDArray[np.float64]
 
 
-class RelationMiner(Conditioning, EvidenceMethods, ExportMethods):
+class RelationMiner(Parameters, Conditioning, EvidenceMethods, ExportMethods, Entries):
     """Mines how labels relate from tables of labels, in the manner of scikit-learn's estimators.
 
     Every entry counts once: the integer counts of all pairs are stored whatever the settings, and the statistics use
@@ -80,22 +81,6 @@ class RelationMiner(Conditioning, EvidenceMethods, ExportMethods):
         self.estimator = estimator
         self.batch_size = batch_size
         self.label_names = label_names
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The settings by name; `deep` changes nothing."""
-        return {name: getattr(self, name) for name in _PARAMETERS}
-
-    def set_params(self, **parameters: Any) -> Self:
-        """Change settings by name.
-
-        Raises:
-            ValueError: a name that is none.
-        """
-        if unknown := set(parameters) - set(_PARAMETERS):
-            raise ValueError(f"expected parameters among {', '.join(_PARAMETERS)}, got {', '.join(sorted(unknown))}")
-        for name, value in parameters.items():
-            setattr(self, name, value)
-        return self
 
     @property
     def settings(self) -> Settings:
@@ -291,9 +276,6 @@ class RelationMiner(Conditioning, EvidenceMethods, ExportMethods):
         miner._relation = relation
         miner.n_features_in_, miner.label_names_in_ = relation.num_labels, relation.label_names
         return miner
-
-
-_PARAMETERS = tuple(inspect.signature(RelationMiner.__init__).parameters)[1:]
 
 
 def _num_labels(labels: DenseLabels | SparseLabels) -> int:

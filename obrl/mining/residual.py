@@ -60,8 +60,7 @@ class Residual:
             np.float64(1.0)
         """
         exact = PairCounts(*(np.asarray(field, np.float64) for field in counts))
-        value, defined = apply_measure(NUMPY, "pearson", exact)
-        phi = np.where(defined > 0, value, np.nan)
+        phi = correlations(exact)
         if shrinkage is None:
             shrinkage = estimated_shrinkage(phi, correlation_variances(exact))
         known, present = exact.n.diagonal(), exact.s.diagonal()
@@ -98,6 +97,12 @@ class Residual:
         weights = -self.precision[labels] * (self.deviations[labels] / self.precision[labels, labels])[:, None]
         weights[np.arange(len(labels)), labels] = 0.0
         return weights * self.standardised(values, known)
+
+
+def correlations(counts: PairCounts) -> FloatArray:
+    """The phi coefficients of counts, (num_labels, num_labels); NaN where undefined."""
+    value, defined = apply_measure(NUMPY, "pearson", PairCounts(*(np.asarray(f, np.float64) for f in counts)))
+    return np.where(defined > 0, value, np.nan)
 
 
 def row_chunks(labels: DenseLabels | SparseLabels) -> list[slice]:

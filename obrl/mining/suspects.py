@@ -17,7 +17,7 @@ from obrl.counts import PairCounts, count_pairs
 from obrl.mining.curves import Curves
 from obrl.mining.errors import MiningError
 from obrl.mining.inputs import read_matrix
-from obrl.mining.residual import BoolArray, FloatArray, Residual, dense_rows, row_chunks
+from obrl.mining.residual import ENTRIES_AT_ONCE, BoolArray, FloatArray, Residual, dense_rows, row_chunks
 
 EXPLAINED_BY = 3
 BLIND = (
@@ -88,6 +88,7 @@ class SuspectFinder:
             refuse_single_positive(counts)
         self.residual = Residual.from_counts(counts)
         self._curves = Curves(len(self.residual.rates))
+        self._floors = np.full(len(self.residual.rates), -np.inf)
         self._top, self._top_per_label = top, per_label
         self.rows = 0
         self.overall, self.per_label = Candidates(), Candidates()
@@ -98,12 +99,17 @@ class SuspectFinder:
         Args:
             values: (rows, num_labels), 0 or 1.
             known: (rows, num_labels).
-            scores: (rows, num_labels), to rank by in place of |y - E|, as `suspicion` gives them with a model.
+            scores: (rows, num_labels), to rank by in place of |y - E|: those of `suspicion` with a model, the
+                negative logarithm of the probability of what the table holds.
 
         Returns:
             The scores, (rows, num_labels); -inf for unknown entries.
         """
-        expected = self.residual.expected(values, known)
+        if scores is None:
+            expected = self.residual.expected(values, known)
+        else:
+            listed = np.where(known, np.exp(-np.maximum(scores, 0.0)), 0.5)
+            expected = np.where(values > 0, listed, 1 - listed)
         self._curves.add(expected, values, known)
         score = np.where(known, np.abs(values - expected) if scores is None else scores, -np.inf)
         floor = self.overall.score[-1] if len(self.overall) >= self._top else -np.inf
@@ -111,14 +117,20 @@ class SuspectFinder:
         further = self._candidates(values, known, expected, score, *np.divmod(overall, score.shape[1]))
         self.overall = self.overall.joined(further).best(self._top)
         if self._top_per_label:
-            count = min(self._top_per_label, len(score))
-            rows = np.argpartition(-score, count - 1, axis=0)[:count]
-            labels = np.broadcast_to(np.arange(score.shape[1]), rows.shape)
-            listed = score[rows, labels] > -np.inf
-            further = self._candidates(values, known, expected, score, rows[listed], labels[listed])
+            above = np.where(score > self._floors, score, -np.inf)
+            entries = _highest_of_columns(above, self._top_per_label)
+            further = self._candidates(values, known, expected, score, *entries)
             self.per_label = self.per_label.joined(further).best_of_each(self._top_per_label)
+            self._raise_floors()
         self.rows += len(values)
         return score
+
+    def _raise_floors(self) -> None:
+        """Note for each label with a full list the least score in it: a later entry must have more."""
+        label = self.per_label.label
+        full = np.bincount(label, minlength=len(self._floors)) == self._top_per_label
+        last = np.searchsorted(label, np.arange(len(self._floors)), side="right") - 1
+        self._floors[full] = self.per_label.score[last[full]]
 
     def _candidates(
         self,
@@ -129,7 +141,10 @@ class SuspectFinder:
         rows: npt.NDArray[np.intp],
         labels: npt.NDArray[np.intp],
     ) -> Candidates:
-        partners, partner_values = self._explained(values[rows], known[rows], labels)
+        step = max(1, ENTRIES_AT_ONCE // values.shape[1])
+        parts = [slice(start, start + step) for start in range(0, max(len(rows), 1), step)]
+        explained = [self._explained(values[rows[k]], known[rows[k]], labels[k]) for k in parts]
+        partners, partner_values = (np.concatenate(arrays) for arrays in zip(*explained, strict=True))
         y = values[rows, labels].astype(np.int64)
         which = (rows + self.rows, labels.astype(np.int64), y, expected[rows, labels])
         return Candidates(score[rows, labels], *which, partners, partner_values)
@@ -157,10 +172,21 @@ class SuspectFinder:
 
 
 def _highest(scores: FloatArray, top: int, floor: float) -> npt.NDArray[np.intp]:
+    """The positions of the `top` highest scores above `floor`; of equal ones the first."""
     above = np.flatnonzero(scores > floor)
     if len(above) <= top:
         return above
-    return above[np.argpartition(-scores[above], top - 1)[:top]]
+    return above[_highest_of_columns(scores[above][:, None], top)[0]]
+
+
+def _highest_of_columns(scores: FloatArray, top: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Rows and columns of the `top` highest scores of each column above -inf; of equal ones the first rows."""
+    top = min(top, len(scores))
+    least = np.partition(scores, len(scores) - top, axis=0)[len(scores) - top]
+    higher, equal = scores > least, scores == least
+    listed = higher | (equal & (np.cumsum(equal, axis=0) <= top - higher.sum(axis=0)))
+    rows, columns = np.nonzero(listed & (scores > -np.inf))
+    return rows, columns
 
 
 def wrong_probability(value_probability: npt.ArrayLike, error_rate: float) -> FloatArray:

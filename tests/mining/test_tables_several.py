@@ -88,6 +88,16 @@ def test_minus_one_in_one_file_and_zero_in_another_is_refused(tmp_path: Path) ->
     assert np.array_equal(codes(paths, values="u-zeros"), np.vstack([Y, Y]))
 
 
+def test_a_part_without_rows_is_passed_over(tmp_path: Path) -> None:
+    pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    whole = pa.table({"photo": [f"{i}.jpg" for i in range(9)], **{name: Y[:, i] for i, name in enumerate("ABC")}})
+    for number, part in enumerate((whole.slice(0, 0), whole.slice(0, 5), whole.slice(9), whole.slice(5))):
+        parquet.write_table(part, tmp_path / f"part-{number}.parquet")
+    assert np.array_equal(codes([str(tmp_path)]), Y)
+    with pytest.raises(TableError, match=r"part-0\.parquet: the table has no rows"):
+        open_tables([str(tmp_path / "part-0.parquet"), str(tmp_path / "part-2.parquet")])
+
+
 def test_bad_paths(tmp_path: Path) -> None:
     for path, message in (
         (tmp_path / "absent.csv", "no such file"),

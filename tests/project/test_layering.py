@@ -22,8 +22,8 @@ OWN_FRAMEWORKS = {
     "obrl_tensorflow": {"tensorflow", "keras"},
     "obrl_keras": {"keras"},
 }
-# What relation mining reads and draws with, each imported where it is needed.
-MINING = {"pyarrow", "threadpoolctl", "scipy", "matplotlib", "networkx", "fsspec"}
+# What relation mining reads and draws with, each imported where it is needed; scikit-learn imports itself.
+MINING = {"sklearn", "pyarrow", "threadpoolctl", "scipy", "matplotlib", "networkx", "fsspec"}
 MODEL = "reference_model"
 LAYERS = (
     ("settings", ("settings", "config", "attributes", "openmp")),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from obrl.mining.errors import TableError
+from obrl.mining.errors import EmptyTable, TableError
 from obrl.mining.tables.arff import looks_like_arff, open_arff
 from obrl.mining.tables.celeba import looks_like_celeba, open_celeba
 from obrl.mining.tables.csv import open_csv
@@ -72,11 +72,18 @@ def open_tables(paths: Sequence[str], options: TableOptions | None = None) -> La
 
 def _open_several(files: Sequence[str], options: TableOptions) -> LabelTable:
     tables: list[LabelTable] = []
+    empty: list[EmptyTable] = []
     for file in files:
-        table = _open(file, options)
+        try:
+            table = _open(file, options)
+        except EmptyTable as error:
+            empty.append(error)
+            continue
         if tables and options.labels is None:
             table = _in_order_of(tables[0], table, options)
         tables.append(table)
+    if not tables:
+        raise empty[0]
     check_seen(tables)
     if len(tables) == 1:
         return tables[0]

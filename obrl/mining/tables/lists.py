@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from obrl.mining.blocks import ROWS_PER_BLOCK, Block
-from obrl.mining.errors import TableError
+from obrl.mining.errors import EmptyTable, TableError
 from obrl.mining.tables.csv import delimiter_of
 from obrl.mining.tables.groups import GROUP, GroupFile
 from obrl.mining.tables.listed import ListedLabels
@@ -45,7 +45,7 @@ class ListTable:
             keys |= dict.fromkeys(record)
             words.collect([self._words(record)])
         if not self.rows:
-            raise TableError("the table has a header and no rows", file=path)
+            raise EmptyTable("the table has a header and no rows", file=path)
         self.unseen_labels = words.choose(options.labels, options.drop if options.labels is None else ())
         self._listed = words
         roles = list_roles(list(keys), words.names, options, path)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from obrl.mining.blocks import ROWS_PER_BLOCK, Block, DenseLabels
-from obrl.mining.errors import TableError
+from obrl.mining.errors import EmptyTable, TableError
 from obrl.mining.tables.arrow import numbers
 from obrl.mining.tables.delimited import EMPTY_WORDS, FALSE, TRUE, is_label
 from obrl.mining.tables.options import LabelTable, TableOptions
@@ -38,6 +38,8 @@ class ParquetTable:
     """
 
     def __init__(self, file: ParquetFile, options: TableOptions) -> None:
+        if not file.rows:
+            raise EmptyTable("the table has no rows", file=file.path)
         self.files: tuple[str, ...] = (file.path,)
         self._file, self._path, self._options = file, file.path, options
         self._kinds = {name: _kind(file.schema.field(name).type) for name in file.schema.names}
@@ -56,8 +58,6 @@ class ParquetTable:
         self.group_column: str | None = self._texts.group_column
         self.rows: int | None = file.rows
         self._coding = ValueCoding(options)
-        if not self.rows:
-            raise TableError("the table has no rows", file=file.path)
 
     def _unusable(self) -> dict[str, Offender]:
         """The columns that can hold no labels: by their type, or, of text, by their first rows."""

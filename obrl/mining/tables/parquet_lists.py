@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from obrl.mining.blocks import ROWS_PER_BLOCK, Block, SparseLabels
-from obrl.mining.errors import TableError
+from obrl.mining.errors import EmptyTable, TableError
 from obrl.mining.tables.arrow import numbers
 from obrl.mining.tables.listed import ListedLabels
 from obrl.mining.tables.options import TableOptions
@@ -37,7 +37,7 @@ class ParquetLists:
         self._file, self._path, self._column, self._options = file, file.path, column, options
         self.rows: int | None = file.rows
         if not self.rows:
-            raise TableError("the table has no rows", file=file.path)
+            raise EmptyTable("the table has no rows", file=file.path)
         self._is_list = str(file.schema.field(column).type).startswith(LISTS)
         self._class_names = class_names(file.schema.metadata, column)
         self._listed = ListedLabels(options.none)

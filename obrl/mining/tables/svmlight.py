@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from obrl.mining.blocks import ROWS_PER_BLOCK, Block
-from obrl.mining.errors import MiningWarning, TableError
+from obrl.mining.errors import EmptyTable, MiningWarning, TableError
 from obrl.mining.tables.listed import ListedLabels
 from obrl.mining.tables.options import TableOptions
 from obrl.mining.tables.roles import check_enough
@@ -49,7 +49,7 @@ class SvmlightTable:
             words.collect([labels])
             twice = twice or len(set(labels)) < len(labels)
         if not self.rows:
-            raise TableError("the table has no rows", file=path)
+            raise EmptyTable("the table has no rows", file=path)
         self.unseen_labels = words.choose(options.labels, options.drop if options.labels is None else ())
         check_enough(words.names, path)
         if twice:
