@@ -17,7 +17,7 @@ from obrl.counts import PairCounts, count_pairs
 from obrl.mining.curves import Curves
 from obrl.mining.errors import MiningError
 from obrl.mining.inputs import read_matrix
-from obrl.mining.residual import BoolArray, FloatArray, Residual, dense_rows, row_chunks
+from obrl.mining.residual import ENTRIES_AT_ONCE, BoolArray, FloatArray, Residual, dense_rows, row_chunks
 
 EXPLAINED_BY = 3
 BLIND = (
@@ -88,6 +88,7 @@ class SuspectFinder:
             refuse_single_positive(counts)
         self.residual = Residual.from_counts(counts)
         self._curves = Curves(len(self.residual.rates))
+        self._floors = np.full(len(self.residual.rates), -np.inf)
         self._top, self._top_per_label = top, per_label
         self.rows = 0
         self.overall, self.per_label = Candidates(), Candidates()
@@ -116,10 +117,20 @@ class SuspectFinder:
         further = self._candidates(values, known, expected, score, *np.divmod(overall, score.shape[1]))
         self.overall = self.overall.joined(further).best(self._top)
         if self._top_per_label:
-            further = self._candidates(values, known, expected, score, *_highest_of_columns(score, self._top_per_label))
+            above = np.where(score > self._floors, score, -np.inf)
+            entries = _highest_of_columns(above, self._top_per_label)
+            further = self._candidates(values, known, expected, score, *entries)
             self.per_label = self.per_label.joined(further).best_of_each(self._top_per_label)
+            self._raise_floors()
         self.rows += len(values)
         return score
+
+    def _raise_floors(self) -> None:
+        """Note for each label with a full list the least score in it: a later entry must have more."""
+        label = self.per_label.label
+        full = np.bincount(label, minlength=len(self._floors)) == self._top_per_label
+        last = np.searchsorted(label, np.arange(len(self._floors)), side="right") - 1
+        self._floors[full] = self.per_label.score[last[full]]
 
     def _candidates(
         self,
@@ -130,7 +141,10 @@ class SuspectFinder:
         rows: npt.NDArray[np.intp],
         labels: npt.NDArray[np.intp],
     ) -> Candidates:
-        partners, partner_values = self._explained(values[rows], known[rows], labels)
+        step = max(1, ENTRIES_AT_ONCE // values.shape[1])
+        parts = [slice(start, start + step) for start in range(0, max(len(rows), 1), step)]
+        explained = [self._explained(values[rows[k]], known[rows[k]], labels[k]) for k in parts]
+        partners, partner_values = (np.concatenate(arrays) for arrays in zip(*explained, strict=True))
         y = values[rows, labels].astype(np.int64)
         which = (rows + self.rows, labels.astype(np.int64), y, expected[rows, labels])
         return Candidates(score[rows, labels], *which, partners, partner_values)

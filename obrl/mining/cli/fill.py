@@ -17,8 +17,7 @@ from obrl.counts import PairCounts
 from obrl.mining.blocks import Block
 from obrl.mining.cli.options import table_options
 from obrl.mining.cli.progress import Progress
-from obrl.mining.cli.table_counts import add_counted_arguments, counts_of, predictions_of
-from obrl.mining.counting import count_labels, some_rows
+from obrl.mining.cli.table_counts import add_counted_arguments, count_parts, counts_of, predictions_of
 from obrl.mining.errors import MiningError, TableError
 from obrl.mining.fill import Filler
 from obrl.mining.output import check_file, file_of_results
@@ -129,16 +128,9 @@ def _counts(options: argparse.Namespace, table: LabelTable, parts: int) -> list[
     """For each part the counts of all other rows; for one part those of the whole table."""
     if parts == 1:
         return [counts_of(options, table)]
-    size = len(table.label_names)
-    totals = [PairCounts(*(np.zeros((size, size), np.int64) for _ in PairCounts._fields)) for _ in range(parts)]
-    with Progress(quiet=options.quiet) as progress:
-        for block in read_ahead(table.blocks()):
-            part = _parts(block, slice(0, block.rows), table, parts)
-            for number in np.unique(part):
-                counted = count_labels(some_rows(block.labels, np.flatnonzero(part == number)))
-                for total, field in zip(totals[number], counted, strict=True):
-                    total += field
-            progress(block)
+    totals = count_parts(
+        table, parts, lambda block: _parts(block, slice(0, block.rows), table, parts), quiet=options.quiet
+    )
     whole = PairCounts(*(sum(fields) for fields in zip(*totals, strict=True)))
     others = [PairCounts(*(w - field for w, field in zip(whole, total, strict=True))) for total in totals]
     if any(int(total.n.max(initial=0)) == 0 for total in (*totals, *others)):

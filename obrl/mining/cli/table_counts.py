@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 
 from obrl.counts import PairCounts
+from obrl.mining.blocks import Block
 from obrl.mining.cli.options import add_quiet_argument, add_table_arguments, load_relation
 from obrl.mining.cli.progress import Progress
+from obrl.mining.counting import count_labels, some_rows
 from obrl.mining.errors import MiningError
-from obrl.mining.miner import RelationMiner
 from obrl.mining.residual import FloatArray
+from obrl.mining.tables.ahead import read_ahead
 from obrl.mining.tables.options import LabelTable
 
 
@@ -39,8 +43,7 @@ def counts_of(options: argparse.Namespace, table: LabelTable) -> PairCounts:
         MiningError: a relation that lacks labels of the table, or that holds no counts.
     """
     if options.relation is None:
-        with Progress(quiet=options.quiet) as progress:
-            return RelationMiner().fit_table(table, progress=progress).counts_
+        return count_parts(table, quiet=options.quiet)[0]
     miner = load_relation(options)
     counts, names = miner.counts_, miner.label_names_in_
     if names is None:
@@ -59,6 +62,36 @@ def counts_of(options: argparse.Namespace, table: LabelTable) -> PairCounts:
         )
     which = np.array([place[name] for name in table.label_names])
     return PairCounts(*(np.broadcast_to(field, counts.s.shape)[np.ix_(which, which)] for field in counts))
+
+
+def count_parts(
+    table: LabelTable, parts: int = 1, part_of: Callable[[Block], npt.NDArray[np.int64]] | None = None, *, quiet: bool
+) -> list[PairCounts]:
+    """The counts of each part of the rows.
+
+    Args:
+        table: is read once.
+        parts: how many.
+        part_of: gives each row of a block its part, (rows,); not needed for one.
+        quiet: show no progress.
+
+    Raises:
+        MiningError: a table without rows.
+    """
+    size = len(table.label_names)
+    totals = [PairCounts(*(np.zeros((size, size), np.int64) for _ in PairCounts._fields)) for _ in range(parts)]
+    with Progress(quiet=quiet) as progress:
+        for block in read_ahead(table.blocks()):
+            part = np.zeros(block.rows, np.int64) if part_of is None else part_of(block)
+            for number in np.unique(part):
+                all_rows = bool((part == number).all())
+                labels = block.labels if all_rows else some_rows(block.labels, np.flatnonzero(part == number))
+                for total, field in zip(totals[number], count_labels(labels), strict=True):
+                    total += field
+            progress(block)
+    if progress.rows == 0:
+        raise MiningError(f"{', '.join(table.files[:3])}: expected at least one row of labels, got none")
+    return totals
 
 
 def predictions_of(options: argparse.Namespace, table: LabelTable) -> FloatArray | None:
