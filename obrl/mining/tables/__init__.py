@@ -22,6 +22,8 @@ from obrl.mining.tables.text import first_lines, open_bytes
 __all__ = ["LabelTable", "TableOptions", "open_tables"]
 
 ZIP = b"PK\x03\x04"
+ARCHIVES = (".zip", ".xlsx", ".xlsm", ".ods")
+"""Names of files that begin as an .npz does and are none."""
 READERS: dict[str, Callable[[str, TableOptions], LabelTable]] = {
     "csv": open_csv,
     "tsv": open_csv,
@@ -110,6 +112,10 @@ def format_of_content(path: str) -> str:
         start = file.read(4)
     if start == MAGIC:
         return "parquet"
+    if start == ZIP and path.lower().endswith(ARCHIVES):
+        raise TableError(
+            "the file is a zip archive or a spreadsheet", file=path, remedy="save the table as CSV, or unpack it"
+        )
     if start == ZIP:
         return "npz"
     named = format_of_name(path)

@@ -10,7 +10,7 @@ from typing import IO
 from obrl.mining.errors import TableError
 from obrl.mining.tables.delimited import FALSE, TRUE, DelimitedTable, is_label
 from obrl.mining.tables.options import TableOptions
-from obrl.mining.tables.roles import Offender, check_names, choose_roles
+from obrl.mining.tables.roles import Offender, check_names, choose_roles, may_name_rows
 from obrl.mining.tables.text import BOM, first_lines, open_bytes
 
 SAMPLE_ROWS = 200
@@ -42,10 +42,12 @@ def open_csv(path: str, options: TableOptions) -> DelimitedTable:
                 unusable.setdefault(name, Offender(cell, row))
             elif cell.strip() in (*TRUE, *FALSE):
                 words.add(name)
+    first = [record[0] for record in records[1:]]
+    names_rows = may_name_rows(first, [is_label(cell) for cell in first])
     return DelimitedTable(
         path,
         names,
-        choose_roles(names, unusable, options, path),
+        choose_roles(names, unusable, options, path, first_names_rows=names_rows),
         frozenset(words),
         options,
         delimiter=delimiter,

@@ -55,7 +55,30 @@ def check_names(names: Sequence[str], file: str) -> None:
         )
 
 
-def choose_roles(names: Sequence[str], unusable: Mapping[str, Offender], options: TableOptions, file: str) -> Roles:
+def may_name_rows(cells: Sequence[str], usable: Sequence[bool]) -> bool:
+    """Whether a first column names its rows: most of its cells are no labels, or all are distinct.
+
+    A column of labels with a typing error must not pass for one.
+
+    Args:
+        cells: of the first rows.
+        usable: for each of them, whether it could be a label.
+
+    Example:
+        >>> may_name_rows(["1", "0", "maybe", "0"], [True, True, False, True])
+        False
+    """
+    return not all(usable) and (2 * sum(usable) < len(usable) or len(set(cells)) == len(cells))
+
+
+def choose_roles(
+    names: Sequence[str],
+    unusable: Mapping[str, Offender],
+    options: TableOptions,
+    file: str,
+    *,
+    first_names_rows: bool = True,
+) -> Roles:
     """Say what each column is for.
 
     Args:
@@ -63,6 +86,7 @@ def choose_roles(names: Sequence[str], unusable: Mapping[str, Offender], options
         unusable: the columns whose first rows hold values that are no labels, with the first such value.
         options: of the user.
         file: for errors.
+        first_names_rows: whether a first column that is unusable names the rows, where the user says nothing.
 
     Raises:
         TableError: a column that the options name and the table lacks, a column that is no label and that no option
@@ -72,7 +96,8 @@ def choose_roles(names: Sequence[str], unusable: Mapping[str, Offender], options
     _check_there((options.id, groups, *options.keep, *options.drop, *(options.labels or ())), names, file)
     claimed = {options.id, groups, *options.keep, *options.drop}
     name_of_row = options.id
-    if name_of_row is None and names and names[0] in unusable and names[0] not in {*claimed, *(options.labels or ())}:
+    is_free = bool(names) and names[0] not in {*claimed, *(options.labels or ())}
+    if name_of_row is None and first_names_rows and is_free and names[0] in unusable:
         name_of_row = names[0]
     labels = options.labels
     if labels is None:
