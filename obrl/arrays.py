@@ -36,7 +36,7 @@ def host_array(name: str, value: Any) -> npt.NDArray[Any]:
     """
     if hasattr(value, "detach") and hasattr(value, "cpu"):  # torch: NumPy has no bfloat16, and takes no gradients
         value = value.detach().cpu()
-        value = value.float() if value.is_floating_point() else value
+        value = value.float() if value.is_floating_point() and value.element_size() < 4 else value
     if isinstance(value, np.ma.MaskedArray):
         return value
     array = as_array(name, value)

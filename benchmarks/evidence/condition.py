@@ -151,14 +151,14 @@ def main(arguments: list[str]) -> int:
     start = time.perf_counter()
     for table in options.tables:
         features, targets, is_train = read(options.labels, table)
-        seeds = []
+        seeds: list[dict[str, Any]] = []
+        document["tables"][table] = {"labels": targets.shape[1], "train_rows": int(is_train.sum()), "seeds": seeds}
         for seed in range(options.seeds):
             seeds.append(measure(features, targets, is_train, seed))
-            print(f"{table} seed {seed}, {time.perf_counter() - start:.0f} s: {seeds[-1]}", flush=True)
-        document["tables"][table] = {"labels": targets.shape[1], "train_rows": int(is_train.sum()), "seeds": seeds}
-    document["seconds"] = time.perf_counter() - start
+            document["seconds"] = time.perf_counter() - start
+            print(f"{table} seed {seed}, {document['seconds']:.0f} s: {seeds[-1]}", flush=True)
+            if options.out is not None:  # a run that is stopped leaves what it has
+                options.out.with_suffix(".json").write_text(json.dumps(document, indent=1) + "\n")
+                options.out.with_suffix(".md").write_text(markdown(document))
     print(markdown(document))
-    if options.out is not None:
-        options.out.with_suffix(".json").write_text(json.dumps(document, indent=1) + "\n")
-        options.out.with_suffix(".md").write_text(markdown(document))
     return int(bool(misses(document)))

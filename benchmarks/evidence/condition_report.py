@@ -9,10 +9,10 @@ import numpy as np
 MOST_SECONDS = 2.0
 FORETOLD_WITHIN = 2.5
 GOALS: dict[str, dict[str, float]] = {
-    "delicious": {"condition": 9, "suspicion": 0, "query": 20},
     "yeast": {"condition": 5, "suspicion": 0, "query": 10},
     "emotions": {"suspicion": 0},
     "bibtex": {},
+    "delicious": {"condition": 9, "suspicion": 0, "query": 20},
 }
 """Least gains: points of mAP with a quarter known, points of AUROC (more than), per cent fewer wrong entries."""
 

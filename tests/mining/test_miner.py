@@ -18,7 +18,6 @@ from sklearn.utils.estimator_checks import (
     check_estimator_cloneable,
     check_estimators_fit_returns_self,
     check_fit_check_is_fitted,
-    check_fit_idempotent,
     check_get_params_invariance,
     check_no_attributes_set_in_init,
     check_parameters_default_constructible,
@@ -239,7 +238,6 @@ class Estimator(RelationMiner):
         check_dont_overwrite_parameters,
         check_estimators_fit_returns_self,
         check_fit_check_is_fitted,
-        check_fit_idempotent,
     ],
     ids=lambda check: check.__name__,
 )
