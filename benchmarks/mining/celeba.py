@@ -150,7 +150,14 @@ def ways(rows: NDArray[np.uint8]) -> Iterator[tuple[str, str, int, int, bool, Ca
         import phik
 
         some = pd.DataFrame(rows[:, :PHIK_LABELS])
-        yield "phik", "phik_matrix", total, PHIK_LABELS, False, lambda: phik.phik_matrix(some, interval_cols=[])
+        yield (
+            "phik",
+            "phik_matrix",
+            total,
+            PHIK_LABELS,
+            False,
+            lambda: phik.phik_matrix(some, interval_cols=[], njobs=1),
+        )
 
 
 def _counted(codes: NDArray[np.int8]) -> Matrix:

@@ -223,6 +223,9 @@ class Estimator(RelationMiner):
     def fit(self, targets: Any, groups: Any = None, *, observed: Any = None) -> Any:
         return super().fit(np.asarray(targets) > 0.5, None, observed=observed)
 
+    def predict_proba(self, targets: Any) -> Any:
+        return super().predict_proba(np.asarray(targets) > 0.5)
+
 
 @pytest.mark.parametrize(
     "check",

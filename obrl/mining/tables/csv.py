@@ -8,7 +8,7 @@ from pathlib import PurePath
 from typing import IO
 
 from obrl.mining.errors import TableError
-from obrl.mining.tables.delimited import FALSE, TRUE, DelimitedTable, is_label
+from obrl.mining.tables.delimited import EMPTY_WORDS, FALSE, TRUE, DelimitedTable, is_label
 from obrl.mining.tables.options import TableOptions
 from obrl.mining.tables.roles import Offender, check_names, choose_roles, may_name_rows
 from obrl.mining.tables.text import BOM, first_lines, open_bytes
@@ -36,11 +36,15 @@ def open_csv(path: str, options: TableOptions) -> DelimitedTable:
         raise TableError("the table has a header and no rows", file=path)
     unusable: dict[str, Offender] = {}
     words: set[str] = set()
+    empty = set(names)
     for row, record in enumerate(records[1:], 1):
         for name, cell in zip(names, record, strict=False):
+            text = cell.strip()
+            if text not in EMPTY_WORDS:
+                empty.discard(name)
             if not is_label(cell):
                 unusable.setdefault(name, Offender(cell, row))
-            elif cell.strip() in (*TRUE, *FALSE):
+            elif text in (*TRUE, *FALSE) or (text in EMPTY_WORDS and text != cell):
                 words.add(name)
     first = [record[0] for record in records[1:]]
     names_rows = may_name_rows(first, [is_label(cell) for cell in first])
@@ -48,7 +52,7 @@ def open_csv(path: str, options: TableOptions) -> DelimitedTable:
         path,
         names,
         choose_roles(names, unusable, options, path, first_names_rows=names_rows),
-        frozenset(words),
+        frozenset(words | empty),
         options,
         delimiter=delimiter,
         header_lines=1,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from obrl.mining.blocks import ROWS_PER_BLOCK, Block, DenseLabels
 from obrl.mining.errors import TableError
@@ -44,7 +46,8 @@ class DelimitedTable:
         path: as the user named it.
         names: of all columns, in order.
         roles: of the columns.
-        words: the label columns that say true and false.
+        words: the label columns whose cells are decoded as text: those that say true and false, hold spaces around
+            empty cells, or are empty in the first rows, so that words may follow.
         options: of the user.
         delimiter: between cells.
         header_lines: the lines before the first row.
@@ -86,11 +89,14 @@ class DelimitedTable:
         self._coding = ValueCoding(self._options)
         self._rows_read = 0
         size = os.path.getsize(self._path) if os.path.exists(self._path) else None  # noqa: PTH110, PTH202 - or a URL
+        read: float | None = 0.0
         with self._open_rows() as file:
             try:
                 for batch in self._batches(file, rows):
                     if batch.num_rows:
-                        yield self._block(batch, _share_read(file, size))
+                        share = _share_read(file, size)  # pyarrow's thread reads on meanwhile: not always ascending
+                        read = None if share is None or read is None else max(read, share)
+                        yield self._block(batch, read)
             except (TableError, ValueError) as error:  # pyarrow's errors of parsing are ValueErrors
                 raise self._explained(error) from None
         if not self._rows_read:
@@ -101,7 +107,8 @@ class DelimitedTable:
         pa = require_arrow("text tables")
         from pyarrow import csv as arrow_csv
 
-        types = {name: pa.bool_() if name in self._words else pa.float32() for name in self._roles.labels}
+        words = pa.dictionary(pa.int32(), pa.string())
+        types = {name: words if name in self._words else pa.float32() for name in self._roles.labels}
         types |= dict.fromkeys(self._roles.text, pa.string())
         reader = arrow_csv.open_csv(
             file,
@@ -115,8 +122,6 @@ class DelimitedTable:
                 include_columns=list(types),
                 column_types=types,
                 null_values=list(EMPTY_WORDS),
-                true_values=["1", *TRUE],
-                false_values=["0", *FALSE],
             ),
         )
         with reader:
@@ -125,6 +130,9 @@ class DelimitedTable:
     def _block(self, batch: Any, read: float | None) -> Block:
         values = np.empty((len(self.label_names), batch.num_rows), np.float32)
         for position, name in enumerate(self.label_names):
+            if name in self._words:
+                values[position] = _numbers_of_words(batch.column(name))
+                continue
             values[position], empty = numbers(batch.column(name))
             if empty is not None:
                 values[position, empty] = np.nan
@@ -172,15 +180,21 @@ class DelimitedTable:
                         remedy="complete the row, or quote cells that contain the delimiter",
                     )
                 for position, name in labels:
-                    if not is_label(record[position]):
-                        return TableError(
-                            WHAT_IS_ALLOWED,
-                            **place,
-                            column=name,
-                            value=record[position],
-                            remedy=remedy_for_column(name),
-                        )
+                    fault = self._fault(name, record[position])
+                    if fault is not None:
+                        remedy = remedy_for_column(name)
+                        return TableError(fault, **place, column=name, value=record[position], remedy=remedy)
         return None
+
+    def _fault(self, name: str, cell: str) -> str | None:
+        """What is wrong with a cell of a label column, or None."""
+        if not is_label(cell):
+            return WHAT_IS_ALLOWED
+        if name in self._words or cell in EMPTY_WORDS:
+            return None
+        if cell.strip() in EMPTY_WORDS:
+            return "the empty cell holds spaces"
+        return "the column holds numbers above, and a word here" if cell.strip() in (*TRUE, *FALSE) else None
 
     def _line_without_utf8(self) -> int | None:
         with self._open_rows() as file:
@@ -200,6 +214,20 @@ class DelimitedTable:
             "groups": self._options.groups,
             "rows": self._rows_read,
         }
+
+
+def _numbers_of_words(array: Any) -> npt.NDArray[np.float32]:
+    """The values of a column of text by its dictionary; raises ValueError for one that is no label."""
+    table = [_number(word) for word in array.dictionary.to_pylist()]
+    numbers_of_rows, _ = numbers(array.indices)
+    return np.array(table, np.float32)[numbers_of_rows]
+
+
+def _number(word: str) -> float:
+    word = word.strip()
+    if word in (*TRUE, *FALSE):
+        return float(word in TRUE)
+    return math.nan if word in EMPTY_WORDS else float(word)
 
 
 def _share_read(file: IO[bytes], size: int | None) -> float | None:

@@ -117,6 +117,12 @@ def check_start(start: bytes, path: str) -> None:
         )
     if start.lstrip()[:15].lower().startswith((b"<!doctype", b"<html", b"<?xml")):
         raise TableError("the file is a web page, not a table", file=path, remedy="download the table itself")
+    if b"\r" in start and b"\n" not in start:
+        raise TableError(
+            "its lines end with CR alone, as on old Macintoshes",
+            file=path,
+            remedy=f"convert it, as with tr '\\r' '\\n' < {os.path.basename(path)}",  # noqa: PTH119 - a URL may be it
+        )
 
 
 def _decoded(start: bytes, path: str, *, whole: bool) -> str:
