@@ -34,6 +34,7 @@ napoleon_use_ivar = True  # fields of named tuples are documented once, with the
 # Modules whose public names (`__all__`) and their public members must all be in the API reference.
 public_modules = [
     "obrl",
+    "obrl.mining",
     "obrl.torch",
     "obrl.jax",
     "obrl.keras",
