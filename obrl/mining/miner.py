@@ -147,12 +147,16 @@ class RelationMiner(Parameters, Conditioning, EvidenceMethods, ExportMethods, En
         self._start(None)
         names = table.label_names if self.label_names is None else tuple(self.label_names)
         self._prepare(len(table.label_names), names, grouped=table.group_column is not None)
-        for block in read_ahead(table.blocks()):
-            self._add(block.labels, None if table.group_column is None else block.columns[table.group_column])
-            if progress is not None:
-                progress(block)
-        if self._counter is None or self._counter.rows == 0:
-            raise MiningError(f"{', '.join(table.files)}: expected at least one row of labels, got none")
+        try:
+            for block in read_ahead(table.blocks()):
+                self._add(block.labels, None if table.group_column is None else block.columns[table.group_column])
+                if progress is not None:
+                    progress(block)
+            if self._counter is None or self._counter.rows == 0:
+                raise MiningError(f"{', '.join(table.files)}: expected at least one row of labels, got none")
+        except BaseException:
+            self._start(None)
+            raise
         return self
 
     def _start(self, counts: TableCounts | None) -> None:

@@ -12,7 +12,9 @@ from pathlib import Path
 from obrl.mining.errors import MiningError
 
 RUN = "run.json"
-"""The file of a folder of results that says how they came about; a folder that has it may be replaced."""
+SUSPECTS = "suspects.json"
+MARKS = (RUN, SUSPECTS)
+"""The files that say how results came about; results may be written into a folder that has one."""
 RELATION = "relation.npz"
 PART = ".part"
 
@@ -21,7 +23,8 @@ def check_folder(path: str | os.PathLike[str]) -> Path:
     """Check that a folder of results can be written, before any work is done.
 
     Args:
-        path: a folder that does not exist yet, is empty, or holds earlier results, which will be replaced.
+        path: a folder that does not exist yet, is empty, or holds earlier results. Files of the same names will be
+            replaced, and others stay.
 
     Raises:
         MiningError: a file, a folder that holds something else, or a place where nothing can be written.
@@ -29,7 +32,7 @@ def check_folder(path: str | os.PathLike[str]) -> Path:
     folder = Path(path)
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise MiningError(f"{folder}: expected a folder for the results, got a file; name another with --out")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / RUN).is_file():
+    if folder.is_dir() and any(folder.iterdir()) and not any((folder / mark).is_file() for mark in MARKS):
         raise MiningError(
             f"{folder}: the folder holds files that are no results of obrl; name an empty or a new one with --out"
         )
@@ -68,6 +71,8 @@ def _check_parent(path: Path) -> None:
 def folder_of_results(path: str | os.PathLike[str]) -> Iterator[Path]:
     """A folder to write into, which takes its name once the block ends well, and disappears otherwise.
 
+    Where the folder exists, its files are moved there one by one.
+
     Args:
         path: as in `check_folder`, which is asked first.
 
@@ -93,8 +98,12 @@ def folder_of_results(path: str | os.PathLike[str]) -> Iterator[Path]:
         yield part
         for file in part.iterdir():
             _sync(file)
-        _remove(folder)
-        part.rename(folder)
+        if folder.is_dir():
+            for file in sorted(part.iterdir(), key=lambda file: file.name in MARKS):  # what says how comes last
+                file.replace(folder / file.name)
+            _remove(part)
+        else:
+            part.rename(folder)
     except BaseException as error:
         _remove(part)
         if isinstance(error, OSError):

@@ -31,11 +31,11 @@ def test_a_folder_takes_its_name_at_the_end(tmp_path):
     assert names_in(folder.parent) == ["mined"]
 
 
-def test_earlier_results_are_replaced(tmp_path):
+def test_earlier_results_are_replaced_and_other_files_stay(tmp_path):
     write_folder(tmp_path / "mined", "old")
-    (tmp_path / "mined" / "more.csv").write_text("x")
+    (tmp_path / "mined" / "start.npz").write_text("x")  # `obrl start` writes it there
     write_folder(tmp_path / "mined", "new")
-    assert names_in(tmp_path / "mined") == ["run.json"]
+    assert names_in(tmp_path / "mined") == ["run.json", "start.npz"]
     assert (tmp_path / "mined" / "run.json").read_text() == "new"
 
 

@@ -17,7 +17,7 @@ from obrl.mining.cli.options import table_options
 from obrl.mining.cli.progress import Progress
 from obrl.mining.cli.table_counts import add_counted_arguments, counts_of, predictions_of
 from obrl.mining.errors import MiningError
-from obrl.mining.output import RUN, check_folder, folder_of_results
+from obrl.mining.output import SUSPECTS, check_folder, folder_of_results
 from obrl.mining.reports import as_text_table
 from obrl.mining.residual import BoolArray, FloatArray, correlations, dense_rows, row_chunks
 from obrl.mining.suspect_list import COLUMNS, Places, cells, write_suspects
@@ -154,4 +154,4 @@ def _write_run(folder: Path, options: argparse.Namespace, table: LabelTable, fin
         "shrinkage": finder.residual.shrinkage,
         "versions": {"obrl": __version__, "numpy": np.__version__},
     }
-    (folder / RUN).write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / SUSPECTS).write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -35,6 +35,9 @@ def run(options: argparse.Namespace) -> int:
         print(f"\n{none}")
         return 0
     print(f"\nsuggestion: {_suggestion(ladder)}\n")
+    if ladder.measure != miner.measure:
+        print(f"for a loss with measure={ladder.measure!r}, mine the relation with --measure {ladder.measure}")
+        return 0
     words = [f"{name}={value!r}" for name, value in thresholds.items()]
     words += [] if ladder.measure == "unit_pearson" else [f"measure={ladder.measure!r}"]
     print("from obrl.mining import RelationMiner")

@@ -15,7 +15,7 @@ from obrl.mining.tables.delimited import EMPTY_WORDS, FALSE, TRUE, is_label
 from obrl.mining.tables.options import LabelTable, TableOptions
 from obrl.mining.tables.parquet_file import MAGIC, ParquetFile, RowTexts, stacked
 from obrl.mining.tables.parquet_lists import ParquetLists, list_column
-from obrl.mining.tables.roles import Offender, choose_roles
+from obrl.mining.tables.roles import Offender, choose_roles, may_name_rows
 from obrl.mining.tables.values import WHAT_IS_ALLOWED, ValueCoding, remedy_for_column
 
 __all__ = ["MAGIC", "ParquetTable", "open_parquet"]
@@ -43,7 +43,9 @@ class ParquetTable:
         self.files: tuple[str, ...] = (file.path,)
         self._file, self._path, self._options = file, file.path, options
         self._kinds = {name: _kind(file.schema.field(name).type) for name in file.schema.names}
-        roles = choose_roles(file.schema.names, self._unusable(), options, file.path)
+        self._first_names_rows = True
+        unusable = self._unusable()
+        roles = choose_roles(file.schema.names, unusable, options, file.path, first_names_rows=self._first_names_rows)
         self._roles, self._texts = roles, RowTexts(file.path, roles, options)
         for name in roles.labels:
             if not self._kinds[name].startswith((*NUMBERS, *TEXTS)):
@@ -73,6 +75,9 @@ class ParquetTable:
                 row = next((row for row, word in enumerate(words, 1) if word is not None and not is_label(word)), None)
                 if row is not None:
                     unusable[name] = Offender(words[row - 1], row)
+                if name == self._file.schema.names[0]:
+                    cells = [word or "" for word in words]
+                    self._first_names_rows = may_name_rows(cells, [is_label(cell) for cell in cells])
             break
         return unusable
 

@@ -58,7 +58,8 @@ class SvmlightTable:
         self.label_names: tuple[str, ...] = words.names
         self.id_column: str | None = None
         self.group_column: str | None = None
-        for flag, value in (("--id", options.id), ("--groups", options.groups)):
+        by = options.keep[0] if options.keep else None
+        for flag, value in (("--id", options.id), ("--groups", options.groups), ("--by", by)):
             if value is not None:
                 raise TableError(f"svmlight's rows have no names, so {flag} cannot be used", file=path, value=value)
 
