@@ -266,6 +266,8 @@ def test_json_lines(tmp_path: Path, packed: bool, as_text: bool) -> None:
     [
         ('{"l": ["a"]}\n[1]\n', "row 2, line 2: the line is no object"),
         ('{"l": ["a"]}\n\n{"l": ["a"\n', "row 2, line 3: the line is no JSON"),
+        ('{"l": ["a"]}\n{"l": ["b", null]}\n', "row 2, line 2.*a text or a number.*null"),
+        ('{"l": ["a", "b"]}\n{"l": {"a": 1}}\n', "row 2, line 2.*a text or a number"),
         ('{"l": ["a"], "m": ["b"]}\n', "--list-column"),
         ('{"l": ["a"]}\n{"l": ["a"]}\n', "at least two labels"),
     ],
@@ -281,6 +283,21 @@ def test_other_encodings_are_named(tmp_path: Path, encoding: str, listed: bool) 
     content = "id,l\nä,x|y\nb,z\n" if listed else "id,a,b\nä,1,0\nb,0,1\n"
     with pytest.raises(TableError, match=r"UTF-8|UTF-16|no text"):
         codes(opened(written(tmp_path / "t.csv", content.encode(encoding)), list_column="l" if listed else None))
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_a_byte_that_is_no_text_far_down_is_named_by_line(tmp_path: Path, listed: bool) -> None:
+    lines = b"1,a|b\n" * 900_000 if listed else b"1,0\n0,1\n" * 600_000
+    content = b"id,l\n" + lines + b"\xe9,c\n"
+    with pytest.raises(TableError, match=r"line (900002|1200002): the file is not UTF-8"):
+        codes(opened(written(tmp_path / "t.csv", content), list_column="l" if listed else None))
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_a_quote_that_is_not_closed(tmp_path: Path, listed: bool) -> None:
+    content = 'id,l,m\n1,1,1\n2,0,1\n"' + "3,1,1\n" * 30_000
+    with pytest.raises(TableError, match=r"t.csv, line \d+: .*every quote is closed"):
+        codes(opened(written(tmp_path / "t.csv", content), list_column="l" if listed else None))
 
 
 @pytest.mark.parametrize("row", range(3))
