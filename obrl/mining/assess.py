@@ -72,8 +72,10 @@ def assess(
         raise MiningError(f"expected at least two labels present in 3 to 97 % of the rows, got {len(labels)}")
     if len(p) < PARTS:
         raise MiningError(f"expected at least {PARTS} rows, got {len(p)}")
-    case = _Case(p[:, labels], codes[:, labels], labels, relation, np.random.default_rng(seed))
-    weights = _weightings(len(p), groups, seed)
+    number = _group_numbers(len(p), groups)
+    weights = _weightings(number, seed)
+    fixed = None if relation is None else _relation_of(relation, p.shape[1], labels)
+    case = _Case(p[:, labels], codes[:, labels], number, fixed, np.random.default_rng(seed))
     return Assessment(
         condition=tuple(_condition_gain(case, share, weights) for share in KNOWN_SHARES),
         suspicion=_suspicion_gain(case, weights),
@@ -91,19 +93,14 @@ class _Case:
         self,
         p: FloatArray,
         codes: npt.NDArray[np.int8],
-        labels: npt.NDArray[np.intp],
-        relation: Conditioning | None,
+        number: npt.NDArray[np.intp],
+        fixed: tuple[FloatArray, FloatArray | None] | None,
         random: np.random.Generator,
     ) -> None:
         self.p, self.codes, self.known, self.random = p, codes, codes >= 0, random
         self.y = (codes == 1).astype(np.float64)
-        self._fold = random.permutation(len(p)) % FOLDS
-        self._fixed: tuple[FloatArray, FloatArray | None] | None = None
-        if relation is not None:
-            phi, rates = relation._phi_and_rates()
-            if len(phi) <= labels[-1]:
-                raise ValueError(f"relation must have the labels of targets, got {len(phi)} labels")
-            self._fixed = phi[np.ix_(labels, labels)], None if rates is None else rates[labels]
+        self._fold = (random.permutation(int(number.max()) + 1) % FOLDS)[number]  # a group is judged by other groups
+        self._fixed = fixed
 
     def each(
         self, codes: npt.NDArray[np.int8], judge: Callable[[FloatArray, FloatArray | None, Flags], FloatArray]
@@ -125,20 +122,34 @@ def _phi_and_rates(codes: npt.NDArray[np.int8]) -> tuple[FloatArray, FloatArray]
     return miner._phi_and_rates()  # type: ignore[return-value]
 
 
-def _weightings(rows: int, groups: npt.ArrayLike | None, seed: int) -> FloatArray:
-    """(parts + 1, rows): all rows, then all but those of each part; a group lies in one part."""
+def _relation_of(
+    relation: Conditioning, num_labels: int, labels: npt.NDArray[np.intp]
+) -> tuple[FloatArray, FloatArray | None]:
+    """The correlations and rates of some labels of a relation, which must have all labels of the targets."""
+    phi, rates = relation._phi_and_rates()
+    if len(phi) != num_labels:
+        raise ValueError(f"relation must have the {num_labels} labels of targets, got {len(phi)}")
+    return phi[np.ix_(labels, labels)], None if rates is None else rates[labels]
+
+
+def _group_numbers(rows: int, groups: npt.ArrayLike | None) -> npt.NDArray[np.intp]:
+    """The number of each row's group, (rows,); without groups each row is one."""
     if groups is None:
-        number = np.arange(rows)
-    else:
-        names = np.asarray(groups)
-        if names.shape != (rows,):
-            raise ValueError(f"groups must have shape ({rows},), one a row, got {names.shape}")
-        _, number = np.unique(names.astype(str), return_inverse=True)
+        return np.arange(rows)
+    names = np.asarray(groups)
+    if names.shape != (rows,):
+        raise ValueError(f"groups must have shape ({rows},), one a row, got {names.shape}")
+    _, number = np.unique(names.astype(str), return_inverse=True)
+    return number.reshape(-1)
+
+
+def _weightings(number: npt.NDArray[np.intp], seed: int) -> FloatArray:
+    """(parts + 1, rows): all rows, then all but those of each part; a group lies in one part."""
     count = int(number.max()) + 1
     if count < PARTS:
         raise MiningError(f"expected at least {PARTS} groups of rows, got {count}")
     part = (np.random.default_rng([seed, 1]).permutation(count) % PARTS)[number]
-    return np.vstack([np.ones(rows), *(part != left_out for left_out in range(PARTS))]).astype(np.float64)
+    return np.vstack([np.ones(len(number)), *(part != left_out for left_out in range(PARTS))]).astype(np.float64)
 
 
 def _compared(question: str, without: FloatArray, with_relation: FloatArray) -> Comparison:
@@ -181,13 +192,45 @@ def _suspicion_gain(case: _Case, weights: FloatArray) -> Comparison:
 
 def _query_gain(case: _Case, weights: FloatArray) -> Comparison:
     """Ask by the model's own uncertainty, and by `query_scores`; condition on the answers both times."""
-    rows, columns = slice(0, ROWS_ASKED), slice(0, LABELS_ASKED)
-    few = _Part(case, rows, columns)
-    right = [few.right_after_asking(by_relation=by_relation) for by_relation in (False, True)]
-    weight = weights[:, rows]
-    known = few.known.sum(axis=1)
-    figures = [(weight * part.sum(axis=1)).sum(axis=1) / (weight * known).sum(axis=1) for part in right]
+    part = slice(0, LABELS_ASKED)
+    asked_for = np.arange(len(case.p)) < ROWS_ASKED
+    known = case.known[asked_for, part].sum(axis=1)
+
+    def right(*, by_relation: bool) -> FloatArray:
+        def judge(phi: FloatArray, _: FloatArray | None, rows: Flags) -> FloatArray:
+            result = np.zeros((int(rows.sum()), case.p.shape[1]))
+            few = rows & asked_for
+            p, y, answers = case.p[few, part], case.y[few, part], case.known[few, part]
+            result[asked_for[rows], part] = right_after_asking(phi[part, part], p, y, answers, by_relation=by_relation)
+            return result
+
+        return case.each(case.codes, judge)[asked_for].sum(axis=1)
+
+    weight = weights[:, asked_for]
+    figures = [(weight @ right(by_relation=by_relation)) / (weight @ known) for by_relation in (False, True)]
     return _compared("asking what query_scores says leaves more entries right", *figures)
+
+
+def right_after_asking(phi: FloatArray, p: FloatArray, y: FloatArray, known: Flags, *, by_relation: bool) -> Flags:
+    """Which known entries are predicted right once a fifth of the labels has been asked for.
+
+    Args:
+        phi: (num_labels, num_labels).
+        p: (rows, num_labels), probabilities.
+        y: (rows, num_labels), the answers.
+        known: (rows, num_labels), which answers there are.
+        by_relation: ask for what `query_scores` says, not for what the model is least sure of.
+    """
+    asked = np.zeros(p.shape, bool)
+    everyone = np.arange(len(p))
+    for _ in range(max(1, round(ASKED * p.shape[1]))):
+        scores = query_scores(phi, p, y, observed=asked) if by_relation else p * (1 - p)
+        scores = np.where(known & ~asked, scores, -np.inf)
+        best = scores.argmax(axis=1)
+        answers = np.isfinite(scores[everyone, best])
+        asked[everyone[answers], best[answers]] = True
+    predicted = condition(phi, p, y, observed=asked) >= 0.5
+    return np.asarray((predicted == (y == 1)) & known)
 
 
 def _left_for_the_loss(case: _Case, weights: FloatArray) -> Comparison:
@@ -209,31 +252,3 @@ def _left_for_the_loss(case: _Case, weights: FloatArray) -> Comparison:
         for sums in contradicted
     ]
     return _compared("predictions contradict related labels more often than the labels do", *figures)
-
-
-class _Part:
-    """Some rows and labels of a case, whose labels are asked for one at a time."""
-
-    def __init__(self, case: _Case, rows: slice, columns: slice) -> None:
-        self.p, self.y, self.known = case.p[rows, columns], case.y[rows, columns], case.known[rows, columns]
-        if case._fixed is not None:
-            self.phi = case._fixed[0][columns, columns]
-        else:
-            rest = case.codes[ROWS_ASKED:] if len(case.codes) >= 2 * ROWS_ASKED else case.codes
-            self.phi = _phi_and_rates(rest[:, columns])[0]
-
-    def right_after_asking(self, *, by_relation: bool) -> Flags:
-        """Which known entries are predicted right once a fifth of the labels has been asked for."""
-        asked = np.zeros(self.p.shape, bool)
-        everyone = np.arange(len(self.p))
-        for _ in range(max(1, round(ASKED * self.p.shape[1]))):
-            if by_relation:
-                scores = query_scores(self.phi, self.p, self.y, observed=asked)
-            else:
-                scores = np.where(asked, -np.inf, self.p * (1 - self.p))
-            scores = np.where(self.known, scores, -np.inf)
-            best = scores.argmax(axis=1)
-            answers = np.isfinite(scores[everyone, best])
-            asked[everyone[answers], best[answers]] = True
-        predicted = condition(self.phi, self.p, self.y, observed=asked) >= 0.5
-        return (predicted == (self.y == 1)) & self.known

@@ -130,6 +130,9 @@ class RelationMiner(Parameters, Conditioning, EvidenceMethods, ExportMethods, En
             raise ValueError(f"groups must have shape ({rows},), one a row, got {group_names.shape}")
         if rows == 0:
             raise ValueError("targets must have at least one row, got none (0 sample(s))")
+        if _num_labels(labels) == 0:
+            shape = f"0 feature(s) (shape=({rows}, 0)) while a minimum of 1 is required."  # scikit-learn's words
+            raise ValueError(f"targets must have at least one label, got {shape}")
         self._prepare(_num_labels(labels), names, grouped=groups is not None)
         self._add(labels, group_names)
         return self

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from obrl.mining.errors import TableError
 from obrl.mining.tables.arrow import numbers, require_arrow
 from obrl.mining.tables.npz import load_plain
+from obrl.mining.tables.roles import check_names
 from obrl.mining.tables.text import open_bytes
 
 FloatArray = npt.NDArray[np.float64]
@@ -40,6 +41,7 @@ def read_predictions(path: str, label_names: Sequence[str], rows: int) -> FloatA
         names, values = _from_npz(path, label_names)
     else:
         names, values = _from_columns(path, parquet=start == PARQUET)
+    check_names([name for name in names if name in set(label_names)], path)
     position = {name: number for number, name in enumerate(names)}
     if missing := [name for name in label_names if name not in position]:
         raise TableError(
@@ -94,14 +96,20 @@ def _from_columns(path: str, *, parquet: bool) -> tuple[list[str], FloatArray]:
             raise TableError(
                 f"the predictions cannot be read ({str(error).splitlines()[0][:120]})", file=path
             ) from None
-    names = [name for name in table.column_names if str(table.schema.field(name).type) in NUMBER_TYPES]
-    values = np.empty((table.num_rows, len(names)))
-    for position, name in enumerate(names):
-        column, empty = numbers(table.column(name).combine_chunks())
-        values[:, position] = column
+    fields = [(position, field) for position, field in enumerate(table.schema) if _holds_numbers(field.type)]
+    values = np.empty((table.num_rows, len(fields)))
+    for place, (position, field) in enumerate(fields):
+        column = table.column(position).combine_chunks()
+        column, empty = numbers(column.cast("double") if str(field.type).startswith("decimal") else column)
+        values[:, place] = column
         if empty is not None:
-            values[empty, position] = np.nan
-    return names, values
+            values[empty, place] = np.nan
+    return [field.name for _, field in fields], values
 
 
-NUMBER_TYPES = ("double", "float", "halffloat", "int64", "int32", "int16", "int8", "uint8", "bool")
+def _holds_numbers(kind: object) -> bool:
+    return str(kind).startswith(NUMBER_TYPES)
+
+
+NUMBER_TYPES = ("double", "float", "halffloat", "int", "uint", "bool", "decimal")
+"""How the names of the types begin that may hold probabilities."""

@@ -91,7 +91,7 @@ def threshold_ladder(counts: TableCounts, *, measure: str = "unit_pearson") -> L
     """What each threshold would select, how stable that is, and what it would charge.
 
     A pair with estimate phi and standard error e is on the other side of the threshold t in a second sample with
-    probability Phi(-|phi - t| / (sqrt(2) e)). With groups, e is that for dependent rows.
+    probability Phi(-abs(phi - t) / (sqrt(2) e)). With groups, e is that for dependent rows.
 
     Args:
         counts: of a table.

@@ -10,9 +10,11 @@ import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from obrl import OnlineBatchRelation
+from obrl.conditional import condition, query_scores
 from obrl.mining import MiningError, RelationMiner, assess
 from obrl.mining.cli import main
 from obrl.mining.metrics import area_under_roc, average_precision, mean_average_precision
+from obrl.mining.predictions import read_predictions
 
 NAMES = ("a", "b", "c", "d")
 Case = tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]
@@ -75,6 +77,23 @@ def test_groups_widen_the_interval_where_rows_repeat() -> None:
     assert widths[1] > 1.3 * widths[0]
 
 
+@pytest.mark.parametrize("copies", [1, 5])
+def test_questions_are_judged_by_the_relation_of_other_rows_and_groups(copies: int) -> None:
+    p, y = (np.repeat(array, copies, axis=0) for array in drawn(related=True, rows=300 // copies))
+    groups = np.repeat(np.arange(300 // copies), copies)
+    fold = (np.random.default_rng(7).permutation(300 // copies) % 5)[groups]
+    asked = np.zeros(y.shape, bool)
+    after = np.empty(y.shape)
+    for number in range(5):
+        rows = fold == number
+        phi = np.corrcoef(y[~rows].T)
+        asked[np.flatnonzero(rows), query_scores(phi, p[rows], y[rows], observed=asked[rows]).argmax(axis=1)] = True
+        after[rows] = condition(phi, p[rows], y[rows], observed=asked[rows])
+    names = [f"{group:03}" for group in groups] if copies > 1 else None
+    result = assess(p, y, groups=names, seed=7)
+    assert result.query.with_relation == pytest.approx(((after >= 0.5) == (y == 1)).mean(), abs=1e-12)
+
+
 def test_predictions_that_contradict_related_labels_leave_something_for_the_loss() -> None:
     p, y = drawn(related=True)
     p[:, 1] = np.random.default_rng(4).permutation(p[:, 1])
@@ -129,12 +148,38 @@ def test_the_command_reads_predictions_by_name(kind: str, tmp_path: Path, capsys
     assert capsys.readouterr().out.strip() == str(assess(p, y))
 
 
+def test_a_relation_is_used_in_the_order_of_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    p, y = drawn(related=True)
+    order = [3, 0, 2, 1]
+    names = tuple(NAMES[label] for label in order)
+    RelationMiner(label_names=(*names, "e")).fit(np.column_stack([y[:, order], y[:, 0]])).save(tmp_path / "r.npz")
+    np.savez(tmp_path / "p.npz", probabilities=p)
+    command = ["assess", str(tmp_path / "p.npz"), str(write_table(tmp_path, y)), "--quiet", "--relation"]
+    assert main([*command, str(tmp_path / "r.npz")]) == 0
+    assert capsys.readouterr().out.strip() == str(assess(p, y, RelationMiner().fit(y)))
+    RelationMiner(label_names=names[:2]).fit(y[:, order[:2]]).save(tmp_path / "few.npz")
+    assert main([*command, str(tmp_path / "few.npz")]) == 2
+    assert "lacks the label" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="must have the 4 labels of targets, got 5"):
+        assess(p, y, RelationMiner().fit(np.column_stack([y, y[:, 0]])))
+
+
+def test_columns_of_any_number_hold_probabilities(tmp_path: Path) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    columns = {"a": pa.array([1, 0], pa.uint16()), "b": pa.array(["0.25", "0.5"]).cast(pa.decimal128(3, 2))}
+    parquet.write_table(pa.table({"": [7, 8], **columns}), tmp_path / "p.parquet")
+    np.testing.assert_array_equal(read_predictions(str(tmp_path / "p.parquet"), ["b", "a"], 2), [[0.25, 1], [0.5, 0]])
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (lambda p: {"probabilities": p[:5]}, "expected a row for each of the table's 900 rows, got 5"),
         (lambda p: {"probabilities": p * 2}, "row 1"),
         (lambda p: {"probabilities": p, "label_names": ["a", "b", "c", "x"]}, "no predictions for 1 of 4 labels"),
+        (lambda p: {"probabilities": p, "label_names": ["a", "b", "c", "c"]}, "two columns have the same name"),
         (lambda p: {"one": p, "two": p}, "no array named probabilities"),
     ],
 )

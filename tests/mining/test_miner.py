@@ -172,6 +172,7 @@ def test_a_relation_that_a_loss_saved_has_no_counts(targets: npt.NDArray[np.int6
         ([0, 1], {}, "batch, num_labels"),
         ([["a", "b"]], {}, "bool, integer or floating point"),
         (np.zeros((0, 3)), {}, "at least one row"),
+        (np.zeros((3, 0)), {}, "at least one label"),
         ([[0, 1], [1, 0]], {"groups": [1]}, "groups must have shape"),
         (sp.csr_array([[0, 3], [1, 0]]), {}, r"\[0, 1\]"),
         (sp.csr_array([[0, 1], [1, 0]]), {"observed": np.ones((2, 2), bool)}, "observed must be None"),

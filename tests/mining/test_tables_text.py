@@ -1,11 +1,10 @@
-"""CSV, TSV, CelebA's text and tables that list their labels, against tables drawn in NumPy."""
+"""CSV, TSV and CelebA's text, against tables drawn in NumPy."""
 
 from __future__ import annotations
 
 import csv
 import gzip
 import io
-import json
 import warnings
 from pathlib import Path
 from typing import Any
@@ -230,71 +229,3 @@ def test_a_large_list_of_celeba_crosses_the_pieces_it_is_read_in(tmp_path: Path)
     assert first == [1, *(1 + np.cumsum(counts[:-1])).tolist()]
     shares = [block.read for block in table.blocks(5000)]
     assert shares == sorted(shares) and 0 < shares[0] < shares[-1] <= 1  # type: ignore[type-var, operator]
-
-
-LISTS = [["b", "a"], [], ["No Finding"], ["c", "b", "b"], ["a"]]
-LISTED = [[1, 1, 0], [0, 0, 0], [0, 0, 0], [1, 0, 1], [0, 1, 0]]
-
-
-@pytest.mark.parametrize("delimiter", [",", "\t"])
-@pytest.mark.parametrize("rows", [1, 2, 100])
-def test_list_columns(tmp_path: Path, delimiter: str, rows: int) -> None:
-    lines = [delimiter.join(["id", "Finding"]), *(f"{k}{delimiter}{'|'.join(v)}" for k, v in enumerate(LISTS))]
-    path = written(tmp_path / ("t.tsv" if delimiter == "\t" else "t.csv"), "\r\n".join(lines))
-    table = opened(path, list_column="Finding", none="No Finding", id="id")
-    assert table.label_names == ("b", "a", "c") and table.rows == 5
-    assert codes(table, rows).tolist() == LISTED
-    assert column(table, "id") == list("01234")
-    assert opened(path, list_column="Finding").label_names == ("b", "a", "No Finding", "c")
-    assert codes(opened(path, list_column="Finding", labels=("c", "a"))).tolist() == [[r[2], r[1]] for r in LISTED]
-
-
-@pytest.mark.parametrize("packed", [True, False])
-@pytest.mark.parametrize("as_text", [True, False])
-def test_json_lines(tmp_path: Path, packed: bool, as_text: bool) -> None:
-    records = [{"id": k, "tags": "|".join(v) if as_text else v} for k, v in enumerate(LISTS)]
-    content = "\n".join(json.dumps(record) for record in records).encode()
-    path = written(tmp_path / "t.jsonl", gzip.compress(content) if packed else content)
-    table = opened(path, none="No Finding", id="id", **({"list_column": "tags"} if as_text else {}))
-    assert table.label_names == ("b", "a", "c")
-    assert codes(table, 2).tolist() == LISTED
-    assert column(table, "id") == list("01234")
-
-
-@pytest.mark.parametrize(
-    ("content", "says"),
-    [
-        ('{"l": ["a"]}\n[1]\n', "row 2, line 2: the line is no object"),
-        ('{"l": ["a"]}\n\n{"l": ["a"\n', "row 2, line 3: the line is no JSON"),
-        ('{"l": ["a"], "m": ["b"]}\n', "--list-column"),
-        ('{"l": ["a"]}\n{"l": ["a"]}\n', "at least two labels"),
-    ],
-)
-def test_bad_json_lines(tmp_path: Path, content: str, says: str) -> None:
-    with pytest.raises(TableError, match=says):
-        opened(written(tmp_path / "t.jsonl", content))
-
-
-@pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "utf-16-le"])
-@pytest.mark.parametrize("listed", [False, True])
-def test_other_encodings_are_named(tmp_path: Path, encoding: str, listed: bool) -> None:
-    content = "id,l\nä,x|y\nb,z\n" if listed else "id,a,b\nä,1,0\nb,0,1\n"
-    with pytest.raises(TableError, match=r"UTF-8|UTF-16|no text"):
-        codes(opened(written(tmp_path / "t.csv", content.encode(encoding)), list_column="l" if listed else None))
-
-
-@pytest.mark.parametrize("row", range(3))
-def test_a_list_column_with_a_ragged_row(tmp_path: Path, row: int) -> None:
-    lines = ["1,a|b", "2,b", "3,c"]
-    lines[row] += ",more"
-    with pytest.raises(TableError, match=f"row {row + 1}, line {row + 2}: expected 2 cells.*got 3"):
-        opened(written(tmp_path / "t.csv", "\n".join(["id,l", *lines])), list_column="l")
-
-
-@pytest.mark.parametrize(
-    "content",
-    ["<table><tr><td>1</td></tr></table>\n", "\n\n<!doctype html>\n<p>", "<?xml version='1.0'?><a/>\n"],
-)
-def test_a_page_is_no_table(tmp_path: Path, content: str) -> None:
-    with pytest.raises(TableError):
-        codes(opened(written(tmp_path / "t.csv", content)))

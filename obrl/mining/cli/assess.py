@@ -5,12 +5,16 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
+import numpy.typing as npt
 
+from obrl.conditional import FloatArray
+from obrl.conditioning import Conditioning
 from obrl.mining.assess import assess
 from obrl.mining.cli.options import add_quiet_argument, add_table_arguments, load_relation, table_options
 from obrl.mining.cli.progress import Progress
+from obrl.mining.cli.table_counts import table_order
 from obrl.mining.counting import as_dense
-from obrl.mining.errors import MiningError
+from obrl.mining.miner import RelationMiner
 from obrl.mining.predictions import read_predictions
 from obrl.mining.tables import open_tables
 
@@ -35,11 +39,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print an answer to each question."""
     table = open_tables(options.tables, table_options(options))
-    relation = None if options.relation is None else load_relation(options)
-    if relation is not None and relation.label_names_in_ not in (None, table.label_names):
-        raise MiningError(
-            f"{options.relation}: the relation has other labels than the table; choose them with --labels"
-        )
+    relation = None
+    if options.relation is not None:
+        miner = load_relation(options)
+        relation = _Chosen(miner, table_order(options.relation, miner, table))
     codes, groups = [], []
     with Progress(quiet=options.quiet) as progress:
         for block in table.blocks():
@@ -59,3 +62,14 @@ def run(options: argparse.Namespace) -> int:
     )
     print(result)
     return 0
+
+
+class _Chosen(Conditioning):
+    """Some labels of a relation, in the table's order."""
+
+    def __init__(self, miner: RelationMiner, which: npt.NDArray[np.intp]) -> None:
+        self._miner, self._which = miner, which
+
+    def _phi_and_rates(self) -> tuple[FloatArray, FloatArray | None]:
+        phi, rates = self._miner._phi_and_rates()
+        return phi[np.ix_(self._which, self._which)], None if rates is None else rates[self._which]

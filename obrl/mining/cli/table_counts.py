@@ -14,6 +14,7 @@ from obrl.mining.cli.options import add_quiet_argument, add_table_arguments, loa
 from obrl.mining.cli.progress import Progress
 from obrl.mining.counting import count_labels, some_rows
 from obrl.mining.errors import MiningError
+from obrl.mining.miner import RelationMiner
 from obrl.mining.residual import FloatArray
 from obrl.mining.tables.ahead import read_ahead
 from obrl.mining.tables.options import LabelTable
@@ -45,23 +46,33 @@ def counts_of(options: argparse.Namespace, table: LabelTable) -> PairCounts:
     if options.relation is None:
         return count_parts(table, quiet=options.quiet)[0]
     miner = load_relation(options)
-    counts, names = miner.counts_, miner.label_names_in_
+    counts = miner.counts_
+    which = table_order(options.relation, miner, table)
+    return PairCounts(*(np.broadcast_to(field, counts.s.shape)[np.ix_(which, which)] for field in counts))
+
+
+def table_order(path: str, miner: RelationMiner, table: LabelTable) -> npt.NDArray[np.intp]:
+    """Which labels of a relation are those of the table, (num_labels,), by their names where the relation has names.
+
+    Raises:
+        MiningError: a relation that lacks labels of the table, or has no names and another number of labels.
+    """
+    names = miner.label_names_in_
     if names is None:
-        if len(counts.s) != len(table.label_names):
+        if miner.n_features_in_ != len(table.label_names):
             raise MiningError(
-                f"{options.relation}: expected a relation of the table's {len(table.label_names)} labels, got one of "
-                f"{len(counts.s)}; mine the table with `obrl mine`"
+                f"{path}: expected a relation of the table's {len(table.label_names)} labels, got one of "
+                f"{miner.n_features_in_}; mine the table with `obrl mine`"
             )
-        return counts
+        return np.arange(len(table.label_names))
     place = {name: position for position, name in enumerate(names)}
     lacking = [name for name in table.label_names if name not in place]
     if lacking:
         raise MiningError(
-            f"{options.relation}: the relation lacks the label {lacking[0][:60]!r} of the table ({len(lacking)} in "
+            f"{path}: the relation lacks the label {lacking[0][:60]!r} of the table ({len(lacking)} in "
             "all); mine this table with `obrl mine`, or name the labels that both have with --labels"
         )
-    which = np.array([place[name] for name in table.label_names])
-    return PairCounts(*(np.broadcast_to(field, counts.s.shape)[np.ix_(which, which)] for field in counts))
+    return np.array([place[name] for name in table.label_names])
 
 
 def count_parts(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from pathlib import PurePath
 from typing import IO
@@ -11,7 +10,7 @@ from obrl.mining.errors import TableError
 from obrl.mining.tables.delimited import EMPTY_WORDS, FALSE, TRUE, DelimitedTable, is_label
 from obrl.mining.tables.options import TableOptions
 from obrl.mining.tables.roles import Offender, check_names, choose_roles, may_name_rows
-from obrl.mining.tables.text import BOM, first_lines, open_bytes
+from obrl.mining.tables.text import BOM, csv_records, first_lines, open_bytes
 
 SAMPLE_ROWS = 200
 
@@ -29,7 +28,7 @@ def open_csv(path: str, options: TableOptions) -> DelimitedTable:
     """
     lines = first_lines(path)
     delimiter = delimiter_of(path, lines[0], options)
-    records = [record for record in csv.reader(lines, delimiter=delimiter) if record][: SAMPLE_ROWS + 1]
+    records = [record for _, record in csv_records(lines, delimiter, path) if record][: SAMPLE_ROWS + 1]
     names = [name.strip() for name in records[0]]
     check_names(names, path)
     if len(records) == 1:
@@ -83,4 +82,4 @@ def _after_header(path: str) -> IO[bytes]:
 def header_of(path: str, options: TableOptions) -> list[str]:
     """The names of the columns."""
     line = first_lines(path)[0].removeprefix(BOM.decode())
-    return next(csv.reader(io.StringIO(line), delimiter=delimiter_of(path, line, options)))
+    return next(csv_records(io.StringIO(line), delimiter_of(path, line, options), path))[1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import math
 import os
@@ -18,7 +17,7 @@ from obrl.mining.tables.arrow import numbers, require_arrow, strings
 from obrl.mining.tables.groups import GROUP, GroupFile
 from obrl.mining.tables.options import TableOptions
 from obrl.mining.tables.roles import Roles
-from obrl.mining.tables.text import not_utf8
+from obrl.mining.tables.text import csv_records, is_utf8, not_utf8
 from obrl.mining.tables.values import WHAT_IS_ALLOWED, ValueCoding, remedy_for_column
 
 EMPTY_WORDS = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
@@ -166,13 +165,12 @@ class DelimitedTable:
     def _first_offender(self) -> TableError | None:
         labels = [(self._names.index(name), name) for name in self._roles.labels]
         with self._open_rows() as file, io.TextIOWrapper(file, encoding="utf-8", newline="") as lines:
-            records = csv.reader(lines, delimiter=self._delimiter)
             row = 0
-            for record in records:
+            for line, record in csv_records(lines, self._delimiter, self._path, self._header_lines):
                 if not record:
                     continue
                 row += 1
-                place: dict[str, Any] = {"file": self._path, "row": row, "line": self._header_lines + records.line_num}
+                place: dict[str, Any] = {"file": self._path, "row": row, "line": line}
                 if len(record) != len(self._names):
                     return TableError(
                         f"expected {len(self._names)} cells, as the header has, got {len(record)}",
@@ -198,12 +196,8 @@ class DelimitedTable:
 
     def _line_without_utf8(self) -> int | None:
         with self._open_rows() as file:
-            for number, line in enumerate(file, self._header_lines + 1):
-                try:
-                    line.decode("utf-8")
-                except UnicodeDecodeError:
-                    return number
-        return None
+            numbered = enumerate(file, self._header_lines + 1)
+            return next((number for number, line in numbered if not is_utf8(line)), None)
 
     def description(self) -> dict[str, Any]:
         """The format, the coding, and the columns."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 from collections.abc import Iterator, Sequence
@@ -17,7 +16,7 @@ from obrl.mining.tables.groups import GROUP, GroupFile
 from obrl.mining.tables.listed import ListedLabels
 from obrl.mining.tables.options import TableOptions
 from obrl.mining.tables.roles import check_names, list_roles
-from obrl.mining.tables.text import BOM, first_lines, open_bytes
+from obrl.mining.tables.text import BOM, csv_records, first_lines, is_utf8, not_utf8, open_bytes
 
 SEPARATOR = "|"
 
@@ -36,6 +35,7 @@ class ListTable:
         self._path, self._options, self._json = path, options, json_lines
         lines = first_lines(path)
         self._delimiter = delimiter_of(path, lines[0], options)
+        self._column: str | None = None
         self._column = self._chosen_column(lines)
         words = ListedLabels(options.none)
         self.rows: int | None = 0
@@ -74,7 +74,14 @@ class ListTable:
     def _records(self) -> Iterator[tuple[dict[str, Any], int]]:
         """Each row by column, with its line."""
         with open_bytes(self._path) as file, io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as lines:
-            yield from self._json_records(lines) if self._json else self._csv_records(lines)
+            try:
+                yield from self._json_records(lines) if self._json else self._csv_records(lines)
+            except UnicodeDecodeError:
+                raise not_utf8(self._path, self._line_without_utf8()) from None
+
+    def _line_without_utf8(self) -> int | None:
+        with open_bytes(self._path) as file:
+            return next((number for number, line in enumerate(file, 1) if not is_utf8(line)), None)
 
     def _json_records(self, lines: io.TextIOWrapper) -> Iterator[tuple[dict[str, Any], int]]:
         row = 0
@@ -88,14 +95,24 @@ class ListTable:
                 raise TableError(f"the line is no JSON ({error.msg})", file=self._path, row=row, line=number) from None
             if not isinstance(record, dict):
                 raise TableError("the line is no object", file=self._path, row=row, line=number, value=record)
+            for word in self._listed_in(record):
+                if not isinstance(word, str | int):
+                    raise TableError(
+                        "a label must be a text or a number",
+                        file=self._path,
+                        row=row,
+                        line=number,
+                        value=json.dumps(word),
+                        remedy=f"correct {self._column!r}, or name another column with --list-column",
+                    )
             yield record, number
 
     def _csv_records(self, lines: io.TextIOWrapper) -> Iterator[tuple[dict[str, Any], int]]:
-        reader = csv.reader(lines, delimiter=self._delimiter)
-        names = [name.strip().removeprefix(BOM.decode()) for name in next(reader)]
+        records = csv_records(lines, self._delimiter, self._path)
+        names = [name.strip().removeprefix(BOM.decode()) for name in next(records)[1]]
         check_names(names, self._path)
         row = 0
-        for cells in reader:
+        for line, cells in records:
             if not cells:
                 continue
             row += 1
@@ -104,13 +121,20 @@ class ListTable:
                     f"expected {len(names)} cells, as the header has, got {len(cells)}",
                     file=self._path,
                     row=row,
-                    line=reader.line_num,
+                    line=line,
                     remedy="complete the row, or quote cells that contain the delimiter",
                 )
-            yield dict(zip(names, cells, strict=True)), reader.line_num
+            yield dict(zip(names, cells, strict=True)), line
+
+    def _listed_in(self, record: dict[str, Any]) -> list[Any]:
+        """What a record of JSON lists; a text is split later."""
+        value = record.get(self._column) if self._column is not None else None
+        if value is None:
+            return []
+        return value if isinstance(value, list) else [value]
 
     def _words(self, record: dict[str, Any]) -> list[str]:
-        value = record.get(self._column)
+        value = record.get(str(self._column))
         if value is None:
             return []
         if isinstance(value, list):

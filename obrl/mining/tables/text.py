@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -91,6 +92,28 @@ def numbered_lines(path: str) -> Iterator[tuple[int, str]]:
             raise not_utf8(path, number + 1) from None
 
 
+def csv_records(lines: Iterable[str], delimiter: str, path: str, before: int = 0) -> Iterator[tuple[int, list[str]]]:
+    """The records of delimited text, each with the line that it ends on; raises TableError for what is none.
+
+    Args:
+        lines: of the file.
+        delimiter: between cells.
+        path: for errors.
+        before: how many lines of the file stand before the first one.
+    """
+    reader = csv.reader(lines, delimiter=delimiter)
+    try:
+        for record in reader:
+            yield before + reader.line_num, record
+    except csv.Error as error:
+        raise TableError(
+            f"the line cannot be split into cells ({error})",
+            file=path,
+            line=before + reader.line_num,
+            remedy="check that every quote is closed",
+        ) from None
+
+
 def first_lines(path: str) -> list[str]:
     """The lines in the first bytes of a file, without their ends; the last is dropped where it may be cut.
 
@@ -132,6 +155,15 @@ def _decoded(start: bytes, path: str, *, whole: bool) -> str:
         if not whole and error.start >= len(start) - 4:  # a character that the first bytes cut in two
             return start[: error.start].decode("utf-8")
         raise not_utf8(path, start.count(b"\n", 0, error.start) + 1) from None
+
+
+def is_utf8(line: bytes) -> bool:
+    """Whether bytes are UTF-8."""
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def not_utf8(path: str, line: int | None) -> TableError:
