@@ -52,11 +52,11 @@ class SeveralTables:
         rows_before = 0
         for number, table in enumerate(self._tables):
             for block in table.blocks(rows):
-                yield replace(block, read=self._share(block, number, rows_before))
+                yield replace(block, read=self._share_of_files(block, number, rows_before))
             rows_before += table.rows or 0
             _check_minus(table, values)
 
-    def _share(self, block: Block, number: int, rows_before: int) -> float | None:
+    def _share_of_files(self, block: Block, number: int, rows_before: int) -> float | None:
         if self.rows:
             return (rows_before + block.first_row - 1 + block.rows) / self.rows
         return None if block.read is None else (number + block.read) / len(self._tables)
