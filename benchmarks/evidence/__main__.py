@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from importlib import import_module
+
+from benchmarks.measurements import run_measurement
 
 MEASUREMENTS = {
     "intervals": "how often the 95 % intervals of phi hold the truth",
@@ -16,12 +17,7 @@ MEASUREMENTS = {
 
 def main(arguments: list[str]) -> int:
     """Run one measurement, or list them."""
-    name = arguments[0] if arguments else "--help"
-    if name not in MEASUREMENTS:
-        lines = [f"  {known:12} {summary}" for known, summary in MEASUREMENTS.items()]
-        print("usage: python -m benchmarks.evidence NAME [--help]", *lines, sep="\n")
-        return 0 if name in ("-h", "--help") else 2
-    return int(import_module(f"benchmarks.evidence.{name}").main(arguments[1:]))
+    return run_measurement("benchmarks.evidence", MEASUREMENTS, arguments)
 
 
 if __name__ == "__main__":

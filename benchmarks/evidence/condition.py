@@ -22,17 +22,11 @@ from benchmarks.evidence.condition_report import GOALS, MOST_SECONDS, markdown, 
 from benchmarks.report import busy_warning, commit, machine
 from obrl.conditional import condition
 from obrl.mining import RelationMiner, assess
+from obrl.mining.assess import ASKED, FLIPPED, KNOWN_SHARES, LABELS_ASKED, LEAST_RATE, ROWS_ASKED
 from obrl.mining.metrics import area_under_roc, mean_average_precision
 
 FloatArray = NDArray[np.float64]
 Flags = NDArray[np.bool_]
-
-KNOWN_SHARES = (0.10, 0.25, 0.50)
-FLIPPED = 0.05
-ASKED = 0.20
-ROWS_ASKED = 400
-LABELS_ASKED = 60
-LEAST_RATE = 0.03
 
 
 def read(folder: Path, name: str) -> tuple[FloatArray, FloatArray, Flags]:

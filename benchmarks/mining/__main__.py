@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from importlib import import_module
+
+from benchmarks.measurements import run_measurement
 
 MEASUREMENTS = {
     "celeba": "`obrl mine` on CelebA: seconds, agreement with NumPy and pandas, rates beside peers",
@@ -13,12 +14,7 @@ MEASUREMENTS = {
 
 def main(arguments: list[str]) -> int:
     """Run one measurement, or list them."""
-    name = arguments[0] if arguments else "--help"
-    if name not in MEASUREMENTS:
-        lines = [f"  {known:12} {summary}" for known, summary in MEASUREMENTS.items()]
-        print("usage: python -m benchmarks.mining NAME [--help]", *lines, sep="\n")
-        return 0 if name in ("-h", "--help") else 2
-    return int(import_module(f"benchmarks.mining.{name}").main(arguments[1:]))
+    return run_measurement("benchmarks.mining", MEASUREMENTS, arguments)
 
 
 if __name__ == "__main__":

@@ -25,8 +25,8 @@ class TableCounts:
     Attributes:
         counts: exact over all rows; int64, each field (num_labels, num_labels).
         rows: the number of rows.
-        groups: the same for up to 32 parts of the rows, with the part as first axis; fields broadcast to
-            (parts, num_labels, num_labels). None with more than 2,000 labels.
+        groups: the same for up to 32 parts of the rows, int32 where that holds them, with the part as first axis;
+            fields broadcast to (parts, num_labels, num_labels). None with more than 2,000 labels.
         grouped: whether a part holds whole groups, such as all pictures of a person; else it is consecutive rows.
         label_names: num_labels names, or None.
     """
@@ -67,7 +67,6 @@ class TableCounter:
         self.num_labels = num_labels
         self.grouped = grouped
         self.rows = 0
-        self.complete = True
         self._with_parts = num_labels <= MOST_LABELS_WITH_GROUPS
         self._parts: list[PairCounts | None] = [None] * GROUPS if grouped else []
         self._part_rows = 0
@@ -85,7 +84,6 @@ class TableCounter:
         rows = labels.codes.shape[1] if isinstance(labels, DenseLabels) else len(labels.indptr) - 1
         if rows == 0:
             return
-        self.complete &= not isinstance(labels, DenseLabels) or labels.complete
         self.rows += rows
         if not self._with_parts:
             self._total = _added(self._total, count_labels(labels))
@@ -99,8 +97,13 @@ class TableCounter:
             raise ValueError("groups must name the group of every row, as for the rows before, got None")
         parts = np.array([self._hashed(name) for name in groups.tolist()], np.intp)
         for part in np.unique(parts).tolist():
-            counts = count_labels(some_rows(labels, np.flatnonzero(parts == part)))
-            self._parts[part] = _added(self._parts[part], counts)
+            self._add_to(part, some_rows(labels, np.flatnonzero(parts == part)))
+
+    def _add_to(self, part: int, labels: DenseLabels | SparseLabels) -> None:
+        """Add rows to a part, whose counts take half the memory of the table's as long as its rows allow that."""
+        counts = _added(self._parts[part], count_labels(labels))
+        narrow = int(counts.n.max()) <= np.iinfo(np.int32).max // 2  # a merge doubles it
+        self._parts[part] = PairCounts(*(field.astype(np.int32) for field in counts)) if narrow else counts
 
     def _hashed(self, name: Any) -> int:
         if name not in self._part_of:
@@ -117,7 +120,7 @@ class TableCounter:
                 self._parts.append(None)
                 self._rows_in_last = 0
             stop = min(rows, start + self._part_rows - self._rows_in_last)
-            self._parts[-1] = _added(self._parts[-1], count_labels(some_rows(labels, slice(start, stop))))
+            self._add_to(-1, some_rows(labels, slice(start, stop)))
             self._rows_in_last += stop - start
             start = stop
 
@@ -133,7 +136,7 @@ class TableCounter:
         parts = [part for part in self._parts if part is not None]
         total = self._total
         for part in parts:
-            total = _added(total, part)
+            total = _added(total, PairCounts(*(field.astype(np.int64) for field in part)))
         if total is None:
             total = PairCounts(*(np.zeros(size, np.int64) for _ in PairCounts._fields))
         counts = PairCounts(*(np.array(np.broadcast_to(field, size)) for field in total))

@@ -165,3 +165,14 @@ def test_a_table_of_classes_is_refused_unless_forced(tmp_path, capsys):
     assert main(["suspects", path]) == 2
     assert "--force" in capsys.readouterr().err
     assert main(["suspects", path, "--force"]) == 0
+
+
+def test_suspects_written_into_the_mined_folder_leave_the_relation_there(tmp_path, capsys):
+    table = write_table(tmp_path / "t.csv", related_table(400))
+    out = tmp_path / "mined"
+    assert main(["mine", table, "--out", str(out), "--quiet"]) == 0
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    assert main(["suspects", table, "--relation", str(out), "--out", str(out)]) == 0
+    after = {path.name: path.read_bytes() for path in out.iterdir()}
+    assert {name: after[name] for name in before} == before
+    assert {"suspects.csv", "suspects.json"} <= set(after)

@@ -26,7 +26,8 @@ from sklearn.utils.estimator_checks import (
 from sklearn.utils.validation import check_is_fitted
 
 from obrl import OBRLoss, OnlineBatchRelation, count_pairs
-from obrl.mining import MiningError, RelationMiner
+from obrl.mining import MiningError, RelationMiner, TableError
+from obrl.mining.tables import open_tables
 
 NAMES = ("Hat", "Beard", "Glasses", "Bald")
 Flags = npt.NDArray[np.bool_]
@@ -255,3 +256,13 @@ def test_scikit_learn_clones_and_asks_whether_it_is_fitted() -> None:
     check_is_fitted(copy.fit([[0, 1], [1, 0]]))
     with pytest.raises(ValueError, match="expected parameters among"):
         miner.set_params(lamda=0.5)
+
+
+def test_an_error_in_a_later_block_leaves_nothing_mined(tmp_path: Path) -> None:
+    path = tmp_path / "long.csv"
+    path.write_text("A,B\n" + "0,1\n1,0\n" * 70_000 + "7,0\n")
+    miner = RelationMiner()
+    with pytest.raises(TableError, match="row 140001"):
+        miner.fit_table(open_tables([str(path)]))
+    with pytest.raises(MiningError, match="call fit first"):
+        _ = miner.table_counts_

@@ -157,3 +157,9 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     held = [tracemalloc.get_traced_memory()[0] for _ in open_tables([path]).blocks(20_000)]
     tracemalloc.stop()
     assert max(held) < Path(path).stat().st_size / 4
+
+
+def test_a_column_of_labels_with_a_typing_error_is_no_column_of_ids(tmp_path: Path) -> None:
+    columns = {"A": ["0", "1", "maybe", "0", "1"], "B": [0, 1, 0, 1, 1], "C": [1, 1, 0, 0, 1]}
+    with pytest.raises(TableError, match=r"row 3, column 'A'.*maybe"):
+        open_tables([write(tmp_path / "t.parquet", columns)])

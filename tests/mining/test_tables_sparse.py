@@ -205,3 +205,11 @@ def test_real_tables_keep_their_names(name: str, shape: tuple[int, int]) -> None
         table = open_tables([path])
         assert (table.rows, len(table.label_names)) == shape
         assert np.array_equal(codes(table), expected)
+
+
+def test_svmlight_has_no_column_to_compare_by(tmp_path: Path) -> None:
+    path = tmp_path / "t.svm"
+    path.write_text("1,2 3:1\n2,3 3:1\n1,2,3 1:1\n")
+    with pytest.raises(TableError, match="--by cannot be used"):
+        opened(path, keep=("annotator",))
+    assert opened(path, labels=("1", "2", "3"), drop=("2",)).label_names == ("1", "3")

@@ -229,3 +229,23 @@ def test_a_large_list_of_celeba_crosses_the_pieces_it_is_read_in(tmp_path: Path)
     assert first == [1, *(1 + np.cumsum(counts[:-1])).tolist()]
     shares = [block.read for block in table.blocks(5000)]
     assert shares == sorted(shares) and 0 < shares[0] < shares[-1] <= 1  # type: ignore[type-var, operator]
+
+
+def test_blank_lines_above_the_header_are_passed_over(tmp_path: Path) -> None:
+    table = opened(written(tmp_path / "t.csv", "\n  \n" + text()))
+    np.testing.assert_array_equal(codes(table), Y)
+    broken = written(tmp_path / "b.csv", "\n" + text().replace(f"{IDS[4]},", f"{IDS[4]},x", 1))
+    with pytest.raises(TableError, match="row 5"):
+        codes(opened(broken))
+
+
+def test_damaged_gzip_is_named(tmp_path: Path) -> None:
+    packed = bytearray(gzip.compress(text(np.random.default_rng(0).random((ROWS, LABELS)) < 0.5).encode()))
+    packed[200:240] = bytes(255 - byte for byte in packed[200:240])
+    with pytest.raises(TableError, match="gzip file is cut off or damaged"):
+        codes(opened(written(tmp_path / "t.csv.gz", bytes(packed))))
+
+
+def test_a_label_that_is_both_chosen_and_dropped_is_left_out(tmp_path: Path) -> None:
+    path = written(tmp_path / "t.csv", text())
+    assert opened(path, labels=("Hat", "bärtig", "<script>"), drop=("bärtig",)).label_names == ("Hat", "<script>")

@@ -189,3 +189,13 @@ def test_suggestions_for_real_tables(name, together, apart):
     counts = RelationMiner().fit_table(open_tables([shared_labels(name)])).table_counts_
     suggested = threshold_ladder(counts).suggested()
     assert [rung and (rung.phi, rung.pairs, round(rung.charge, 2)) for rung in suggested] == [together, apart]
+
+
+def test_thresholds_in_another_measure_print_no_line_that_cannot_run(tmp_path, capsys):
+    assert main(["mine", write_table(tmp_path / "t.csv", drawn_labels()), "--out", str(tmp_path / "m"), "--quiet"]) == 0
+    capsys.readouterr()
+    assert main(["thresholds", str(tmp_path / "m"), "--measure", "pearson"]) == 0
+    printed = capsys.readouterr().out
+    assert "suggestion" in printed
+    assert "OBRLoss(" not in printed
+    assert "mine the relation with --measure pearson" in printed

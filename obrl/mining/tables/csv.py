@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import PurePath
 from typing import IO
 
@@ -27,8 +26,9 @@ def open_csv(path: str, options: TableOptions) -> DelimitedTable:
         TableError: no table of labels; the message names what to do.
     """
     lines = first_lines(path)
-    delimiter = delimiter_of(path, lines[0], options)
-    records = [record for _, record in csv_records(lines, delimiter, path) if record][: SAMPLE_ROWS + 1]
+    blank = next(number for number, line in enumerate(lines) if line.strip())  # lines above the header
+    delimiter = delimiter_of(path, lines[blank], options)
+    records = [record for _, record in csv_records(lines[blank:], delimiter, path) if record][: SAMPLE_ROWS + 1]
     names = [name.strip() for name in records[0]]
     check_names(names, path)
     if len(records) == 1:
@@ -54,7 +54,7 @@ def open_csv(path: str, options: TableOptions) -> DelimitedTable:
         frozenset(words | empty),
         options,
         delimiter=delimiter,
-        header_lines=1,
+        header_lines=blank + 1,
         open_rows=lambda: _after_header(path),
         format_name="tsv" if delimiter == "\t" else "csv",
     )
@@ -68,18 +68,14 @@ def delimiter_of(path: str, header: str, options: TableOptions) -> str:
 
 
 def _after_header(path: str) -> IO[bytes]:
-    """The file, opened after the header, which may hold line ends in quotes."""
+    """The file, opened after the header, which may hold line ends in quotes and stand below blank lines."""
     file = open_bytes(path)
     header = file.readline()
+    while header and not header.removeprefix(BOM).strip():
+        header = file.readline()
     while header.count(b'"') % 2:
         more = file.readline()
         if not more:
             break
         header += more
     return file
-
-
-def header_of(path: str, options: TableOptions) -> list[str]:
-    """The names of the columns."""
-    line = first_lines(path)[0].removeprefix(BOM.decode())
-    return next(csv_records(io.StringIO(line), delimiter_of(path, line, options), path))[1]

@@ -46,7 +46,7 @@ class ListTable:
             words.collect([self._words(record)])
         if not self.rows:
             raise EmptyTable("the table has a header and no rows", file=path)
-        self.unseen_labels = words.choose(options.labels, options.drop if options.labels is None else ())
+        self.unseen_labels = words.choose(options.labels, options.drop)
         self._listed = words
         roles = list_roles(list(keys), words.names, options, path)
         self.label_names: tuple[str, ...] = roles.labels

@@ -18,7 +18,7 @@ class TableOptions:
 
     Attributes:
         labels: the columns that are labels, in this order; None for all that nothing else claims.
-        drop: columns to leave out.
+        drop: columns to leave out, also of `labels`.
         id: the column that names a row; None for the first column where its values are no labels.
         groups: a column, or a file of two columns (a row's id and its group), that says which rows belong together.
         keep: further columns to hand on as they stand.

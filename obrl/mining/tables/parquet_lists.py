@@ -45,7 +45,7 @@ class ParquetLists:
             self._listed.collect([self._class_names])
         else:
             self._collect()
-        self.unseen_labels = self._listed.choose(options.labels, options.drop if options.labels is None else ())
+        self.unseen_labels = self._listed.choose(options.labels, options.drop)
         roles = list_roles(file.schema.names, self._listed.names, options, file.path)
         self.label_names: tuple[str, ...] = roles.labels
         self._roles, self._texts = roles, RowTexts(file.path, roles, options)

@@ -99,8 +99,9 @@ def choose_roles(
     is_free = bool(names) and names[0] not in {*claimed, *(options.labels or ())}
     if name_of_row is None and first_names_rows and is_free and names[0] in unusable:
         name_of_row = names[0]
-    labels = options.labels
-    if labels is None:
+    if options.labels is not None:
+        labels = tuple(name for name in options.labels if name not in options.drop)
+    else:
         labels = tuple(name for name in names if name not in claimed and name != name_of_row)
         for name in labels:
             if name in unusable:

@@ -50,7 +50,7 @@ class SvmlightTable:
             twice = twice or len(set(labels)) < len(labels)
         if not self.rows:
             raise EmptyTable("the table has no rows", file=path)
-        self.unseen_labels = words.choose(options.labels, options.drop if options.labels is None else ())
+        self.unseen_labels = words.choose(options.labels, options.drop)
         check_enough(words.names, path)
         if twice:
             warnings.warn(f"{path}: rows list a label twice; it counts once", MiningWarning, stacklevel=2)

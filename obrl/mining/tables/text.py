@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import os
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
@@ -68,7 +69,7 @@ class _Unzipped(io.RawIOBase):
         target = memoryview(buffer)  # type: ignore[arg-type]
         try:
             data = self._file.read(len(target))
-        except (EOFError, OSError) as error:
+        except (EOFError, OSError, zlib.error) as error:
             raise TableError(
                 f"the gzip file is cut off or damaged ({error})", file=self._path, remedy="fetch it again"
             ) from None
