@@ -3,7 +3,7 @@
 The residual takes a linear expectation from all other labels; naive Bayes adds up what each says by itself, which
 wins where many labels are unknown. Each is led through a logistic curve for every label. A twentieth of the known
 entries is hidden while the curves are learnt; the method with the lower log-loss on these is used. Counts that come
-from the same table hold the hidden entries too, which favours both methods alike.
+from the same table hold the hidden entries too, so on few rows both losses are a little too low.
 """
 
 from __future__ import annotations
