@@ -99,6 +99,10 @@ def load_arrays(path: str | os.PathLike[str]) -> dict[str, npt.NDArray[Any]]:
         FileNotFoundError: there is no such file.
         ValueError: the file is no .npz, or lacks an array of a relation.
     """
+    if Path(path).is_dir():
+        raise ValueError(f"expected a relation's .npz, got the folder {os.fspath(path)}: name the file in it")
+    if Path(path).is_file() and not zipfile.is_zipfile(path):
+        raise ValueError(f"expected a relation written by obrl (.npz), got {os.fspath(path)}, which is no .npz file")
     try:
         with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as content:
             arrays = {name: content[name] for name in content.files}
@@ -153,7 +157,10 @@ def check_compatible(stored: Settings, expected: Settings) -> None:
     for name in ACCUMULATION_SETTINGS:
         have, want = getattr(stored, name), getattr(expected, name)
         if have != want:
-            raise ValueError(f"the relation must have been accumulated with {name}={want!r}, got {name}={have!r}")
+            raise ValueError(
+                f"the relation must have been accumulated with {name}={want!r}, got {name}={have!r}; "
+                "its method as_start() fits a mined relation to a loss"
+            )
 
 
 def state_from_matrix(matrix: npt.ArrayLike, settings: Settings, num_labels: int) -> RelationState:

@@ -20,6 +20,8 @@ from obrl.mining.inputs import read_matrix
 from obrl.mining.residual import BoolArray, FloatArray, Residual, dense_rows, row_chunks
 
 HIDDEN_SHARE = 0.05
+HIDING = 1
+"""Joins the seed, so that a caller who draws missing entries with the same seed does not draw the same ones."""
 MOST_LOG_ODDS = 16.0
 METHODS = ("residual", "naive Bayes")
 
@@ -42,7 +44,7 @@ class Filler:
         num_labels = len(self._residual.rates)
         ranges: tuple[dict[str, Any], ...] = ({}, {"low": -MOST_LOG_ODDS, "high": MOST_LOG_ODDS, "prior": (0.0, 1.0)})
         self._curves, self._hidden = ([Curves(num_labels, **r) for r in ranges] for _ in range(2))
-        self._rng = np.random.default_rng(seed)
+        self._rng = np.random.default_rng([seed, HIDING])
         self.method = METHODS[0]
         self.log_losses = dict.fromkeys(METHODS, float("nan"))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,23 @@ def column_names(targets: Any) -> tuple[str, ...] | None:
         return None
     names = tuple(columns)
     return names if all(isinstance(name, str) for name in names) else None
+
+
+def check_column_names(targets: Any, names: Sequence[str] | None) -> None:
+    """Raise ValueError for a data frame whose columns are other labels than these, or stand in another order."""
+    columns = column_names(targets)
+    if columns is None or names is None or columns == tuple(names):
+        return
+    if set(columns) == set(names):
+        position = next(k for k, name in enumerate(names) if columns[k] != name)
+        raise ValueError(
+            f"the columns must be in the order of the labels: column {position} must be {names[position]!r}, "
+            f"got {columns[position]!r}"
+        )
+    unknown = next((column for column in columns if column not in names), None)
+    missing = next((name for name in names if name not in columns), None)
+    came = f"column {unknown!r}" if missing is None else f"no column {missing!r}"
+    raise ValueError(f"the columns must be the {len(names)} labels of the relation, got {came}")
 
 
 def _as_numbers(targets: Any) -> Any:

@@ -26,6 +26,10 @@ class Parameters:
             setattr(self, name, value)
         return self
 
+    def __repr__(self) -> str:
+        words = (f"{name}={value!r}" for name, value in self.get_params().items())
+        return f"{type(self).__name__}({', '.join(words)})"
+
     @classmethod
     def _parameter_names(cls) -> tuple[str, ...]:
         return tuple(inspect.signature(cls).parameters)

@@ -82,7 +82,9 @@ def test_fill_writes_what_python_computes(tmp_path, capsys):
     filled = np.array([[float(row[name]) for name in NAMES] for row in rows])
     np.testing.assert_allclose(filled, expected, rtol=1e-4)
     assert rows[7]["photo"] == "p7.jpg"
-    assert f"{int(np.isnan(table).sum())} entries are missing" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert f"{int(np.isnan(table).sum())} entries were missing" in printed
+    assert "nan" not in printed
     assert main(["fill", path, "--only-missing", "--out", str(tmp_path / "p.npz")]) == 0
     with np.load(tmp_path / "p.npz", allow_pickle=False) as arrays:
         known = ~np.isnan(table)
@@ -176,3 +178,11 @@ def test_suspects_written_into_the_mined_folder_leave_the_relation_there(tmp_pat
     after = {path.name: path.read_bytes() for path in out.iterdir()}
     assert {name: after[name] for name in before} == before
     assert {"suspects.csv", "suspects.json"} <= set(after)
+
+
+def test_the_table_is_not_overwritten_by_what_fills_it(tmp_path, capsys):
+    path = tmp_path / "a.csv"
+    before = Path(write_table(path, related_table(60))).read_bytes()
+    assert main(["fill", str(path), "--only-missing", "--out", str(path)]) == 2
+    assert "this is the table itself" in capsys.readouterr().err
+    assert path.read_bytes() == before

@@ -266,3 +266,26 @@ def test_an_error_in_a_later_block_leaves_nothing_mined(tmp_path: Path) -> None:
         miner.fit_table(open_tables([str(path)]))
     with pytest.raises(MiningError, match="call fit first"):
         _ = miner.table_counts_
+
+
+def test_entries_are_judged_by_columns_in_the_order_of_the_labels(targets: npt.NDArray[np.int64]) -> None:
+    frame = pd.DataFrame(targets, columns=list(NAMES))
+    miner = RelationMiner().fit(frame)
+    for method in (miner.score_labels, miner.predict_proba):
+        np.testing.assert_array_equal(method(frame), method(targets))
+        with pytest.raises(ValueError, match="column 0 must be 'Hat', got 'Bald'"):
+            method(frame[list(NAMES)[::-1]])
+        with pytest.raises(ValueError, match="got no column 'Hat'"):
+            method(frame.rename(columns={"Hat": "Cap"}))
+
+
+def test_a_file_that_is_no_relation_is_named_as_such(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("a,b\n1,0\n")
+    with pytest.raises(ValueError, match=r"labels\.csv, which is no \.npz file"):
+        RelationMiner.load(tmp_path / "labels.csv")
+    with pytest.raises(ValueError, match="name the file in it"):
+        RelationMiner.load(tmp_path)
+
+
+def test_printing_a_miner_says_its_settings() -> None:
+    assert repr(RelationMiner(decay=0.9)).startswith("RelationMiner(decay=0.9, measure='unit_pearson'")

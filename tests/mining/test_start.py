@@ -33,7 +33,9 @@ def test_settings_of_the_loss(folder: Path, capsys: pytest.CaptureFixture[str]) 
     out = folder / "deep" / "mine.npz"
     assert main(["start", str(folder), "--decay", ".5", "--estimator", "counts", "--out", str(out)]) == 0
     line = capsys.readouterr().out.splitlines()[-1]
-    assert line == f"OBRLoss(4, relation={str(out)!r}, decay=0.5, estimator='counts')"
+    thresholds = RelationMiner.load(folder / "relation.npz").suggest_thresholds()
+    words = ", ".join(f"{name}={value!r}" for name, value in thresholds.items())
+    assert line == f"OBRLoss(4, relation={str(out)!r}, decay=0.5, estimator='counts', {words})"
     criterion = eval(line, vars(obrl))
     assert criterion.relation_weight[0, 1] == 2
     assert np.allclose(criterion.relation, mined().relation, rtol=0, atol=1e-12)

@@ -53,6 +53,8 @@ def run(options: argparse.Namespace) -> int:
     file = check_file(options.out)
     _check(options, file)
     table = open_tables(options.tables, table_options(options))
+    if any(Path(source).is_file() and file.exists() and file.samefile(source) for source in table.files):
+        raise MiningError(f"{file}: this is the table itself; name another file with --out")
     if options.predictions is None:
         predict, report = _filled(options, table)
     else:
@@ -62,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
         rows_written, missing = write(path, table, predict, options.quiet)
     print("\n".join(report))
     size = f"{rows_written:,} rows x {len(table.label_names)} labels"
-    print(f"wrote {file}: {size}, of which {missing:,} entries are missing")
+    print(f"wrote {file}: {size}, of which {missing:,} entries were missing")
     return 0
 
 

@@ -35,10 +35,15 @@ def run(options: argparse.Namespace) -> int:
     out = source.with_name(START) if options.out is None else Path(options.out)
     if out.exists() and out.samefile(source):
         raise MiningError(f"{out}: this is the mined relation itself; name another file with --out")
-    start = load_relation(options).as_start(decay=options.decay, estimator=options.estimator)
+    miner = load_relation(options)
+    start = miner.as_start(decay=options.decay, estimator=options.estimator)
     with file_of_results(out) as part:
         start.save(part)
     settings = start.settings.changed()
     words = [str(start.num_labels), f"relation={str(out)!r}", *(f"{name}={settings[name]!r}" for name in settings)]
+    try:
+        words += [f"{name}={value!r}" for name, value in miner.suggest_thresholds().items()]
+    except ValueError as none:  # no counts, another measure, or too weak a relation: the thresholds are the user's
+        print(f"no thresholds suggested: {none}")
     print(f"wrote {out}; in any framework:\nOBRLoss({', '.join(words)})")
     return 0

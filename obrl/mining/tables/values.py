@@ -142,9 +142,8 @@ def _refuse(values: npt.NDArray[Any], wrong: npt.NDArray[np.bool_], place: Place
 
 def remedy_for_column(column: str | None) -> str:
     """What to do with a column whose values are no labels."""
-    return "name the columns that are labels with --labels" + (
-        "" if column is None else f", or leave it out with --drop {_quoted(column)}"
-    )
+    drop = "" if column is None else f" leave the column out with --drop {_quoted(column)}, or"
+    return f"correct it,{drop or ' or'} name the columns that are labels with --labels"
 
 
 def _quoted(column: str) -> str:
