@@ -6,7 +6,7 @@ import json
 import os
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from types import MappingProxyType
@@ -52,7 +52,6 @@ def save_relation(
         further: arrays by name that are stored beside the relation, and that `load_relation` passes over; the file is
             compressed then, since counts of many labels take much room.
     """
-    target = Path(path)
     arrays: dict[str, npt.NDArray[Any]] = {
         "format_version": np.array(FORMAT_VERSION),
         "relation_sum": np.asarray(state.relation_sum),
@@ -62,10 +61,16 @@ def save_relation(
     }
     if label_names is not None:
         arrays["label_names"] = np.array(label_names, dtype=np.str_)
+    write_arrays(path, arrays, compressed=bool(further))
+
+
+def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, npt.NDArray[Any]], *, compressed: bool) -> None:
+    """Write arrays by name as an .npz without pickle; the file appears whole or not at all."""
+    target = Path(path)
     with tempfile.NamedTemporaryFile(dir=target.parent, prefix=target.name, suffix=".part", delete=False) as file:
         part = Path(file.name)
         try:
-            write = np.savez_compressed if further else np.savez
+            write = np.savez_compressed if compressed else np.savez
             write(file, allow_pickle=False, **arrays)
             file.flush()
             os.fsync(file.fileno())
@@ -99,20 +104,32 @@ def load_arrays(path: str | os.PathLike[str]) -> dict[str, npt.NDArray[Any]]:
         FileNotFoundError: there is no such file.
         ValueError: the file is no .npz, or lacks an array of a relation.
     """
+    return read_arrays(path, "relation", ("format_version", "relation_sum", "relation_weight", "settings"))
+
+
+def read_arrays(path: str | os.PathLike[str], what: str, needed: Sequence[str]) -> dict[str, npt.NDArray[Any]]:
+    """Read all arrays of an .npz without pickle.
+
+    Args:
+        path: the file.
+        what: what it should hold, for errors, such as `"relation"`.
+        needed: the names of arrays that it must have.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is no .npz, or lacks an array.
+    """
     if Path(path).is_dir():
-        raise ValueError(f"expected a relation's .npz, got the folder {os.fspath(path)}: name the file in it")
+        raise ValueError(f"expected a {what}'s .npz, got the folder {os.fspath(path)}: name the file in it")
     if Path(path).is_file() and not zipfile.is_zipfile(path):
-        raise ValueError(f"expected a relation written by obrl (.npz), got {os.fspath(path)}, which is no .npz file")
+        raise ValueError(f"expected a {what} written by obrl (.npz), got {os.fspath(path)}, which is no .npz file")
     try:
         with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as content:
             arrays = {name: content[name] for name in content.files}
     except (zipfile.BadZipFile, ValueError, EOFError, TypeError, AttributeError) as error:
-        raise ValueError(f"expected a relation written by obrl (.npz), got {os.fspath(path)}: {error}") from error
-    missing = {"format_version", "relation_sum", "relation_weight", "settings"} - set(arrays)
-    if missing:
-        raise ValueError(
-            f"expected a relation written by obrl, but {os.fspath(path)} lacks {', '.join(sorted(missing))}"
-        )
+        raise ValueError(f"expected a {what} written by obrl (.npz), got {os.fspath(path)}: {error}") from error
+    if missing := set(needed) - set(arrays):
+        raise ValueError(f"expected a {what} written by obrl, but {os.fspath(path)} lacks {', '.join(sorted(missing))}")
     return arrays
 
 

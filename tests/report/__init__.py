@@ -1,0 +1,1 @@
+"""The HTML report: its payload, its page, and what a browser makes of it."""
