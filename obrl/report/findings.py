@@ -238,7 +238,7 @@ def _constant(names: Sequence[str], counts: PairCounts) -> Finding | None:
     )
     words = []
     for word, which in kinds:
-        labels = [names[label] for label in np.flatnonzero(which)]
+        labels = [names[label] for label in np.flatnonzero(which).tolist()]
         words += [f"{listed(labels)} {'is' if len(labels) == 1 else 'are'} {word}"] if labels else []
     constant = int(sum(which.sum() for _, which in kinds))
     if not constant:
@@ -254,7 +254,7 @@ def _rare(names: Sequence[str], counts: PairCounts) -> Finding | None:
         return None
     return Finding(
         f"{counted(len(rare), 'label')} {'is' if len(rare) == 1 else 'are'} present in fewer than {FEWEST_PRESENT} "
-        f"rows, too seldom to be called related to another: {listed([names[label] for label in rare])}."
+        f"rows, too seldom to be called related to another: {listed([names[label] for label in rare.tolist()])}."
     )
 
 

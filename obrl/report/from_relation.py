@@ -152,7 +152,7 @@ def _strongest(
     if not selected.any():
         return None
     value = relation.relation
-    i, j = np.unravel_index(int(np.where(selected, sign * value, -np.inf).argmax()), value.shape)
+    i, j = divmod(int(np.where(selected, sign * value, -np.inf).argmax()), len(value))
     to_phi = MEASURES[settings.measure].to_phi
     number = float(value[i, j])
     size = f"{settings.measure} is {number:.2f}" if to_phi is None else f"phi is {to_phi(number):.2f}"
@@ -179,7 +179,7 @@ def _undefined(known: BoolArray, names: Sequence[str]) -> Finding | None:
     unknown = ~known & ~np.eye(len(known), dtype=bool)
     if not unknown.any():
         return None
-    whole = [names[label] for label in np.flatnonzero(unknown.sum(axis=1) == len(known) - 1)]
+    whole = [names[label] for label in np.flatnonzero(unknown.sum(axis=1) == len(known) - 1).tolist()]
     pairs = int(np.triu(unknown | unknown.T).sum())
     labels = f"; {listed(whole)} {'has' if len(whole) == 1 else 'have'} none with any label" if whole else ""
     return Finding(
