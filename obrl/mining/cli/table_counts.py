@@ -12,7 +12,7 @@ from obrl.counts import PairCounts
 from obrl.mining.blocks import Block
 from obrl.mining.cli.options import add_quiet_argument, add_table_arguments, load_relation
 from obrl.mining.cli.progress import Progress
-from obrl.mining.counting import count_labels, some_rows
+from obrl.mining.counting import count_labels, full_counts, some_rows
 from obrl.mining.errors import MiningError
 from obrl.mining.miner import RelationMiner
 from obrl.mining.residual import FloatArray
@@ -48,7 +48,7 @@ def counts_of(options: argparse.Namespace, table: LabelTable) -> PairCounts:
     miner = load_relation(options)
     counts = miner.counts_
     which = table_order(options.relation, miner, table)
-    return PairCounts(*(np.broadcast_to(field, counts.s.shape)[np.ix_(which, which)] for field in counts))
+    return PairCounts(*(field[np.ix_(which, which)] for field in full_counts(counts)))
 
 
 def table_order(path: str, miner: RelationMiner, table: LabelTable) -> npt.NDArray[np.intp]:
