@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, TextIO
 import numpy as np
 import numpy.typing as npt
 
-from obrl.mining.reports import PAIRS_AT_ONCE, as_text_table, cut
+from obrl.mining.reports import PAIRS_AT_ONCE, as_text_table
+from obrl.report.words import one_line
 
 if TYPE_CHECKING:
     from obrl.mining.comparison import TableComparison
 
 SHOWN = 10
+LONGEST_NAME = 32
 LABELS_SHOWN = 5
 SAME_ODDS_P = 0.05
 
@@ -143,9 +145,9 @@ def _prevalence(c: TableComparison, q: float) -> list[str]:
     if not len(labels):
         return [f"no label changed its prevalence (q <= {q:g})"]
     most = labels[np.argsort(-np.abs(c.rates_b[labels] - c.rates_a[labels]), kind="stable")][:LABELS_SHOWN]
-    listed = ", ".join(f"{cut(c.names[label])} {_from_to(c, label)}" for label in most.tolist())
+    moves = ", ".join(f"{one_line(c.names[label], LONGEST_NAME)} {_from_to(c, label)}" for label in most.tolist())
     more = "" if len(most) == len(labels) else "; most"
-    return [f"prevalence changed for {len(labels):,} of {c.num_labels:,} labels (q <= {q:g}){more}: {listed}"]
+    return [f"prevalence changed for {len(labels):,} of {c.num_labels:,} labels (q <= {q:g}){more}: {moves}"]
 
 
 def _from_to(c: TableComparison, label: int) -> str:
@@ -173,7 +175,7 @@ def prevalence_in_words(c: TableComparison, pair: int, q: float = 0.05) -> str:
     moved = c.labels_changed(q)
     ends = (int(c.i[pair]), int(c.j[pair]))
     words = [
-        f"{cut(c.names[label])} {percent(c.rates_a[label])} -> {percent(c.rates_b[label])}"
+        f"{one_line(c.names[label], LONGEST_NAME)} {percent(c.rates_a[label])} -> {percent(c.rates_b[label])}"
         for label in ends
         if moved[label]
     ]
@@ -208,4 +210,4 @@ def pair_table(
 
 
 def _ends(c: TableComparison, pair: int) -> Sequence[str]:
-    return cut(c.names[int(c.i[pair])]), cut(c.names[int(c.j[pair])])
+    return tuple(one_line(c.names[int(end[pair])], LONGEST_NAME) for end in (c.i, c.j))

@@ -22,7 +22,6 @@ MOST_PAIRS = 1_000_000
 """With more pairs than so, pairs.csv holds the related ones alone."""
 PAIRS_AT_ONCE = 50_000
 RELATED_Q = 0.05
-LONGEST_NAME = 32
 
 
 def label_names(counts: TableCounts) -> tuple[str, ...]:
@@ -130,9 +129,3 @@ def as_text_table(head: Sequence[str], rows: Iterable[Sequence[Any]], *, left: i
         numbers = [cell.rjust(width) for cell, width in zip(row[left:], widths[left:], strict=True)]
         lines.append("  ".join(words + numbers).rstrip())
     return "\n".join(lines)
-
-
-def cut(name: str) -> str:
-    """A label's name on one line, at most 32 characters of it, so that it fits a column."""
-    line = "".join(letter if letter.isprintable() else " " for letter in name)
-    return line if len(line) <= LONGEST_NAME else f"{line[: LONGEST_NAME - 3]}..."

@@ -12,10 +12,11 @@ from obrl.conditioning import relation_phi
 from obrl.counts import PairCounts
 from obrl.mining.accumulate import TableCounts
 from obrl.mining.differences import phi_of
-from obrl.mining.errors import MiningError, shortened
+from obrl.mining.errors import MiningError
 from obrl.mining.jackknife import pairs_of
 from obrl.mining.miner import RelationMiner
 from obrl.relation import OnlineBatchRelation
+from obrl.report.words import listed
 
 FloatArray = npt.NDArray[np.float64]
 NAMES_SHOWN = 3
@@ -85,7 +86,11 @@ def in_one_order(a: Side, b: Side, labels: Sequence[str] | None) -> tuple[Side, 
     if labels is None:
         alone = [[name for name in one if name not in set(other)] for one, other in _both_ways(a, b)]
         if any(alone):
-            words = [f"only {side} has {_listed(names)}" for side, names in zip("AB", alone, strict=True) if names]
+            words = [
+                f"only {side} has {listed(names, most=NAMES_SHOWN)}"
+                for side, names in zip("AB", alone, strict=True)
+                if names
+            ]
             raise MiningError(
                 f"expected two tables with the same labels, but {' and '.join(words)}; name the labels that both have "
                 "with --labels, in Python labels="
@@ -93,7 +98,9 @@ def in_one_order(a: Side, b: Side, labels: Sequence[str] | None) -> tuple[Side, 
         labels = a.label_names
     for side, names in (("A", a.label_names), ("B", b.label_names)):
         if lacking := [name for name in labels if name not in names]:
-            raise MiningError(f"labels: {side} has no {_listed(lacking)}; it has {_listed(names)}")
+            raise MiningError(
+                f"labels: {side} has no {listed(lacking, most=NAMES_SHOWN)}; it has {listed(names, most=NAMES_SHOWN)}"
+            )
     return _ordered(a, labels), _ordered(b, labels)
 
 
@@ -114,17 +121,6 @@ def _without_names(a: Side, b: Side, labels: Sequence[str] | None) -> tuple[Side
 def _both_ways(a: Side, b: Side) -> tuple[tuple[Sequence[str], Sequence[str]], tuple[Sequence[str], Sequence[str]]]:
     first, second = a.label_names or (), b.label_names or ()
     return (first, second), (second, first)
-
-
-def _listed(names: Sequence[str]) -> str:
-    """Some names in words.
-
-    Example:
-        >>> _listed(["Hat", "Cap", "Beard", "Smile"])
-        "'Hat', 'Cap', 'Beard' and 1 more"
-    """
-    words = ", ".join(shortened(name, 40) for name in names[:NAMES_SHOWN])
-    return words if len(names) <= NAMES_SHOWN else f"{words} and {len(names) - NAMES_SHOWN:,} more"
 
 
 def _ordered(side: Side, names: Sequence[str]) -> Side:

@@ -13,9 +13,11 @@ from obrl.mining.cli.options import add_relation_argument, load_relation, names
 from obrl.mining.errors import MiningError
 from obrl.mining.output import file_of_results
 from obrl.mining.pair_table import CORRECTIONS, PairTable, pair_table
-from obrl.mining.reports import as_text_table, cut, label_names, write_pairs
+from obrl.mining.reports import as_text_table, label_names, write_pairs
+from obrl.report.words import one_line
 
 ORDERS = ("lower", "phi", "q", "p", "both")
+LONGEST_NAME = 32
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -92,8 +94,8 @@ def shown_pairs(
     related = pairs.related(q)
     rows = [
         (
-            cut(labels[pairs.i[k]]),
-            cut(labels[pairs.j[k]]),
+            one_line(labels[pairs.i[k]], LONGEST_NAME),
+            one_line(labels[pairs.j[k]], LONGEST_NAME),
             f"{pairs.phi[k]:+.3f}",
             f"{pairs.phi_low[k]:+.3f} to {pairs.phi_high[k]:+.3f}",
             f"{pairs.q[k]:.2g}",
