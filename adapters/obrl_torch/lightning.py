@@ -104,8 +104,8 @@ class OBRMonitor(Callback):
             return [inside.get(id(each.criterion), each) for each in wanted]
         if not watched:
             raise ValueError(
-                f"{type(module).__name__} must have an OBRLoss or RelationLoss among its submodules, got none: make it an "
-                "attribute of the module, or pass it to OBRMonitor(criterion)"
+                f"{type(module).__name__} must have an OBRLoss or RelationLoss among its submodules, got none: make it "
+                "an attribute of the module, or pass it to OBRMonitor(criterion)"
             )
         return watched
 
