@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from obrl.counts import PairCounts
 from obrl.mining.blocks import DenseLabels, SparseLabels
-from obrl.mining.counting import count_labels, some_rows
+from obrl.mining.counting import count_labels, full_counts, some_rows
 
 GROUPS = 32
 MOST_LABELS_WITH_GROUPS = 2_000
@@ -81,16 +81,15 @@ class TableCounter:
             labels: of the next rows.
             groups: (rows,), the name of each row's group; where the counter is `grouped`.
         """
-        rows = labels.codes.shape[1] if isinstance(labels, DenseLabels) else len(labels.indptr) - 1
-        if rows == 0:
+        if labels.rows == 0:
             return
-        self.rows += rows
+        self.rows += labels.rows
         if not self._with_parts:
             self._total = _added(self._total, count_labels(labels))
         elif self.grouped:
             self._add_grouped(labels, groups)
         else:
-            self._add_consecutive(labels, rows)
+            self._add_consecutive(labels)
 
     def _add_grouped(self, labels: DenseLabels | SparseLabels, groups: npt.NDArray[Any] | None) -> None:
         if groups is None:
@@ -110,7 +109,8 @@ class TableCounter:
             self._part_of[name] = zlib.crc32(str(name).encode()) % GROUPS
         return self._part_of[name]
 
-    def _add_consecutive(self, labels: DenseLabels | SparseLabels, rows: int) -> None:
+    def _add_consecutive(self, labels: DenseLabels | SparseLabels) -> None:
+        rows = labels.rows
         if not self._part_rows:
             self._part_rows = -(-rows // GROUPS)
         start = 0
@@ -139,7 +139,7 @@ class TableCounter:
             total = _added(total, PairCounts(*(field.astype(np.int64) for field in part)))
         if total is None:
             total = PairCounts(*(np.zeros(size, np.int64) for _ in PairCounts._fields))
-        counts = PairCounts(*(np.array(np.broadcast_to(field, size)) for field in total))
+        counts = PairCounts(*(np.array(field) for field in full_counts(total)))
         if not self.grouped and len(parts) > GROUPS:
             pairs = [parts[i : i + 2] for i in range(0, len(parts), 2)]
             parts = [pair[0] if len(pair) == 1 else _added(*pair) for pair in pairs]

@@ -32,9 +32,8 @@ class Batches:
 
     def add(self, labels: DenseLabels | SparseLabels) -> None:
         """Add rows; what fills no batch waits for the rows to come."""
-        rows = labels.codes.shape[1] if isinstance(labels, DenseLabels) else len(labels.indptr) - 1
-        for start in range(0, rows, ROWS_AT_ONCE):
-            part = as_dense(some_rows(labels, slice(start, min(rows, start + ROWS_AT_ONCE)))).codes
+        for start in range(0, labels.rows, ROWS_AT_ONCE):
+            part = as_dense(some_rows(labels, slice(start, min(labels.rows, start + ROWS_AT_ONCE)))).codes
             codes = np.concatenate([self._rest, part], axis=1)
             whole = codes.shape[1] // self._batch_size * self._batch_size
             for first in range(0, whole, self._batch_size):
