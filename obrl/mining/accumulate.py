@@ -82,16 +82,15 @@ class TableCounter:
             labels: of the next rows.
             groups: (rows,), the name of each row's group; where the counter is `grouped`.
         """
-        rows = labels.codes.shape[1] if isinstance(labels, DenseLabels) else len(labels.indptr) - 1
-        if rows == 0:
+        if labels.rows == 0:
             return
-        self.rows += rows
+        self.rows += labels.rows
         if not self._with_parts:
             self._total = added(self._total, count_labels(labels))
         elif self.grouped:
             self._add_grouped(labels, groups)
         else:
-            self._add_consecutive(labels, rows)
+            self._add_consecutive(labels)
 
     def _add_grouped(self, labels: DenseLabels | SparseLabels, groups: npt.NDArray[Any] | None) -> None:
         if groups is None:
@@ -109,7 +108,8 @@ class TableCounter:
             self._part_of[name] = part_of_group(name)
         return self._part_of[name]
 
-    def _add_consecutive(self, labels: DenseLabels | SparseLabels, rows: int) -> None:
+    def _add_consecutive(self, labels: DenseLabels | SparseLabels) -> None:
+        rows = labels.rows
         if not self._part_rows:
             self._part_rows = -(-rows // GROUPS)
         start = 0
@@ -169,10 +169,10 @@ def narrowed(counts: PairCounts) -> PairCounts:
 
 def total_of(parts: Sequence[PairCounts], num_labels: int) -> PairCounts:
     """The sum of the counts of parts, int64, each field (num_labels, num_labels); zeros where there is no part."""
-    size = (num_labels, num_labels)
     total = PairCounts(*(np.zeros((1, 1), np.int64) for _ in PairCounts._fields))
     for part in parts:
         total = added(total, part)
+    size = (num_labels, num_labels)
     return PairCounts(*(np.array(np.broadcast_to(field, size)) for field in total))
 
 

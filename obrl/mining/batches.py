@@ -89,9 +89,8 @@ class Batches:
 
     def add(self, labels: DenseLabels | SparseLabels) -> None:
         """Add rows."""
-        rows = labels.codes.shape[1] if isinstance(labels, DenseLabels) else len(labels.indptr) - 1
-        for start in range(0, rows, ROWS_AT_ONCE):
-            codes = as_dense(some_rows(labels, slice(start, min(rows, start + ROWS_AT_ONCE)))).codes.T
+        for start in range(0, labels.rows, ROWS_AT_ONCE):
+            codes = as_dense(some_rows(labels, slice(start, min(labels.rows, start + ROWS_AT_ONCE)))).codes.T
             first = 0
             while first < len(codes):
                 stop = min(len(codes), first + self._batch_size - self._filled)

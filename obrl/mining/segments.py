@@ -115,16 +115,15 @@ class SegmentCounter:
             labels: of the rows.
             groups: (rows,), the name of each row's group; needed where parts hold whole groups.
         """
-        rows = labels.codes.shape[1] if isinstance(labels, DenseLabels) else len(labels.indptr) - 1
-        if rows == 0:
+        if labels.rows == 0:
             return
         if self._cuts.part_rows is None:
             self._add_grouped(labels, groups)
         else:
-            self._add_consecutive(labels, rows, self._cuts.part_rows)
+            self._add_consecutive(labels, self._cuts.part_rows)
         if self._batches is not None:
             self._batches.add(labels)
-        self._rows += rows
+        self._rows += labels.rows
 
     def _add_grouped(self, labels: DenseLabels | SparseLabels, groups: npt.NDArray[Any] | None) -> None:
         if groups is None:
@@ -135,11 +134,11 @@ class SegmentCounter:
         for part in np.unique(parts).tolist():
             self._add_to(part, some_rows(labels, np.flatnonzero(parts == part)))
 
-    def _add_consecutive(self, labels: DenseLabels | SparseLabels, rows: int, part_rows: int) -> None:
+    def _add_consecutive(self, labels: DenseLabels | SparseLabels, part_rows: int) -> None:
         start = 0
-        while start < rows:
+        while start < labels.rows:
             part, before = divmod(self._first_row + self._rows + start, part_rows)
-            stop = min(rows, start + part_rows - before)
+            stop = min(labels.rows, start + part_rows - before)
             self._add_to(part, some_rows(labels, slice(start, stop)))
             start = stop
 
