@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 import numpy.typing as npt
 
+from obrl.counts import PairCounts
 from obrl.history import History
 from obrl.mining.accumulate import MOST_LABELS_WITH_GROUPS, TableCounter, TableCounts, added, stacked_parts
+from obrl.mining.counting import full_counts
 from obrl.mining.errors import MiningError
 from obrl.mining.jackknife import jackknife
 
@@ -21,8 +25,8 @@ def check_history(parts: int | None, num_labels: int) -> None:
         raise ValueError(f"history must be a whole number of at least {FEWEST_PARTS}, or None, got {parts!r}")
     if num_labels > MOST_LABELS_WITH_GROUPS:
         raise MiningError(
-            f"history: expected at most {MOST_LABELS_WITH_GROUPS:,} labels, as every part takes a matrix of counts, got "
-            f"{num_labels:,}; name fewer with --labels, or leave the history out"
+            f"history: expected at most {MOST_LABELS_WITH_GROUPS:,} labels, as every part takes a matrix of counts, "
+            f"got {num_labels:,}; name fewer with --labels, or leave the history out"
         )
 
 
@@ -54,7 +58,7 @@ class HistoryCounter(TableCounter):
         if len(parts) > self._fewest and 2 * self._rows_in_last < self._part_rows:
             parts[-2:] = [added(*parts[-2:])]  # few rows make a noisy end
             rows = np.delete(rows, -2)
-        counts = stacked_parts(parts)
+        counts = stacked_parts(parts) or PairCounts(*(field[np.newaxis] for field in full_counts(parts[0])))
         return History.from_counts(rows, counts, label_names=label_names, measure=measure, error_ratio=error_ratio)
 
 
@@ -69,16 +73,28 @@ def error_ratio(table: TableCounts) -> npt.NDArray[np.float32] | None:
     return ratio
 
 
-class HistoryMethods:
-    """What `RelationMiner(history=N)` says of the relation over the rows."""
+class HasHistory(Protocol):
+    """What the property needs.
+
+    Attributes:
+        measure: of the relation.
+        label_names_in_: the names, or None.
+    """
 
     measure: str
     label_names_in_: tuple[str, ...] | None
-    table_counts_: TableCounts
     _history: HistoryCounter | None
 
     @property
-    def history_(self) -> History:
+    def table_counts_(self) -> TableCounts:
+        """The counts of the whole table."""
+
+
+class HistoryMethods:
+    """What `RelationMiner(history=N)` says of the relation over the rows."""
+
+    @property
+    def history_(self: HasHistory) -> History:
         """The counts of consecutive parts of the rows, between `history` and twice as many, as an `obrl` history.
 
         Raises:
