@@ -60,7 +60,7 @@ function showCell() {
 }
 
 function showPartners(label) {
-  byId("partners-of").replaceChildren("Labels closest to ", isolated(report.labels[label]));
+  byId("partners-of").replaceChildren("Strongest relations of ", isolated(report.labels[label]));
   const rows = partnersOf(label, PARTNERS_SHOWN).map(({ label: other, value }) => {
     const shown = centred(value);
     const kind = shown < 0 ? "negative" : "positive";

@@ -32,7 +32,7 @@ function palette() {
     css: colours.map((colour) => `rgb(${colour.join(",")})`),
     pixels: Int32Array.from(colours, pixel),
     faded: Int32Array.from(colours, (colour) => pixel(mixed(zero, colour, 0.45))),
-    dark: colours.map(([red, green, blue]) => 0.3 * red + 0.59 * green + 0.11 * blue < 140),
+    dark: colours.map(([red, green, blue]) => 0.3 * red + 0.59 * green + 0.11 * blue < 150),
     positive: styleColour("mark-positive"),
     negative: styleColour("mark-negative"),
     line: styleColour("line"),
@@ -42,9 +42,12 @@ function palette() {
 
 /** The level of each relation: which colour it has. */
 function levelsOf(relation) {
-  return Uint8Array.from(relation, (value) =>
-    Number.isNaN(value) ? UNDEFINED_LEVEL : LEVELS + Math.round(LEVELS * Math.min(1, Math.max(-1, centred(value)))),
-  );
+  const levels = new Uint8Array(relation.length);
+  for (let at = 0; at < levels.length; at++) {
+    const value = Math.min(1, Math.max(-1, centred(relation[at])));
+    levels[at] = Number.isNaN(value) ? UNDEFINED_LEVEL : LEVELS + Math.round(LEVELS * value);
+  }
+  return levels;
 }
 
 /** Make a canvas as sharp as the screen; returns its context, in units of the style's pixels. */

@@ -19,7 +19,7 @@ function element(tag, attributes = {}, ...children) {
 /** A text of any length and direction, cut off for the eye; the whole is its title. */
 function isolated(text, attributes = {}) {
   const cut = text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}\u2026` : text;
-  return element("bdi", { class: "name", title: text, ...attributes }, cut);
+  return element("bdi", { class: "name", title: text, ...attributes }, cut.trim() === "" ? "(empty)" : cut);
 }
 
 /** A name inside a sentence that is spoken or drawn. */

@@ -38,7 +38,7 @@ function valuesTable({ title, steps, series }) {
 
 function rowsTable({ title, columns, rows }) {
   const table = pagedTable({
-    caption: spoken(title),
+    caption: `${spoken(title)}: ${counted(rows.length, "row")}`,
     columns: columns.map((name, number) => driftColumn(name, rows.map((row) => row[number]), number === 0)),
   });
   table.setRows(rows.map((_, row) => row));

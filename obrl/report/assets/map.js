@@ -26,7 +26,7 @@ function startMap() {
   map.overlay = byId("map-focus");
   map.levels = levelsOf(report.relation);
   map.order = ORDERS.cluster();
-  map.focus = map.pinned = { row: 0, column: inside(1) };
+  map.focus = map.pinned = strongestCell();
   map.redraw = oncePerFrame(() => {
     drawMap(map);
     drawFocus(map);
@@ -125,6 +125,16 @@ function searchLabel(advance) {
   const row = hits[number];
   pinCell({ row, column: strongestPartner(row) });
   result.textContent = `label ${number + 1} of ${hits.length}${hits.length > 1 ? "; Enter for the next" : ""}`;
+}
+
+/** The cell of the strongest relation of all. */
+function strongestCell() {
+  const { relation, first, second, numPairs } = report;
+  let best = -1;
+  for (let k = 0; k < numPairs; k++) {
+    if (!Number.isNaN(relation[k]) && !(Math.abs(centred(relation[k])) <= Math.abs(centred(relation[best])))) best = k;
+  }
+  return best < 0 ? { row: 0, column: 0 } : { row: map.order.indexOf(first[best]), column: map.order.indexOf(second[best]) };
 }
 
 /** The place of the label that the label at a place is most related to. */

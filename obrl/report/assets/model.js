@@ -114,8 +114,9 @@ function unequal(k) {
 
 /** The number of the pair of two different labels, whichever comes first. */
 function pairOf(i, j) {
-  if (i > j) [i, j] = [j, i];
-  return i * report.numLabels - (i * (i + 1)) / 2 + (j - i - 1);
+  const low = i < j ? i : j;
+  const high = i < j ? j : i;
+  return low * report.numLabels - (low * (low + 1)) / 2 + (high - low - 1);
 }
 
 /** Where the relation of the first label given the second stands. */

@@ -92,16 +92,37 @@ function pagedTable({ caption, columns, pageSize = 25, sorted = null, descending
   };
 }
 
-/** Rows in the order of their values; equal ones in the order of their numbers. */
+/** Rows in the order of their values; equal ones stay in the order in which they are. */
 function sortedRows(rows, value, descending) {
   const sign = descending ? -1 : 1;
   const keys = new Float64Array(rows.length);
-  const places = new Uint32Array(rows.length);
   for (let place = 0; place < rows.length; place++) {
     const key = sign * value(rows[place]);
-    keys[place] = Number.isNaN(key) ? Infinity : key;
-    places[place] = place;
+    keys[place] = Number.isNaN(key) ? Infinity : key + 0; // -0 becomes 0
   }
-  places.sort((a, b) => keys[a] - keys[b] || rows[a] - rows[b]);
-  return rows.constructor.from(places, (place) => rows[place]);
+  return rows.constructor.from(radixOrder(keys), (place) => rows[place]);
+}
+
+/** The places of some numbers in ascending order: a stable radix sort of their bits, 16 at a time. */
+function radixOrder(keys) {
+  const words = new Uint32Array(keys.buffer); // the lower half of each number first
+  for (let k = 0; k < keys.length; k++) {
+    const high = words[2 * k + 1];
+    if (high >>> 31) words[2 * k] = ~words[2 * k];
+    words[2 * k + 1] = high >>> 31 ? ~high : high | 0x80000000; // negative numbers come first, and in reverse
+  }
+  let order = Uint32Array.from(keys, (_, k) => k);
+  let next = new Uint32Array(keys.length);
+  for (let pass = 0; pass < 4; pass++) {
+    const [word, shift] = [pass >> 1, 16 * (pass & 1)];
+    const starts = new Uint32Array(65537);
+    for (let k = 0; k < keys.length; k++) starts[((words[2 * k + word] >>> shift) & 0xffff) + 1] += 1;
+    for (let digit = 0; digit < 65536; digit++) starts[digit + 1] += starts[digit];
+    for (let k = 0; k < keys.length; k++) {
+      const place = order[k];
+      next[starts[(words[2 * place + word] >>> shift) & 0xffff]++] = place;
+    }
+    [order, next] = [next, order];
+  }
+  return order;
 }
