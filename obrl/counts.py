@@ -99,3 +99,13 @@ def exact_counts(labels: Labels) -> PairCounts:
         for total, part in zip(totals, counts, strict=True):
             total += np.asarray(part).astype(np.int64)
     return totals
+
+
+def two_present(counts: PairCounts) -> bool:
+    """Whether any two labels are ever present together: in a table of classes no row has two.
+
+    Args:
+        counts: of a table, on the host; s is (num_labels, num_labels).
+    """
+    both = np.asarray(counts.s)
+    return int(both.sum()) != int(both.diagonal().sum())

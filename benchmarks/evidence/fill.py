@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.evidence.tables import read_labels
-from obrl import count_pairs
-from obrl.mining.fill import Filler
+from obrl.mining.fill import fitted, held_out_units
+from obrl.mining.inputs import read_matrix
 
 TABLES = ("celeba", "yeast", "emotions", "bibtex")
 HIDDEN = 0.1
@@ -48,9 +48,7 @@ def measure(targets: NDArray[np.float64], seed: int) -> tuple[float, float, floa
     train, new = targets[order[: 2 * len(order) // 3]], targets[order[2 * len(order) // 3 :]]
     hidden = rng.random(new.shape) < HIDDEN
     start = time.perf_counter()
-    filler = Filler(count_pairs(train))
-    filler.learn(train, np.ones(train.shape, bool))
-    filler.choose()
+    filler = fitted(read_matrix(train), held_out_units(len(train)))
     p = filler.probabilities(new, ~hidden)
     seconds = time.perf_counter() - start
     rates = (train.sum(0) + 0.5) / (len(train) + 1)

@@ -26,6 +26,16 @@ class DenseLabels:
     codes: npt.NDArray[np.int8]
     complete: bool
 
+    @property
+    def rows(self) -> int:
+        """How many rows."""
+        return self.codes.shape[1]
+
+    @property
+    def num_labels(self) -> int:
+        """M."""
+        return len(self.codes)
+
 
 @dataclass(frozen=True, slots=True)
 class SparseLabels:
@@ -40,6 +50,11 @@ class SparseLabels:
     indptr: npt.NDArray[np.int64]
     indices: npt.NDArray[np.int32]
     num_labels: int
+
+    @property
+    def rows(self) -> int:
+        """How many rows."""
+        return len(self.indptr) - 1
 
 
 @dataclass(frozen=True, slots=True)

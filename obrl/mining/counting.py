@@ -44,7 +44,7 @@ def count_labels(labels: DenseLabels | SparseLabels) -> PairCounts:
     """
     if isinstance(labels, SparseLabels):
         together = _count_sparse(labels) if _is_sparse(labels) else _count_products(_dense_parts(labels))
-        return _complete_counts(together, len(labels.indptr) - 1)
+        return _complete_counts(together, labels.rows)
     num_labels, rows = labels.codes.shape
     if num_labels <= MOST_LABELS_IN_BITS and hasattr(np, "bitwise_count"):
         return _count_bits(labels)
@@ -60,6 +60,11 @@ def count_labels(labels: DenseLabels | SparseLabels) -> PairCounts:
     )
 
 
+def full_counts(counts: PairCounts) -> PairCounts:
+    """The same counts with each field (num_labels, num_labels), as views where they have to be repeated."""
+    return PairCounts(*(np.broadcast_to(field, counts.s.shape) for field in counts))
+
+
 def as_sparse(labels: DenseLabels) -> SparseLabels:
     """The same rows as compressed sparse rows; the labels must be complete."""
     rows, indices = np.nonzero(labels.codes.T == 1)
@@ -73,9 +78,8 @@ def as_dense(labels: DenseLabels | SparseLabels) -> DenseLabels:
     """The same rows as codes."""
     if isinstance(labels, DenseLabels):
         return labels
-    rows = len(labels.indptr) - 1
-    codes = np.zeros((labels.num_labels, rows), np.int8)
-    codes[labels.indices, np.repeat(np.arange(rows), np.diff(labels.indptr))] = 1
+    codes = np.zeros((labels.num_labels, labels.rows), np.int8)
+    codes[labels.indices, np.repeat(np.arange(labels.rows), np.diff(labels.indptr))] = 1
     return DenseLabels(codes, complete=True)
 
 
@@ -171,8 +175,8 @@ def _positives(codes: npt.NDArray[np.int8]) -> Iterator[tuple[npt.NDArray[np.flo
 
 
 def _dense_parts(labels: SparseLabels) -> Iterator[tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]:
-    for start in range(0, len(labels.indptr) - 1, ROWS_PER_PRODUCT):
-        stop = min(start + ROWS_PER_PRODUCT, len(labels.indptr) - 1)
+    for start in range(0, labels.rows, ROWS_PER_PRODUCT):
+        stop = min(start + ROWS_PER_PRODUCT, labels.rows)
         part = as_dense(some_rows(labels, slice(start, stop))).codes.astype(np.float32)
         yield part, part
 

@@ -1,4 +1,4 @@
-"""A logistic curve for each label from an expectation to a probability, learnt from bins that can be added up."""
+"""A logistic curve for each label from an expectation to a probability, learnt from counts in bins."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Curves:
     """Counts entries in 64 bins a label, and fits a logistic curve to each.
 
     The bins hold how many entries fall into them, how many of these are present, and the sum of their inputs, so that
-    a bin stands for the mean of its inputs. Parts of a table can be counted apart and added.
+    a bin stands for the mean of its inputs.
 
     Args:
         num_labels: M.
@@ -57,14 +57,6 @@ class Curves:
         position += np.nonzero(counted)[1] * BINS
         for total, weights in ((self.entries, None), (self.present, values[counted]), (self.inputs, x)):
             total += np.bincount(position, weights, minlength=total.size).reshape(shape)
-
-    def merge(self, other: Curves) -> None:
-        """Add the entries that another has counted with the same bins."""
-        if (self.low, self.high, self.entries.shape) != (other.low, other.high, other.entries.shape):
-            raise ValueError("expected bins of the same labels and range, got others")
-        self.entries += other.entries
-        self.present += other.present
-        self.inputs += other.inputs
 
     def fit(self) -> Curves:
         """Fit the curves to the entries so far by Newton's method, and return self."""

@@ -1,9 +1,10 @@
 """Probabilities of labels from the other known labels of their row: two methods, and the choice between them.
 
 The residual takes a linear expectation from all other labels; naive Bayes adds up what each says by itself, which
-wins where many labels are unknown. Each is led through a logistic curve for every label. A twentieth of the known
-entries is hidden while the curves are learnt; the method with the lower log-loss on these is used. Counts that come
-from the same table hold the hidden entries too, so on few rows both losses are a little too low.
+wins where many labels are unknown. Each is led through a logistic curve for every label. These are learnt with
+a twentieth of the known entries hidden, as a row that lacks one entry mostly lacks others too. To choose, a fifth of
+the rows is held out: both methods are built from the counts and curves of the other rows, and the one with the lower
+log-loss on the rows held out is used.
 """
 
 from __future__ import annotations
@@ -13,15 +14,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from obrl.counts import PairCounts, count_pairs
+from obrl.counts import PairCounts
+from obrl.mining.blocks import DenseLabels, SparseLabels
+from obrl.mining.counting import count_labels, full_counts, some_rows
 from obrl.mining.curves import Curves
 from obrl.mining.errors import MiningError
 from obrl.mining.inputs import read_matrix
 from obrl.mining.residual import BoolArray, FloatArray, Residual, dense_rows, row_chunks
 
+HELD_OUT = 5
+"""One in so many rows, or groups of rows, is held out."""
 HIDDEN_SHARE = 0.05
-HIDING = 1
-"""Joins the seed, so that a caller who draws missing entries with the same seed does not draw the same ones."""
+HIDING, HOLDING = 1, 2
+"""Join a seed, so that a caller who draws missing entries or parts with the same seed does not draw the same ones."""
 MOST_LOG_ODDS = 16.0
 METHODS = ("residual", "naive Bayes")
 
@@ -30,57 +35,77 @@ class Filler:
     """Gives each entry of a table the probability that it is present, from the other known labels of its row.
 
     Args:
-        counts: of the table, each field (num_labels, num_labels).
-        seed: of the entries that are hidden to compare the methods.
+        counts: of the table.
+        held_out: counts of the rows that are held out for the choice. They are taken out of `counts` where these hold
+            them; counts of other rows cannot hold them all, and serve as they are.
+        seed: of the entries that are hidden while the curves are learnt.
 
     Attributes:
-        method: one of `METHODS`; the residual until `learn` has seen rows and `choose` was called.
-        log_losses: for each method the mean log-loss of the hidden entries, in nats; NaN before `choose`.
+        method: one of `METHODS`; the residual until `choose` was called, or where no entry was held out.
+        log_losses: for each method the mean log-loss of the entries that were held out, in nats; NaN before `choose`.
     """
 
-    def __init__(self, counts: PairCounts, *, seed: int = 0) -> None:
-        self._residual = Residual.from_counts(counts)
-        self._bayes = NaiveBayes(counts)
-        num_labels = len(self._residual.rates)
-        ranges: tuple[dict[str, Any], ...] = ({}, {"low": -MOST_LOG_ODDS, "high": MOST_LOG_ODDS, "prior": (0.0, 1.0)})
-        self._curves, self._hidden = ([Curves(num_labels, **r) for r in ranges] for _ in range(2))
+    def __init__(self, counts: PairCounts, held_out: PairCounts, *, seed: int = 0) -> None:
+        counts = full_counts(counts)
+        self._final, self._trial = _Methods(counts), _Methods(_without(counts, held_out))
+        self._held_out = _curves(len(counts.s))
         self._rng = np.random.default_rng([seed, HIDING])
         self.method = METHODS[0]
         self.log_losses = dict.fromkeys(METHODS, float("nan"))
 
-    def learn(self, values: FloatArray, known: BoolArray) -> None:
-        """Count rows for the curves, with a twentieth of their known entries hidden.
+    def learn(self, values: FloatArray, known: BoolArray, held_out: BoolArray) -> None:
+        """Count rows for the curves.
 
         Args:
             values: (rows, num_labels), 0 or 1.
             known: (rows, num_labels).
+            held_out: (rows,), which rows are held out for the choice.
         """
-        hidden = known & (self._rng.random(known.shape) < HIDDEN_SHARE)
-        shown = known & ~hidden
-        for inputs, curves, held_out in zip(self._inputs(values, shown), self._curves, self._hidden, strict=True):
-            curves.add(inputs, values, shown)
-            held_out.add(inputs, values, hidden)
+        shown = known & (self._rng.random(known.shape) >= HIDDEN_SHARE)
+        self._final.add(self._final.curves, values, shown, known)
+        for curves, rows in ((self._trial.curves, ~held_out), (self._held_out, held_out)):
+            self._trial.add(curves, values[rows], shown[rows], known[rows])
 
     def choose(self) -> str:
-        """Fit the curves, compare both methods on the hidden entries, and return the better one's name."""
-        for method, curves, held_out in zip(METHODS, self._curves, self._hidden, strict=True):
-            loss, entries = curves.fit().log_loss(held_out)
+        """Fit the curves, compare both methods on the rows held out, and return the better one's name."""
+        for method, trial, held_out in zip(METHODS, self._trial.curves, self._held_out, strict=True):
+            loss, entries = trial.fit().log_loss(held_out)
             self.log_losses[method] = loss / entries if entries else float("nan")
         losses = self.log_losses
         self.method = METHODS[int(losses[METHODS[1]] < losses[METHODS[0]])]
-        for curves, held_out in zip(self._curves, self._hidden, strict=True):
-            curves.merge(held_out)
+        for curves in self._final.curves:
             curves.fit()
         return self.method
 
     def probabilities(self, values: FloatArray, known: BoolArray) -> FloatArray:
         """The probability of each entry, known or not, from the other known ones of its row, (rows, num_labels)."""
         which = METHODS.index(self.method)
-        inputs = (self._bayes.log_odds if which else self._residual.expected)(values, known)
-        return self._curves[which].probability(inputs)
+        return self._final.curves[which].probability(self._final.inputs[which](values, known))
 
-    def _inputs(self, values: FloatArray, known: BoolArray) -> tuple[FloatArray, FloatArray]:
-        return self._residual.expected(values, known), self._bayes.log_odds(values, known)
+
+class _Methods:
+    """Both methods from the same counts, with a curve for each label."""
+
+    def __init__(self, counts: PairCounts) -> None:
+        self.inputs = (Residual.from_counts(counts).expected, NaiveBayes(counts).log_odds)
+        self.curves = _curves(len(counts.s))
+
+    def add(self, curves: tuple[Curves, ...], values: FloatArray, shown: BoolArray, known: BoolArray) -> None:
+        """Count the known entries of rows into curves, each as the others that are shown say."""
+        for inputs, curve in zip(self.inputs, curves, strict=True):
+            curve.add(inputs(values, shown), values, known)
+
+
+def _curves(num_labels: int) -> tuple[Curves, ...]:
+    """Empty curves for each of `METHODS`."""
+    return Curves(num_labels), Curves(num_labels, low=-MOST_LOG_ODDS, high=MOST_LOG_ODDS, prior=(0.0, 1.0))
+
+
+def _without(counts: PairCounts, part: PairCounts) -> PairCounts:
+    """The counts of all rows but a part of them; `counts` itself where it cannot have counted that part."""
+    rest = PairCounts(*(whole - field for whole, field in zip(counts, part, strict=True)))
+    cells = (rest.s, rest.r - rest.s, rest.c - rest.s, rest.n - rest.r - rest.c + rest.s)
+    return counts if min(int(cell.min(initial=0)) for cell in cells) < 0 else rest
 
 
 class NaiveBayes:
@@ -127,19 +152,11 @@ def fill_matrix(targets: Any, counts: PairCounts | None = None, *, observed: npt
         np.True_
     """
     labels = read_matrix(targets, observed)
-    chunks = [dense_rows(labels, rows) for rows in row_chunks(labels)]
-    if not chunks:
-        return np.zeros((0, 0 if counts is None else len(counts.s)))
-    if counts is None:
-        values, known = (np.concatenate(parts) for parts in zip(*chunks, strict=True))
-        counts = count_pairs(values, observed=known)
-    if len(counts.s) != chunks[0][0].shape[1]:
-        raise MiningError(f"expected {len(counts.s)} labels, as were mined, got {chunks[0][0].shape[1]}")
-    filler = Filler(counts)
-    for values, known in chunks:
-        filler.learn(values, known)
-    filler.choose()
-    return np.concatenate([filler.probabilities(values, known) for values, known in chunks])
+    if labels.rows == 0:
+        return np.zeros((0, labels.num_labels if counts is None else len(counts.s)))
+    if counts is not None and len(counts.s) != labels.num_labels:
+        raise MiningError(f"expected {len(counts.s)} labels, as were mined, got {labels.num_labels}")
+    return _filled(fitted(labels, held_out_units(labels.rows), counts), labels)
 
 
 def out_of_fold(
@@ -168,20 +185,43 @@ def out_of_fold(
         TypeError, ValueError: as `RelationMiner.fit`, or fewer rows or groups than folds.
     """
     labels = read_matrix(targets, observed)
-    chunks = [dense_rows(labels, rows) for rows in row_chunks(labels)]
-    values, known = (np.concatenate(parts) for parts in zip(*chunks, strict=True))
-    group_of = np.arange(len(values)) if groups is None else np.asarray(groups)
+    rows = labels.rows
+    group_of = np.arange(rows) if groups is None else np.asarray(groups)
     names, unit = np.unique(group_of, return_inverse=True)
-    if len(unit) != len(values):
-        raise ValueError(f"groups must have shape (rows,) = ({len(values)},), got {group_of.shape}")
+    if len(unit) != rows:
+        raise ValueError(f"groups must have shape (rows,) = ({rows},), got {group_of.shape}")
     if not 2 <= folds <= len(names):
         raise ValueError(f"folds must lie in [2, {len(names)}], the number of rows or groups, got {folds}")
     fold = np.random.default_rng(seed).permutation(len(names))[unit] % folds
-    result = np.empty(values.shape)
+    held_out = held_out_units(len(names), seed)[unit]
+    result = np.empty((rows, labels.num_labels))
     for part in range(folds):
-        here = fold == part
-        filler = Filler(count_pairs(values[~here], observed=known[~here]), seed=seed)
-        filler.learn(values[~here], known[~here])
-        filler.choose()
-        result[here] = filler.probabilities(values[here], known[here])
+        here, others = np.flatnonzero(fold == part), np.flatnonzero(fold != part)
+        filler = fitted(some_rows(labels, others), held_out[others])
+        result[here] = _filled(filler, some_rows(labels, here))
     return result
+
+
+def fitted(labels: DenseLabels | SparseLabels, held_out: BoolArray, counts: PairCounts | None = None) -> Filler:
+    """A filler whose curves are learnt and whose method is chosen, from rows in memory.
+
+    Args:
+        labels: of the rows.
+        held_out: (rows,), which rows are held out for the choice; see `held_out_units`.
+        counts: of a table of the same labels; None for those of these rows.
+    """
+    part = count_labels(some_rows(labels, np.flatnonzero(held_out)))
+    filler = Filler(count_labels(labels) if counts is None else counts, part)
+    for rows in row_chunks(labels):
+        filler.learn(*dense_rows(labels, rows), held_out[rows])
+    filler.choose()
+    return filler
+
+
+def held_out_units(units: int, seed: int = 0) -> BoolArray:
+    """Which of so many rows, or groups of rows, are held out: one in `HELD_OUT`, at random, (units,)."""
+    return np.random.default_rng([seed, HOLDING]).permutation(units) % HELD_OUT == 0
+
+
+def _filled(filler: Filler, labels: DenseLabels | SparseLabels) -> FloatArray:
+    return np.concatenate([filler.probabilities(*dense_rows(labels, rows)) for rows in row_chunks(labels)])

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from obrl.mining.errors import MiningError
 from obrl.report.clustering import clustered_order
+from obrl.report.words import one_line
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -44,15 +45,10 @@ def draw_heat_map(path: str | os.PathLike[str], phi: FloatArray, names: Sequence
     image = axes.imshow(phi[np.ix_(order, order)], vmin=-1, vmax=1, cmap="RdBu_r", interpolation="nearest")
     axes.set_title("phi of each pair of labels")
     if shows_names:
-        shown = [_plain(names[label]) for label in order]
+        shown = [one_line(names[label], LONGEST_NAME) for label in order]
         axes.set_xticks(range(len(names)), shown, rotation=90, fontsize=7, parse_math=False)
         axes.set_yticks(range(len(names)), shown, fontsize=7, parse_math=False)
     else:
         axes.set_xlabel(f"{len(names)} labels, in clustered order")
     figure.colorbar(image, ax=axes, shrink=0.7)
     figure.savefig(path, format="png")
-
-
-def _plain(name: str) -> str:
-    line = "".join(letter if letter.isprintable() else " " for letter in name)
-    return line if len(line) <= LONGEST_NAME else f"{line[: LONGEST_NAME - 3]}..."

@@ -116,47 +116,72 @@ def _defined_phi(counts: PairCounts) -> FloatArray:
     return np.where(defined > 0, phi, np.nan)
 
 
-def warn_of_order(table: TableCounts, *, decay: float = 1.0) -> float | None:
+class RowOrder(NamedTuple):
+    """What the order of a table's rows says of how they depend on each other.
+
+    Attributes:
+        ratio: the median, over the pairs that occur together five times or more, of the jackknife's standard error
+            over that for independent rows; None where the parts are groups, are fewer than 16, or no pair occurs so
+            often.
+        label: the label that the rows are sorted by: more than half of its variance lies between the parts; or None.
+    """
+
+    ratio: float | None
+    label: int | None
+
+    def in_words(self, table: TableCounts, decay: float) -> str | None:
+        """What is the matter with the order of the rows, and what to do; None where it does not matter.
+
+        Args:
+            table: the counts.
+            decay: of the relation that was mined; with 1 the order of rows that are sorted by a label does not matter.
+        """
+        dependent = self.ratio is not None and self.ratio > ORDERED_RATIO
+        if not dependent and (self.label is None or decay == 1):
+            return None
+        parts = ["rows are ordered"]
+        if self.label is not None:
+            name = self.label if table.label_names is None else table.label_names[self.label]
+            parts[0] = f"rows are sorted by the label {name!r}"
+        if dependent:
+            alone = self.label is None
+            cause = "as neighbours resemble each other" if alone else "if neighbours also depend on each other"
+            parts.append(
+                f"{cause}, relations are {self.ratio:.1f} times less sure than intervals and q-values for independent "
+                "rows say: then name what groups the rows (--groups)"
+            )
+        parts.append("below decay 1 the last rows decide, unless you shuffle the rows")
+        return "; ".join(parts)
+
+
+def row_order(table: TableCounts) -> RowOrder:
+    """How the rows are ordered, from the parts of consecutive rows; nothing is known where the parts are groups."""
+    if table.grouped or table.groups is None or len(table.groups.s) < FEWEST_PARTS:
+        return RowOrder(None, None)
+    i, j = np.nonzero(np.triu(table.counts.s >= FEWEST_JOINT, 1))
+    result = jackknife(table, i, j)
+    ratios = np.zeros(0) if result is None else result.ratio[~np.isnan(result.ratio)]
+    return RowOrder(float(np.median(ratios)) if len(ratios) else None, _sorted_by(table))
+
+
+def warn_of_order(table: TableCounts, *, decay: float = 1.0) -> RowOrder:
     """Warn where the order of the rows matters: neighbours resemble each other, or the rows are sorted by a label.
 
     Args:
         table: counts with parts of consecutive rows.
-        decay: of the relation that was mined; with 1 the order of rows that are sorted by a label does not matter.
+        decay: of the relation that was mined.
 
     Returns:
-        The median, over the pairs that occur together five times or more, of the jackknife's standard error over that
-        for independent rows; None where the parts are groups, are fewer than 16, or no pair occurs so often.
+        The order.
 
     Warns:
-        MiningWarning: the median is above 1.5; or the decay is below 1 and more than half of a label's variance lies
-            between the parts.
+        MiningWarning: the median ratio is above 1.5; or the decay is below 1 and the rows are sorted by a label.
     """
-    if table.grouped or table.groups is None or len(table.groups.s) < FEWEST_PARTS:
-        return None
-    i, j = np.nonzero(np.triu(table.counts.s >= FEWEST_JOINT, 1))
-    result = jackknife(table, i, j)
-    ratios = np.zeros(0) if result is None else result.ratio[~np.isnan(result.ratio)]
-    median = float(np.median(ratios)) if len(ratios) else None
-    dependent = median is not None and median > ORDERED_RATIO
-    label = _sorted_by(table)
-    if dependent or (label is not None and decay < 1):
-        warnings.warn(_order_in_words(table, label, median if dependent else None), MiningWarning, stacklevel=2)
-    return median
-
-
-def _order_in_words(table: TableCounts, label: int | None, ratio: float | None) -> str:
-    """What is the matter with the order of the rows, and what to do."""
-    parts = ["rows are ordered"]
-    if label is not None:
-        parts[0] = f"rows are sorted by the label {label if table.label_names is None else table.label_names[label]!r}"
-    if ratio is not None:
-        cause = "as neighbours resemble each other" if label is None else "if neighbours also depend on each other"
-        parts.append(
-            f"{cause}, relations are {ratio:.1f} times less sure than intervals and q-values for independent rows say: "
-            "then name what groups the rows (--groups)"
-        )
-    parts.append("below decay 1 the last rows decide, unless you shuffle the rows")
-    return "; ".join(parts)
+    order = row_order(table)
+    words = order.in_words(table, decay)
+    if words is not None:
+        warnings.warn(words, MiningWarning, stacklevel=2)
+    return order
 
 
 def _sorted_by(table: TableCounts) -> int | None:

@@ -123,17 +123,16 @@ class RelationMiner(Parameters, Conditioning, EvidenceMethods, ExportMethods, En
             TypeError, ValueError: as `fit`, or other labels than before.
         """
         labels = read_matrix(targets, observed)
-        rows = labels.codes.shape[1] if isinstance(labels, DenseLabels) else len(labels.indptr) - 1
         names = column_names(targets) if self.label_names is None else tuple(self.label_names)
         group_names = None if groups is None else np.asarray(groups)
-        if group_names is not None and group_names.shape != (rows,):
-            raise ValueError(f"groups must have shape ({rows},), one a row, got {group_names.shape}")
-        if rows == 0:
+        if group_names is not None and group_names.shape != (labels.rows,):
+            raise ValueError(f"groups must have shape ({labels.rows},), one a row, got {group_names.shape}")
+        if labels.rows == 0:
             raise ValueError("targets must have at least one row, got none (0 sample(s))")
-        if _num_labels(labels) == 0:
-            shape = f"0 feature(s) (shape=({rows}, 0)) while a minimum of 1 is required."  # scikit-learn's words
+        if labels.num_labels == 0:
+            shape = f"0 feature(s) (shape=({labels.rows}, 0)) while a minimum of 1 is required."  # scikit-learn's words
             raise ValueError(f"targets must have at least one label, got {shape}")
-        self._prepare(_num_labels(labels), names, grouped=groups is not None)
+        self._prepare(labels.num_labels, names, grouped=groups is not None)
         self._add(labels, group_names)
         return self
 
@@ -283,7 +282,3 @@ class RelationMiner(Parameters, Conditioning, EvidenceMethods, ExportMethods, En
         miner._relation = relation
         miner.n_features_in_, miner.label_names_in_ = relation.num_labels, relation.label_names
         return miner
-
-
-def _num_labels(labels: DenseLabels | SparseLabels) -> int:
-    return labels.num_labels if isinstance(labels, SparseLabels) else len(labels.codes)

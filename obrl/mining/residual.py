@@ -107,12 +107,8 @@ def correlations(counts: PairCounts) -> FloatArray:
 
 def row_chunks(labels: DenseLabels | SparseLabels) -> list[slice]:
     """Slices of the rows of a block that are small enough to be held as floating-point numbers."""
-    if isinstance(labels, SparseLabels):
-        rows, num_labels = len(labels.indptr) - 1, labels.num_labels
-    else:
-        num_labels, rows = labels.codes.shape
-    step = max(1, ENTRIES_AT_ONCE // max(num_labels, 1))
-    return [slice(start, min(start + step, rows)) for start in range(0, rows, step)]
+    step = max(1, ENTRIES_AT_ONCE // max(labels.num_labels, 1))
+    return [slice(start, min(start + step, labels.rows)) for start in range(0, labels.rows, step)]
 
 
 def dense_rows(labels: DenseLabels | SparseLabels, rows: slice) -> tuple[FloatArray, BoolArray]:

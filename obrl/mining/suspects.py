@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from obrl.counts import PairCounts, count_pairs
+from obrl.counts import PairCounts, count_pairs, two_present
 from obrl.mining.curves import Curves
 from obrl.mining.errors import MiningError
 from obrl.mining.inputs import read_matrix
@@ -212,8 +212,7 @@ def wrong_probability(value_probability: npt.ArrayLike, error_rate: float) -> Fl
 
 def refuse_single_positive(counts: PairCounts) -> None:
     """Raise MiningError for counts in which no two labels are ever present together."""
-    both = np.asarray(counts.s)
-    if int(both.sum()) == int(both.diagonal().sum()):
+    if not two_present(counts):
         raise MiningError(
             "no row has two labels present, as in a table of classes: the other labels then say little more than how "
             "many are present, and the list is worse than one by frequency alone; --force lists suspects all the same"

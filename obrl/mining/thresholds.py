@@ -87,7 +87,7 @@ class Ladder:
         }
 
 
-def threshold_ladder(counts: TableCounts, *, measure: str = "unit_pearson") -> Ladder:
+def threshold_ladder(counts: TableCounts, *, measure: str = "unit_pearson", pairs: PairTable | None = None) -> Ladder:
     """What each threshold would select, how stable that is, and what it would charge.
 
     A pair with estimate phi and standard error e is on the other side of the threshold t in a second sample with
@@ -96,6 +96,7 @@ def threshold_ladder(counts: TableCounts, *, measure: str = "unit_pearson") -> L
     Args:
         counts: of a table.
         measure: `"pearson"` or `"unit_pearson"`, the measure that the loss will have.
+        pairs: those of the counts, where they have been tested already.
 
     Raises:
         ValueError: another measure, which does not follow from phi.
@@ -110,7 +111,7 @@ def threshold_ladder(counts: TableCounts, *, measure: str = "unit_pearson") -> L
         {'positive_threshold': 0.65, 'negative_threshold': 0.0}
     """
     check_choice("measure", measure, tuple(FROM_PHI))
-    pairs = pair_table(counts)
+    pairs = pair_table(counts) if pairs is None else pairs
     n, s, r, c = pairs_of(counts.counts, pairs.i, pairs.j)
     unequal = np.divide(r + c - 2 * s, n, out=np.zeros(len(n)), where=n > 0)
     steps = np.arange(round(WEAKEST_PHI / STEP), round(STRONGEST_PHI / STEP) + 1)

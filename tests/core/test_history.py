@@ -169,7 +169,7 @@ def test_files_that_are_no_history(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         History.load(tmp_path / "none.npz")
     (tmp_path / "words.npz").write_text("words")
-    with pytest.raises(ValueError, match="is no .npz file"):
+    with pytest.raises(ValueError, match=r"is no \.npz file"):
         History.load(tmp_path / "words.npz")
     history = History(label_names=NAMES)
     history.append(1, relations(1)[0])

@@ -72,10 +72,11 @@ def test_suspects_by_column_names_the_annotator_who_inverted_a_label(tmp_path, c
     assert "Bob" in capsys.readouterr().out
 
 
-def test_fill_writes_what_python_computes(tmp_path, capsys):
-    table = related_table(500)
+def test_fill_writes_what_python_computes(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # a file's name decides which rows are held out
+    table = related_table(2000)
     table[np.random.default_rng(0).random(table.shape) < 0.1] = np.nan
-    path = write_table(tmp_path / "a.csv", table)
+    path = write_table(Path("a.csv"), table)
     expected = fill_matrix(table)
     assert main(["fill", path, "--out", str(tmp_path / "p.csv")]) == 0
     rows = read(tmp_path / "p.csv")
@@ -83,8 +84,8 @@ def test_fill_writes_what_python_computes(tmp_path, capsys):
     np.testing.assert_allclose(filled, expected, rtol=1e-4)
     assert rows[7]["photo"] == "p7.jpg"
     printed = capsys.readouterr().out
-    assert f"{int(np.isnan(table).sum())} entries were missing" in printed
-    assert "nan" not in printed
+    assert f"{int(np.isnan(table).sum()):,} entries were missing" in printed
+    assert printed.startswith("naive Bayes (log-loss of rows held out: residual 0.4")
     assert main(["fill", path, "--only-missing", "--out", str(tmp_path / "p.npz")]) == 0
     with np.load(tmp_path / "p.npz", allow_pickle=False) as arrays:
         known = ~np.isnan(table)
@@ -92,6 +93,24 @@ def test_fill_writes_what_python_computes(tmp_path, capsys):
         np.testing.assert_array_equal(arrays["probabilities"][known], table[known])
         np.testing.assert_allclose(arrays["probabilities"][~known], expected[~known], rtol=1e-5)
         assert arrays["label_names"].tolist() == NAMES and arrays["ids"][7] == "p7.jpg"
+
+
+def test_fill_chooses_between_methods_by_rows_that_were_not_counted(tmp_path, capsys):
+    table = related_table(400)
+    path = write_table(tmp_path / "a.csv", table)
+    assert main(["mine", path, "--out", str(tmp_path / "mined")]) == 0
+    printed = []
+    for further in ([], ["--relation", str(tmp_path / "mined")]):
+        capsys.readouterr()
+        assert main(["fill", path, "--out", str(tmp_path / "p.npz"), *further]) == 0
+        printed.append(capsys.readouterr().out.splitlines()[0])
+    assert printed[0] == printed[1]  # the rows are taken out of the mined counts, too
+    write_table(tmp_path / "b.csv", table[:1])
+    assert (
+        main(["fill", str(tmp_path / "b.csv"), "--relation", str(tmp_path / "mined"), "--out", str(tmp_path / "p.npz")])
+        == 0
+    )
+    assert "nan" not in capsys.readouterr().out
 
 
 def test_fill_out_of_fold_does_not_see_the_row_itself(tmp_path):

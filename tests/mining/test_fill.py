@@ -11,8 +11,10 @@ from sklearn.naive_bayes import BernoulliNB
 from obrl import count_pairs
 from obrl.mining import MiningError
 from obrl.mining.curves import Curves
-from obrl.mining.fill import METHODS, Filler, NaiveBayes, fill_matrix, out_of_fold
+from obrl.mining.fill import HIDDEN_SHARE, HIDING, METHODS, NaiveBayes, fill_matrix, fitted, held_out_units, out_of_fold
+from obrl.mining.inputs import read_matrix
 from obrl.mining.miner import RelationMiner
+from obrl.mining.residual import Residual
 from tests.mining.test_suspects import related_table
 
 
@@ -27,20 +29,6 @@ def test_curves_equal_logistic_regression():
         model = LogisticRegression(C=1e6).fit(x[:, [label]], y[:, label])
         assert curves.slopes[label] == pytest.approx(model.coef_[0, 0], rel=0.01)
         assert curves.intercepts[label] == pytest.approx(model.intercept_[0], rel=0.02)
-
-
-def test_curves_of_parts_add_up():
-    rng = np.random.default_rng(1)
-    x, y, counted = rng.random((400, 3)), rng.integers(0, 2, (400, 3)).astype(float), rng.random((400, 3)) > 0.2
-    whole, first, second = Curves(3), Curves(3), Curves(3)
-    whole.add(x, y, counted)
-    first.add(x[:150], y[:150], counted[:150])
-    second.add(x[150:], y[150:], counted[150:])
-    first.merge(second)
-    np.testing.assert_allclose(first.fit().slopes, whole.fit().slopes, rtol=1e-9)
-    assert first.entries.sum() == counted.sum()
-    with pytest.raises(ValueError, match="same labels"):
-        first.merge(Curves(2))
 
 
 def test_curves_of_separable_labels_converge_to_finite_ones():
@@ -68,9 +56,8 @@ def test_filled_entries_of_new_rows_gain_most_of_what_a_regression_for_each_labe
     table = related_table(6000, 10)
     train, new = table[:4000], table[4000:]
     hidden = np.random.default_rng(2).random(new.shape) < 0.1
-    filler = Filler(count_pairs(train))
-    filler.learn(train, np.ones(train.shape, bool))
-    assert filler.choose() in METHODS
+    filler = fitted(read_matrix(train), held_out_units(len(train)))
+    assert filler.method in METHODS
     p = filler.probabilities(new, ~hidden)
     marginal = np.broadcast_to(train.mean(0), new.shape)
     regression = np.empty(new.shape)
@@ -82,15 +69,48 @@ def test_filled_entries_of_new_rows_gain_most_of_what_a_regression_for_each_labe
     assert (losses[0] - losses[1]) / (losses[0] - losses[2]) > 0.8
 
 
-def test_the_method_with_the_lower_log_loss_is_chosen():
-    table = related_table(3000, 10)
+def test_the_log_losses_are_those_of_rows_that_neither_counts_nor_curves_have_seen():
+    table = related_table(600, 10)
     observed = np.random.default_rng(3).random(table.shape) > 0.5
-    filler = Filler(count_pairs(table, observed=observed))
-    filler.learn(table, observed)
-    method = filler.choose()
-    assert filler.log_losses[method] == min(filler.log_losses.values())
-    one = Filler(count_pairs(table))
-    assert one.method == METHODS[0] and np.isnan(one.log_losses[METHODS[0]])
+    held_out = held_out_units(600)
+    assert held_out.sum() == 120
+    filler = fitted(read_matrix(table, observed), held_out)
+    assert filler.log_losses[filler.method] == min(filler.log_losses.values())
+    rest = ~held_out
+    shown = observed & (np.random.default_rng([0, HIDING]).random(table.shape) >= HIDDEN_SHARE)
+    counts = count_pairs(table[rest], observed=observed[rest])
+    ranges = ({}, {"low": -16, "high": 16, "prior": (0.0, 1.0)})
+    inputs = (Residual.from_counts(counts).expected, NaiveBayes(counts).log_odds)
+    for method, method_inputs, bins in zip(METHODS, inputs, ranges, strict=True):
+        curves = Curves(10, **bins)
+        x = method_inputs(table, shown)
+        curves.add(x[rest], table[rest], observed[rest])
+        p = curves.fit().probability(x)
+        tested = observed & held_out[:, None]
+        loss = log_loss(table[tested], p[tested], labels=[0, 1])
+        assert filler.log_losses[method] == pytest.approx(loss, rel=0.002)  # up to the width of the bins
+
+
+@pytest.mark.parametrize(("noise", "method"), [(0.1, "residual"), (0.6, "naive Bayes")])
+def test_copies_of_a_label_choose_the_method_by_how_noisy_they_are(noise, method):
+    rng = np.random.default_rng(0)
+    copies = np.repeat(rng.integers(0, 2, (400, 1)), 40, axis=1)
+    table = np.where(rng.random(copies.shape) < noise, rng.integers(0, 2, copies.shape), copies)
+    assert fitted(read_matrix(table), held_out_units(400)).method == method
+
+
+def test_no_row_held_out_leaves_the_residual():
+    filler = fitted(read_matrix(related_table(50)), np.zeros(50, bool))
+    assert filler.method == METHODS[0] and np.isnan(filler.log_losses[METHODS[0]])
+
+
+def test_rows_held_out_are_taken_out_of_counts_that_hold_them_and_not_of_others():
+    table, held_out = related_table(300), held_out_units(300)
+    of_these, of_others = fitted(read_matrix(table), held_out), count_pairs(1 - table)
+    assert of_these.log_losses == fitted(read_matrix(table), held_out, count_pairs(table)).log_losses
+    trial = NaiveBayes(of_others).log_odds(table[held_out], np.ones((60, 6), bool))
+    filler = fitted(read_matrix(table), held_out, of_others)
+    np.testing.assert_allclose(filler._trial.inputs[1](table[held_out], np.ones((60, 6), bool)), trial)
 
 
 def test_probabilities_are_calibrated():

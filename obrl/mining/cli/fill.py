@@ -19,7 +19,7 @@ from obrl.mining.cli.options import table_options
 from obrl.mining.cli.progress import Progress
 from obrl.mining.cli.table_counts import add_counted_arguments, count_parts, counts_of, predictions_of
 from obrl.mining.errors import MiningError, TableError
-from obrl.mining.fill import Filler
+from obrl.mining.fill import HELD_OUT, Filler
 from obrl.mining.output import check_file, file_of_results
 from obrl.mining.residual import BoolArray, FloatArray, correlations, dense_rows, row_chunks
 from obrl.mining.tables import open_tables
@@ -85,18 +85,18 @@ def _check(options: argparse.Namespace, file: Path) -> None:
 def _filled(options: argparse.Namespace, table: LabelTable) -> tuple[Predict, list[str]]:
     """What fills rows from their other labels, with curves learnt from the table; and how well."""
     parts = 1 if options.out_of_fold is None else options.out_of_fold
-    fillers = [Filler(counts) for counts in _counts(options, table, parts)]
+    fillers = [Filler(counts, held_out) for counts, held_out in _counts(options, table, parts)]
     for block, rows, values, known in _rows(table, options.quiet):
-        part = _parts(block, rows, table, parts)
+        part, held_out = _parts(block, rows, table, parts)
         for number, filler in enumerate(fillers):
             learns = np.ones(len(values), bool) if parts == 1 else part != number
-            filler.learn(values[learns], known[learns])
+            filler.learn(values[learns], known[learns], held_out[learns])
     for filler in fillers:
         filler.choose()
 
     def predict(block: Block, rows: slice, first: int, values: FloatArray, known: BoolArray) -> FloatArray:
-        part = _parts(block, rows, table, parts)
         result = np.empty(values.shape)
+        part = np.zeros(len(values), np.int64) if parts == 1 else _parts(block, rows, table, parts)[0]
         for number, filler in enumerate(fillers):
             here = part == number
             result[here] = filler.probabilities(values[here], known[here])
@@ -126,35 +126,51 @@ def _rows(table: LabelTable, quiet: bool) -> Iterator[tuple[Block, slice, FloatA
             progress(block)
 
 
-def _counts(options: argparse.Namespace, table: LabelTable, parts: int) -> list[PairCounts]:
-    """For each part the counts of all other rows; for one part those of the whole table."""
+def _counts(options: argparse.Namespace, table: LabelTable, parts: int) -> list[tuple[PairCounts, PairCounts]]:
+    """For each part the counts of all other rows, and of those among them that are held out.
+
+    With one part the first are the counts of the whole table, or of the relation that the user names.
+    """
+
+    def part_of(block: Block) -> npt.NDArray[np.int64]:
+        part, held_out = _parts(block, slice(0, block.rows), table, parts)
+        return 2 * part + held_out
+
+    totals = count_parts(table, 2 * parts, part_of, quiet=options.quiet)
+    whole, held_out = _sum(totals), _sum(totals[1::2])
     if parts == 1:
-        return [counts_of(options, table)]
-    totals = count_parts(
-        table, parts, lambda block: _parts(block, slice(0, block.rows), table, parts), quiet=options.quiet
-    )
-    whole = PairCounts(*(sum(fields) for fields in zip(*totals, strict=True)))
-    others = [PairCounts(*(w - field for w, field in zip(whole, total, strict=True))) for total in totals]
-    if any(int(total.n.max(initial=0)) == 0 for total in (*totals, *others)):
+        return [(whole if options.relation is None else counts_of(options, table), held_out)]
+    in_part = [_sum(totals[k : k + 2]) for k in range(0, 2 * parts, 2)]
+    others = [_difference(whole, part) for part in in_part]
+    if any(int(counts.n.max(initial=0)) == 0 for counts in (*in_part, *others)):
         raise TableError(
             f"expected rows or groups in each of {parts} parts, got too few",
             file=", ".join(table.files[:3]),
             remedy="take fewer parts with --out-of-fold",
         )
-    return others
+    held_out_of_others = (_difference(held_out, part) for part in totals[1::2])
+    return list(zip(others, held_out_of_others, strict=True))
 
 
-def _parts(block: Block, rows: slice, table: LabelTable, parts: int) -> npt.NDArray[np.int64]:
-    """The part of each row: by the CRC-32 of its group, or else of its file and number."""
-    if parts == 1:
-        return np.zeros(rows.stop - rows.start, np.int64)
+def _sum(parts: list[PairCounts]) -> PairCounts:
+    return PairCounts(*(sum(fields) for fields in zip(*parts, strict=True)))
+
+
+def _difference(whole: PairCounts, part: PairCounts) -> PairCounts:
+    return PairCounts(*(w - field for w, field in zip(whole, part, strict=True)))
+
+
+def _parts(block: Block, rows: slice, table: LabelTable, parts: int) -> tuple[npt.NDArray[np.int64], BoolArray]:
+    """The part of each row, and whether it is held out: by the CRC-32 of its group, or else of its file and number."""
     if table.group_column is not None:
         names, inverse = np.unique(block.columns[table.group_column][rows].astype(str), return_inverse=True)
-        return np.array([zlib.crc32(name.encode()) % parts for name in names.tolist()], np.int64)[inverse]
-    first = block.first_row + rows.start
-    file = zlib.crc32(block.file.encode())
-    numbers = range(first, first + rows.stop - rows.start)
-    return np.array([zlib.crc32(number.to_bytes(8, "little"), file) % parts for number in numbers], np.int64)
+        number = np.array([zlib.crc32(name.encode()) for name in names.tolist()], np.int64)[inverse]
+    else:
+        file = zlib.crc32(block.file.encode())
+        first = block.first_row + rows.start
+        numbers = range(first, first + rows.stop - rows.start)
+        number = np.array([zlib.crc32(row.to_bytes(8, "little"), file) for row in numbers], np.int64)
+    return number % parts, number // parts % HELD_OUT == 0
 
 
 def _write_csv(path: Path, table: LabelTable, predict: Predict, quiet: bool) -> tuple[int, int]:
@@ -197,5 +213,8 @@ def _write_npz(path: Path, table: LabelTable, predict: Predict, quiet: bool) -> 
 def _report(fillers: list[Filler]) -> Iterator[str]:
     for number, filler in enumerate(fillers, 1):
         part = f"part {number}: " if len(fillers) > 1 else ""
-        losses = ", ".join(f"{name} {loss:.4f}" for name, loss in filler.log_losses.items())
-        yield f"{part}{filler.method} (log-loss of a hidden twentieth of the known entries: {losses})"
+        losses = ", ".join(f"{name} {loss:.4f}" for name, loss in filler.log_losses.items() if loss == loss)
+        reason = (
+            f"log-loss of rows held out: {losses}" if losses else "no rows could be held out to compare the methods"
+        )
+        yield f"{part}{filler.method} ({reason})"

@@ -65,12 +65,12 @@ def run(options: argparse.Namespace) -> int:
     seconds = time.perf_counter() - start
     counts = miner.table_counts_
     _check_varies(counts, table.files)
-    ratio = warn_of_order(counts, decay=options.decay)
+    order = warn_of_order(counts, decay=options.decay)
     pairs = pair_table(counts)
     timing = {"seconds": seconds, "seconds_counting": miner.seconds_counting}
     if options.out is not None:
         with folder_of_results(options.out) as part:
-            _write(part, miner, pairs, _run_facts(options, table, counts, ratio, timing))
+            _write(part, miner, pairs, _run_facts(options, table, counts, order.ratio, timing))
     if options.png is not None:
         from obrl.mining.heat_map import draw_heat_map
 

@@ -14,6 +14,7 @@ from obrl.mining.errors import MiningError
 from obrl.mining.output import file_of_results
 from obrl.mining.pair_table import CORRECTIONS, PairTable, pair_table
 from obrl.mining.reports import as_text_table, label_names, write_pairs
+from obrl.report.words import one_line
 
 ORDERS = ("lower", "phi", "q", "p", "both")
 LONGEST_NAME = 32
@@ -93,8 +94,8 @@ def shown_pairs(
     related = pairs.related(q)
     rows = [
         (
-            _cut(labels[pairs.i[k]]),
-            _cut(labels[pairs.j[k]]),
+            one_line(labels[pairs.i[k]], LONGEST_NAME),
+            one_line(labels[pairs.j[k]], LONGEST_NAME),
             f"{pairs.phi[k]:+.3f}",
             f"{pairs.phi_low[k]:+.3f} to {pairs.phi_high[k]:+.3f}",
             f"{pairs.q[k]:.2g}",
@@ -117,9 +118,3 @@ def shown_pairs(
         *(("related",) if mark else ()),
     )
     return as_text_table(head, rows, left=2)
-
-
-def _cut(name: str) -> str:
-    """A name that fits a column, on one line."""
-    line = "".join(letter if letter.isprintable() else " " for letter in name)
-    return line if len(line) <= LONGEST_NAME else f"{line[: LONGEST_NAME - 3]}..."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ from obrl.counts import PairCounts
 from obrl.mining.blocks import Block
 from obrl.mining.cli.options import add_quiet_argument, add_table_arguments, load_relation
 from obrl.mining.cli.progress import Progress
-from obrl.mining.counting import count_labels, some_rows
+from obrl.mining.counting import count_labels, full_counts, some_rows
 from obrl.mining.errors import MiningError
 from obrl.mining.miner import RelationMiner
 from obrl.mining.residual import FloatArray
@@ -48,7 +49,7 @@ def counts_of(options: argparse.Namespace, table: LabelTable) -> PairCounts:
     miner = load_relation(options)
     counts = miner.counts_
     which = table_order(options.relation, miner, table)
-    return PairCounts(*(np.broadcast_to(field, counts.s.shape)[np.ix_(which, which)] for field in counts))
+    return PairCounts(*(field[np.ix_(which, which)] for field in full_counts(counts)))
 
 
 def table_order(path: str, miner: RelationMiner, table: LabelTable) -> npt.NDArray[np.intp]:
@@ -115,5 +116,14 @@ def predictions_of(options: argparse.Namespace, table: LabelTable) -> FloatArray
         return None
     from obrl.mining.predictions import read_predictions
 
+    def ids() -> npt.NDArray[Any]:
+        return np.concatenate([block.columns[str(table.id_column)] for block in table.blocks()])
+
     rows = table.rows if table.rows is not None else sum(block.rows for block in table.blocks())
-    return read_predictions(options.predictions, table.label_names, rows)
+    return read_predictions(
+        options.predictions,
+        table.label_names,
+        rows,
+        id_column=table.id_column,
+        ids=None if table.id_column is None else ids,
+    )

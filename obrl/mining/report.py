@@ -1,0 +1,219 @@
+"""What the HTML report says of a table that was mined."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from obrl._version import __version__
+from obrl.counts import PairCounts
+from obrl.measures import MEASURES, apply_measure
+from obrl.mining.accumulate import TableCounts
+from obrl.mining.errors import NoThresholds
+from obrl.mining.jackknife import FEWEST_PARTS, RowOrder, row_order
+from obrl.mining.pair_table import PairTable, pair_table
+from obrl.mining.reports import RELATED_Q, label_names
+from obrl.mining.thresholds import (
+    FROM_PHI,
+    MOST_CHANGES,
+    MOST_CHARGE,
+    WEAKEST_PHI,
+    Ladder,
+    threshold_ladder,
+)
+from obrl.namespace import NUMPY
+from obrl.relation import OnlineBatchRelation
+from obrl.report.content import Drift, Finding, PairEvidence, Report, Suspects
+from obrl.report.findings import findings_of_counts
+from obrl.report.from_relation import FILE, line_of_code
+from obrl.report.words import counted
+from obrl.settings import Settings
+
+FloatArray = npt.NDArray[np.float64]
+
+
+def report_of_table(
+    counts: TableCounts,
+    *,
+    measure: str = "unit_pearson",
+    mined: OnlineBatchRelation | None = None,
+    title: str = "How the labels of a table relate",
+    file: str | os.PathLike[str] = FILE,
+    facts: Mapping[str, str] | None = None,
+    findings: Sequence[Finding] = (),
+    pairs: PairTable | None = None,
+    order: RowOrder | None = None,
+    suspects: Suspects | None = None,
+    drift: Sequence[Drift] = (),
+) -> Report:
+    """What to show of a table's labels.
+
+    Args:
+        counts: of the table.
+        measure: of the relation; that of `mined` where it is there.
+        mined: the relation, where it is not that of the counts: with a decay below 1, or of the estimator `"batch"`.
+        title: of the page.
+        file: the mined relation's .npz, from which the line of code starts.
+        facts: further ones, by name, such as the files.
+        findings: further ones, put behind those of the table.
+        pairs: those of the counts, where they have been tested already.
+        order: of the rows, where it has been looked at already.
+        suspects: entries that are probably wrong.
+        drift: what changed against other tables, or over time.
+
+    Raises:
+        ValueError: another measure.
+
+    Example:
+        >>> from obrl.mining import RelationMiner
+        >>> miner = RelationMiner(label_names=["hat", "cap"]).fit([[1, 1], [0, 0], [1, 0]] * 40)
+        >>> report = report_of_table(miner.table_counts_)
+        >>> print(report.findings[1].text)
+        “hat” and “cap” go together most surely: phi is 0.50, and with 95 % confidence between 0.39 and 0.59.
+        >>> print(report.findings[2].text[:21])
+        Too weak to supervise
+    """
+    settings = Settings(measure=measure) if mined is None else mined.settings
+    pairs = pair_table(counts) if pairs is None else pairs
+    order = row_order(counts) if order is None else order
+    ladder = threshold_ladder(counts, measure=settings.measure, pairs=pairs) if settings.measure in FROM_PHI else None
+    names = label_names(counts)
+    evidence = PairEvidence(pairs.phi_low, pairs.phi_high, pairs.q, pairs.related(RELATED_Q))
+    said = [
+        *findings_of_counts(names, counts.counts, counts.rows, evidence),
+        *_of_the_rows(counts, pairs, order, settings.decay),
+        *([] if mined is None else _of_the_settings(settings)),
+        *([] if ladder is None or not evidence.related.any() else [_of_thresholds(ladder)]),
+        *findings,
+    ]
+    return Report(
+        title=title,
+        label_names=names,
+        findings=tuple(said),
+        facts=tuple((_facts(counts, settings, mined) | dict(facts or {})).items()),
+        measure=settings.measure,
+        relation=_of_counts(counts.counts, settings.measure) if mined is None else mined.relation,
+        counts=PairCounts(*(np.broadcast_to(field, np.shape(counts.counts.s)) for field in counts.counts)),
+        weight=None,
+        thresholds=_first_thresholds(ladder, settings.measure),
+        evidence=evidence,
+        code=_code(counts.num_labels, file, settings.measure),
+        suspects=suspects,
+        drift=tuple(drift),
+    )
+
+
+def _of_counts(counts: PairCounts, measure: str) -> FloatArray:
+    """The relation of a whole table, NaN where it is undefined."""
+    relation, defined = apply_measure(NUMPY, measure, PairCounts(*(field.astype(np.float64) for field in counts)))
+    return np.where(defined > 0, relation, np.nan)
+
+
+def _facts(counts: TableCounts, settings: Settings, mined: OnlineBatchRelation | None) -> dict[str, str]:
+    facts = {
+        "rows": f"{counts.rows:,}",
+        "labels": f"{counts.num_labels:,}",
+        "measure": f"{settings.measure}: {MEASURES[settings.measure].formula}",
+    }
+    if mined is not None:
+        facts |= {"decay": f"{settings.decay:g}", "estimator": settings.estimator}
+    facts["intervals and tests"] = "for rows in groups" if counts.grouped else "for independent rows"
+    return facts | {"obrl": __version__}
+
+
+def _first_thresholds(ladder: Ladder | None, measure: str) -> tuple[float, float]:
+    """Where the page starts: what is suggested, else |phi| = .3, else the same shares of the range as in a loss."""
+    if ladder is None:
+        low, high = MEASURES[measure].low, MEASURES[measure].high
+        default = Settings()
+        return (
+            round(low + default.positive_threshold * (high - low), 4),
+            round(low + default.negative_threshold * (high - low), 4),
+        )
+    try:
+        suggestion = ladder.suggestion()
+    except NoThresholds:
+        return ladder.together[0].threshold, ladder.apart[0].threshold
+    return suggestion["positive_threshold"], suggestion["negative_threshold"]
+
+
+def _code(num_labels: int, file: str | os.PathLike[str], measure: str) -> str:
+    start = f"OnlineBatchRelation.load({os.fspath(file)!r}).as_start()"
+    return line_of_code(num_labels, start, Settings(measure=measure))
+
+
+def _of_the_rows(counts: TableCounts, pairs: PairTable, order: RowOrder, decay: float) -> list[Finding]:
+    """What the reader should know of how rows depend on each other."""
+    words = order.in_words(counts, decay)
+    if words is not None:
+        return [Finding(f"{words[0].upper()}{words[1:]}.", warning=True)]
+    if not counts.grouped:
+        return []
+    if not pairs.grouped:
+        return [
+            Finding(
+                "The groups of rows are not used, since all rows are in one group or there are too many labels: "
+                "intervals and q-values are those for independent rows.",
+                warning=True,
+            )
+        ]
+    parts = 0 if counts.groups is None else len(counts.groups.s)
+    if parts < FEWEST_PARTS:
+        return [
+            Finding(
+                f"The rows fall into {counted(parts, 'part')} of whole groups, too few to say well how rows of a group "
+                f"resemble each other: with fewer than {FEWEST_PARTS}, intervals are wide and uncertain.",
+                warning=True,
+            )
+        ]
+    return [Finding("Intervals and q-values allow for rows of a group that resemble each other.")]
+
+
+def _of_the_settings(settings: Settings) -> list[Finding]:
+    """What a relation that is not that of the counts is."""
+    if settings.decay == 1:
+        return [
+            Finding(
+                "The relation is the mean of those of the batches, as a loss would learn it; phi, its intervals and "
+                "the charge are those of the whole table."
+            )
+        ]
+    half = math.log(0.5) / math.log(settings.decay)
+    return [
+        Finding(
+            f"The relation was mined with decay {settings.decay:g}: the last rows count most, and a batch counts half "
+            f"once {half:,.0f} further ones have come. Phi, its intervals and the charge are those of the whole table.",
+            warning=True,
+        )
+    ]
+
+
+def _of_thresholds(ladder: Ladder) -> Finding:
+    """What the suggested thresholds would do."""
+    together, apart = ladder.suggested()
+    if together is None and apart is None:
+        return Finding(
+            f"Too weak to supervise: no threshold of |phi| >= {WEAKEST_PHI} selects pairs that at most "
+            f"{_percent(MOST_CHARGE)} of the rows contradict and of which at most {_percent(MOST_CHANGES)} change "
+            "sides in a second sample of rows. Train with cross-entropy alone.",
+            warning=True,
+        )
+    parts = [
+        f"at {rung.threshold:g} (phi {sign} {rung.phi:g}) {counted(rung.pairs, 'pair')} {word}, which "
+        f"{_percent(rung.charge)} of the rows contradict"
+        for sign, word, rung in ((">=", "together", together), ("<=", "apart", apart))
+        if rung is not None
+    ]
+    none = [word for word, rung in (("together", together), ("apart", apart)) if rung is None]
+    return Finding(
+        f"Thresholds worth supervising with select {' and '.join(parts)}. The loss charges for those rows even where "
+        f"the predictions are the true labels.{f' For pairs {none[0]} there is none.' if none else ''}"
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"

@@ -1,0 +1,212 @@
+"""The report of a relation that a loss has learnt, or would act on under thresholds."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from obrl._version import __version__
+from obrl.counts import PairCounts
+from obrl.evidence import effective_counts, phi_interval
+from obrl.measures import MEASURES
+from obrl.namespace import NUMPY
+from obrl.online import is_symmetric, select_pairs
+from obrl.report.content import Finding, Report
+from obrl.report.findings import WHAT_PHI_IS, groups_in_words, label_groups
+from obrl.report.words import counted, listed
+from obrl.settings import Settings
+
+if TYPE_CHECKING:
+    from obrl.relation import OnlineBatchRelation
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+
+FILE = "relation.npz"
+"""Where the line of code expects the relation unless the report names a file."""
+FEW_BATCHES = 10.0
+
+
+def report_of_relation(
+    relation: OnlineBatchRelation,
+    settings: Settings,
+    *,
+    title: str = "The relation that a loss has learnt",
+    file: str | os.PathLike[str] = FILE,
+    findings: Sequence[Finding] = (),
+) -> Report:
+    """What to show of a relation without the table behind it.
+
+    Args:
+        relation: the state, in float64.
+        settings: of the loss; a relation by itself has thresholds here, too.
+        title: of the page.
+        file: the .npz from which the line of code starts.
+        findings: further ones, put behind those of the relation.
+
+    Returns:
+        The report, without counts and so without intervals and charges.
+
+    Example:
+        >>> from obrl import OnlineBatchRelation
+        >>> relation = OnlineBatchRelation(2, label_names=["hat", "cap"]).update([[1, 1], [0, 0], [1, 1]])
+        >>> report = report_of_relation(relation, relation.settings)
+        >>> report.code
+        "OBRLoss(2, relation='relation.npz', positive_threshold={positive_threshold}, \
+negative_threshold={negative_threshold})"
+        >>> print(report.findings[0].text)
+        With these thresholds a loss acts on 1 of 1 pair of 2 labels: 1 occurs together, 0 occur apart.
+    """
+    size = relation.num_labels
+    names = tuple(map(str, range(size))) if relation.label_names is None else relation.label_names
+    facts = {
+        "labels": f"{size:,}",
+        "measure": f"{settings.measure}: {MEASURES[settings.measure].formula}",
+        "estimator": settings.estimator,
+        "decay": f"{settings.decay:g}",
+        "alpha": f"{settings.alpha:g}",
+        "normalization": settings.normalization,
+        "obrl": __version__,
+    }
+    return Report(
+        title=title,
+        label_names=names,
+        findings=(*_findings(relation, settings, names), *findings),
+        facts=tuple(facts.items()),
+        measure=settings.measure,
+        relation=relation.relation,
+        counts=None,
+        weight=relation.relation_weight,
+        thresholds=(settings.positive_threshold, settings.negative_threshold),
+        evidence=None,
+        code=line_of_code(size, repr(os.fspath(file)), settings),
+    )
+
+
+def line_of_code(num_labels: int, relation: str, settings: Settings) -> str:
+    """The line that builds the loss, with places for the thresholds.
+
+    Args:
+        num_labels: M.
+        relation: the expression for where it starts.
+        settings: those that differ from the defaults are written out.
+    """
+    changed = {name: value for name, value in settings.changed().items() if not name.endswith("_threshold")}
+    words = [str(num_labels), f"relation={relation}", *(f"{name}={value!r}" for name, value in changed.items())]
+    words += [f"{name}={{{name}}}" for name in ("positive_threshold", "negative_threshold")]
+    return f"OBRLoss({', '.join(words)})"
+
+
+def _findings(relation: OnlineBatchRelation, settings: Settings, names: Sequence[str]) -> tuple[Finding, ...]:
+    value = relation.relation
+    together, apart = (np.asarray(part) for part in select_pairs(NUMPY, relation.state, settings))
+    if is_symmetric(settings):
+        together, apart = np.triu(together), np.triu(apart)
+    known = ~np.isnan(value)
+    if not known[~np.eye(len(value), dtype=bool)].any():
+        return (Finding("The relation is empty: no pair of labels has been learnt yet.", warning=True),)
+    listed_findings = [
+        _active(value, together, apart, settings),
+        _strongest(relation, together, 1, settings, names),
+        _strongest(relation, apart, -1, settings, names),
+        _groups(value, together, names) if is_symmetric(settings) else None,
+        _undefined(known, names),
+        _weight(relation, settings),
+        _no_intervals(settings),
+    ]
+    return tuple(finding for finding in listed_findings if finding is not None)
+
+
+def _active(value: FloatArray, together: BoolArray, apart: BoolArray, settings: Settings) -> Finding:
+    """How many pairs the loss acts on; where it acts on none, how far off they are."""
+    symmetric = is_symmetric(settings)
+    size = len(value)
+    pairs = size * (size - 1) // (2 if symmetric else 1)
+    positive, negative = int(together.sum()), int(apart.sum())
+    if positive + negative:
+        return Finding(
+            f"With these thresholds a loss acts on {positive + negative:,} of "
+            f"{counted(pairs, 'pair' if symmetric else 'ordered pair')} of {counted(size, 'label')}: {positive:,} "
+            f"{'occurs' if positive == 1 else 'occur'} together, {negative:,} "
+            f"{'occurs' if negative == 1 else 'occur'} apart."
+        )
+    others = value[~np.eye(size, dtype=bool)]
+    return Finding(
+        f"With these thresholds a loss acts on no pair of its {size:,} labels, so it is cross-entropy alone: the "
+        f"relations reach from {np.nanmin(others):.2f} to {np.nanmax(others):.2f}, and the thresholds are "
+        f"{settings.positive_threshold:g} for pairs that occur together and {settings.negative_threshold:g} for those "
+        "apart.",
+        warning=True,
+    )
+
+
+def _strongest(
+    relation: OnlineBatchRelation, selected: BoolArray, sign: int, settings: Settings, names: Sequence[str]
+) -> Finding | None:
+    """The strongest active pair of a sign; with its interval where there are counts."""
+    if not selected.any():
+        return None
+    value = relation.relation
+    i, j = divmod(int(np.where(selected, sign * value, -np.inf).argmax()), len(value))
+    to_phi = MEASURES[settings.measure].to_phi
+    number = float(value[i, j])
+    size = f"{settings.measure} is {number:.2f}" if to_phi is None else f"phi is {to_phi(number):.2f}"
+    if settings.estimator == "counts":
+        low, high = phi_interval(PairCounts(*(field[i, j] for field in effective_counts(relation.state, settings))))
+        size += f", and phi lies with 95 % confidence between {low:.2f} and {high:.2f}"
+    what = "go together" if sign > 0 else "exclude each other"
+    explained = f" {WHAT_PHI_IS}" if sign > 0 and to_phi is not None else ""
+    return Finding(f"{listed([names[i], names[j]])} {what} most: {size}.{explained}")
+
+
+def _groups(value: FloatArray, together: BoolArray, names: Sequence[str]) -> Finding | None:
+    i, j = np.nonzero(together)
+    groups = label_groups(len(names), i, j, value[i, j] - value[i, j].min(initial=0.0) + 1.0)
+    if not groups:
+        return None
+    return Finding(
+        f"{counted(len(groups), 'group')} of labels in which the loss pulls every two together: "
+        f"{groups_in_words(groups, names)}."
+    )
+
+
+def _undefined(known: BoolArray, names: Sequence[str]) -> Finding | None:
+    unknown = ~known & ~np.eye(len(known), dtype=bool)
+    if not unknown.any():
+        return None
+    whole = [names[label] for label in np.flatnonzero(unknown.sum(axis=1) == len(known) - 1).tolist()]
+    pairs = int(np.triu(unknown | unknown.T).sum())
+    labels = f"; {listed(whole)} {'has' if len(whole) == 1 else 'have'} none with any label" if whole else ""
+    return Finding(
+        f"{counted(pairs, 'pair')} {'has' if pairs == 1 else 'have'} no relation yet, since one of the labels was the "
+        f"same in all rows of every batch that knew both{labels}.",
+        warning=True,
+    )
+
+
+def _weight(relation: OnlineBatchRelation, settings: Settings) -> Finding | None:
+    """What the relation rests on."""
+    weight = relation.relation_weight[~np.eye(relation.num_labels, dtype=bool)]
+    weight = weight[weight > 0]
+    low, high = float(weight.min()), float(weight.max())
+    few = "" if low >= FEW_BATCHES else ". Pairs of so few batches are uncertain"
+    batches = f"{high:,.1f}" if high - low < 0.05 else f"{low:,.1f} to {high:,.1f}"
+    fades = ""
+    if settings.decay < 1:
+        half = math.log(0.5) / math.log(settings.decay)
+        fades = f"; with decay {settings.decay:g} a batch counts half once {half:,.0f} further ones have come"
+    return Finding(f"The relation weight of a pair is {batches} batches{fades}{few}.", warning=bool(few))
+
+
+def _no_intervals(settings: Settings) -> Finding | None:
+    if settings.estimator == "counts":
+        return None
+    return Finding(
+        'The estimator "batch" stores no counts of rows, so nothing here says how sure a pair is. Mine the table of '
+        "labels with `obrl mine` for intervals, tests and charges."
+    )
