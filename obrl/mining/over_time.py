@@ -111,7 +111,7 @@ def over_time(history: History, *, correction: str = "bh") -> OverTime:
 
     Example:
         >>> from obrl.mining import RelationMiner
-        >>> rng = np.random.default_rng(1)
+        >>> rng = np.random.default_rng(2)
         >>> hat = rng.random(4000) < 0.5
         >>> cap = hat ^ (rng.random(4000) < np.linspace(0.05, 0.5, 4000))  # less and less related
         >>> miner = RelationMiner(history=8).fit(np.column_stack([hat, cap, rng.random(4000) < 0.5]))
