@@ -38,3 +38,13 @@ def counted(number: int, one: str, many: str | None = None) -> str:
         ('1 label', '2,000 labels', '2 entries')
     """
     return f"{number:,} {one if number == 1 else many or f'{one}s'}"
+
+
+def verb(number: int, plural: str) -> str:
+    """The form of a regular verb that stands behind this number of things.
+
+    Example:
+        >>> verb(1, "occur"), verb(2, "occur")
+        ('occurs', 'occur')
+    """
+    return f"{plural}s" if number == 1 else plural

@@ -20,6 +20,7 @@ COMMANDS: dict[str, str] = {
     "suspects": "list the entries of a table that contradict the other labels of their row",
     "fill": "give missing entries of a table, or all, a probability",
     "start": "write a mined relation in the form from which a loss starts",
+    "report": "write a web page on a mined relation, or on one that a loss has saved",
     "export": "write a mined relation for other programs: ML-GCN, NumPy, spreadsheets, graphs",
     "assess": "say what the relation would gain, from a model's held-out predictions",
 }

@@ -25,13 +25,16 @@ from obrl.mining.cli.options import (
 from obrl.mining.cli.pairs import shown_pairs
 from obrl.mining.cli.progress import Progress
 from obrl.mining.errors import TableError
-from obrl.mining.jackknife import warn_of_order
+from obrl.mining.jackknife import RowOrder, warn_of_order
 from obrl.mining.miner import RelationMiner
-from obrl.mining.output import RELATION, RUN, check_file, check_folder, file_of_results, folder_of_results
+from obrl.mining.output import RELATION, REPORT, RUN, check_file, check_folder, file_of_results, folder_of_results
 from obrl.mining.pair_table import PairTable, pair_table
+from obrl.mining.report import report_of_table
 from obrl.mining.reports import label_names, pairs_to_write, write_labels, write_pairs
 from obrl.mining.tables import open_tables
 from obrl.mining.tables.options import LabelTable
+from obrl.report.content import Report
+from obrl.report.page import write_report
 
 PAIRS_SHOWN = 10
 
@@ -42,7 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_settings_arguments(parser)
     group = parser.add_argument_group("results")
     group.add_argument(
-        "--out", metavar="DIR", help="the folder for relation.npz, pairs.csv, labels.csv and run.json (default: none)"
+        "--out",
+        metavar="DIR",
+        help="the folder for relation.npz, pairs.csv, labels.csv, run.json and report.html (default: none)",
     )
     group.add_argument("--png", metavar="FILE", help="draw the relation as a heat map (needs Matplotlib)")
     add_quiet_argument(parser)
@@ -71,6 +76,7 @@ def run(options: argparse.Namespace) -> int:
     if options.out is not None:
         with folder_of_results(options.out) as part:
             _write(part, miner, pairs, _run_facts(options, table, counts, order.ratio, timing))
+            write_report(part / REPORT, _report(options, table, miner, counts, pairs, order))
     if options.png is not None:
         from obrl.mining.heat_map import draw_heat_map
 
@@ -78,7 +84,7 @@ def run(options: argparse.Namespace) -> int:
             draw_heat_map(part, miner.phi_, label_names(counts))
     print(_summary(counts, pairs, timing))
     if options.out is not None:
-        print(f"wrote {Path(options.out) / RELATION}, pairs.csv, labels.csv and {RUN}")
+        print(f"wrote {Path(options.out) / RELATION}, pairs.csv, labels.csv, {RUN} and {REPORT}")
     return 0
 
 
@@ -141,6 +147,28 @@ def _run_facts(
         "timing": {name: round(seconds, 4) for name, seconds in timing.items()},
         "versions": {"obrl": __version__, "numpy": np.__version__, "python": platform.python_version()},
     }
+
+
+def _report(
+    options: argparse.Namespace,
+    table: LabelTable,
+    miner: RelationMiner,
+    counts: TableCounts,
+    pairs: PairTable,
+    order: RowOrder,
+) -> Report:
+    """What report.html shows."""
+    several = f" and {len(table.files) - 1:,} more" if len(table.files) > 1 else ""
+    facts = {"files": f"{table.files[0]}{several}", "batch size": f"{options.batch_size:,}"}
+    return report_of_table(
+        counts,
+        mined=miner.to_numpy(),
+        title=f"How the labels of {Path(table.files[0]).name}{several} relate",
+        file=Path(options.out) / RELATION,
+        facts=facts,
+        pairs=pairs,
+        order=order,
+    )
 
 
 def _summary(counts: TableCounts, pairs: PairTable, timing: dict[str, float]) -> str:

@@ -15,9 +15,14 @@ from obrl.mining.tables.options import EMPTY, VALUES, TableOptions
 from obrl.settings import Settings
 
 
-def add_table_arguments(parser: argparse.ArgumentParser) -> None:
+def add_table_arguments(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     """Add what says which tables to read, and what their columns and values mean."""
-    parser.add_argument("tables", nargs="+", metavar="TABLE", help="files, folders, patterns or URLs of one table")
+    parser.add_argument(
+        "tables",
+        nargs="+" if required else "*",
+        metavar="TABLE",
+        help="files, folders, patterns or URLs of one table",
+    )
     group = parser.add_argument_group("the tables")
     group.add_argument(
         "--labels",
