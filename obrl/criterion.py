@@ -47,6 +47,53 @@ class Batch(NamedTuple):
     sample_weight: FloatArray | None
 
 
+def checked_batch(logits: Any, targets: Any, observed: Any, sample_weight: Any, *, num_labels: int) -> Batch:
+    """Refuse a bad batch of NumPy arrays, or give it in float64.
+
+    Raises:
+        TypeError, ValueError: what was expected and what came.
+    """
+    y, mask = as_labels(targets, observed)
+    x = as_array("logits", logits)
+    weight = None if sample_weight is None else as_array("sample_weight", sample_weight)
+    check_batch(
+        metadata(x),
+        metadata(y),
+        None if mask is None else metadata(mask),
+        None if weight is None else metadata(weight),
+        num_labels=num_labels,
+    )
+    labels = read_labels(y, mask)
+    return Batch(
+        logits=x.astype(np.float64),
+        labels=labels._replace(targets=labels.targets.astype(np.float64)),
+        sample_weight=None if weight is None else weight.astype(np.float64)[:, np.newaxis],
+    )
+
+
+def batch_problem(
+    batch: Batch,
+    state: RelationState,
+    settings: Settings,
+    *,
+    pos_weight: Sequence[float] | None,
+    reduction: str,
+    joint: bool,
+) -> Problem:
+    """The loss of a batch under a relation; without `joint` L_B alone."""
+    num_labels, like = batch.logits.shape[1], np.zeros(())
+    return Problem(
+        targets=batch.labels.targets if joint else None,
+        observed=batch.labels.observed,
+        sample_weight=batch.sample_weight,
+        pos_weight=None if pos_weight is None else np.array([pos_weight]),
+        pairs=state_laplacians(NUMPY, state, settings, num_labels=num_labels, like=like),
+        alpha=settings.alpha,
+        reduction=reduction,
+        rows=len(batch.logits),
+    )
+
+
 class RelationCriterion(LossWithRelation):
     """What the two losses share: settings, the relation, and how a call moves it.
 
@@ -118,22 +165,7 @@ class RelationCriterion(LossWithRelation):
 
     def _checked(self, logits: Any, targets: Any, observed: Any, sample_weight: Any) -> Batch:
         """Refuse a bad batch, or give it in float64."""
-        y, mask = as_labels(targets, observed)
-        x = as_array("logits", logits)
-        weight = None if sample_weight is None else as_array("sample_weight", sample_weight)
-        check_batch(
-            metadata(x),
-            metadata(y),
-            None if mask is None else metadata(mask),
-            None if weight is None else metadata(weight),
-            num_labels=self.num_labels,
-        )
-        labels = read_labels(y, mask)
-        return Batch(
-            logits=x.astype(np.float64),
-            labels=labels._replace(targets=labels.targets.astype(np.float64)),
-            sample_weight=None if weight is None else weight.astype(np.float64)[:, np.newaxis],
-        )
+        return checked_batch(logits, targets, observed, sample_weight, num_labels=self.num_labels)
 
     def _evaluate(
         self, batch: Batch, update: bool | None, *, joint: bool, gradients_of: str
@@ -142,16 +174,9 @@ class RelationCriterion(LossWithRelation):
         state = self._online.state
         if resolve_update(update, default=True, freeze=self.freeze):
             state = updated_state(state, self.settings, batch.labels)
-        like = state.relation_weight
-        problem = Problem(
-            targets=batch.labels.targets if joint else None,
-            observed=batch.labels.observed,
-            sample_weight=batch.sample_weight,
-            pos_weight=None if self.pos_weight is None else np.array([self.pos_weight]),
-            pairs=state_laplacians(NUMPY, state, self.settings, num_labels=self.num_labels, like=like),
-            alpha=self.settings.alpha,
-            reduction=self.reduction,
-            rows=len(batch.logits),
+        pos_weight = self.pos_weight
+        problem = batch_problem(
+            batch, state, self.settings, pos_weight=pos_weight, reduction=self.reduction, joint=joint
         )
         terms, gradients = evaluate(NUMPY, batch.logits, problem, gradients_of=gradients_of)
         self._write(state)

@@ -48,6 +48,15 @@ def check_number(name: str, value: object) -> float:
     return float(value)
 
 
+def check_whole_number(name: str, value: object, *, least: int) -> int:
+    """The value, if it is a whole number of at least `least`; else raise TypeError or ValueError."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be a whole number, got {value!r}")
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}, got {value}")
+    return value
+
+
 def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
     """Raise ValueError unless `value` is one of `choices`."""
     if not isinstance(value, str) or value not in choices:

@@ -169,6 +169,10 @@ class History:
             newest = self._snapshots[-1]
             self._snapshots = [each for each in self._snapshots if not each.number % self._stride or each is newest]
 
+    def forget_from(self, step: int) -> None:
+        """Drop the snapshots of this step and later ones, as a run needs that is resumed at an earlier step."""
+        self._snapshots = [snapshot for snapshot in self._snapshots if snapshot.step < step]
+
     def __len__(self) -> int:
         return len(self.steps)
 

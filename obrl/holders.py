@@ -57,6 +57,8 @@ class RelationHolder(Conditioning):
 class LossWithRelation(RelationHolder):
     """A loss, or a layer that adds one."""
 
+    _joint = True  # whether L_E is part of it
+
     def pairs(self) -> Pairs:
         """The pairs that the loss acts on now; printing them gives a table, or says that there is none.
 

@@ -29,6 +29,7 @@ class RelationLoss(RelationCriterion):
     """
 
     __module__ = "obrl"
+    _joint = False
 
     def __init__(
         self,

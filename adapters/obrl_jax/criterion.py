@@ -49,6 +49,7 @@ class Criterion(RelationConfiguration):
     freeze: bool
     impl: str
     pos_weight: tuple[float, ...] | None
+    _joint = True  # whether L_E is part of it
 
     def __init__(
         self,

@@ -132,6 +132,7 @@ class RelationLoss(Criterion):
     """
 
     __module__ = "obrl.jax"
+    _joint = False
 
     def __init__(
         self,

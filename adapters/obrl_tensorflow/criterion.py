@@ -50,8 +50,6 @@ class _Options(NamedTuple):
 class Criterion(StatefulLoss):
     """A loss with a relation."""
 
-    _joint = True  # whether it has L_E
-
     # Keras passes sample_weight as the third positional argument, so it is not keyword-only as in other frameworks.
     def __call__(
         self,

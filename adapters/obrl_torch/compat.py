@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
 from torch.autograd import forward_ad
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
@@ -70,3 +70,31 @@ def without_gradient(tensor: Tensor) -> Tensor:
 def is_wrapped(tensor: Tensor) -> bool:
     """Whether a transform of `torch.func` has wrapped a tensor; waits for a public counterpart."""
     return bool(torch._C._functorch.is_functorch_wrapped_tensor(tensor))
+
+
+def compiled_module(module: nn.Module) -> nn.Module | None:
+    """The module that `torch.compile(module)` was given, from what it returned; None for any other module.
+
+    Waits for a public name of it.
+    """
+    return getattr(module, "_orig_mod", None)
+
+
+def watch_compiled_calls(module: nn.Module, see: Callable[..., None]) -> Callable[[], None] | None:
+    """Let `see` have the arguments of each call of a module that was compiled in place, outside of its graph.
+
+    A hook of the module would be compiled with it. Waits for hooks around `Module.compile`.
+
+    Returns:
+        What ends it; None where the module was not compiled with `module.compile()`.
+    """
+    call = getattr(module, "_compiled_call_impl", None)
+    if call is None:
+        return None
+
+    def watched(*args: Any, **kwargs: Any) -> Any:
+        see(*args, **kwargs)
+        return call(*args, **kwargs)
+
+    module._compiled_call_impl = watched
+    return lambda: setattr(module, "_compiled_call_impl", call)

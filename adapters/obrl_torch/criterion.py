@@ -114,6 +114,7 @@ class Criterion(LossWithRelation, RelationModule):
 
     pos_weight: Tensor | None
     _arrivals: Tensor
+    _see: Callable[[Batch], None] | None = None  # what a monitor sets for single steps
 
     def __init__(
         self,
@@ -207,6 +208,9 @@ class Criterion(LossWithRelation, RelationModule):
         )
         state = self._state()
         check_same_device("logits", logits, state)
+        # While a graph is compiled `_see` is not even looked at, so that setting it compiles nothing again.
+        if not torch.compiler.is_compiling() and self._see is not None and not in_transform():
+            self._see(batch)
         if self.pos_weight is not None:
             check_wide("pos_weight", self.pos_weight)
         moves = resolve_update(update, default=self.training and torch.is_grad_enabled(), freeze=self.freeze)

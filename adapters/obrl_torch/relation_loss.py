@@ -35,6 +35,7 @@ class RelationLoss(Criterion):
     """
 
     __module__ = "obrl.torch"
+    _joint = False
 
     def __init__(
         self,

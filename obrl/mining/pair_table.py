@@ -127,7 +127,7 @@ def pair_table(counts: TableCounts, *, correction: str = "bh") -> PairTable:
     error = estimate_phi(pairs).standard_error
     sure = jackknife(counts, i, j) if counts.grouped else None
     if counts.grouped and sure is None:
-        warnings.warn(_unused_groups(counts), MiningWarning, stacklevel=2)
+        warnings.warn(unused_groups(counts), MiningWarning, stacklevel=2)
     if sure is not None:
         ends = sure.interval()
         low, high = np.minimum(low, ends[0]), np.maximum(high, ends[1])  # NaN of the jackknife goes through
@@ -157,7 +157,7 @@ def pair_table(counts: TableCounts, *, correction: str = "bh") -> PairTable:
     )
 
 
-def _unused_groups(counts: TableCounts) -> str:
+def unused_groups(counts: TableCounts) -> str:
     """Why the jackknife cannot use the groups."""
     many = counts.num_labels > MOST_LABELS_WITH_GROUPS
     reason = f"more than {MOST_LABELS_WITH_GROUPS} labels" if many else "all rows in a single group"

@@ -11,7 +11,7 @@ from obrl.counts import PairCounts, two_present
 from obrl.measures import apply_measure
 from obrl.namespace import NUMPY
 from obrl.report.content import Finding, PairEvidence
-from obrl.report.words import counted, listed, verb
+from obrl.report.words import counted, interval_in_words, listed, share_in_words, verb
 
 FloatArray = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
@@ -272,29 +272,3 @@ def _missing(names: Sequence[str], counts: PairCounts, rows: int) -> Finding | N
         f"({share_in_words(float(missing[worst]))}). A pair is judged by the rows that know both of its labels.",
         warning=bool(missing[worst] > MUCH_MISSING),
     )
-
-
-def share_in_words(share: float) -> str:
-    """A share in per cent, never 0 % for one above 0 nor 100 % for one below 1.
-
-    Example:
-        >>> [share_in_words(share) for share in (0.25, 0.031, 0.0001, 0.9999, 1.0)]
-        ['25 %', '3.1 %', 'under 0.1 %', 'over 99.9 %', '100 %']
-    """
-    if 0 < share < 0.001:
-        return "under 0.1 %"
-    if 0.999 < share < 1:
-        return "over 99.9 %"
-    percent = 100 * share
-    return f"{percent:.1f} %" if percent < 10 and percent != round(percent) else f"{percent:.0f} %"
-
-
-def interval_in_words(low: float, high: float) -> str:
-    """Between which numbers something lies, with more digits where two do not tell them apart.
-
-    Example:
-        >>> interval_in_words(0.3911, 0.5988), interval_in_words(0.7964, 0.8012)
-        ('between 0.39 and 0.60', 'between 0.796 and 0.801')
-    """
-    digits = 2 if f"{low:.2f}" != f"{high:.2f}" else 3
-    return f"between {low:.{digits}f} and {high:.{digits}f}"

@@ -17,8 +17,8 @@ from obrl.measures import MEASURES
 from obrl.namespace import NUMPY
 from obrl.online import is_symmetric, select_pairs
 from obrl.report.content import Finding, Report
-from obrl.report.findings import WHAT_PHI_IS, groups_in_words, interval_in_words, label_groups
-from obrl.report.words import counted, listed, verb
+from obrl.report.findings import WHAT_PHI_IS, groups_in_words, label_groups
+from obrl.report.words import counted, interval_in_words, listed, verb
 from obrl.settings import Settings
 
 if TYPE_CHECKING:

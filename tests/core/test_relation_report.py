@@ -62,7 +62,9 @@ def test_a_relation_takes_thresholds(tmp_path: Path) -> None:
 def test_the_strongest_pairs_are_named_with_intervals_where_there_are_counts() -> None:
     relation = OnlineBatchRelation(LABELS, estimator="counts", label_names=NAMES).update(table())
     together, apart = found(relation, estimator="counts")[1:3]
-    assert together.startswith("“hat” and “cap” go together most: phi is 1.00, and phi lies with 95 % confidence between")
+    assert together.startswith(
+        "“hat” and “cap” go together most: phi is 1.00, and phi lies with 95 % confidence between"
+    )
     assert apart.startswith("“hat” and “bald” exclude each other most: phi is -1.00")
     by_batches = found(OnlineBatchRelation(LABELS, label_names=NAMES).update(table()))
     assert "95 %" not in " ".join(by_batches)
@@ -81,7 +83,8 @@ def test_what_a_loss_cannot_act_on_is_a_warning() -> None:
     constant = np.column_stack([half[:, :2], np.ones(80)])
     relation = OnlineBatchRelation(3, label_names=["a", "b", "always"]).update(constant)
     assert any(
-        "2 pairs have no relation yet" in text and "“always” has none with any label" in text for text in found(relation)
+        "2 pairs have no relation yet" in text and "“always” has none with any label" in text
+        for text in found(relation)
     )
     (only,) = found(OnlineBatchRelation(3))
     assert only == "The relation is empty: no pair of labels has been learnt yet."
@@ -120,9 +123,7 @@ def test_names_are_shown_as_they_are_and_run_nothing(tmp_path: Path) -> None:
     assert "alert(1)</script>" not in (tmp_path / "r.html").read_text()
 
 
-def test_a_report_that_cannot_be_written_leaves_what_was_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_report_that_cannot_be_written_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     relation = OnlineBatchRelation(LABELS).update(table())
     (tmp_path / "folder").mkdir()
     with pytest.raises(OSError, match="folder"):

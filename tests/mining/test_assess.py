@@ -164,6 +164,41 @@ def test_a_relation_is_used_in_the_order_of_the_table(tmp_path: Path, capsys: py
         assess(p, y, RelationMiner().fit(np.column_stack([y, y[:, 0]])))
 
 
+@pytest.mark.parametrize("kind", ["npz", "csv", "parquet"])
+@pytest.mark.parametrize("command", [["assess"], ["suspects", "--predictions"], ["fill", "--predictions"]])
+def test_ids_of_predictions_are_those_of_the_table(
+    kind: str, command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import pyarrow as pa
+    from pyarrow import csv, parquet
+
+    p, y = drawn(related=True, rows=60)
+    ids = [f"00{k}" for k in range(60)]
+    table = tmp_path / "labels.csv"
+    table.write_text(
+        "\n".join(
+            [
+                ",".join(["photo", *NAMES]),
+                *(f"{k},{a},{b},{c},{d}" for k, (a, b, c, d) in zip(ids, y.tolist(), strict=True)),
+            ]
+        )
+    )
+    predictions = tmp_path / f"p.{kind}"
+    out = ["--out", str(tmp_path / "p.csv")] if command[0] == "fill" else []
+    for order in (ids, [*ids[:5], "6", *ids[6:]]):
+        if kind == "npz":
+            np.savez(predictions, probabilities=p, label_names=NAMES, ids=order)
+        else:
+            columns = pa.table({"photo": order, **dict(zip(NAMES, p.T, strict=True))})
+            (csv.write_csv if kind == "csv" else parquet.write_table)(columns, predictions)
+        arguments = [*command, str(predictions), str(table), *out, "--id", "photo", "--quiet"]
+        assert main(arguments) == (0 if order is ids else 2)
+        error = capsys.readouterr().err
+        assert order is ids or (
+            error.count("\n") == 1 and "row 6: expected the prediction of the table's '005', got '6'" in error
+        )
+
+
 def test_columns_of_any_number_hold_probabilities(tmp_path: Path) -> None:
     import pyarrow as pa
     from pyarrow import parquet

@@ -13,7 +13,7 @@ from obrl.measures import MEASURES
 from obrl.mining import MiningWarning, RelationMiner
 from obrl.mining.report import report_of_table
 from obrl.report.content import Drift, Finding
-from obrl.report.findings import share_in_words
+from obrl.report.words import share_in_words
 from tests.support.html_report import header, texts
 
 NAMES = ("hat", "cap", "bald", "smile", "beard", "coat")
@@ -43,7 +43,8 @@ def test_a_plain_table_has_the_findings_that_every_table_has() -> None:
     findings = said(drawn())
     assert not any(finding.warning for finding in findings)
     assert findings[0].text.startswith(
-        "600 rows and 6 labels: 3 of 15 pairs of labels are related (at most 1 in 20 of them by chance): 1 occurs together, 2 "
+        "600 rows and 6 labels: 3 of 15 pairs of labels are related (at most 1 in 20 of them by chance): 1 occurs "
+        "together, 2 occur apart. Phi is 1 for"
     )
     miner = RelationMiner(label_names=NAMES).fit(drawn())
     pairs = miner.pairs()
@@ -55,7 +56,9 @@ def test_a_plain_table_has_the_findings_that_every_table_has() -> None:
             f"confidence between {pairs.phi_low[k]:.2f} and {pairs.phi_high[k]:.2f}."
         )
     text = with_words(findings, "never occur together").text
-    assert text.startswith("2 pairs of labels never occur together, though by chance alone each would in 5 rows or more")
+    assert text.startswith(
+        "2 pairs of labels never occur together, though by chance alone each would in 5 rows or more"
+    )
     assert len(findings) == 5
 
 
@@ -121,7 +124,9 @@ def test_groups_of_labels() -> None:
     table[:, 3] = table[:, 0]
     table[::9, 3] = 1 - table[::9, 3]
     text = with_words(said(table), "group of labels").text
-    assert text == "1 group of labels goes together, with a phi of 0.3 or more between any two: “hat”, “cap” and “smile”."
+    assert (
+        text == "1 group of labels goes together, with a phi of 0.3 or more between any two: “hat”, “cap” and “smile”."
+    )
 
 
 def test_constant_and_rare_labels() -> None:

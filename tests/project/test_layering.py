@@ -17,7 +17,7 @@ ALLOWED_BETWEEN_ADAPTERS = {
     ("obrl_torch", "obrl_native"),
 }
 OWN_FRAMEWORKS = {
-    "obrl_torch": {"torch", "triton"},
+    "obrl_torch": {"torch", "triton", "lightning"},
     "obrl_jax": {"jax", "jaxlib"},
     "obrl_tensorflow": {"tensorflow", "keras"},
     "obrl_keras": {"keras"},
@@ -125,7 +125,7 @@ def violations(path, source):
     outside = tops - set(sys.stdlib_module_names) - {"", area}
     wrong = outside & ({"tests", "adapters"} | ({"benchmarks", "tools"} - {area}))
     if area == "obrl":
-        face = path.stem if len(parts) == 2 and path.stem in FACES else None
+        face = Path(parts[1]).stem if Path(parts[1]).stem in FACES else None  # a module, or a package
         allowed = {f"obrl_{face}"} | OWN_FRAMEWORKS[f"obrl_{face}"] if face else set()
         wrong |= outside - {"numpy"} - allowed - (MINING if parts[1] == "mining" else set())
     elif area == "obrl_native":
@@ -133,7 +133,7 @@ def violations(path, source):
     elif area in ADAPTERS:
         neighbours = outside & ADAPTERS
         wrong |= {other for other in neighbours if (area, other) not in ALLOWED_BETWEEN_ADAPTERS}
-        wrong |= (tops & {"torch", "triton", "jax", "tensorflow", "keras"}) - OWN_FRAMEWORKS[area]
+        wrong |= (tops & {"torch", "triton", "lightning", "jax", "tensorflow", "keras"}) - OWN_FRAMEWORKS[area]
     elif area == "reference_model":
         wrong |= outside & ADAPTERS
         wrong |= {
@@ -170,8 +170,9 @@ def test_all_parts_were_read():
     [
         ("obrl/loss.py", "import torch", "torch"),
         ("obrl/loss.py", "def f():\n    from obrl_torch import OBRLoss", "obrl_torch"),
-        ("obrl/torch.py", "from obrl_jax import OBRLoss", "obrl_jax"),
-        ("obrl/torch.py", "import jax", "jax"),
+        ("obrl/torch/__init__.py", "from obrl_jax import OBRLoss", "obrl_jax"),
+        ("obrl/torch/lightning.py", "import jax", "jax"),
+        ("obrl/monitor.py", "import lightning", "lightning"),
         ("obrl/mining/torch.py", "from obrl_torch import OBRLoss", "obrl_torch"),
         ("obrl/counts.py", "import scipy.sparse", "scipy"),
         ("adapters/obrl_torch/loss.py", "import obrl_jax", "obrl_jax"),
@@ -179,6 +180,7 @@ def test_all_parts_were_read():
         ("adapters/obrl_keras/loss.py", "from obrl_tensorflow import x", "obrl_tensorflow"),
         ("adapters/obrl_native/cpu.py", "import numpy", "numpy"),
         ("adapters/obrl_keras/layer.py", "from obrl_native import cpu", "obrl_native"),
+        ("adapters/obrl_keras/monitor.py", "import lightning", "lightning"),
         ("reference_model/train.py", "import obrl_native", "obrl_native"),
         ("adapters/obrl_native/cpu.py", "import obrl_torch", "obrl_torch"),
         ("adapters/obrl_torch/loss.py", "from tests.support import x", "tests"),
@@ -206,7 +208,8 @@ def test_the_check_sees_a_forbidden_import(path, source, wrong):
 @pytest.mark.parametrize(
     ("path", "source"),
     [
-        ("obrl/torch.py", "import torch\nfrom obrl_torch import OBRLoss"),
+        ("obrl/torch/__init__.py", "import torch\nfrom obrl_torch import OBRLoss"),
+        ("obrl/torch/lightning.py", "import lightning\nfrom obrl_torch.lightning import OBRMonitor"),
         ("obrl/loss.py", "import math\nimport numpy as np\nfrom obrl import algebra\nfrom . import counts"),
         ("adapters/obrl_torch/loss.py", "import torch\nfrom obrl.algebra import x\nfrom obrl_torch.state import y"),
         ("adapters/obrl_torch/native.py", "from obrl_native import cpu"),

@@ -19,6 +19,7 @@ COMMANDS: dict[str, str] = {
     "thresholds": "say which thresholds a mined relation can supervise with, if any",
     "suspects": "list the entries of a table that contradict the other labels of their row",
     "fill": "give missing entries of a table, or all, a probability",
+    "compare": "say which pairs of labels relate otherwise in one table than in another",
     "start": "write a mined relation in the form from which a loss starts",
     "report": "write a web page on a mined relation, or on one that a loss has saved",
     "export": "write a mined relation for other programs: ML-GCN, NumPy, spreadsheets, graphs",
@@ -53,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     with warnings.catch_warnings():
-        warnings.filterwarnings("always", category=MiningWarning)
+        warnings.filterwarnings("default", category=MiningWarning)  # each once
         warnings.showwarning = _show_warning
         try:
             options = _parse(arguments)

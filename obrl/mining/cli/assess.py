@@ -43,15 +43,23 @@ def run(options: argparse.Namespace) -> int:
     if options.relation is not None:
         miner = load_relation(options)
         relation = _Chosen(miner, table_order(options.relation, miner, table))
-    codes, groups = [], []
+    codes, groups, ids = [], [], []
     with Progress(quiet=options.quiet) as progress:
         for block in table.blocks():
             codes.append(as_dense(block.labels).codes)
             if table.group_column is not None:
                 groups.append(block.columns[table.group_column])
+            if table.id_column is not None:
+                ids.append(block.columns[table.id_column])
             progress(block)
     y = np.concatenate(codes, axis=1).T
-    probabilities = read_predictions(options.predictions, table.label_names, len(y))
+    probabilities = read_predictions(
+        options.predictions,
+        table.label_names,
+        len(y),
+        id_column=table.id_column,
+        ids=(lambda: np.concatenate(ids)) if ids else None,
+    )
     result = assess(
         probabilities,
         np.where(y >= 0, y, 0),

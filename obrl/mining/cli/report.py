@@ -9,7 +9,7 @@ from obrl.counts import two_present
 from obrl.mining.cli.options import (
     add_quiet_argument,
     add_relation_argument,
-    add_table_arguments,
+    add_table_options,
     load_relation,
     relation_file,
     table_options,
@@ -34,7 +34,8 @@ from obrl.storage import load_relation as load_stored
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `obrl report`."""
     add_relation_argument(parser)
-    add_table_arguments(parser, required=False)
+    parser.add_argument("tables", nargs="*", metavar="TABLE", help="files, folders, patterns or URLs of one table")
+    add_table_options(parser)
     group = parser.add_argument_group("the report")
     group.add_argument("--out", required=True, metavar="FILE", help="the HTML file to write")
     group.add_argument(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -118,5 +119,14 @@ def predictions_of(options: argparse.Namespace, table: LabelTable) -> FloatArray
         return None
     from obrl.mining.predictions import read_predictions
 
+    def ids() -> npt.NDArray[Any]:
+        return np.concatenate([block.columns[str(table.id_column)] for block in table.blocks()])
+
     rows = table.rows if table.rows is not None else sum(block.rows for block in table.blocks())
-    return read_predictions(options.predictions, table.label_names, rows)
+    return read_predictions(
+        options.predictions,
+        table.label_names,
+        rows,
+        id_column=table.id_column,
+        ids=None if table.id_column is None else ids,
+    )
