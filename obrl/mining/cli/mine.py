@@ -22,18 +22,15 @@ from obrl.mining.cli.options import (
     check_settings,
     table_options,
 )
-from obrl.mining.cli.pairs import shown_pairs
 from obrl.mining.cli.progress import Progress
-from obrl.mining.errors import TableError
+from obrl.mining.errors import MiningError, TableError
 from obrl.mining.jackknife import warn_of_order
 from obrl.mining.miner import RelationMiner
 from obrl.mining.output import RELATION, RUN, check_file, check_folder, file_of_results, folder_of_results
-from obrl.mining.pair_table import PairTable, pair_table
-from obrl.mining.reports import label_names, pairs_to_write, write_labels, write_pairs
+from obrl.mining.pair_table import PAIRS_SHOWN, PairTable, pair_table
+from obrl.mining.reports import label_names, pairs_to_write, shown_pairs, write_labels, write_pairs
 from obrl.mining.tables import open_tables
 from obrl.mining.tables.options import LabelTable
-
-PAIRS_SHOWN = 10
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,6 +41,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--out", metavar="DIR", help="the folder for relation.npz, pairs.csv, labels.csv and run.json (default: none)"
     )
+    group.add_argument(
+        "--top",
+        type=int,
+        default=PAIRS_SHOWN,
+        metavar="N",
+        help=f"how many related pairs to show (default: {PAIRS_SHOWN}; 0 for all)",
+    )
     group.add_argument("--png", metavar="FILE", help="draw the relation as a heat map (needs Matplotlib)")
     add_quiet_argument(parser)
 
@@ -51,6 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Mine, print what relates, and write the results."""
     check_settings(options)
+    if options.top < 0:
+        raise MiningError(f"--top must be at least 0, got {options.top}")
     if options.out is not None:
         check_folder(options.out)
     if options.png is not None:
@@ -76,7 +82,7 @@ def run(options: argparse.Namespace) -> int:
 
         with file_of_results(options.png, "--png") as part:
             draw_heat_map(part, miner.phi_, label_names(counts))
-    print(_summary(counts, pairs, timing))
+    print(_summary(counts, pairs, timing, options.top))
     if options.out is not None:
         print(f"wrote {Path(options.out) / RELATION}, pairs.csv, labels.csv and {RUN}")
     return 0
@@ -143,7 +149,7 @@ def _run_facts(
     }
 
 
-def _summary(counts: TableCounts, pairs: PairTable, timing: dict[str, float]) -> str:
+def _summary(counts: TableCounts, pairs: PairTable, timing: dict[str, float], top: int) -> str:
     seconds = timing["seconds"]
     related = pairs.related()
     order = pairs.order("lower")
@@ -156,5 +162,5 @@ def _summary(counts: TableCounts, pairs: PairTable, timing: dict[str, float]) ->
         f"together, {int((pairs.sign[order] < 0).sum()):,} apart",
     ]
     lines += [f"{constant:,} labels are constant and relate to nothing"] if constant else []
-    lines += [shown_pairs(pairs, label_names(counts), order[:PAIRS_SHOWN])] if len(order) else []
+    lines += [shown_pairs(pairs, label_names(counts), order[: top or None])] if len(order) else []
     return "\n".join(lines)
