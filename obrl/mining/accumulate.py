@@ -75,6 +75,7 @@ class TableCounter:
         self.rows = 0
         self._with_parts = num_labels <= MOST_LABELS_WITH_GROUPS
         self._parts: list[PairCounts | None] = [None] * GROUPS if grouped else []
+        self._most_parts = 2 * GROUPS
         self._part_rows = 0
         self._rows_in_last = 0
         self._total: PairCounts | None = None
@@ -116,17 +117,21 @@ class TableCounter:
     def _add_consecutive(self, labels: DenseLabels | SparseLabels) -> None:
         rows = labels.rows
         if not self._part_rows:
-            self._part_rows = -(-rows // GROUPS)
+            self._part_rows = self._first_part_rows(rows)
         start = 0
         while start < rows:
             if not self._parts or self._rows_in_last == self._part_rows:
-                self._merge_neighbours(2 * GROUPS)
+                self._merge_neighbours(self._most_parts)
                 self._parts.append(None)
                 self._rows_in_last = 0
             stop = min(rows, start + self._part_rows - self._rows_in_last)
             self._add_to(-1, some_rows(labels, slice(start, stop)))
             self._rows_in_last += stop - start
             start = stop
+
+    def _first_part_rows(self, rows: int) -> int:
+        """How many rows a part has at first, from those of the first block."""
+        return -(-rows // GROUPS)
 
     def _merge_neighbours(self, most: int) -> None:
         """Merge full parts in pairs where there are `most`."""

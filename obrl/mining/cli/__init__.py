@@ -21,6 +21,7 @@ COMMANDS: dict[str, str] = {
     "suspects": "list the entries of a table that contradict the other labels of their row",
     "fill": "give missing entries of a table, or all, a probability",
     "compare": "say which pairs of labels relate otherwise in one table than in another",
+    "history": "say which pairs drift over the rows of a table, or moved while a model trained",
     "start": "write a mined relation in the form from which a loss starts",
     "export": "write a mined relation for other programs: ML-GCN, NumPy, spreadsheets, graphs",
     "assess": "say what the relation would gain, from a model's held-out predictions",
