@@ -20,8 +20,15 @@ def header(path: Path) -> dict[str, Any]:
 
 
 def columns(path: Path) -> bytes:
-    """The other part, unpacked."""
-    return gzip.decompress(base64.b64decode(_element(path, "columns")))
+    """The other part, unpacked; the page's own script comes before it."""
+    return gzip.decompress(base64.b64decode(_element(path, "zipped")))[script_length(path) :]
+
+
+def script_length(path: Path) -> int:
+    """How many bytes of what is unpacked are the script."""
+    match = re.search(r'data-script-length="(\d+)"', path.read_text(encoding="ascii"))
+    assert match is not None
+    return int(match[1])
 
 
 def column(path: Path, name: str) -> Any:
@@ -41,7 +48,7 @@ def texts(path: Path) -> list[str]:
 
 
 def _element(path: Path, name: str) -> str:
-    match = re.search(rf'<script[^>]* id="{name}">(.*?)</script>', path.read_text(encoding="ascii"), re.DOTALL)
+    match = re.search(rf'<script[^>]* id="{name}"[^>]*>(.*?)</script>', path.read_text(encoding="ascii"), re.DOTALL)
     assert match is not None
     return match[1]
 
