@@ -32,9 +32,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def open_report(browser: Browser, folder: Path) -> Iterator[Callable[..., Page]]:
+def noise() -> list[str]:
+    """What the pages of a test said, asked for or failed at."""
+    return []
+
+
+@pytest.fixture
+def open_report(browser: Browser, folder: Path, noise: list[str]) -> Iterator[Callable[..., Page]]:
     """Write a report and open it from the disk; options are those of a browser's context."""
-    noise: list[str] = []
     contexts = []
 
     def open_it(report: Report, **options: object) -> Page:

@@ -62,7 +62,7 @@ def test_a_name_that_turns_text_around_ends_where_it_ends(open_report):
     assert name.evaluate("node => getComputedStyle(node).unicodeBidi") == "isolate"
 
 
-def test_the_policy_stops_a_script_that_is_added(open_report, browser):
+def test_the_policy_stops_what_is_added(open_report, noise):
     page = open_report(loss_report(4))
     assert page.evaluate("typeof obrlReport") == "undefined"
     stopped = page.evaluate(
@@ -74,6 +74,8 @@ def test_the_policy_stops_a_script_that_is_added(open_report, browser):
         })"""
     )
     assert stopped == "img-src"
+    assert len(noise) == 1
+    assert "Content Security Policy" in noise.pop()
 
 
 def test_print_is_light_and_has_no_controls(open_report):
