@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     with warnings.catch_warnings():
-        warnings.filterwarnings("always", category=MiningWarning)
+        warnings.filterwarnings("default", category=MiningWarning)  # each once
         warnings.showwarning = _show_warning
         try:
             options = _parse(arguments)
