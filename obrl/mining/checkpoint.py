@@ -31,7 +31,8 @@ from obrl.online import RelationState
 
 SUFFIX = ".checkpoint"
 FIELDS = ("n", "s", "r")
-NAMES = re.compile(r"[0-9a-f]{64}\.npz(\.\w+)?(\.part)?")
+# Names that begin with an underscore are no tables where a folder of tables is read.
+NAMES = re.compile(r"_[0-9a-f]{64}\.npz(\.\w+)?(\.part)?")
 Arrays = dict[str, npt.NDArray[Any]]
 
 
@@ -115,7 +116,7 @@ class Checkpoint:
 
     def path(self, key: str) -> Path:
         """Where the result of a task lies."""
-        return self.folder / f"{hashlib.sha256(key.encode()).hexdigest()}.npz"
+        return self.folder / f"_{hashlib.sha256(key.encode()).hexdigest()}.npz"
 
     def read(self, key: str) -> PieceResult | None:
         """The result of a task; None where it has to be computed."""

@@ -94,7 +94,10 @@ def mine_with_dask(
     require_dask()
     chosen = TableOptions() if options is None else options
     result = RelationMiner() if miner is None else miner
-    mine_table(open_parquet_tables(paths, chosen), chosen, result, client=client, checkpoint=checkpoint)
+    store = None if checkpoint is None else Checkpoint(checkpoint)
+    mine_table(open_parquet_tables(paths, chosen), chosen, result, client=client, checkpoint=store)
+    if store is not None:
+        store.remove()
     return result
 
 
@@ -125,7 +128,7 @@ def mine_table(
     miner: RelationMiner,
     *,
     client: Any = None,
-    checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint: Checkpoint | None = None,
     progress: Progress | None = None,
 ) -> Work:
     """Mine a table from `open_parquet_tables` into a miner; see `mine_with_dask`.
@@ -135,7 +138,7 @@ def mine_table(
         options: that it was opened with.
         miner: is fitted.
         client: a `distributed.Client`, or None for processes of this machine.
-        checkpoint: the folder for the results of pieces, or None.
+        checkpoint: for the results of pieces, which the caller removes; or None.
         progress: is told of every piece.
 
     Raises:
@@ -154,7 +157,7 @@ def mine_table(
     names = table.label_names if miner.label_names is None else tuple(miner.label_names)
     tasks = plan_tasks(tables, options, cuts)
     with tempfile.TemporaryDirectory(prefix="obrl-") as scratch:
-        store = Checkpoint(Path(scratch, "pieces") if checkpoint is None else checkpoint)
+        store = Checkpoint(Path(scratch, "pieces")) if checkpoint is None else checkpoint
         store.check()
         run = _Run(tables, tasks, cuts, store, progress)
         todo = run.tasks_to_do()
@@ -166,7 +169,6 @@ def mine_table(
         counts = table_counts_of(segment, cuts, grouped=table.group_column is not None, label_names=names)
         relation = relation_of_segment(segment, cuts, names) or relation_of_counts(counts, settings, batch_size)
         miner._take(relation, counts)
-        store.remove()
     return Work(len(tasks), len(tasks) - len(todo), run.seconds_counting)
 
 
