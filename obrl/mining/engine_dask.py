@@ -269,7 +269,8 @@ def _local_cluster(tasks: int, scratch: str) -> Iterator[Any]:
             n_workers=min(CPU_COUNT, tasks),
             threads_per_worker=1,
             host="127.0.0.1",
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",  # without an address it listens on all
+            worker_dashboard_address="127.0.0.1:0",
             memory_limit=0,
             silence_logs=logging.CRITICAL,
             local_directory=scratch,
