@@ -19,7 +19,7 @@ MOST_LABELS_WITH_GROUPS = 2_000
 """With more labels no counts of groups are stored: 32 matrices would take gigabytes."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class TableCounts:
     """What the statistics of a table are computed from.
 
@@ -30,6 +30,7 @@ class TableCounts:
             fields broadcast to (parts, num_labels, num_labels). None with more than 2,000 labels.
         grouped: whether a part holds whole groups, such as all pictures of a person; else it is consecutive rows.
         label_names: num_labels names, or None.
+        num_groups: how many groups there are; None without groups, and where that was not counted.
     """
 
     counts: PairCounts
@@ -37,6 +38,10 @@ class TableCounts:
     groups: PairCounts | None
     grouped: bool
     label_names: tuple[str, ...] | None
+    num_groups: int | None = None
+
+    def __repr__(self) -> str:
+        return f"TableCounts({self.rows:,} rows x {self.num_labels} labels)"
 
     @property
     def num_labels(self) -> int:
@@ -70,6 +75,7 @@ class TableCounter:
         self.rows = 0
         self._with_parts = num_labels <= MOST_LABELS_WITH_GROUPS
         self._parts: list[PairCounts | None] = [None] * GROUPS if grouped else []
+        self._most_parts = 2 * GROUPS
         self._part_rows = 0
         self._rows_in_last = 0
         self._total: PairCounts | None = None
@@ -111,17 +117,21 @@ class TableCounter:
     def _add_consecutive(self, labels: DenseLabels | SparseLabels) -> None:
         rows = labels.rows
         if not self._part_rows:
-            self._part_rows = -(-rows // GROUPS)
+            self._part_rows = self._first_part_rows(rows)
         start = 0
         while start < rows:
             if not self._parts or self._rows_in_last == self._part_rows:
-                self._merge_neighbours(2 * GROUPS)
+                self._merge_neighbours(self._most_parts)
                 self._parts.append(None)
                 self._rows_in_last = 0
             stop = min(rows, start + self._part_rows - self._rows_in_last)
             self._add_to(-1, some_rows(labels, slice(start, stop)))
             self._rows_in_last += stop - start
             start = stop
+
+    def _first_part_rows(self, rows: int) -> int:
+        """How many rows a part has at first, from those of the first block."""
+        return -(-rows // GROUPS)
 
     def _merge_neighbours(self, most: int) -> None:
         """Merge full parts in pairs where there are `most`."""
@@ -136,7 +146,8 @@ class TableCounter:
         if not self.grouped and len(parts) > GROUPS:
             pairs = [parts[i : i + 2] for i in range(0, len(parts), 2)]
             parts = [pair[0] if len(pair) == 1 else added(*pair) for pair in pairs]
-        return TableCounts(counts, self.rows, stacked_parts(parts), self.grouped, label_names)
+        groups = len(self._part_of) if self.grouped and self._with_parts else None
+        return TableCounts(counts, self.rows, stacked_parts(parts), self.grouped, label_names, groups)
 
 
 def part_of_group(name: Any) -> int:

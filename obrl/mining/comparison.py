@@ -25,7 +25,7 @@ CLEAR_PHI = 0.1
 """The same for relations without counts, which have no standard errors."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class TableComparison:
     """All pairs i < j of two tables, A and B, one entry each; NaN where undefined.
 
@@ -116,7 +116,7 @@ class TableComparison:
         """The positions of all pairs, the surest and largest change first; undefined ones come last."""
         return np.lexsort((-np.abs(self.delta), -self.at_least if self.tested else -np.abs(self.delta)))
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         from obrl.mining.comparison_words import summary
 
         return summary(self)

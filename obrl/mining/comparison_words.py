@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any, TextIO
 import numpy as np
 import numpy.typing as npt
 
-from obrl.mining.reports import PAIRS_AT_ONCE, as_text_table
+from obrl.mining.reports import LONGEST_NAME, PAIRS_AT_ONCE, as_text_table, q_in_words
 from obrl.report.words import one_line
 
 if TYPE_CHECKING:
     from obrl.mining.comparison import TableComparison
 
 SHOWN = 10
-LONGEST_NAME = 32
 LABELS_SHOWN = 5
 SAME_ODDS_P = 0.05
 
@@ -198,7 +197,7 @@ def pair_table(
             f"{c.phi_b[k]:+.3f}",
             f"{c.delta[k]:+.3f}",
             f"{c.delta_low[k]:+.3f} to {c.delta_high[k]:+.3f}",
-            f"{c.q[k]:.2g}",
+            q_in_words(float(c.q[k])),
             f"{c.log_odds_a[k]:+.2f}",
             f"{c.log_odds_b[k]:+.2f}",
             prevalence_in_words(c, k, q),

@@ -145,6 +145,8 @@ def mine_table(
         MiningError: as `mine_with_dask`; the miner is then as it was.
     """
     tables = [part for part in _files_of(table) if isinstance(part, PieceTable)]
+    if miner.history is not None:
+        raise MiningError(f"history must be None where Dask mines, got {miner.history}")
     settings, batch_size = miner._checked_settings()
     cuts = cuts_of_table(
         num_labels=len(table.label_names),

@@ -21,6 +21,7 @@ from obrl.mining.errors import MiningError
 from obrl.mining.evidence_methods import EvidenceMethods
 from obrl.mining.export_methods import ExportMethods
 from obrl.mining.files import load_mined, save_mined
+from obrl.mining.history_counts import HistoryCounter, HistoryMethods, check_history
 from obrl.mining.inputs import column_names, read_matrix
 from obrl.mining.parameters import Parameters
 from obrl.mining.tables.ahead import read_ahead
@@ -32,7 +33,7 @@ from obrl.settings import Settings
 FloatArray = npt.NDArray[np.float64]
 
 
-class RelationMiner(Parameters, Conditioning, EvidenceMethods, ExportMethods, Entries):
+class RelationMiner(Parameters, Conditioning, EvidenceMethods, HistoryMethods, ExportMethods, Entries):
     """Mines how labels relate from tables of labels, in the manner of scikit-learn's estimators.
 
     Every entry counts once: the integer counts of all pairs are stored whatever the settings, and the statistics use
@@ -45,6 +46,7 @@ class RelationMiner(Parameters, Conditioning, EvidenceMethods, ExportMethods, En
         estimator: `"counts"` measures the counts of all rows; `"batch"` averages the measures of the batches.
         batch_size: rows a batch; the last may be shorter.
         label_names: one distinct name a label; by default the columns' of a data frame.
+        history: store the counts of so many to twice so many consecutive parts of the rows, at least 2; None for none.
 
     Attributes:
         relation_: (num_labels, num_labels) float64 on the scale of the measure, NaN where undefined.
@@ -74,12 +76,14 @@ class RelationMiner(Parameters, Conditioning, EvidenceMethods, ExportMethods, En
         estimator: str = "counts",
         batch_size: int = 128,
         label_names: Sequence[str] | None = None,
+        history: int | None = None,
     ) -> None:
         self.decay = decay
         self.measure = measure
         self.estimator = estimator
         self.batch_size = batch_size
         self.label_names = label_names
+        self.history = history
 
     @property
     def settings(self) -> Settings:
@@ -172,16 +176,12 @@ class RelationMiner(Parameters, Conditioning, EvidenceMethods, ExportMethods, En
         self._batches: Batches | None = None
         self._loaded = counts
         self._relation: OnlineBatchRelation | None = None
+        self._history: HistoryCounter | None = None
         for name in ("label_names_in_", "n_features_in_"):
             vars(self).pop(name, None)
 
     def _take(self, relation: OnlineBatchRelation, counts: TableCounts | None) -> None:
-        """Forget what was mined before, and take over what was mined elsewhere with the settings of this miner.
-
-        Args:
-            relation: of the table.
-            counts: that it was mined from; None where only the relation is known.
-        """
+        """Forget what was mined before, and take over what was mined elsewhere with the settings of this miner."""
         self._start(counts)
         self._relation = relation
         self.n_features_in_, self.label_names_in_ = relation.num_labels, relation.label_names
@@ -189,6 +189,7 @@ class RelationMiner(Parameters, Conditioning, EvidenceMethods, ExportMethods, En
     def _prepare(self, num_labels: int, names: tuple[str, ...] | None, *, grouped: bool) -> None:
         """Check the settings, and that rows fit those before."""
         settings, batch_size = self._checked_settings()
+        check_history(self.history, num_labels)
         names = check_label_names(names, num_labels)
         counter = getattr(self, "_counter", None)
         if getattr(self, "_relation", None) is not None:
@@ -198,6 +199,7 @@ class RelationMiner(Parameters, Conditioning, EvidenceMethods, ExportMethods, En
         if counter is None:
             self._start(None)
             self._counter = TableCounter(num_labels, grouped=grouped)
+            self._history = None if self.history is None else HistoryCounter(num_labels, self.history)
             plain = settings.decay == 1 and settings.estimator == "counts"
             self._batches = None if plain else Batches(num_labels, settings, batch_size)
             self.n_features_in_, self.label_names_in_ = num_labels, names
@@ -210,6 +212,8 @@ class RelationMiner(Parameters, Conditioning, EvidenceMethods, ExportMethods, En
     def _add(self, labels: DenseLabels | SparseLabels, groups: npt.NDArray[Any] | None) -> None:
         assert self._counter is not None
         self._counter.add(labels, groups)
+        if self._history is not None:
+            self._history.add(labels)
         if self._batches is not None:
             self._batches.add(labels)
 

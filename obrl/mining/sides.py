@@ -19,7 +19,6 @@ from obrl.relation import OnlineBatchRelation
 from obrl.report.words import listed
 
 FloatArray = npt.NDArray[np.float64]
-NAMES_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +85,7 @@ def in_one_order(a: Side, b: Side, labels: Sequence[str] | None) -> tuple[Side, 
     if labels is None:
         alone = [[name for name in one if name not in set(other)] for one, other in _both_ways(a, b)]
         if any(alone):
-            words = [
-                f"only {side} has {listed(names, most=NAMES_SHOWN)}"
-                for side, names in zip("AB", alone, strict=True)
-                if names
-            ]
+            words = [f"only {side} has {listed(names)}" for side, names in zip("AB", alone, strict=True) if names]
             raise MiningError(
                 f"expected two tables with the same labels, but {' and '.join(words)}; name the labels that both have "
                 "with --labels, in Python labels="
@@ -98,9 +93,7 @@ def in_one_order(a: Side, b: Side, labels: Sequence[str] | None) -> tuple[Side, 
         labels = a.label_names
     for side, names in (("A", a.label_names), ("B", b.label_names)):
         if lacking := [name for name in labels if name not in names]:
-            raise MiningError(
-                f"labels: {side} has no {listed(lacking, most=NAMES_SHOWN)}; it has {listed(names, most=NAMES_SHOWN)}"
-            )
+            raise MiningError(f"labels: {side} has no {listed(lacking)}; it has {listed(names)}")
     return _ordered(a, labels), _ordered(b, labels)
 
 

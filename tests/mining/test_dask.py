@@ -107,7 +107,7 @@ def test_errors_of_workers_name_the_row_group_and_what_to_do(
 ) -> None:
     monkeypatch.setattr("obrl.mining.tables.parquet.ROWS_PER_BLOCK", 4)  # what this process reads when it opens a file
     first = write(tmp_path / "a.parquet", {"A": [0, 1] * 4, "B": [0, 1] * 4})
-    path = write(tmp_path / "b.parquet", {"A": [0, 1, 0, 1, 0, 1, 1, 7], "B": [0, 1] * 4})
+    path = write(tmp_path / "b.parquet", {"A": [0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 1.0, 7.0], "B": [0, 1] * 4})
     miner = RelationMiner().fit([[0, 1], [1, 0]])
     with pytest.raises(MiningError) as caught:
         mine_with_dask([first, path], miner=miner, client=dask_client)

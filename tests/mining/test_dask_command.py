@@ -44,6 +44,7 @@ def test_processes_of_this_machine_listen_on_the_loopback_interface_alone(tmp_pa
             ["--engine", "dask", "--format", "csv"],
             "Dask mines row groups of Parquet files, and this is a file of the f",
         ),
+        (["--engine", "dask", "--history", "4", "--out", "x"], "--history is written by --engine local alone; leave o"),
         (["--engine", "spark"], "--engine: invalid choice: 'spark'"),
     ],
 )

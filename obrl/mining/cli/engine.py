@@ -45,6 +45,8 @@ def open_for_engine(options: argparse.Namespace) -> LabelTable:
         if options.scheduler is not None:
             raise MiningError("--scheduler names a Dask cluster, which only --engine dask uses; pass both")
         return open_tables(options.tables, table_options(options))
+    if options.history is not None:
+        raise MiningError("--history is written by --engine local alone; leave one of the two out")
     require_dask()
     return open_parquet_tables(options.tables, table_options(options))
 

@@ -23,17 +23,27 @@ from obrl.mining.cli.options import (
     add_table_arguments,
     check_settings,
 )
-from obrl.mining.cli.pairs import shown_pairs
 from obrl.mining.cli.progress import Progress
-from obrl.mining.errors import TableError
-from obrl.mining.jackknife import warn_of_order
+from obrl.mining.drift import history_drift
+from obrl.mining.errors import MiningError, TableError
+from obrl.mining.jackknife import RowOrder, warn_of_order
 from obrl.mining.miner import RelationMiner
-from obrl.mining.output import RELATION, RUN, check_file, check_folder, file_of_results, folder_of_results
-from obrl.mining.pair_table import PairTable, pair_table
-from obrl.mining.reports import label_names, pairs_to_write, write_labels, write_pairs
+from obrl.mining.output import (
+    HISTORY,
+    RELATION,
+    REPORT,
+    RUN,
+    check_file,
+    check_folder,
+    file_of_results,
+    folder_of_results,
+)
+from obrl.mining.pair_table import PAIRS_SHOWN, PairTable, pair_table
+from obrl.mining.report import report_of_table
+from obrl.mining.reports import label_names, pairs_to_write, shown_pairs, write_labels, write_pairs
 from obrl.mining.tables.options import LabelTable
-
-PAIRS_SHOWN = 10
+from obrl.report.content import Report
+from obrl.report.page import write_report
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +53,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_engine_arguments(parser)
     group = parser.add_argument_group("results")
     group.add_argument(
-        "--out", metavar="DIR", help="the folder for relation.npz, pairs.csv, labels.csv and run.json (default: none)"
+        "--out",
+        metavar="DIR",
+        help="the folder for relation.npz, pairs.csv, labels.csv, run.json and report.html (default: none)",
+    )
+    group.add_argument(
+        "--top",
+        type=int,
+        default=PAIRS_SHOWN,
+        metavar="N",
+        help=f"how many related pairs to show (default: {PAIRS_SHOWN}; 0 for all)",
+    )
+    group.add_argument(
+        "--history",
+        type=int,
+        metavar="N",
+        help=f"also write {HISTORY}: the counts of N to 2N consecutive parts of the rows, for `obrl history`",
     )
     group.add_argument("--png", metavar="FILE", help="draw the relation as a heat map (needs Matplotlib)")
     add_quiet_argument(parser)
@@ -52,14 +77,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Mine, print what relates, and write the results."""
     check_settings(options)
+    if options.top < 0:
+        raise MiningError(f"--top must be at least 0, got {options.top}")
     if options.out is not None:
         check_folder(options.out)
+    if options.history is not None and (options.history < 2 or options.out is None):
+        raise MiningError(f"--history must be at least 2, with a folder to write to (--out), got {options.history}")
     if options.png is not None:
         check_file(options.png, "--png")
     start = time.perf_counter()
     table = open_for_engine(options)
     miner = TimedMiner(
-        decay=options.decay, measure=options.measure, estimator=options.estimator, batch_size=options.batch_size
+        decay=options.decay,
+        measure=options.measure,
+        estimator=options.estimator,
+        batch_size=options.batch_size,
+        history=options.history,
     )
     with Progress(quiet=options.quiet) as progress:
         engine, checkpoint = _mine(options, table, miner, progress)
@@ -72,6 +105,7 @@ def run(options: argparse.Namespace) -> int:
     if options.out is not None:
         with folder_of_results(options.out) as part:
             _write(part, miner, pairs, _run_facts(options, table, counts, order.ratio, timing) | {"engine": engine})
+            write_report(part / REPORT, _report(options, table, miner, counts, pairs, order))
     if checkpoint is not None:
         checkpoint.remove()
     if options.png is not None:
@@ -79,9 +113,10 @@ def run(options: argparse.Namespace) -> int:
 
         with file_of_results(options.png, "--png") as part:
             draw_heat_map(part, miner.phi_, label_names(counts))
-    print(_summary(counts, pairs, timing))
+    print(_summary(counts, pairs, timing, options.top))
     if options.out is not None:
-        print(f"wrote {Path(options.out) / RELATION}, pairs.csv, labels.csv and {RUN}")
+        further = "" if options.history is None else f"{HISTORY}, "
+        print(f"wrote {Path(options.out) / RELATION}, {further}pairs.csv, labels.csv, {RUN} and {REPORT}")
     return 0
 
 
@@ -127,6 +162,8 @@ def _check_varies(counts: TableCounts, files: tuple[str, ...]) -> None:
 def _write(folder: Path, miner: RelationMiner, pairs: PairTable, facts: dict[str, Any]) -> None:
     counts = miner.table_counts_
     miner.save(folder / RELATION)
+    if miner.history is not None:
+        miner.history_.save(folder / HISTORY)
     order = pairs_to_write(pairs)
     with (folder / "pairs.csv").open("w", encoding="utf-8", newline="") as file:
         write_pairs(file, pairs, label_names(counts), order)
@@ -158,7 +195,30 @@ def _run_facts(
     }
 
 
-def _summary(counts: TableCounts, pairs: PairTable, timing: dict[str, float]) -> str:
+def _report(
+    options: argparse.Namespace,
+    table: LabelTable,
+    miner: RelationMiner,
+    counts: TableCounts,
+    pairs: PairTable,
+    order: RowOrder,
+) -> Report:
+    """What report.html shows."""
+    several = f" and {len(table.files) - 1:,} more" if len(table.files) > 1 else ""
+    facts = {"files": f"{table.files[0]}{several}", "batch size": f"{options.batch_size:,}"}
+    return report_of_table(
+        counts,
+        mined=miner.to_numpy(),
+        title=f"How the labels of {Path(table.files[0]).name}{several} relate",
+        file=Path(options.out) / RELATION,
+        facts=facts,
+        pairs=pairs,
+        order=order,
+        drift=() if options.history is None else (history_drift(miner.history_),),
+    )
+
+
+def _summary(counts: TableCounts, pairs: PairTable, timing: dict[str, float], top: int) -> str:
     seconds = timing["seconds"]
     related = pairs.related()
     order = pairs.order("lower")
@@ -171,5 +231,5 @@ def _summary(counts: TableCounts, pairs: PairTable, timing: dict[str, float]) ->
         f"together, {int((pairs.sign[order] < 0).sum()):,} apart",
     ]
     lines += [f"{constant:,} labels are constant and relate to nothing"] if constant else []
-    lines += [shown_pairs(pairs, label_names(counts), order[:PAIRS_SHOWN])] if len(order) else []
+    lines += [shown_pairs(pairs, label_names(counts), order[: top or None])] if len(order) else []
     return "\n".join(lines)
