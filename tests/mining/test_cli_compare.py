@@ -15,6 +15,7 @@ from obrl.mining.cli import main
 from obrl.mining.comparison_words import columns
 from obrl.mining.conditions import where
 from tests.mining.test_compare import NAMES, drawn
+from tests.support.html_report import column, header
 
 CONDITION = "q<=.05 and abs(delta)>=.1"
 
@@ -60,11 +61,11 @@ def test_two_tables(tables: tuple[str, str], tmp_path: Path, capsys: pytest.Capt
     assert len(by_pair) == len(rows) == 10
     for at, (i, j) in enumerate(zip(expected.i.tolist(), expected.j.tolist(), strict=True)):
         row = by_pair[NAMES[i], NAMES[j]]
-        for name, column in columns(expected).items():
-            if column.dtype == np.bool_:
-                assert row[name] == ("yes" if column[at] else "no")
+        for name, values in columns(expected).items():
+            if values.dtype == np.bool_:
+                assert row[name] == ("yes" if values[at] else "no")
             else:
-                assert float(row[name]) == pytest.approx(column[at], rel=1e-5)
+                assert float(row[name]) == pytest.approx(values[at], rel=1e-5)
     assert [row["changed"] for row in rows] == ["yes"] * 4 + ["no"] * 6
 
 
@@ -102,6 +103,27 @@ def test_fail_on_exits_with_one(tables: tuple[str, str], capsys: pytest.CaptureF
     assert f"4 pairs fulfil {CONDITION}" in capsys.readouterr().out
     assert run(tables[0], tables[0], "--fail-on", CONDITION) == 0
     assert f"0 pairs fulfil {CONDITION}" in capsys.readouterr().out
+
+
+def test_a_report_shows_a_and_what_changed(
+    tables: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    b = pd.read_csv(tables[1])
+    b["hat"] = 1 - b["hat"]
+    b.to_csv(tmp_path / "turned.csv", index=False)
+    page = tmp_path / "report.html"
+    assert run(tables[0], str(tmp_path / "turned.csv"), "--report", str(page)) == 0
+    assert f"wrote {page}" in capsys.readouterr().out
+    assert header(page)["title"] == "How the labels of a.csv relate, and what changed in turned.csv"
+    first, second, *_ = header(page)["findings"]
+    assert first["text"].startswith("B against A: 7 of 10 pairs changed")
+    assert second["text"].startswith("In B, label 'hat': all its 3 pairs with a clear sign changed sign")
+    assert second["warning"]
+    (drift,) = column(page, "drift")
+    assert len(drift["rows"]) == 7
+    OnlineBatchRelation(5, label_names=NAMES).update(drawn(300, 3)).save(tmp_path / "loss.npz")
+    assert run(str(tmp_path / "loss.npz"), tables[1], "--report", str(page)) == 0
+    assert column(page, "drift")[0]["columns"] == ["label", "label", "phi A", "phi B", "delta"]
 
 
 def test_labels_restrict(tables: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
