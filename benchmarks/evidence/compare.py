@@ -61,7 +61,8 @@ def turned_round(labels: Labels, turned: list[int], seed: int) -> dict[str, int]
     """
     second = np.random.default_rng(seed).random(len(labels)) < 0.5
     changed = labels.copy()
-    changed[np.ix_(second, turned)] = 1 - changed[np.ix_(second, turned)]
+    for label in turned:
+        changed[second, label] = 1 - changed[second, label]
     result = split(changed, second)
     touched = np.isin(result.i, turned) ^ np.isin(result.j, turned)
     clear = np.minimum(np.abs(result.phi_a), np.abs(result.phi_b)) > CLEAR_PHI

@@ -12,14 +12,13 @@ MOST_WRONG = 0.05
 
 def misses(document: dict[str, Any]) -> list[str]:
     """The goals that were missed, each in words."""
-    lines = []
-    for name, figures in document["rows"].items():
-        for figure in figures:
-            if max(figure["changed"]) > MOST_CHANGED:
-                lines.append(
-                    f"{name}, {figure['share']:.0%} of the rows against the rest: {max(figure['changed'])} pairs "
-                    f"changed, expected at most {MOST_CHANGED}"
-                )
+    lines = [
+        f"{name}, {figure['share']:.0%} of the rows against the rest: {max(figure['changed'])} pairs changed, expected at "
+        f"most {MOST_CHANGED}"
+        for name, figures in document["rows"].items()
+        for figure in figures
+        if max(figure["changed"]) > MOST_CHANGED
+    ]
     if "people" in document and max(document["people"]["changed"]) > MOST_CHANGED:
         lines.append(f"people: {max(document['people']['changed'])} pairs changed, expected at most {MOST_CHANGED}")
     for name, figure in document["turned"].items():
