@@ -13,8 +13,8 @@ MOST_WRONG = 0.05
 def misses(document: dict[str, Any]) -> list[str]:
     """The goals that were missed, each in words."""
     lines = [
-        f"{name}, {figure['share']:.0%} of the rows against the rest: {max(figure['changed'])} pairs changed, expected at "
-        f"most {MOST_CHANGED}"
+        f"{name}, {figure['share']:.0%} of the rows against the rest: {max(figure['changed'])} pairs changed, "
+        f"expected at most {MOST_CHANGED}"
         for name, figures in document["rows"].items()
         for figure in figures
         if max(figure["changed"]) > MOST_CHANGED
@@ -44,7 +44,7 @@ def markdown(document: dict[str, Any]) -> str:
         f"Random parts of one table: nothing changed ({document['seeds']} seeds each).",
         "",
     ]
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             f"{name}, {figure['share']:.0%} of the rows against the rest",
             f"{figure['pairs']:,}",
