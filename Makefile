@@ -19,12 +19,16 @@ RUNS := $(ALSO) $(LONGEST) $(filter-out $(LONGEST),$(SUITES:%=suite-%) $(FRAMEWO
 # tests/jax, which reads what XLA compiles.
 JAX_CACHE := build/jax
 SHARING := JAX_COMPILATION_CACHE_DIR=$(CURDIR)/$(JAX_CACHE) JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0
+# What the suite report checks the page's accessibility with; it comes from the npm registry.
+AXE_VERSION := 4.14.1
+AXE_SHA512 := FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASyFNNtuFooJpZe37OgudVGtQ==
+AXE := build/axe-core-$(AXE_VERSION)
 # Suites with tests that are marked slow, which `make test` leaves out (pyproject.toml).
 SLOW_SUITES := $(shell grep --recursive --files-with-matches --include='test_*.py' 'mark\.slow' tests | cut -d/ -f2 | sort -u)
 # One process more than there are processors, because some wait; each has one thread.
 AT_ONCE := OMP_NUM_THREADS=1 $(MAKE) --no-print-directory --keep-going --jobs=$(shell expr $$(nproc) + 1) --output-sync=target
 
-.PHONY: help demo test test-slow mutants check format docs wheel cubins benchmark gpu clean
+.PHONY: help demo test test-slow mutants check format docs wheel cubins benchmark gpu clean browser
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -55,6 +59,21 @@ test-slow: $(VENV)/.dev  ## tests marked slow; property tests with many more exa
 
 suite-%:
 	$(PYTEST) tests/$*
+
+suite-report: $(AXE)/axe.min.js browser
+
+$(AXE)/axe.min.js:
+	@command -v npm >/dev/null || { echo "the suite report needs npm: apt-get install npm" >&2; exit 1; }
+	@mkdir -p $(AXE)
+	@npm pack --silent --pack-destination $(AXE) axe-core@$(AXE_VERSION)
+	@test "$$(openssl dgst -sha512 -binary $(AXE)/*.tgz | base64 --wrap=0)" = "$(AXE_SHA512)" \
+	  || { rm -r $(AXE); echo "axe-core $(AXE_VERSION) from npm is not the file that this Makefile expects" >&2; exit 1; }
+	@tar -xzf $(AXE)/*.tgz -C $(AXE) --strip-components=1 package/axe.min.js
+	@touch $@
+
+browser:
+	@command -v chromium >/dev/null || if [ "$$(id -u)" = 0 ]; then apt-get update -q && apt-get install -y -q chromium; \
+	  else echo "the suite report needs Chromium: apt-get install chromium" >&2; exit 1; fi
 
 keras-%:
 	$(SHARING) KERAS_BACKEND=$* $(PYTEST) tests/keras

@@ -70,8 +70,13 @@ def update_state(ns: Namespace, state: RelationState, counts: PairCounts, settin
     Returns:
         The new accumulators.
     """
+    return add_evidence(ns, state, batch_evidence(ns, counts, settings, like=state.relation_weight), settings)
+
+
+def add_evidence(ns: Namespace, state: RelationState, evidence: RelationState, settings: Settings) -> RelationState:
+    """Eq. 1 with what `batch_evidence` says of a batch."""
     total, weight = state
-    batch, defined = evidence = batch_evidence(ns, counts, settings, like=weight)
+    batch, defined = evidence
     remaining = remaining_share(evidence, settings.decay)
     if settings.estimator == "counts":  # one matrix at a time: JAX may forbid to multiply a stack by a matrix
         total = ns.stack([remaining * part for part in ns.unstack(total)], like=weight)

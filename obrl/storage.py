@@ -6,11 +6,12 @@ import json
 import os
 import tempfile
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -66,12 +67,30 @@ def save_relation(
 
 def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, npt.NDArray[Any]], *, compressed: bool) -> None:
     """Write arrays by name as an .npz without pickle; the file appears whole or not at all."""
+    with whole_file(path) as file:
+        write = np.savez_compressed if compressed else np.savez
+        write(file, allow_pickle=False, **arrays)
+
+
+@contextmanager
+def whole_file(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+    """A file to write bytes to, which appears once the block ends well, and not at all otherwise.
+
+    Args:
+        path: the file, under exactly this name; one that exists is replaced.
+
+    Example:
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with whole_file(f"{folder}/a.txt") as file:
+        ...         _ = file.write(b"hello")
+        ...     Path(folder, "a.txt").read_text()
+        'hello'
+    """
     target = Path(path)
     with tempfile.NamedTemporaryFile(dir=target.parent, prefix=target.name, suffix=".part", delete=False) as file:
         part = Path(file.name)
         try:
-            write = np.savez_compressed if compressed else np.savez
-            write(file, allow_pickle=False, **arrays)
+            yield file
             file.flush()
             os.fsync(file.fileno())
             part.chmod(0o666 & ~_umask())

@@ -5,6 +5,7 @@ Importing this package imports NumPy alone; reading tables takes the extra `obrl
 
 from obrl.mining.assess import assess
 from obrl.mining.assessment import Assessment, Comparison
+from obrl.mining.comparison import TableComparison, compare
 from obrl.mining.errors import MiningError, MiningWarning, NoThresholds, TableError
 from obrl.mining.miner import RelationMiner
 
@@ -15,6 +16,8 @@ __all__ = [
     "MiningWarning",
     "NoThresholds",
     "RelationMiner",
+    "TableComparison",
     "TableError",
     "assess",
+    "compare",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,14 +12,14 @@ import numpy.typing as npt
 
 from obrl.counts import PairCounts
 from obrl.mining.blocks import DenseLabels, SparseLabels
-from obrl.mining.counting import count_labels, full_counts, some_rows
+from obrl.mining.counting import count_labels, some_rows
 
 GROUPS = 32
 MOST_LABELS_WITH_GROUPS = 2_000
 """With more labels no counts of groups are stored: 32 matrices would take gigabytes."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class TableCounts:
     """What the statistics of a table are computed from.
 
@@ -29,6 +30,7 @@ class TableCounts:
             fields broadcast to (parts, num_labels, num_labels). None with more than 2,000 labels.
         grouped: whether a part holds whole groups, such as all pictures of a person; else it is consecutive rows.
         label_names: num_labels names, or None.
+        num_groups: how many groups there are; None without groups, and where that was not counted.
     """
 
     counts: PairCounts
@@ -36,6 +38,10 @@ class TableCounts:
     groups: PairCounts | None
     grouped: bool
     label_names: tuple[str, ...] | None
+    num_groups: int | None = None
+
+    def __repr__(self) -> str:
+        return f"TableCounts({self.rows:,} rows x {self.num_labels} labels)"
 
     @property
     def num_labels(self) -> int:
@@ -69,6 +75,7 @@ class TableCounter:
         self.rows = 0
         self._with_parts = num_labels <= MOST_LABELS_WITH_GROUPS
         self._parts: list[PairCounts | None] = [None] * GROUPS if grouped else []
+        self._most_parts = 2 * GROUPS
         self._part_rows = 0
         self._rows_in_last = 0
         self._total: PairCounts | None = None
@@ -85,7 +92,7 @@ class TableCounter:
             return
         self.rows += labels.rows
         if not self._with_parts:
-            self._total = _added(self._total, count_labels(labels))
+            self._total = added(self._total, count_labels(labels))
         elif self.grouped:
             self._add_grouped(labels, groups)
         else:
@@ -100,23 +107,21 @@ class TableCounter:
 
     def _add_to(self, part: int, labels: DenseLabels | SparseLabels) -> None:
         """Add rows to a part, whose counts take half the memory of the table's as long as its rows allow that."""
-        counts = _added(self._parts[part], count_labels(labels))
-        narrow = int(counts.n.max()) <= np.iinfo(np.int32).max // 2  # a merge doubles it
-        self._parts[part] = PairCounts(*(field.astype(np.int32) for field in counts)) if narrow else counts
+        self._parts[part] = narrowed(added(self._parts[part], count_labels(labels)))
 
     def _hashed(self, name: Any) -> int:
         if name not in self._part_of:
-            self._part_of[name] = zlib.crc32(str(name).encode()) % GROUPS
+            self._part_of[name] = part_of_group(name)
         return self._part_of[name]
 
     def _add_consecutive(self, labels: DenseLabels | SparseLabels) -> None:
         rows = labels.rows
         if not self._part_rows:
-            self._part_rows = -(-rows // GROUPS)
+            self._part_rows = self._first_part_rows(rows)
         start = 0
         while start < rows:
             if not self._parts or self._rows_in_last == self._part_rows:
-                self._merge_neighbours(2 * GROUPS)
+                self._merge_neighbours(self._most_parts)
                 self._parts.append(None)
                 self._rows_in_last = 0
             stop = min(rows, start + self._part_rows - self._rows_in_last)
@@ -124,30 +129,65 @@ class TableCounter:
             self._rows_in_last += stop - start
             start = stop
 
+    def _first_part_rows(self, rows: int) -> int:
+        """How many rows a part has at first, from those of the first block."""
+        return -(-rows // GROUPS)
+
     def _merge_neighbours(self, most: int) -> None:
         """Merge full parts in pairs where there are `most`."""
         if len(self._parts) == most:
-            self._parts = [_added(*self._parts[i : i + 2]) for i in range(0, most, 2)]
+            self._parts = [added(*self._parts[i : i + 2]) for i in range(0, most, 2)]
             self._part_rows *= 2
 
     def result(self, label_names: tuple[str, ...] | None = None) -> TableCounts:
         """The counts of all rows so far; more can be added afterwards."""
-        size = (self.num_labels, self.num_labels)
         parts = [part for part in self._parts if part is not None]
-        total = self._total
-        for part in parts:
-            total = _added(total, PairCounts(*(field.astype(np.int64) for field in part)))
-        if total is None:
-            total = PairCounts(*(np.zeros(size, np.int64) for _ in PairCounts._fields))
-        counts = PairCounts(*(np.array(field) for field in full_counts(total)))
+        counts = total_of([self._total] if self._total is not None else parts, self.num_labels)
         if not self.grouped and len(parts) > GROUPS:
             pairs = [parts[i : i + 2] for i in range(0, len(parts), 2)]
-            parts = [pair[0] if len(pair) == 1 else _added(*pair) for pair in pairs]
-        groups = _stacked(parts) if len(parts) > 1 else None
-        return TableCounts(counts, self.rows, groups, self.grouped, label_names)
+            parts = [pair[0] if len(pair) == 1 else added(*pair) for pair in pairs]
+        groups = len(self._part_of) if self.grouped and self._with_parts else None
+        return TableCounts(counts, self.rows, stacked_parts(parts), self.grouped, label_names, groups)
 
 
-def _added(a: PairCounts | None, b: PairCounts | None) -> PairCounts:
+def part_of_group(name: Any) -> int:
+    """The part that the rows of a group fall into, in [0, 32)."""
+    return zlib.crc32(str(name).encode()) % GROUPS
+
+
+def rows_of_parts(rows: int, first_block_rows: int) -> int:
+    """How many rows each part of consecutive rows has in the end, which `TableCounter` comes to by merging.
+
+    Args:
+        rows: of the whole table.
+        first_block_rows: of the first block that is added.
+
+    Example:
+        >>> rows_of_parts(20_000_000, 65_536)
+        1048576
+    """
+    part_rows = -(-first_block_rows // GROUPS)
+    while -(-rows // part_rows) > GROUPS:
+        part_rows *= 2
+    return part_rows
+
+
+def narrowed(counts: PairCounts) -> PairCounts:
+    """The counts of a part in int32, half the memory of the table's, as long as its rows allow that."""
+    narrow = int(counts.n.max()) <= np.iinfo(np.int32).max // 2  # a merge doubles it
+    return PairCounts(*(field.astype(np.int32 if narrow else np.int64) for field in counts))
+
+
+def total_of(parts: Sequence[PairCounts], num_labels: int) -> PairCounts:
+    """The sum of the counts of parts, int64, each field (num_labels, num_labels); zeros where there is no part."""
+    total = PairCounts(*(np.zeros((1, 1), np.int64) for _ in PairCounts._fields))
+    for part in parts:
+        total = added(total, part)
+    size = (num_labels, num_labels)
+    return PairCounts(*(np.array(np.broadcast_to(field, size)) for field in total))
+
+
+def added(a: PairCounts | None, b: PairCounts | None) -> PairCounts:
     """The sum of two counts, either of which may be None."""
     if a is None or b is None:
         counts = a or b
@@ -157,7 +197,9 @@ def _added(a: PairCounts | None, b: PairCounts | None) -> PairCounts:
     return PairCounts(*(x + y for x, y in zip(a, b, strict=True)))
 
 
-def _stacked(parts: list[PairCounts]) -> PairCounts:
-    """The counts of several parts, with the part as first axis."""
+def stacked_parts(parts: Sequence[PairCounts]) -> PairCounts | None:
+    """The counts of several parts, with the part as first axis; None where there are fewer than two."""
+    if len(parts) < 2:
+        return None
     fields = zip(*parts, strict=True)
     return PairCounts(*(np.stack(np.broadcast_arrays(*field)) for field in fields))

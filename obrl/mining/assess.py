@@ -15,10 +15,11 @@ from obrl.mining.assessment import Assessment, Comparison
 from obrl.mining.counting import as_dense
 from obrl.mining.errors import MiningError
 from obrl.mining.inputs import read_matrix
+from obrl.mining.jackknife import FEWEST_GROUPS
 from obrl.mining.metrics import Flags, FloatArray, area_under_roc, mean_average_precision
 from obrl.mining.student import t_quantile
 
-PARTS = 20
+PARTS = FEWEST_GROUPS
 """Into so many parts the rows, or groups of rows, are split for the intervals: each is left out once."""
 KNOWN_SHARES = (0.10, 0.25, 0.50)
 FLIPPED = 0.05
@@ -146,8 +147,8 @@ def _group_numbers(rows: int, groups: npt.ArrayLike | None) -> npt.NDArray[np.in
 def _weightings(number: npt.NDArray[np.intp], seed: int) -> FloatArray:
     """(parts + 1, rows): all rows, then all but those of each part; a group lies in one part."""
     count = int(number.max()) + 1
-    if count < PARTS:
-        raise MiningError(f"expected at least {PARTS} groups of rows, got {count}")
+    if count < FEWEST_GROUPS:
+        raise MiningError(f"expected at least {FEWEST_GROUPS} groups of rows, got {count}: intervals would be rough")
     part = (np.random.default_rng([seed, 1]).permutation(count) % PARTS)[number]
     return np.vstack([np.ones(len(number)), *(part != left_out for left_out in range(PARTS))]).astype(np.float64)
 

@@ -17,6 +17,7 @@ from obrl.relation import OnlineBatchRelation
 from obrl.storage import interpret_arrays, load_arrays, save_relation
 
 COUNTED = ("counts_n", "counts_s", "counts_r", "counts_rows", "counts_grouped")
+NUM_GROUPS = "counts_num_groups"
 PARTS = ("parts_n", "parts_s", "parts_r")
 
 
@@ -34,6 +35,8 @@ def save_mined(
     further: dict[str, npt.NDArray[Any]] = {"batch_size": np.array(batch_size)}
     if counts is not None:
         further |= dict(zip(COUNTED, _arrays(counts), strict=True))
+        if counts.num_groups is not None:
+            further[NUM_GROUPS] = np.array(counts.num_groups)
         if counts.groups is not None:
             further |= {name: _small(part) for name, part in zip(PARTS, counts.groups, strict=False)}
     save_relation(path, relation.state, relation.settings, relation.label_names, further=further)
@@ -61,7 +64,8 @@ def load_mined(path: str | os.PathLike[str]) -> tuple[OnlineBatchRelation, Table
         n, s, r = (arrays[name].astype(np.int64) for name in PARTS)
         groups = PairCounts(n, s, r, r.transpose(0, 2, 1))
     rows, grouped = int(arrays["counts_rows"]), bool(arrays["counts_grouped"])
-    return relation, TableCounts(counts, rows, groups, grouped, relation.label_names), batch_size
+    num_groups = int(arrays[NUM_GROUPS]) if NUM_GROUPS in arrays else None
+    return relation, TableCounts(counts, rows, groups, grouped, relation.label_names, num_groups), batch_size
 
 
 def _arrays(counts: TableCounts) -> tuple[npt.NDArray[Any], ...]:

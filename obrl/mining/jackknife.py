@@ -26,6 +26,8 @@ ROWS_A_PART = 10
 FEWEST_PARTS = 16
 """With fewer parts the ratio to the naive standard error says little about the order of the rows."""
 FEWEST_JOINT = 5
+FEWEST_GROUPS = 20
+"""On fewer groups of rows intervals are rough, so that `pair_table` warns, and `assess` refuses."""
 
 
 class Jackknife(NamedTuple):

@@ -21,6 +21,7 @@ from obrl.mining.errors import MiningError
 from obrl.mining.evidence_methods import EvidenceMethods
 from obrl.mining.export_methods import ExportMethods
 from obrl.mining.files import load_mined, save_mined
+from obrl.mining.history_counts import HistoryCounter, HistoryMethods, check_history
 from obrl.mining.inputs import column_names, read_matrix
 from obrl.mining.parameters import Parameters
 from obrl.mining.tables.ahead import read_ahead
@@ -33,7 +34,7 @@ from obrl.settings import Settings
 FloatArray = npt.NDArray[np.float64]
 
 
-class RelationMiner(Parameters, Conditioning, EvidenceMethods, ExportMethods, Entries):
+class RelationMiner(Parameters, Conditioning, EvidenceMethods, HistoryMethods, ExportMethods, Entries):
     """Mines how labels relate from tables of labels, in the manner of scikit-learn's estimators.
 
     Every entry counts once: the integer counts of all pairs are stored whatever the settings, and the statistics use
@@ -46,6 +47,7 @@ class RelationMiner(Parameters, Conditioning, EvidenceMethods, ExportMethods, En
         estimator: `"counts"` measures the counts of all rows; `"batch"` averages the measures of the batches.
         batch_size: rows a batch; the last may be shorter.
         label_names: one distinct name a label; by default the columns' of a data frame.
+        history: store the counts of so many to twice so many consecutive parts of the rows, at least 2; None for none.
 
     Attributes:
         relation_: (num_labels, num_labels) float64 on the scale of the measure, NaN where undefined.
@@ -75,12 +77,14 @@ class RelationMiner(Parameters, Conditioning, EvidenceMethods, ExportMethods, En
         estimator: str = "counts",
         batch_size: int = 128,
         label_names: Sequence[str] | None = None,
+        history: int | None = None,
     ) -> None:
         self.decay = decay
         self.measure = measure
         self.estimator = estimator
         self.batch_size = batch_size
         self.label_names = label_names
+        self.history = history
 
     @property
     def settings(self) -> Settings:
@@ -166,6 +170,7 @@ class RelationMiner(Parameters, Conditioning, EvidenceMethods, ExportMethods, En
         self._batches: Batches | None = None
         self._loaded = counts
         self._relation: OnlineBatchRelation | None = None
+        self._history: HistoryCounter | None = None
         for name in ("label_names_in_", "n_features_in_"):
             vars(self).pop(name, None)
 
@@ -174,6 +179,7 @@ class RelationMiner(Parameters, Conditioning, EvidenceMethods, ExportMethods, En
         settings = self.settings
         if isinstance(self.batch_size, bool) or not isinstance(self.batch_size, int) or self.batch_size < 1:
             raise ValueError(f"batch_size must be a whole number of at least 1, got {self.batch_size!r}")
+        check_history(self.history, num_labels)
         names = check_label_names(names, num_labels)
         counter = getattr(self, "_counter", None)
         if getattr(self, "_relation", None) is not None:
@@ -181,6 +187,7 @@ class RelationMiner(Parameters, Conditioning, EvidenceMethods, ExportMethods, En
         if counter is None:
             self._start(None)
             self._counter = TableCounter(num_labels, grouped=grouped)
+            self._history = None if self.history is None else HistoryCounter(num_labels, self.history)
             plain = settings.decay == 1 and settings.estimator == "counts"
             self._batches = None if plain else Batches(num_labels, settings, self.batch_size)
             self.n_features_in_, self.label_names_in_ = num_labels, names
@@ -193,6 +200,8 @@ class RelationMiner(Parameters, Conditioning, EvidenceMethods, ExportMethods, En
     def _add(self, labels: DenseLabels | SparseLabels, groups: npt.NDArray[Any] | None) -> None:
         assert self._counter is not None
         self._counter.add(labels, groups)
+        if self._history is not None:
+            self._history.add(labels)
         if self._batches is not None:
             self._batches.add(labels)
 

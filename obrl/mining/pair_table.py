@@ -13,18 +13,22 @@ from obrl.evidence import estimate_phi, phi_interval
 from obrl.measures import apply_measure
 from obrl.mining.accumulate import MOST_LABELS_WITH_GROUPS, TableCounts
 from obrl.mining.errors import MiningWarning
-from obrl.mining.jackknife import FEWEST_JOINT, jackknife, pairs_of
+from obrl.mining.jackknife import FEWEST_GROUPS, FEWEST_JOINT, jackknife, pairs_of
+from obrl.mining.reports import RELATED_Q, shown_pairs
 from obrl.namespace import NUMPY
 from obrl.significance import benjamini_hochberg, benjamini_yekutieli, mid_p
 
 FloatArray = npt.NDArray[np.float64]
 
+PAIRS_SHOWN = 10
 CORRECTIONS = {"bh": benjamini_hochberg, "by": benjamini_yekutieli}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class PairTable:
     """All pairs i < j in the order of their indices, one entry each; NaN where a label is constant.
+
+    Printing it gives the surest of the related ones.
 
     Attributes:
         i: index of the first label, int64.
@@ -67,7 +71,17 @@ class PairTable:
     def __len__(self) -> int:
         return len(self.i)
 
-    def related(self, q: float = 0.05) -> npt.NDArray[np.bool_]:
+    def __repr__(self) -> str:
+        order = self.order()
+        order = order[self.related()[order]]
+        names = self.label_names or tuple(map(str, range(int(self.j.max(initial=0)) + 1)))
+        by = ", by groups" if self.grouped else ""
+        lines = [f"{len(order):,} of {len(self):,} pairs are related (q <= {RELATED_Q:g}{by})"]
+        lines += [shown_pairs(self, names, order[:PAIRS_SHOWN])] if len(order) else []
+        lines += [f"... and {len(order) - PAIRS_SHOWN:,} more"] if len(order) > PAIRS_SHOWN else []
+        return "\n".join(lines)
+
+    def related(self, q: float = RELATED_Q) -> npt.NDArray[np.bool_]:
         """The pairs that may be called related: supported, with a q at most as large as this; bool."""
         return self.supported & (self.q <= q)
 
@@ -106,7 +120,7 @@ def pair_table(counts: TableCounts, *, correction: str = "bh") -> PairTable:
         ValueError: another correction.
 
     Warns:
-        MiningWarning: there are groups that the jackknife cannot use.
+        MiningWarning: there are groups that the jackknife cannot use, or few of them.
 
     Example:
         >>> from obrl.mining.miner import RelationMiner
@@ -127,7 +141,10 @@ def pair_table(counts: TableCounts, *, correction: str = "bh") -> PairTable:
     error = estimate_phi(pairs).standard_error
     sure = jackknife(counts, i, j) if counts.grouped else None
     if counts.grouped and sure is None:
-        warnings.warn(_unused_groups(counts), MiningWarning, stacklevel=2)
+        warnings.warn(unused_groups(counts), MiningWarning, stacklevel=2)
+    if sure is not None and counts.num_groups is not None and counts.num_groups < FEWEST_GROUPS:
+        few = f"intervals and q-values rest on {counts.num_groups} groups alone; below {FEWEST_GROUPS} they are rough"
+        warnings.warn(few, MiningWarning, stacklevel=2)
     if sure is not None:
         ends = sure.interval()
         low, high = np.minimum(low, ends[0]), np.maximum(high, ends[1])  # NaN of the jackknife goes through
@@ -157,7 +174,7 @@ def pair_table(counts: TableCounts, *, correction: str = "bh") -> PairTable:
     )
 
 
-def _unused_groups(counts: TableCounts) -> str:
+def unused_groups(counts: TableCounts) -> str:
     """Why the jackknife cannot use the groups."""
     many = counts.num_labels > MOST_LABELS_WITH_GROUPS
     reason = f"more than {MOST_LABELS_WITH_GROUPS} labels" if many else "all rows in a single group"

@@ -5,13 +5,16 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 import numpy.typing as npt
 
-from obrl.mining.accumulate import TableCounts
-from obrl.mining.pair_table import PairTable
+from obrl.report.words import one_line
+
+if TYPE_CHECKING:
+    from obrl.mining.accumulate import TableCounts
+    from obrl.mining.pair_table import PairTable
 
 PAIR_COLUMNS = (
     *("label_1", "label_2", "phi", "phi_low", "phi_high", "at_least", "p", "q"),
@@ -22,6 +25,9 @@ MOST_PAIRS = 1_000_000
 """With more pairs than so, pairs.csv holds the related ones alone."""
 PAIRS_AT_ONCE = 50_000
 RELATED_Q = 0.05
+LONGEST_NAME = 32
+SMALLEST_Q = 1e-300
+"""Below it a q may be 0 in floating point, which no test can say."""
 
 
 def label_names(counts: TableCounts) -> tuple[str, ...]:
@@ -110,6 +116,49 @@ def _number(value: float) -> str:
 
 def _answers(values: npt.NDArray[np.bool_]) -> Iterator[str]:
     return ("yes" if value else "no" for value in values.tolist())
+
+
+def shown_pairs(
+    pairs: PairTable, names: Sequence[str], order: npt.NDArray[np.intp], *, q: float = RELATED_Q, mark: bool = False
+) -> str:
+    """Some pairs as an aligned table; `mark` puts an asterisk behind those that are related at `q`."""
+    related = pairs.related(q)
+    rows = [
+        (
+            one_line(names[pairs.i[k]], LONGEST_NAME),
+            one_line(names[pairs.j[k]], LONGEST_NAME),
+            f"{pairs.phi[k]:+.3f}",
+            f"{pairs.phi_low[k]:+.3f} to {pairs.phi_high[k]:+.3f}",
+            q_in_words(float(pairs.q[k])),
+            f"{pairs.both[k]:,}",
+            f"{pairs.expected[k]:,.1f}",
+            f"{pairs.samples[k]:,}",
+            *(("*" if related[k] else "",) if mark else ()),
+        )
+        for k in order.tolist()
+    ]
+    head = (
+        "label",
+        "label",
+        "phi",
+        "95 % interval",
+        "q",
+        "both",
+        "expected",
+        "samples",
+        *(("related",) if mark else ()),
+    )
+    return as_text_table(head, rows, left=2)
+
+
+def q_in_words(q: float) -> str:
+    """A q of two digits, never a bare 0.
+
+    Example:
+        >>> q_in_words(0.0314), q_in_words(0.0)
+        ('0.031', '<1e-300')
+    """
+    return f"<{SMALLEST_Q:g}" if q < SMALLEST_Q else f"{q:.2g}"
 
 
 def as_text_table(head: Sequence[str], rows: Iterable[Sequence[Any]], *, left: int) -> str:

@@ -15,6 +15,7 @@ from obrl.mining.accumulate import TableCounts
 from obrl.mining.errors import NoThresholds
 from obrl.mining.jackknife import pairs_of
 from obrl.mining.pair_table import PairTable, pair_table
+from obrl.mining.reports import as_text_table
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -53,9 +54,9 @@ class Rung:
         return self.pairs > 0 and self.charge <= MOST_CHARGE and self.changes <= MOST_CHANGES * self.pairs
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Ladder:
-    """Thresholds from weak to strong, on either side.
+    """Thresholds from weak to strong, on either side; printing it gives a table of those that select pairs.
 
     Attributes:
         together: thresholds for pairs that occur together, phi .30, .35 to .95.
@@ -66,6 +67,10 @@ class Ladder:
     together: tuple[Rung, ...]
     apart: tuple[Rung, ...]
     measure: str
+
+    def __repr__(self) -> str:
+        sides = (("together (>=)", self.together), ("apart (<=)", self.apart))
+        return "\n\n".join(f"{title}\n{_table(rungs)}" for title, rungs in sides)
 
     def suggested(self) -> tuple[Rung | None, Rung | None]:
         """The weakest good threshold of either side, or None."""
@@ -153,3 +158,22 @@ def _rung(pairs: PairTable, phi: float, contradicted: FloatArray, measure: str) 
 
 def _first_good(rungs: tuple[Rung, ...]) -> Rung | None:
     return next((rung for rung in rungs if rung.is_good), None)
+
+
+def _table(rungs: tuple[Rung, ...]) -> str:
+    """The thresholds down to the first that selects nothing."""
+    rows = [
+        (
+            f"{rung.threshold:g}",
+            f"{rung.phi:+.2f}",
+            f"{rung.pairs:,}",
+            f"{rung.changes:,.1f}",
+            f"{rung.charge:.2f}",
+            "*" if rung.is_good else "",
+        )
+        for rung in rungs
+        if rung.pairs
+    ]
+    if not rows:
+        return f"no pair has a phi of {rungs[0].phi:+.2f} or stronger"
+    return as_text_table(("threshold", "phi", "pairs", "change sides", "charge", "good"), rows, left=0)

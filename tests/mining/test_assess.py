@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 from pathlib import Path
 
 import numpy as np
@@ -131,7 +133,8 @@ def write_table(folder: Path, y: npt.NDArray[np.int64]) -> Path:
 @pytest.mark.parametrize("kind", ["npz", "csv", "parquet"])
 def test_the_command_reads_predictions_by_name(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     import pyarrow as pa
-    from pyarrow import csv, parquet
+    from pyarrow import csv as arrow_csv
+    from pyarrow import parquet
 
     p, y = drawn(related=True)
     table, order = write_table(tmp_path, y), [2, 0, 3, 1]
@@ -143,9 +146,35 @@ def test_the_command_reads_predictions_by_name(kind: str, tmp_path: Path, capsys
         columns = pa.table(
             {"photo": [f"{k}.jpg" for k in range(len(p))], **dict(zip(names, p[:, order].T, strict=True))}
         )
-        (csv.write_csv if kind == "csv" else parquet.write_table)(columns, path)
+        (arrow_csv.write_csv if kind == "csv" else parquet.write_table)(columns, path)
     assert main(["assess", str(path), str(table), "--quiet"]) == 0
     assert capsys.readouterr().out.strip() == str(assess(p, y))
+
+
+@pytest.mark.parametrize("kind", ["csv", "json"])
+def test_the_answers_are_written(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    p, y = drawn(related=True, rows=200)
+    p[:, :] = 0.5  # never above .5: no pair is contradicted
+    y[:, 1:] = np.random.default_rng(3).integers(0, 2, (200, 3))  # and none is related
+    np.savez(tmp_path / "p.npz", probabilities=p)
+    out = tmp_path / f"answers.{kind}"
+    command = ["assess", str(tmp_path / "p.npz"), str(write_table(tmp_path, y)), "--quiet", "--out"]
+    assert main([*command, str(out)]) == 0
+    assert capsys.readouterr().out.endswith(f"wrote {out}\n")
+    expected = assess(p, y).comparisons
+    assert np.isnan(expected[-1].without)
+    if kind == "json":
+        answers = json.loads(out.read_text(), parse_constant=lambda name: pytest.fail(name))["answers"]
+        assert [answer["low"] for answer in answers[:-1]] == [comparison.low for comparison in expected[:-1]]
+        assert answers[-1]["low"] is None and answers[0]["helps"] is expected[0].helps
+    else:
+        with out.open(newline="") as file:
+            answers = list(csv.DictReader(file))
+        assert [answer["question"] for answer in answers] == [comparison.question for comparison in expected]
+        assert [float(answer["high"]) for answer in answers[:-1]] == [comparison.high for comparison in expected[:-1]]
+        assert answers[-1]["high"] == ""
+    assert main([*command, str(tmp_path / "answers.txt")]) == 2
+    assert "ends with .csv or .json" in capsys.readouterr().err
 
 
 def test_a_relation_is_used_in_the_order_of_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -170,7 +199,8 @@ def test_ids_of_predictions_are_those_of_the_table(
     kind: str, command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     import pyarrow as pa
-    from pyarrow import csv, parquet
+    from pyarrow import csv as arrow_csv
+    from pyarrow import parquet
 
     p, y = drawn(related=True, rows=60)
     ids = [f"00{k}" for k in range(60)]
@@ -190,7 +220,7 @@ def test_ids_of_predictions_are_those_of_the_table(
             np.savez(predictions, probabilities=p, label_names=NAMES, ids=order)
         else:
             columns = pa.table({"photo": order, **dict(zip(NAMES, p.T, strict=True))})
-            (csv.write_csv if kind == "csv" else parquet.write_table)(columns, predictions)
+            (arrow_csv.write_csv if kind == "csv" else parquet.write_table)(columns, predictions)
         arguments = [*command, str(predictions), str(table), *out, "--id", "photo", "--quiet"]
         assert main(arguments) == (0 if order is ids else 2)
         error = capsys.readouterr().err

@@ -10,6 +10,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from obrl import __version__
 from obrl.mining import MiningError, MiningWarning, TableError
 from obrl.mining.blocks import Block, DenseLabels
 from obrl.mining.cli import COMMANDS, main
@@ -153,3 +154,10 @@ def test_progress_is_silent_where_nobody_watches(stream, quiet):
 @pytest.mark.parametrize(("share", "filled"), [(0.0, 0), (0.5, 12), (1.0, 24), (1.5, 24)])
 def test_the_bar_is_as_long_as_the_share(share, filled):
     assert progress_line(1, 1.0, share).split("]")[0] == "[" + "#" * filled + "." * (24 - filled)
+
+
+def test_the_version_is_told(capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["--version"])
+    assert end.value.code == 0
+    assert capsys.readouterr().out == f"obrl {__version__}\n"

@@ -24,12 +24,11 @@ def test_the_commands_of_a_page_run(page, tmp_path, monkeypatch, capsys):
     np.savez("predictions.npz", probabilities=np.full(table.shape, 0.4))
     table[::7, 1] = np.nan
     write_table(tmp_path / "labels.csv", table, by=["Ann", "Bob"] * 100)
-    assert main(["mine", "labels.csv", "--drop", "annotator", "--out", "mined"]) == 0
+    assert main(["mine", "labels.csv", "--out", "mined"]) == 0
     blocks = re.findall(r"```console\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL)
     commands = [line[2:] for block in blocks for line in block.splitlines() if line.startswith("$ ")]
     assert len(commands) >= 4
     for command in commands:
         program, *arguments = shlex.split(command)
         assert program == "obrl"
-        further = [] if "--by" in arguments else ["--drop", "annotator"]
-        assert main([*arguments, *further]) == 0, capsys.readouterr().err
+        assert main(arguments) == 0, capsys.readouterr().err

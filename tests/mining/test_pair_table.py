@@ -13,6 +13,7 @@ from obrl.mining.accumulate import TableCounter, TableCounts
 from obrl.mining.blocks import MISSING, DenseLabels
 from obrl.mining.jackknife import jackknife, warn_of_order
 from obrl.mining.pair_table import pair_table
+from obrl.mining.reports import pair_rows
 from obrl.mining.student import t_quantile, t_test
 
 
@@ -258,3 +259,37 @@ def test_tables_of_one_label_or_no_row_have_no_pair() -> None:
     pairs = pair_table(count(np.zeros((0, 3))))
     assert np.isnan(pairs.q).all()
     assert pairs.order().tolist() == [0, 1, 2]
+
+
+def test_few_groups_warn_and_say_how_many() -> None:
+    table = drawn(400)
+    with pytest.warns(MiningWarning, match="rest on 19 groups alone; below 20 they are rough"):
+        pair_table(count(table, np.arange(400) % 19))
+    pair_table(count(table, np.arange(400) % 20))  # warnings are errors
+    assert count(table).num_groups is None
+
+
+@pytest.mark.parametrize("names", [("a", "b", "c", "d", "e"), None])
+def test_printing_shows_the_surest_pairs(names: tuple[str, ...] | None) -> None:
+    counts = count(drawn())
+    pairs = pair_table(TableCounts(counts.counts, counts.rows, None, False, names))
+    lines = repr(pairs).splitlines()
+    assert str(pairs) == repr(pairs)
+    assert lines[0] == "1 of 10 pairs are related (q <= 0.05)"
+    assert lines[2].split()[:3] == [*(("a", "b") if names else ("0", "1")), f"{pairs.phi[0]:+.3f}"]
+    assert len(lines) == 3
+    many = np.repeat(np.random.default_rng(0).integers(0, 2, (100, 1)), 8, axis=1).astype(float)
+    text = repr(pair_table(count(many)))
+    assert text.splitlines()[0].startswith("28 of 28") and text.endswith("... and 18 more")
+    assert len(text.splitlines()) == 13
+    assert "array" not in repr(counts) + text
+    nothing = repr(pair_table(count(np.random.default_rng(1).integers(0, 2, (40, 3)).astype(float))))
+    assert nothing == "0 of 3 pairs are related (q <= 0.05)"
+
+
+def test_a_q_below_floating_point_is_not_shown_as_nothing() -> None:
+    copies = np.repeat(np.random.default_rng(0).integers(0, 2, (3_000, 1)), 2, axis=1).astype(float)
+    pairs = pair_table(count(copies))
+    assert pairs.q[0] == 0
+    assert "<1e-300" in repr(pairs)
+    assert next(iter(pair_rows(pairs, ("a", "b"), pairs.order())))[7] == "0"  # CSV holds the number

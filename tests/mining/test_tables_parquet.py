@@ -11,7 +11,7 @@ import pytest
 
 from obrl.mining.blocks import MISSING
 from obrl.mining.counting import as_dense
-from obrl.mining.errors import TableError
+from obrl.mining.errors import MiningWarning, TableError
 from obrl.mining.tables import TableOptions, open_tables
 
 pa = pytest.importorskip("pyarrow")
@@ -104,13 +104,23 @@ BAD = {
     "a value outside the coding": (
         {"A": [1, 0, 1], "B": [1, 2, 1]},
         {},
-        r"row 2, column 'B': a label .* got 2; .*--drop B",
+        r"row 2, column 'B': a label .* got '2'; .*--drop B",
     ),
     "a fraction": ({"A": [1, 0], "B": [1, 0.5]}, {}, r"row 2, column 'B': .* got 0.5"),
     "an infinite value": ({"A": [1, 0], "B": [1, float("inf")]}, {}, r"row 2, column 'B': .* got inf"),
     "a word": ({"A": [1, 0], "B": ["1", "maybe"]}, {}, r"row 2, column 'B': .* got 'maybe'"),
     "three values": ({"A": [1, 0], "B": [1, -1]}, {}, r"row 2, column 'B': .* may mean uncertain, got -1; .*--values"),
-    "a structure": ({"A": [1], "B": [1], "C": [{"x": 1}]}, {}, r"column 'C': .*struct.*--drop C"),
+    "ids that do not come first": (
+        {"A": [1, 0, 1], "B": [1, 1, 0], "key": [7, 8, 9]},
+        {},
+        r"row 1, column 'key': .* got '7'; if the column names the rows, say so with --id key; .*--drop key",
+    ),
+    "numbers that repeat": (
+        {"A": [7, 0, 7], "B": [1, 1, 0]},
+        {},
+        r"row 1, column 'A': .* got '7'; correct it.*--drop A",
+    ),
+    "a structure and one label": ({"A": [1], "C": [{"x": 1}]}, {}, r"column 'C': .*struct.*--drop C"),
     "a structure asked for": ({"A": [1], "C": [{"x": 1}]}, {"labels": ("A", "C")}, r"column 'C': .*struct"),
     "vectors": ({"tags": [[0, 1, 1], [1, 0, 0]]}, {}, r"column 'tags': .*vectors.*column of its own"),
     "no rows": ({"A": pa.array([], pa.int8()), "B": pa.array([], pa.int8())}, {}, r"no rows"),
@@ -163,3 +173,11 @@ def test_a_column_of_labels_with_a_typing_error_is_no_column_of_ids(tmp_path: Pa
     columns = {"A": ["0", "1", "maybe", "0", "1"], "B": [0, 1, 0, 1, 1], "C": [1, 1, 0, 0, 1]}
     with pytest.raises(TableError, match=r"row 3, column 'A'.*maybe"):
         open_tables([write(tmp_path / "t.parquet", columns)])
+
+
+def test_a_first_column_of_distinct_integers_names_the_rows(tmp_path: Path) -> None:
+    columns = {"key": [5, 6, 7], "A": [1, 0, 1], "B": [0, 0, 1], "picture": [b"x", b"y", b"z"]}
+    with pytest.warns(MiningWarning, match=r"passed over: picture \(a column of binary\); --drop"):
+        table = open_tables([write(tmp_path / "t.parquet", columns)])
+    assert table.id_column == "key" and table.label_names == ("A", "B")
+    assert next(iter(table.blocks())).columns["key"].tolist() == ["5", "6", "7"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -147,8 +148,8 @@ def test_only_one_and_empty_warns(tmp_path: Path) -> None:
 
 def test_columns_are_chosen(tmp_path: Path) -> None:
     path = written(tmp_path / "t.csv", "a,note,b,who,c\n1,fine,0,p1,1\n0,good,1,p2,1\n1,bad,1,p1,0\n")
-    with pytest.raises(TableError, match=r"column 'note'.*'fine'.*--drop note"):
-        opened(path)
+    with pytest.warns(MiningWarning, match=r"hold no labels are passed over: note \('fine'\), who \('p1'\); --drop"):
+        assert opened(path).label_names == ("a", "b", "c")
     table = opened(path, drop=("note",), groups="who")
     assert table.label_names == ("a", "b", "c") and table.group_column == "who" and table.id_column is None
     assert codes(table).tolist() == [[1, 0, 1], [0, 1, 1], [1, 1, 0]]
@@ -157,6 +158,26 @@ def test_columns_are_chosen(tmp_path: Path) -> None:
     assert table.label_names == ("c", "a")
     assert codes(table).tolist() == [[1, 1], [1, 0], [0, 1]]
     assert column(table, "note") == ["fine", "good", "bad"] and column(table, "who") == ["p1", "p2", "p1"]
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        (
+            ("yes", "no", "yes"),
+            "got 'yes'; correct it, leave the column out with --drop x",
+        ),  # labels in another spelling
+        (("34", "", "34"), "got '34'; correct it, leave the column out with --drop x"),
+        (("34", "35", "36"), "got '34'; if the column names the rows, say so with --id x; else correct it"),
+        (("1", "Ann", "0"), "got 'Ann'"),
+    ],
+)
+def test_columns_that_may_be_meant_as_labels_are_not_passed_over(
+    tmp_path: Path, cells: tuple[str, ...], message: str
+) -> None:
+    rows = [f"{k % 2},{cell},1" for k, cell in enumerate(cells)]
+    with pytest.raises(TableError, match=re.escape(message)):
+        opened(written(tmp_path / "t.csv", "\n".join(["a,x,b", *rows, ""])))
 
 
 @pytest.mark.parametrize(("absent", "present"), [("false", "true"), ("-1", "1"), ("0.0", "1.0")])

@@ -27,6 +27,7 @@ def drawn_labels(rows=600, seed=3):
 def test_the_ladder_is_what_the_rows_say():
     labels = drawn_labels()
     ladder = threshold_ladder(RelationMiner().fit(labels).table_counts_)
+    assert repr(ladder).startswith("together (>=)\nthreshold    phi  pairs")
     phi = np.corrcoef(labels.T)
     errors = estimate_phi(count_pairs(labels)).standard_error
     pairs = list(zip(*np.triu_indices(labels.shape[1], 1), strict=True))

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import NoReturn
 
+from obrl._version import __version__
 from obrl.mining.errors import MiningError, MiningWarning
 
 COMMANDS: dict[str, str] = {
@@ -19,6 +20,8 @@ COMMANDS: dict[str, str] = {
     "thresholds": "say which thresholds a mined relation can supervise with, if any",
     "suspects": "list the entries of a table that contradict the other labels of their row",
     "fill": "give missing entries of a table, or all, a probability",
+    "compare": "say which pairs of labels relate otherwise in one table than in another",
+    "history": "say which pairs drift over the rows of a table, or moved while a model trained",
     "start": "write a mined relation in the form from which a loss starts",
     "export": "write a mined relation for other programs: ML-GCN, NumPy, spreadsheets, graphs",
     "assess": "say what the relation would gain, from a model's held-out predictions",
@@ -53,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     with warnings.catch_warnings():
         warnings.filterwarnings("always", category=MiningWarning)
-        warnings.showwarning = _show_warning
+        warnings.showwarning = _WarningsOnce()
         try:
             options = _parse(arguments)
             status = int(import_module(f"obrl.mining.cli.{options.command}").run(options))
@@ -78,6 +81,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     """Read the command line; only the subcommand that is called adds its arguments."""
     name = arguments[0] if arguments else None
     parser = _Parser(prog="obrl", description="Relation mining over label tables.")
+    parser.add_argument("--version", action="version", version=f"obrl {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for command, summary in COMMANDS.items():
         subparser = commands.add_parser(command, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
@@ -100,8 +104,16 @@ def _tell(message: str) -> None:
     print(f"{start}obrl: {line}", file=sys.stderr)
 
 
-def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
-    _tell(f"warning: {message}")
+class _WarningsOnce:
+    """Shows each warning once, wherever in the program it comes from: many files of a table may give the same."""
+
+    def __init__(self) -> None:
+        self._told: set[str] = set()
+
+    def __call__(self, message: Warning | str, *_: object, **__: object) -> None:
+        if str(message) not in self._told:
+            self._told.add(str(message))
+            _tell(f"warning: {message}")
 
 
 def _forget_output() -> None:

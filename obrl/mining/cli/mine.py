@@ -22,18 +22,15 @@ from obrl.mining.cli.options import (
     check_settings,
     table_options,
 )
-from obrl.mining.cli.pairs import shown_pairs
 from obrl.mining.cli.progress import Progress
-from obrl.mining.errors import TableError
+from obrl.mining.errors import MiningError, TableError
 from obrl.mining.jackknife import warn_of_order
 from obrl.mining.miner import RelationMiner
-from obrl.mining.output import RELATION, RUN, check_file, check_folder, file_of_results, folder_of_results
-from obrl.mining.pair_table import PairTable, pair_table
-from obrl.mining.reports import label_names, pairs_to_write, write_labels, write_pairs
+from obrl.mining.output import HISTORY, RELATION, RUN, check_file, check_folder, file_of_results, folder_of_results
+from obrl.mining.pair_table import PAIRS_SHOWN, PairTable, pair_table
+from obrl.mining.reports import label_names, pairs_to_write, shown_pairs, write_labels, write_pairs
 from obrl.mining.tables import open_tables
 from obrl.mining.tables.options import LabelTable
-
-PAIRS_SHOWN = 10
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,6 +41,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--out", metavar="DIR", help="the folder for relation.npz, pairs.csv, labels.csv and run.json (default: none)"
     )
+    group.add_argument(
+        "--top",
+        type=int,
+        default=PAIRS_SHOWN,
+        metavar="N",
+        help=f"how many related pairs to show (default: {PAIRS_SHOWN}; 0 for all)",
+    )
+    group.add_argument(
+        "--history",
+        type=int,
+        metavar="N",
+        help=f"also write {HISTORY}: the counts of N to 2N consecutive parts of the rows, for `obrl history`",
+    )
     group.add_argument("--png", metavar="FILE", help="draw the relation as a heat map (needs Matplotlib)")
     add_quiet_argument(parser)
 
@@ -51,14 +61,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Mine, print what relates, and write the results."""
     check_settings(options)
+    if options.top < 0:
+        raise MiningError(f"--top must be at least 0, got {options.top}")
     if options.out is not None:
         check_folder(options.out)
+    if options.history is not None and (options.history < 2 or options.out is None):
+        raise MiningError(f"--history must be at least 2, with a folder to write to (--out), got {options.history}")
     if options.png is not None:
         check_file(options.png, "--png")
     start = time.perf_counter()
     table = open_tables(options.tables, table_options(options))
     miner = TimedMiner(
-        decay=options.decay, measure=options.measure, estimator=options.estimator, batch_size=options.batch_size
+        decay=options.decay,
+        measure=options.measure,
+        estimator=options.estimator,
+        batch_size=options.batch_size,
+        history=options.history,
     )
     with Progress(quiet=options.quiet) as progress:
         miner.fit_table(table, progress=progress)
@@ -76,9 +94,10 @@ def run(options: argparse.Namespace) -> int:
 
         with file_of_results(options.png, "--png") as part:
             draw_heat_map(part, miner.phi_, label_names(counts))
-    print(_summary(counts, pairs, timing))
+    print(_summary(counts, pairs, timing, options.top))
     if options.out is not None:
-        print(f"wrote {Path(options.out) / RELATION}, pairs.csv, labels.csv and {RUN}")
+        further = "" if options.history is None else f"{HISTORY}, "
+        print(f"wrote {Path(options.out) / RELATION}, {further}pairs.csv, labels.csv and {RUN}")
     return 0
 
 
@@ -112,6 +131,8 @@ def _check_varies(counts: TableCounts, files: tuple[str, ...]) -> None:
 def _write(folder: Path, miner: RelationMiner, pairs: PairTable, facts: dict[str, Any]) -> None:
     counts = miner.table_counts_
     miner.save(folder / RELATION)
+    if miner.history is not None:
+        miner.history_.save(folder / HISTORY)
     order = pairs_to_write(pairs)
     with (folder / "pairs.csv").open("w", encoding="utf-8", newline="") as file:
         write_pairs(file, pairs, label_names(counts), order)
@@ -143,7 +164,7 @@ def _run_facts(
     }
 
 
-def _summary(counts: TableCounts, pairs: PairTable, timing: dict[str, float]) -> str:
+def _summary(counts: TableCounts, pairs: PairTable, timing: dict[str, float], top: int) -> str:
     seconds = timing["seconds"]
     related = pairs.related()
     order = pairs.order("lower")
@@ -156,5 +177,5 @@ def _summary(counts: TableCounts, pairs: PairTable, timing: dict[str, float]) ->
         f"together, {int((pairs.sign[order] < 0).sum()):,} apart",
     ]
     lines += [f"{constant:,} labels are constant and relate to nothing"] if constant else []
-    lines += [shown_pairs(pairs, label_names(counts), order[:PAIRS_SHOWN])] if len(order) else []
+    lines += [shown_pairs(pairs, label_names(counts), order[: top or None])] if len(order) else []
     return "\n".join(lines)

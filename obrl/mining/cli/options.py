@@ -16,8 +16,13 @@ from obrl.settings import Settings
 
 
 def add_table_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what says which tables to read, and what their columns and values mean."""
+    """Add which tables to read, with the options that say what their columns and values mean."""
     parser.add_argument("tables", nargs="+", metavar="TABLE", help="files, folders, patterns or URLs of one table")
+    add_table_options(parser)
+
+
+def add_table_options(parser: argparse.ArgumentParser) -> None:
+    """Add what says what the columns and values of tables mean; see `table_options`."""
     group = parser.add_argument_group("the tables")
     group.add_argument(
         "--labels",
@@ -43,7 +48,7 @@ def add_table_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def table_options(options: argparse.Namespace, *, keep: Sequence[str] = ()) -> TableOptions:
-    """What the options of `add_table_arguments` say, with further columns to hand on."""
+    """What the options of `add_table_options` say, with further columns to hand on."""
     return TableOptions(
         labels=None if options.labels is None else tuple(options.labels),
         drop=tuple(options.drop),

@@ -13,11 +13,9 @@ from obrl.mining.cli.options import add_relation_argument, load_relation, names
 from obrl.mining.errors import MiningError
 from obrl.mining.output import file_of_results
 from obrl.mining.pair_table import CORRECTIONS, PairTable, pair_table
-from obrl.mining.reports import as_text_table, label_names, write_pairs
-from obrl.report.words import one_line
+from obrl.mining.reports import label_names, shown_pairs, write_pairs
 
 ORDERS = ("lower", "phi", "q", "p", "both")
-LONGEST_NAME = 32
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -85,36 +83,3 @@ def _of_labels(pairs: PairTable, labels: Sequence[str], wanted: Sequence[str]) -
             raise MiningError(f"--label: the relation has no label {name!r}; labels.csv beside it lists them")
     indices = [labels.index(name) for name in wanted]
     return np.isin(pairs.i, indices) | np.isin(pairs.j, indices)
-
-
-def shown_pairs(
-    pairs: PairTable, labels: Sequence[str], order: npt.NDArray[np.intp], *, q: float = 0.05, mark: bool = False
-) -> str:
-    """Some pairs as an aligned table; `mark` puts an asterisk behind those that are related at `q`."""
-    related = pairs.related(q)
-    rows = [
-        (
-            one_line(labels[pairs.i[k]], LONGEST_NAME),
-            one_line(labels[pairs.j[k]], LONGEST_NAME),
-            f"{pairs.phi[k]:+.3f}",
-            f"{pairs.phi_low[k]:+.3f} to {pairs.phi_high[k]:+.3f}",
-            f"{pairs.q[k]:.2g}",
-            f"{pairs.both[k]:,}",
-            f"{pairs.expected[k]:,.1f}",
-            f"{pairs.samples[k]:,}",
-            *(("*" if related[k] else "",) if mark else ()),
-        )
-        for k in order.tolist()
-    ]
-    head = (
-        "label",
-        "label",
-        "phi",
-        "95 % interval",
-        "q",
-        "both",
-        "expected",
-        "samples",
-        *(("related",) if mark else ()),
-    )
-    return as_text_table(head, rows, left=2)

@@ -6,8 +6,7 @@ import argparse
 
 from obrl.mining.cli.options import add_relation_argument, load_relation, relation_file
 from obrl.mining.errors import NoThresholds
-from obrl.mining.reports import as_text_table
-from obrl.mining.thresholds import FROM_PHI, Ladder, Rung, threshold_ladder
+from obrl.mining.thresholds import FROM_PHI, Ladder, threshold_ladder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,8 +26,7 @@ def run(options: argparse.Namespace) -> int:
     ladder = threshold_ladder(counts, measure=options.measure or miner.measure)
     print(f"{counts.rows:,} rows x {counts.num_labels} labels; thresholds on the scale of {ladder.measure}")
     print("charge: the share of rows whose true labels contradict a pair, which a loss charges even to a perfect model")
-    for title, rungs in (("together (>=)", ladder.together), ("apart (<=)", ladder.apart)):
-        print(f"\n{title}\n{_table(rungs)}")
+    print(f"\n{ladder}")
     try:
         thresholds = ladder.suggestion()
     except NoThresholds as none:
@@ -44,25 +42,6 @@ def run(options: argparse.Namespace) -> int:
     start = f"RelationMiner.load({str(relation_file(options))!r}).as_start()"
     print(f"OBRLoss({counts.num_labels}, relation={start}, {', '.join(words)})")
     return 0
-
-
-def _table(rungs: tuple[Rung, ...]) -> str:
-    """The thresholds down to the first that selects nothing."""
-    rows = [
-        (
-            f"{rung.threshold:g}",
-            f"{rung.phi:+.2f}",
-            f"{rung.pairs:,}",
-            f"{rung.changes:,.1f}",
-            f"{rung.charge:.2f}",
-            "*" if rung.is_good else "",
-        )
-        for rung in rungs
-        if rung.pairs
-    ]
-    if not rows:
-        return f"no pair has a phi of {rungs[0].phi:+.2f} or stronger"
-    return as_text_table(("threshold", "phi", "pairs", "change sides", "charge", "good"), rows, left=0)
 
 
 def _suggestion(ladder: Ladder) -> str:

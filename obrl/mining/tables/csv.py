@@ -8,7 +8,7 @@ from typing import IO
 from obrl.mining.errors import TableError
 from obrl.mining.tables.delimited import EMPTY_WORDS, FALSE, TRUE, DelimitedTable, is_label
 from obrl.mining.tables.options import TableOptions
-from obrl.mining.tables.roles import Offender, check_names, choose_roles, may_name_rows
+from obrl.mining.tables.roles import check_names, choose_roles, may_name_rows, offender_of
 from obrl.mining.tables.text import BOM, csv_records, first_lines, open_bytes
 
 SAMPLE_ROWS = 200
@@ -33,18 +33,11 @@ def open_csv(path: str, options: TableOptions) -> DelimitedTable:
     check_names(names, path)
     if len(records) == 1:
         raise TableError("the table has a header and no rows", file=path)
-    unusable: dict[str, Offender] = {}
-    words: set[str] = set()
-    empty = set(names)
-    for row, record in enumerate(records[1:], 1):
-        for name, cell in zip(names, record, strict=False):
-            text = cell.strip()
-            if text not in EMPTY_WORDS:
-                empty.discard(name)
-            if not is_label(cell):
-                unusable.setdefault(name, Offender(cell, row))
-            elif text in (*TRUE, *FALSE) or (text in EMPTY_WORDS and text != cell):
-                words.add(name)
+    columns = {name: [r[place] for r in records[1:] if place < len(r)] for place, name in enumerate(names)}
+    offenders = {name: offender_of(cells, [is_label(cell) for cell in cells]) for name, cells in columns.items()}
+    unusable = {name: offender for name, offender in offenders.items() if offender is not None}
+    words = {name for name, cells in columns.items() if any(map(_is_worded, cells))}
+    empty = {name for name, cells in columns.items() if all(cell.strip() in EMPTY_WORDS for cell in cells)}
     first = [record[0] for record in records[1:]]
     names_rows = may_name_rows(first, [is_label(cell) for cell in first])
     return DelimitedTable(
@@ -58,6 +51,12 @@ def open_csv(path: str, options: TableOptions) -> DelimitedTable:
         open_rows=lambda: _after_header(path),
         format_name="tsv" if delimiter == "\t" else "csv",
     )
+
+
+def _is_worded(cell: str) -> bool:
+    """Whether a label is written as text: as true or false, or as an empty cell with spaces around it."""
+    text = cell.strip()
+    return text in (*TRUE, *FALSE) or (text in EMPTY_WORDS and text != cell)
 
 
 def delimiter_of(path: str, header: str, options: TableOptions) -> str:

@@ -15,13 +15,14 @@ from obrl.mining.tables.delimited import EMPTY_WORDS, FALSE, TRUE, is_label
 from obrl.mining.tables.options import LabelTable, TableOptions
 from obrl.mining.tables.parquet_file import MAGIC, ParquetFile, RowTexts, stacked
 from obrl.mining.tables.parquet_lists import ParquetLists, list_column
-from obrl.mining.tables.roles import Offender, choose_roles, may_name_rows
+from obrl.mining.tables.roles import Offender, choose_roles, may_name_rows, offender_of
 from obrl.mining.tables.values import WHAT_IS_ALLOWED, ValueCoding, remedy_for_column
 
 __all__ = ["MAGIC", "ParquetTable", "open_parquet"]
 
 NUMBERS = ("bool", "int", "uint", "float", "double", "halffloat", "null")
 TEXTS = ("string", "large_string", "string_view")
+SAMPLE_ROWS = 200
 ENTRIES_PER_BLOCK = 2**24
 """Blocks of wide tables have fewer rows, so that a block takes some ten megabytes whatever the number of labels."""
 
@@ -62,23 +63,25 @@ class ParquetTable:
         self._coding = ValueCoding(options)
 
     def _unusable(self) -> dict[str, Offender]:
-        """The columns that can hold no labels: by their type, or, of text, by their first rows."""
+        """The columns that can hold no labels: by their type, or, of text and integers, by their first rows."""
         unusable = {
-            name: Offender(f"a column of {kind}", None)
+            name: Offender(f"a column of {kind}", None, words=True)
             for name, kind in self._kinds.items()
             if not kind.startswith((*NUMBERS, *TEXTS))
         }
         texts = [name for name, kind in self._kinds.items() if kind in TEXTS]
-        for batch in self._file.batches(texts, ROWS_PER_BLOCK) if texts else ():
-            for name in texts:
-                words = batch.column(name).to_pylist()
-                row = next((row for row, word in enumerate(words, 1) if word is not None and not is_label(word)), None)
-                if row is not None:
-                    unusable[name] = Offender(words[row - 1], row)
+        integers = [name for name, kind in self._kinds.items() if kind.startswith(("int", "uint"))]
+        for columns, rows in ((texts, ROWS_PER_BLOCK), (integers, SAMPLE_ROWS)):
+            batch: Any = next(self._file.batches(columns, rows)) if columns else None
+            for name in columns:
+                cells = ["" if cell is None else str(cell) for cell in _plain(batch.column(name)).to_pylist()]
+                usable = [is_label(cell) for cell in cells]
+                offender = offender_of(cells, usable)
+                if offender is not None:
+                    unusable[name] = offender
                 if name == self._file.schema.names[0]:
-                    cells = [word or "" for word in words]
-                    self._first_names_rows = may_name_rows(cells, [is_label(cell) for cell in cells])
-            break
+                    is_id = may_name_rows(cells, usable)  # integers that repeat, such as ages, name no rows
+                    self._first_names_rows = is_id and (name in texts or (offender is not None and offender.distinct))
         return unusable
 
     def blocks(self, rows: int = ROWS_PER_BLOCK) -> Iterator[Block]:

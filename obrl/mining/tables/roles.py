@@ -2,22 +2,63 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
-from obrl.mining.errors import TableError
+from obrl.mining.errors import MiningWarning, TableError, shortened
 from obrl.mining.tables.options import TableOptions
 from obrl.mining.tables.values import WHAT_IS_ALLOWED, remedy_for_column
 
+SPELLINGS = frozenset(
+    ["yes", "no", "y", "n", "t", "f", "on", "off", "present", "absent", "positive", "negative", "pos", "neg"]
+)
+"""A column of these words holds labels in a spelling that is not read, and must not be passed over."""
+
 
 class Offender(NamedTuple):
-    """A value that is no label, and its row, or None where the whole column is of another type."""
+    """A value that is no label, of a column's first rows.
+
+    Attributes:
+        value: the first such value.
+        row: its row; None where the whole column is of a type that holds no labels.
+        words: whether the column holds words alone, such as an annotator's name, and can be passed over.
+        distinct: whether all its values differ, so that it may name the rows.
+    """
 
     value: str
     row: int | None
+    words: bool = False
+    distinct: bool = False
+
+
+def offender_of(cells: Sequence[str], usable: Sequence[bool]) -> Offender | None:
+    """What is no label in the first rows of a column, or None.
+
+    Args:
+        cells: of the first rows.
+        usable: for each of them, whether it could be a label, as an empty one can.
+
+    Example:
+        >>> offender_of(["Ann", "Bob", "Ann"], [False, False, False])
+        Offender(value='Ann', row=1, words=True, distinct=False)
+    """
+    if all(usable):
+        return None
+    row = usable.index(False)
+    words = all(not usable[k] and _is_word(cell) for k, cell in enumerate(cells) if cell.strip())
+    return Offender(cells[row], row + 1, words, len(set(cells)) == len(cells))
+
+
+def _is_word(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return cell.strip().lower() not in SPELLINGS
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +130,11 @@ def choose_roles(
         first_names_rows: whether a first column that is unusable names the rows, where the user says nothing.
 
     Raises:
-        TableError: a column that the options name and the table lacks, a column that is no label and that no option
-            claims, or no label column at all.
+        TableError: a column that the options name and the table lacks, a column of numbers that are no labels and that
+            no option claims, or no label column at all.
+
+    Warns:
+        MiningWarning: columns of words that no option claims, such as an annotator's name, are passed over.
     """
     groups = _group_column(options, names)
     _check_there((options.id, groups, *options.keep, *options.drop, *(options.labels or ())), names, file)
@@ -102,19 +146,45 @@ def choose_roles(
     if options.labels is not None:
         labels = tuple(name for name in options.labels if name not in options.drop)
     else:
-        labels = tuple(name for name in names if name not in claimed and name != name_of_row)
-        for name in labels:
-            if name in unusable:
-                value, row = unusable[name]
-                raise TableError(
-                    WHAT_IS_ALLOWED, file=file, row=row, column=name, value=value, remedy=remedy_for_column(name)
-                )
+        free = [name for name in names if name not in claimed and name != name_of_row]
+        labels = tuple(name for name in free if name not in unusable)
+        _pass_over({name: unusable[name] for name in free if name in unusable}, file, enough=len(labels) > 1)
     if not labels:
         raise TableError(
             f"no column is left that could hold labels, of {len(names)}", file=file, remedy="name them with --labels"
         )
     check_enough(labels, file)
     return Roles(tuple(labels), name_of_row, groups, options.keep)
+
+
+def _pass_over(unusable: Mapping[str, Offender], file: str, *, enough: bool) -> None:
+    """Warn of columns that hold words alone, where labels remain.
+
+    Raises:
+        TableError: another column that is no label.
+    """
+    for name, offender in unusable.items():
+        if not (offender.words and enough):
+            raise TableError(
+                WHAT_IS_ALLOWED,
+                file=file,
+                row=offender.row,
+                column=name,
+                value=offender.value,
+                remedy=remedy_for_column(name, names_rows=offender.distinct),
+            )
+    if unusable:
+        shown = [
+            f"{name[:40]} ({offender.value[:40] if offender.row is None else shortened(offender.value, 30)})"
+            for name, offender in list(unusable.items())[:5]
+        ]
+        more = f", and {len(unusable) - 5} more" if len(unusable) > 5 else ""
+        # Without the file's name, so that many files of one table give one warning.
+        warnings.warn(
+            f"columns that hold no labels are passed over: {', '.join(shown)}{more}; --drop does so in silence",
+            MiningWarning,
+            stacklevel=2,
+        )
 
 
 def list_roles(names: Sequence[str], labels: Sequence[str], options: TableOptions, file: str) -> Roles:

@@ -140,10 +140,11 @@ def _refuse(values: npt.NDArray[Any], wrong: npt.NDArray[np.bool_], place: Place
     )
 
 
-def remedy_for_column(column: str | None) -> str:
-    """What to do with a column whose values are no labels."""
+def remedy_for_column(column: str | None, *, names_rows: bool = False) -> str:
+    """What to do with a column whose values are no labels; `names_rows` where they look like the rows' ids."""
     drop = "" if column is None else f" leave the column out with --drop {_quoted(column)}, or"
-    return f"correct it,{drop or ' or'} name the columns that are labels with --labels"
+    names = f"if the column names the rows, say so with --id {_quoted(column or '')}; else " if names_rows else ""
+    return f"{names}correct it,{drop or ' or'} name the columns that are labels with --labels"
 
 
 def _quoted(column: str) -> str:

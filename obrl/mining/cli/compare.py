@@ -1,0 +1,119 @@
+"""`obrl compare A B`: which pairs of labels relate otherwise in B than in A."""
+
+from __future__ import annotations
+
+import argparse
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from obrl.mining.cli.options import (
+    add_quiet_argument,
+    add_table_options,
+    load_relation,
+    table_options,
+)
+from obrl.mining.cli.progress import Progress
+from obrl.mining.comparison import TableComparison, compare
+from obrl.mining.comparison_words import columns, summary, write_comparison
+from obrl.mining.conditions import columns_in, where
+from obrl.mining.errors import MiningError
+from obrl.mining.miner import RelationMiner
+from obrl.mining.output import RELATION, check_file, file_of_results
+from obrl.mining.pair_table import CORRECTIONS
+from obrl.mining.tables import open_tables
+
+FAILED = 1
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `obrl compare`."""
+    side = "a table (file, folder, pattern or URL), or a relation: a folder that `obrl mine --out` wrote, or an .npz"
+    parser.add_argument("a", metavar="A", help=side)
+    parser.add_argument("b", metavar="B", help="what A is compared with, likewise")
+    add_table_options(parser)
+    parser.add_argument("--q", type=float, default=0.05, help="the largest share of false discoveries (default: .05)")
+    parser.add_argument(
+        "--correction",
+        choices=tuple(CORRECTIONS),
+        default="bh",
+        help="Benjamini-Hochberg (bh, default), or Benjamini-Yekutieli (by), which holds for any dependence",
+    )
+    parser.add_argument("--top", type=int, default=50, metavar="N", help="how many to show (default: 50; 0 for all)")
+    parser.add_argument("--csv", metavar="FILE", help="write all pairs as CSV")
+    parser.add_argument("--report", metavar="FILE", help="write a page for a browser: A, and what changed")
+    parser.add_argument(
+        "--fail-on",
+        metavar="CONDITION",
+        help="exit with 1 where a pair fulfils it, such as 'q<=.05 and abs(delta)>=.1'; names are those of the CSV",
+    )
+    add_quiet_argument(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Compare, print what changed, and write the results."""
+    _check(options)
+    a, b = (_side(path, options) for path in (options.a, options.b))
+    try:
+        comparison = compare(a, b, labels=options.labels, correction=options.correction)
+    except MiningError as error:
+        raise MiningError(f"A is {options.a}, B is {options.b}: {error}") from error
+    failing = None if options.fail_on is None else _failing(options.fail_on, comparison, options.q)
+    print(summary(comparison, options.q, options.top))
+    if options.csv is not None:
+        with file_of_results(options.csv, "--csv") as part, part.open("w", encoding="utf-8", newline="") as file:
+            write_comparison(file, comparison, options.q)
+        print(f"wrote {len(comparison):,} pairs to {options.csv}")
+    if failing is None:
+        return 0
+    print(f"{len(failing):,} pairs fulfil {options.fail_on}")
+    return FAILED if len(failing) else 0
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Raise MiningError for options that cannot be met, before a table is read."""
+    if not 0 < options.q <= 1:
+        raise MiningError(f"--q must be in (0, 1], got {options.q}")
+    if options.top < 0:
+        raise MiningError(f"--top must be at least 0, got {options.top}")
+    for name in ("csv", "report"):
+        if getattr(options, name) is not None:
+            check_file(getattr(options, name), f"--{name}")
+    if options.fail_on is not None:
+        # Two labels of one row are enough to see whether the condition can be read.
+        where(options.fail_on, columns(compare(*[RelationMiner().fit([[0, 1], [1, 0]])] * 2)))
+    if options.groups is not None and all(is_relation(path) for path in (options.a, options.b)):
+        raise MiningError("--groups is for tables, got two relations: give it to `obrl mine` when you mine them")
+
+
+def is_relation(path: str) -> bool:
+    """Whether a path is that of a relation, not of a table."""
+    place = Path(path)
+    if place.is_dir():
+        return (place / RELATION).is_file()
+    if place.suffix != ".npz" or not zipfile.is_zipfile(place):
+        return False
+    with zipfile.ZipFile(place) as file:
+        return "relation_sum.npy" in file.namelist()
+
+
+def _side(path: str, options: argparse.Namespace) -> RelationMiner:
+    """What the user named: a relation that is read, or a table that is mined."""
+    if is_relation(path):
+        return load_relation(argparse.Namespace(relation=path))
+    table = open_tables([path], table_options(options))
+    with Progress(quiet=options.quiet) as progress:
+        return RelationMiner().fit_table(table, progress=progress)
+
+
+def _failing(condition: str, comparison: TableComparison, q: float) -> np.ndarray:
+    """The pairs that fulfil a condition; raises MiningError where it asks for what no pair has."""
+    by_name = columns(comparison, q)
+    needs_test = columns_in(condition) - {"phi_a", "phi_b", "delta"}
+    if needs_test and not comparison.tested:
+        raise MiningError(
+            f"--fail-on asks for {', '.join(sorted(needs_test))}, but a relation without counts has no test: use "
+            "phi_a, phi_b and delta, or mine both tables with `obrl mine`"
+        )
+    return np.flatnonzero(where(condition, by_name))

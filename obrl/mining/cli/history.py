@@ -1,0 +1,83 @@
+"""`obrl history R`: the relation over the parts of a table, or over a training run."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from obrl.history import History
+from obrl.mining.errors import MiningError
+from obrl.mining.output import HISTORY, check_file, file_of_results
+from obrl.mining.over_time import over_time
+from obrl.mining.over_time_words import DEFAULT_THRESHOLDS, summary, write_over_time
+from obrl.mining.pair_table import CORRECTIONS
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `obrl history`."""
+    parser.add_argument(
+        "history",
+        metavar="R",
+        help="the folder that `obrl mine --history N --out` wrote, or the .npz of a history, also one of training",
+    )
+    parser.add_argument("--q", type=float, default=0.05, help="the largest share of false discoveries (default: .05)")
+    parser.add_argument(
+        "--correction",
+        choices=tuple(CORRECTIONS),
+        default="bh",
+        help="Benjamini-Hochberg (bh, default), or Benjamini-Yekutieli (by), which holds for any dependence",
+    )
+    for sign, default in zip(("positive", "negative"), DEFAULT_THRESHOLDS, strict=True):
+        parser.add_argument(
+            f"--{sign}-threshold",
+            type=float,
+            metavar="R",
+            help=f"for when pairs are active, on the scale of the measure (default: the run's, or {default})",
+        )
+    parser.add_argument("--top", type=int, default=50, metavar="N", help="how many to show (default: 50; 0 for all)")
+    parser.add_argument("--csv", metavar="FILE", help="write all pairs as CSV")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print what drifts, and write the CSV."""
+    if not 0 < options.q <= 1:
+        raise MiningError(f"--q must be in (0, 1], got {options.q}")
+    if options.top < 0:
+        raise MiningError(f"--top must be at least 0, got {options.top}")
+    if options.csv is not None:
+        check_file(options.csv, "--csv")
+    result = over_time(_load(options.history), correction=options.correction)
+    thresholds = _thresholds(options)
+    print(summary(result, options.q, options.top, thresholds))
+    if options.csv is not None:
+        with file_of_results(options.csv, "--csv") as part, part.open("w", encoding="utf-8", newline="") as file:
+            write_over_time(file, result, options.q, thresholds)
+        print(f"wrote {len(result):,} pairs to {options.csv}")
+    return 0
+
+
+def _thresholds(options: argparse.Namespace) -> tuple[float, float] | None:
+    """Those that the user gave; a default takes the place of one that is missing."""
+    given = (options.positive_threshold, options.negative_threshold)
+    if given == (None, None):
+        return None
+    high, low = (default if value is None else value for value, default in zip(given, DEFAULT_THRESHOLDS, strict=True))
+    if not low < high:
+        raise MiningError(f"--negative-threshold must be below --positive-threshold, got {low:g} and {high:g}")
+    return high, low
+
+
+def _load(name: str) -> History:
+    """The history that the user named; raises MiningError where there is none."""
+    place = Path(name)
+    file = place / HISTORY if place.is_dir() else place
+    if not file.is_file():
+        what = f"the folder holds no {HISTORY}" if place.is_dir() else "there is no such file or folder"
+        raise MiningError(f"{place}: {what}; mine one with `obrl mine TABLE --history 32 --out {place}`")
+    try:
+        history = History.load(file)
+    except ValueError as error:
+        raise MiningError(str(error)) from error
+    if not len(history):
+        raise MiningError(f"{file}: expected a history with at least one step, got none; train for some steps first")
+    return history

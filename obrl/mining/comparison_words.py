@@ -1,0 +1,212 @@
+"""What a comparison says: in words, as columns, and as tables."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TextIO
+
+import numpy as np
+import numpy.typing as npt
+
+from obrl.mining.reports import LONGEST_NAME, PAIRS_AT_ONCE, as_text_table, q_in_words
+from obrl.report.words import one_line
+
+if TYPE_CHECKING:
+    from obrl.mining.comparison import TableComparison
+
+SHOWN = 10
+LABELS_SHOWN = 5
+SAME_ODDS_P = 0.05
+
+
+def columns(comparison: TableComparison, q: float = 0.05) -> dict[str, npt.NDArray[Any]]:
+    """The numbers of each pair by name: what CSV files hold and `--fail-on` can ask for.
+
+    Args:
+        comparison: of two tables.
+        q: for the column `changed`.
+    """
+    c = comparison
+    whole = {name: getattr(c, name) for name in ("phi_a", "phi_b", "delta", "delta_low", "delta_high", "z", "p", "q")}
+    return {
+        **whole,
+        "supported": c.supported,
+        "changed": c.changed(q),
+        "log_odds_a": c.log_odds_a,
+        "log_odds_b": c.log_odds_b,
+        "log_odds_p": c.log_odds_p,
+        "rate_1_a": c.rates_a[c.i],
+        "rate_1_b": c.rates_b[c.i],
+        "rate_2_a": c.rates_a[c.j],
+        "rate_2_b": c.rates_b[c.j],
+        "samples_a": c.samples_a,
+        "samples_b": c.samples_b,
+        "both_a": c.both_a,
+        "both_b": c.both_b,
+    }
+
+
+def write_comparison(file: TextIO, comparison: TableComparison, q: float = 0.05) -> None:
+    """Write all pairs as CSV, the surest and largest change first.
+
+    Args:
+        file: opened with `newline=""`.
+        comparison: of two tables.
+        q: for the column `changed`.
+    """
+    by_name, names = columns(comparison, q), comparison.names
+    writer = csv.writer(file)
+    writer.writerow(("label_1", "label_2", *by_name))
+    order = comparison.order()
+    for start in range(0, len(order), PAIRS_AT_ONCE):
+        at = order[start : start + PAIRS_AT_ONCE]
+        labels = ([names[label] for label in end[at].tolist()] for end in (comparison.i, comparison.j))
+        writer.writerows(zip(*labels, *(_cells(column[at]) for column in by_name.values()), strict=True))
+
+
+def _cells(values: npt.NDArray[Any]) -> Iterator[str]:
+    if values.dtype == np.bool_:
+        return ("yes" if value else "no" for value in values.tolist())
+    if values.dtype.kind in "iu":
+        return map(str, values.tolist())
+    return ("" if value != value else f"{value:.6g}" for value in values.tolist())
+
+
+def summary(comparison: TableComparison, q: float = 0.05, top: int = SHOWN) -> str:
+    """What changed, in words, with a table of the pairs that changed most.
+
+    Args:
+        comparison: of two tables.
+        q: the largest share of false discoveries.
+        top: the pairs to show; 0 for all that changed.
+    """
+    lines = sentences(comparison, q)
+    order = comparison.order()
+    order = order[comparison.changed(q)[order]] if comparison.tested else order[~np.isnan(comparison.delta[order])]
+    shown = order[:top] if top else order
+    if len(shown):
+        lines += ["", as_text_table(*pair_table(comparison, shown, q), left=2)]
+    if len(shown) < len(order):
+        lines.append(f"... and {len(order) - len(shown):,} more: --top 0 shows all")
+    return "\n".join(lines)
+
+
+def sentences(comparison: TableComparison, q: float = 0.05) -> list[str]:
+    """What changed, a line each: sizes, pairs, labels that were turned round, and prevalence."""
+    c = comparison
+    lines = [f"A: {_rows(c.rows[0])}; B: {_rows(c.rows[1])}; {c.num_labels:,} labels"]
+    if not c.tested:
+        lines.append(
+            "no test: at least one side holds no counts of a table, as a relation saved by a loss; delta is what it is"
+        )
+        return [*lines, *_inverted(c)]
+    changed = c.changed(q)
+    weaker = changed & (np.abs(c.phi_b) < np.abs(c.phi_a))
+    how = ", by groups" if c.grouped else ""
+    words = f"{changed.sum():,} of {len(c):,} pairs changed (q <= {q:g}{how})"
+    if changed.any():
+        words += f": {(changed & ~weaker).sum():,} are stronger in B, {weaker.sum():,} weaker"
+    if lacking := int((~c.supported).sum()):
+        words += f"; {lacking:,} have too few rows to say"
+    lines += [words, *_inverted(c), *_prevalence(c, q)]
+    driven = changed & _prevalence_alone(c, q)
+    if driven.any():
+        lines.append(
+            f"phi moves with prevalence alone: {driven.sum():,} of the changed pairs have a label whose prevalence "
+            "changed, and an odds ratio that did not clearly change"
+        )
+    return lines
+
+
+def _rows(rows: int) -> str:
+    return f"{rows:,} rows" if rows else "no counts"
+
+
+def _inverted(c: TableComparison) -> list[str]:
+    """A line for each label that was turned round."""
+    lines = []
+    for label, pairs, turned in c.inverted:
+        some = f"all its {pairs:,}" if turned == pairs else f"{turned:,} of its {pairs:,}"
+        pairs_in_words = "pairs" if turned < pairs else "pairs with a clear sign"
+        rates = ""
+        if not np.isnan(c.rates_a[label] + c.rates_b[label]):
+            rates = f", its prevalence went {_from_to(c, label)}"
+        lines.append(
+            f"label {c.names[label]!r}: {some} {pairs_in_words} changed sign{rates}: its meaning may have been inverted"
+        )
+    return lines
+
+
+def _prevalence(c: TableComparison, q: float) -> list[str]:
+    """A line on the labels that are not present equally often."""
+    labels = np.flatnonzero(c.labels_changed(q))
+    if not len(labels):
+        return [f"no label changed its prevalence (q <= {q:g})"]
+    most = labels[np.argsort(-np.abs(c.rates_b[labels] - c.rates_a[labels]), kind="stable")][:LABELS_SHOWN]
+    moves = ", ".join(f"{one_line(c.names[label], LONGEST_NAME)} {_from_to(c, label)}" for label in most.tolist())
+    more = "" if len(most) == len(labels) else "; most"
+    return [f"prevalence changed for {len(labels):,} of {c.num_labels:,} labels (q <= {q:g}){more}: {moves}"]
+
+
+def _from_to(c: TableComparison, label: int) -> str:
+    return f"from {percent(c.rates_a[label])} to {percent(c.rates_b[label])}"
+
+
+def percent(share: float) -> str:
+    """A share in per cent.
+
+    Example:
+        >>> percent(0.2406), percent(0.00123)
+        ('24.1 %', '0.12 %')
+    """
+    return f"{100 * share:.1f} %" if share >= 0.01 or share == 0 else f"{100 * share:.2g} %"
+
+
+def _prevalence_alone(c: TableComparison, q: float) -> npt.NDArray[np.bool_]:
+    """Pairs with a label whose prevalence changed while the odds ratio did not clearly change."""
+    moved = c.labels_changed(q)
+    return (moved[c.i] | moved[c.j]) & ~(c.log_odds_p <= SAME_ODDS_P)
+
+
+def prevalence_in_words(c: TableComparison, pair: int, q: float = 0.05) -> str:
+    """Which labels of a pair are not present equally often, and whether the odds ratio stayed."""
+    moved = c.labels_changed(q)
+    ends = (int(c.i[pair]), int(c.j[pair]))
+    words = [
+        f"{one_line(c.names[label], LONGEST_NAME)} {percent(c.rates_a[label])} -> {percent(c.rates_b[label])}"
+        for label in ends
+        if moved[label]
+    ]
+    if words and not c.log_odds_p[pair] <= SAME_ODDS_P:
+        words.append("odds ratio alike")
+    return ", ".join(words)
+
+
+def pair_table(
+    c: TableComparison, order: npt.NDArray[np.intp], q: float = 0.05
+) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """The heading and the cells, in text, of a table of some pairs."""
+    if not c.tested:
+        cells = [(*_ends(c, k), f"{c.phi_a[k]:+.3f}", f"{c.phi_b[k]:+.3f}", f"{c.delta[k]:+.3f}") for k in order]
+        return ("label", "label", "phi A", "phi B", "delta"), cells
+    rows = [
+        (
+            *_ends(c, k),
+            f"{c.phi_a[k]:+.3f}",
+            f"{c.phi_b[k]:+.3f}",
+            f"{c.delta[k]:+.3f}",
+            f"{c.delta_low[k]:+.3f} to {c.delta_high[k]:+.3f}",
+            q_in_words(float(c.q[k])),
+            f"{c.log_odds_a[k]:+.2f}",
+            f"{c.log_odds_b[k]:+.2f}",
+            prevalence_in_words(c, k, q),
+        )
+        for k in order.tolist()
+    ]
+    head = ("label", "label", "phi A", "phi B", "delta", "95 % interval", "q", "log odds A", "B", "prevalence")
+    return head, rows
+
+
+def _ends(c: TableComparison, pair: int) -> Sequence[str]:
+    return tuple(one_line(c.names[int(end[pair])], LONGEST_NAME) for end in (c.i, c.j))

@@ -1,0 +1,177 @@
+"""How sure the differences between two tables are: of phi, of log odds ratios, and of how often labels are present."""
+
+from __future__ import annotations
+
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from obrl.counts import PairCounts
+from obrl.evidence import estimate_phi
+from obrl.measures import apply_measure
+from obrl.mining.accumulate import TableCounts
+from obrl.mining.errors import MiningWarning
+from obrl.mining.jackknife import FEWEST_JOINT, jackknife, pairs_of
+from obrl.mining.pair_table import unused_groups
+from obrl.mining.student import t_quantile, t_test
+from obrl.mining.tails import normal_test
+from obrl.namespace import NUMPY
+
+FloatArray = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.intp]
+
+ENDLESS = 1e6
+"""Degrees of freedom with which Student's t is the normal distribution."""
+
+
+class PhiSide(NamedTuple):
+    """One table's pairs, one entry a pair.
+
+    Attributes:
+        pairs: the counts, float64.
+        phi: NaN where a label is constant.
+        standard_error: of phi.
+        ratio: how much larger its standard error is for dependent rows than for independent ones, at least 1.
+        degrees: degrees of freedom of that standard error; `ENDLESS` for independent rows.
+    """
+
+    pairs: PairCounts
+    phi: FloatArray
+    standard_error: FloatArray
+    ratio: FloatArray
+    degrees: FloatArray
+
+
+class PhiDifference(NamedTuple):
+    """What two tables say of each pair, one entry a pair.
+
+    Attributes:
+        standard_error: of the difference of phi.
+        degrees: degrees of freedom of the test.
+        z: the difference over its standard error; with groups a t.
+        p: two-sided; NaN where phi is undefined on a side.
+        supported: whether both tables have rows enough to say anything.
+    """
+
+    standard_error: FloatArray
+    degrees: FloatArray
+    z: FloatArray
+    p: FloatArray
+    supported: npt.NDArray[np.bool_]
+
+    def reach(self, level: float = 0.95) -> FloatArray:
+        """Half the width of the interval of the difference."""
+        return np.where(np.isnan(self.p), np.nan, t_quantile(level, self.degrees) * self.standard_error)
+
+
+def phi_of(counts: PairCounts) -> FloatArray:
+    """Phi, NaN where a label is constant."""
+    phi, defined = apply_measure(NUMPY, "pearson", counts)
+    return np.where(defined > 0, phi, np.nan)
+
+
+def phi_side(table: TableCounts, i: Indices, j: Indices) -> PhiSide:
+    """Phi of the pairs (i, j) of a table; of one with groups, with what the jackknife over them says."""
+    pairs = pairs_of(table.counts, i, j)
+    ratio, degrees = np.ones(len(i)), np.full(len(i), ENDLESS)
+    sure = jackknife(table, i, j) if table.grouped else None
+    if sure is not None:  # NaN stays: a label in a single group says nothing
+        ratio, degrees = np.maximum(sure.ratio, 1), np.maximum(sure.degrees, 1)
+    elif table.grouped:
+        warnings.warn(unused_groups(table), MiningWarning, stacklevel=2)
+    return PhiSide(pairs, phi_of(pairs), ratio * estimate_phi(pairs).standard_error, ratio, degrees)
+
+
+def at_phi(counts: PairCounts, phi: FloatArray) -> PairCounts:
+    """Tables with the same margins, and as many joint occurrences as this phi needs, as far as the margins allow."""
+    n, _, r, c = counts
+    with np.errstate(divide="ignore", invalid="ignore"):
+        both = np.where(n > 0, (r * c + phi * np.sqrt(r * (n - r) * c * (n - c))) / n, 0.0)
+    return PairCounts(n, np.clip(both, np.maximum(r + c - n, 0), np.minimum(r, c)), r, c)
+
+
+def joint_rows(counts: PairCounts, common: PairCounts) -> FloatArray:
+    """Joint occurrences to expect: if the labels were unrelated, or if phi were the common one; the larger."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        unrelated = np.where(counts.n > 0, counts.r * counts.c / counts.n, 0.0)
+    return np.maximum(unrelated, common.s)
+
+
+def phi_difference(a: PhiSide, b: PhiSide) -> PhiDifference:
+    """Test whether two tables have the same phi, pair by pair.
+
+    The variance on each side is that of the delta method with 1/2 added to each cell, taken once at the side's counts
+    (Wald) and once at the phi that both sides have in common (score); the larger sum counts. Wald's alone finds
+    differences between rare labels of tables of unequal size where there are none: a cell that is empty by chance
+    looks sure. On either side five joint occurrences must be expected, if the labels were unrelated or under the
+    common phi. With groups each side's standard error grows by the jackknife's ratio, and the test is Welch's t.
+    """
+    common = (a.pairs.n * np.nan_to_num(a.phi) + b.pairs.n * np.nan_to_num(b.phi)) / np.maximum(
+        a.pairs.n + b.pairs.n, 1
+    )
+    expected = [at_phi(side.pairs, common) for side in (a, b)]
+    wald = [side.standard_error**2 for side in (a, b)]
+    score = [(side.ratio * estimate_phi(at).standard_error) ** 2 for side, at in zip((a, b), expected, strict=True)]
+    larger = score[0] + score[1] > wald[0] + wald[1]
+    variances = [np.where(larger, s, w) for s, w in zip(score, wald, strict=True)]
+    total = variances[0] + variances[1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        degrees = total**2 / (variances[0] ** 2 / a.degrees + variances[1] ** 2 / b.degrees)  # Welch-Satterthwaite
+    degrees = np.where(np.isnan(degrees), 1.0, degrees)
+    error = np.sqrt(total)
+    z = (b.phi - a.phi) / error
+    joint = [joint_rows(side.pairs, at) for side, at in zip((a, b), expected, strict=True)]
+    supported = (np.minimum(*joint) >= FEWEST_JOINT) & ~np.isnan(z)
+    return PhiDifference(error, degrees, z, _tested(z, degrees), supported)
+
+
+def _tested(z: FloatArray, degrees: FloatArray) -> FloatArray:
+    """The two-sided p by Student's t, or by the normal distribution where the degrees are endless."""
+    endless = degrees >= ENDLESS
+    p = np.empty(z.shape)
+    p[endless] = normal_test(z[endless])
+    p[~endless] = t_test(z[~endless], degrees[~endless])
+    return p
+
+
+def log_odds(counts: PairCounts) -> tuple[FloatArray, FloatArray]:
+    """The log odds ratio of each pair with 1/2 added to each cell, and its standard error for independent rows.
+
+    Source: Haldane, The estimation and significance of the logarithm of a ratio of frequencies, 1956.
+    """
+    n, s, r, c = counts
+    cells = [np.maximum(cell, 0) + 0.5 for cell in (s, n - r - c + s, r - s, c - s)]
+    value = np.log(cells[0]) + np.log(cells[1]) - np.log(cells[2]) - np.log(cells[3])
+    return value, np.sqrt(sum(1 / cell for cell in cells))
+
+
+def log_odds_p(a: PhiSide, b: PhiSide) -> FloatArray:
+    """The two-sided p that both tables have the same odds ratio, pair by pair; NaN where phi is undefined."""
+    (value_a, error_a), (value_b, error_b) = log_odds(a.pairs), log_odds(b.pairs)
+    z = (value_b - value_a) / np.hypot(a.ratio * error_a, b.ratio * error_b)
+    return normal_test(np.where(np.isnan(a.phi) | np.isnan(b.phi), np.nan, z))
+
+
+def rates_p(a: TableCounts, b: TableCounts) -> FloatArray:
+    """The two-sided p that labels are present equally often in both tables, (num_labels,); NaN where never known.
+
+    The variance of a share is p (1 - p) / n, or with groups that of a ratio over the parts of the rows, if larger.
+    """
+    variances = [_rate_variance(table) for table in (a, b)]
+    return normal_test((b.rates - a.rates) / np.sqrt(variances[0] + variances[1]))
+
+
+def _rate_variance(table: TableCounts) -> FloatArray:
+    known = np.maximum(table.counts.n.diagonal().astype(np.float64), 1)
+    present = table.counts.s.diagonal()
+    share = (present + 0.5) / (known + 1)
+    variance = share * (1 - share) / known
+    if not table.grouped or table.groups is None:
+        return np.asarray(variance)
+    shape = table.groups.s.shape
+    sizes, sums = (np.broadcast_to(f, shape).diagonal(axis1=1, axis2=2) for f in (table.groups.n, table.groups.s))
+    deviations = sums - present / known * sizes
+    parts = np.maximum((sizes > 0).sum(axis=0), 2)
+    return np.maximum(variance, parts / (parts - 1) * (deviations**2).sum(axis=0) / known**2)

@@ -1,0 +1,48 @@
+// Entries of the table that are probably wrong: a summary by label, and the rows where the report shows them.
+
+function startSuspects() {
+  const { suspects, labels, nameRanks } = report;
+  if (suspects === null) return;
+  byId("suspects").hidden = false;
+  const nameColumn = (title, entries, header) => ({
+    title,
+    header,
+    value: (row) => nameRanks[entries[row].label],
+    cell: (row) => isolated(labels[entries[row].label]),
+  });
+  const number = (title, hint, entries, key, text) => numberColumn(title, hint, (row) => entries[row][key] ?? NaN, text);
+  const summary = pagedTable({
+    caption: "Suspected entries by label",
+    columns: [
+      nameColumn("Label", suspects.labels, true),
+      number("Known", "rows that have an entry for the label", suspects.labels, "known", whole),
+      number("About so many wrong", "an estimate, not a list", suspects.labels, "wrong", significant),
+    ],
+    sorted: 2,
+  });
+  byId("suspects-summary").append(summary.node);
+  summary.setRows(suspects.labels.map((_, row) => row));
+  byId("suspects-without-rows").hidden = suspects.rows !== null;
+  if (suspects.rows === null) return;
+  const text = (title, key) => textColumn(title, suspects.rows.map((row) => row[key]));
+  const rows = pagedTable({
+    caption: `${counted(suspects.rows.length, "entry").replace("entrys", "entries")}, most suspicious first`,
+    columns: [
+      { ...text("File", "file"), header: true },
+      number("Row", "from 1", suspects.rows, "row", whole),
+      ...(suspects.rows.some((row) => row.id !== "") ? [text("Id", "id")] : []),
+      nameColumn("Label", suspects.rows),
+      number("Value", "the entry in the table", suspects.rows, "value", whole),
+      number("Probability", "that the label is present, by the row's other labels", suspects.rows, "probability", (value) => decimal(value, 3)),
+      text("Because of", "explanation"),
+    ],
+  });
+  byId("suspects-rows").append(rows.node);
+  rows.setRows(suspects.rows.map((_, row) => row));
+}
+
+/** A column of texts, one a row. */
+function textColumn(title, texts) {
+  const places = ranks(texts);
+  return { title, value: (row) => places[row], cell: (row) => isolated(texts[row]) };
+}
