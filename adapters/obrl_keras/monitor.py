@@ -137,8 +137,9 @@ def find_criteria(model: Any) -> dict[str, LossWithRelation]:
     """The layers and compiled losses of obrl in a model, by their names."""
     layers = [layer for layer in compat.nested_layers(model) if isinstance(layer, StatefulLayer)]
     losses = [loss for loss in tree.flatten(getattr(model, "loss", None)) if isinstance(loss, LossWithRelation)]
+    named: list[Any] = [*layers, *losses]
     criteria: dict[str, LossWithRelation] = {}
-    for criterion in (*layers, *losses):
+    for criterion in named:
         names = [criterion.name, *(f"{criterion.name}_{number}" for number in range(1, len(criteria) + 1))]
         criteria[next(name for name in names if name not in criteria)] = criterion
     return criteria

@@ -48,6 +48,7 @@ def fit(model: keras.Model, *callbacks: Any, compiled: dict[str, Any] | None = N
     if compiled is not None or not model.compiled:
         options = compiled or {}
         model.compile(options.pop("optimizer", "adam"), **options)
+    keras.utils.set_random_seed(1)  # PyTorch's dropout draws from the one generator of the process
     settings = {"batch_size": SIZE, "epochs": 2, "shuffle": False, "verbose": 0, "callbacks": list(callbacks)}
     return model.fit([X, Y], **settings | arguments)
 
@@ -103,7 +104,7 @@ def test_without_a_batch_and_without_an_active_pair() -> None:
     with pytest.warns(UserWarning, match="range of"):
         model, _ = model_with_dropout(positive_threshold=2.0, negative_threshold=-1.0)
     fit(model, OBRMonitor(memory := Memory(), every=5, batch=([X, Y],)))
-    assert {row for row in memory.rows.values()} == {(0, 0, 0.0, 0.0)}
+    assert set(memory.rows.values()) == {(0, 0, 0.0, 0.0)}
 
 
 @KERAS_OWN
@@ -166,7 +167,7 @@ def test_several_layers_have_names_of_their_own(tmp_path: Path) -> None:
 
 
 def test_errors_come_before_the_training(tmp_path: Path) -> None:
-    with pytest.raises(TypeError, match="batch must be a tuple as tf.data gives it"):
+    with pytest.raises(TypeError, match="batch must be a tuple as"):
         OBRMonitor(tmp_path, batch=[X, Y])  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="sinks must be paths"):
         OBRMonitor(3)
