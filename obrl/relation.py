@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Self
 
 import numpy as np
@@ -17,6 +18,7 @@ from obrl.labels import Labels, read_labels
 from obrl.namespace import NUMPY
 from obrl.online import RelationState, known_relation, merge_states, scaled_counts, state_shapes, update_state
 from obrl.pairs import Pairs, active_pairs, describe
+from obrl.report.from_relation import write_relation_report
 from obrl.settings import Settings
 from obrl.storage import check_compatible, load_relation, save_relation, state_from_matrix
 
@@ -128,14 +130,25 @@ class OnlineBatchRelation(Conditioning):
 
     def pairs(self, *, positive_threshold: float = 0.8, negative_threshold: float = 0.2) -> Pairs:
         """The active pairs under these thresholds; printing them gives a table, or says that there is none."""
-        settings = Settings(
-            decay=self.settings.decay,
-            measure=self.settings.measure,
-            estimator=self.settings.estimator,
-            positive_threshold=positive_threshold,
-            negative_threshold=negative_threshold,
-        )
+        settings = replace(self.settings, positive_threshold=positive_threshold, negative_threshold=negative_threshold)
         return active_pairs(self._state, settings, self.label_names)
+
+    def report(
+        self, path: str | os.PathLike[str], *, positive_threshold: float = 0.8, negative_threshold: float = 0.2
+    ) -> None:
+        """Write one HTML file on the relation, and on the pairs that a loss with these thresholds would act on.
+
+        Args:
+            path: the file, which appears whole or not at all.
+            positive_threshold: at which the page starts; the reader can move both.
+            negative_threshold: below the other.
+
+        Raises:
+            TypeError, ValueError: thresholds that are no numbers, or in the wrong order.
+            OSError: the file cannot be written; one that exists stays as it was.
+        """
+        settings = replace(self.settings, positive_threshold=positive_threshold, negative_threshold=negative_threshold)
+        write_relation_report(path, self, settings)
 
     def as_start(self, *, decay: float = 0.99, estimator: str = "batch") -> OnlineBatchRelation:
         """This relation in the form from which a loss with these settings starts; this one stays as it is.

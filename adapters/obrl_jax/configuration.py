@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ from obrl.errors import check_label_names, check_num_labels
 from obrl.namespace import NUMPY
 from obrl.online import RelationState, known_relation, state_shapes
 from obrl.pairs import Pairs, active_pairs
+from obrl.report.from_relation import write_relation_report
 from obrl.settings import Settings
 from obrl.start import starting_relation
 from obrl_jax.compat import is_traced
@@ -104,6 +106,16 @@ class RelationConfiguration:
     def pairs(self, state: RelationState) -> Pairs:
         """The active pairs; printing them gives a table, or says that there is none. Copies the state to the host."""
         return active_pairs(state_on_host(self._checked(state)), self.settings, self.label_names)
+
+    def report(self, path: str | os.PathLike[str], state: RelationState) -> None:
+        """Write one HTML file on what the loss has learnt: findings in words, the matrix, the pairs that it acts on.
+
+        Copies the state to the host. The page loads nothing, and shows no row of any table.
+
+        Raises:
+            OSError: the file cannot be written; one that exists stays as it was.
+        """
+        write_relation_report(path, self.to_numpy(state), self.settings)
 
     def to_numpy(self, state: RelationState) -> obrl.OnlineBatchRelation:
         """The relation as an `obrl.OnlineBatchRelation`, copied to the host in float64."""

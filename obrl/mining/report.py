@@ -30,7 +30,7 @@ from obrl.relation import OnlineBatchRelation
 from obrl.report.content import Drift, Finding, PairEvidence, Report, Suspects
 from obrl.report.findings import findings_of_counts
 from obrl.report.from_relation import FILE, line_of_code
-from obrl.report.words import counted
+from obrl.report.words import counted, verb
 from obrl.settings import Settings
 
 FloatArray = npt.NDArray[np.float64]
@@ -55,7 +55,7 @@ def report_of_table(
     Args:
         counts: of the table.
         measure: of the relation; that of `mined` where it is there.
-        mined: the relation, where it is not that of the counts: with a decay below 1, or of the estimator `"batch"`.
+        mined: the relation; needed where it is not that of the counts, with a decay below 1 or the estimator `"batch"`.
         title: of the page.
         file: the mined relation's .npz, from which the line of code starts.
         facts: further ones, by name, such as the files.
@@ -77,7 +77,8 @@ def report_of_table(
         >>> print(report.findings[2].text[:21])
         Too weak to supervise
     """
-    settings = Settings(measure=measure) if mined is None else mined.settings
+    settings = Settings(measure=measure, decay=1, estimator="counts") if mined is None else mined.settings
+    of_counts = settings.decay == 1 and settings.estimator == "counts"
     pairs = pair_table(counts) if pairs is None else pairs
     order = row_order(counts) if order is None else order
     ladder = threshold_ladder(counts, measure=settings.measure, pairs=pairs) if settings.measure in FROM_PHI else None
@@ -86,7 +87,7 @@ def report_of_table(
     said = [
         *findings_of_counts(names, counts.counts, counts.rows, evidence),
         *_of_the_rows(counts, pairs, order, settings.decay),
-        *([] if mined is None else _of_the_settings(settings)),
+        *([] if of_counts else [_of_the_settings(settings)]),
         *([] if ladder is None or not evidence.related.any() else [_of_thresholds(ladder)]),
         *findings,
     ]
@@ -94,9 +95,9 @@ def report_of_table(
         title=title,
         label_names=names,
         findings=tuple(said),
-        facts=tuple((_facts(counts, settings, mined) | dict(facts or {})).items()),
+        facts=tuple((_facts(counts, settings) | dict(facts or {})).items()),
         measure=settings.measure,
-        relation=_of_counts(counts.counts, settings.measure) if mined is None else mined.relation,
+        relation=_of_counts(counts.counts, settings.measure) if of_counts or mined is None else mined.relation,
         counts=PairCounts(*(np.broadcast_to(field, np.shape(counts.counts.s)) for field in counts.counts)),
         weight=None,
         thresholds=_first_thresholds(ladder, settings.measure),
@@ -113,16 +114,16 @@ def _of_counts(counts: PairCounts, measure: str) -> FloatArray:
     return np.where(defined > 0, relation, np.nan)
 
 
-def _facts(counts: TableCounts, settings: Settings, mined: OnlineBatchRelation | None) -> dict[str, str]:
-    facts = {
+def _facts(counts: TableCounts, settings: Settings) -> dict[str, str]:
+    return {
         "rows": f"{counts.rows:,}",
         "labels": f"{counts.num_labels:,}",
         "measure": f"{settings.measure}: {MEASURES[settings.measure].formula}",
+        "estimator": settings.estimator,
+        "decay": f"{settings.decay:g}",
+        "intervals and tests": "for rows in groups" if counts.grouped else "for independent rows",
+        "obrl": __version__,
     }
-    if mined is not None:
-        facts |= {"decay": f"{settings.decay:g}", "estimator": settings.estimator}
-    facts["intervals and tests"] = "for rows in groups" if counts.grouped else "for independent rows"
-    return facts | {"obrl": __version__}
 
 
 def _first_thresholds(ladder: Ladder | None, measure: str) -> tuple[float, float]:
@@ -173,23 +174,17 @@ def _of_the_rows(counts: TableCounts, pairs: PairTable, order: RowOrder, decay: 
     return [Finding("Intervals and q-values allow for rows of a group that resemble each other.")]
 
 
-def _of_the_settings(settings: Settings) -> list[Finding]:
+def _of_the_settings(settings: Settings) -> Finding:
     """What a relation that is not that of the counts is."""
+    whole = "Phi, its intervals and the charge are those of the whole table."
     if settings.decay == 1:
-        return [
-            Finding(
-                "The relation is the mean of those of the batches, as a loss would learn it; phi, its intervals and "
-                "the charge are those of the whole table."
-            )
-        ]
+        return Finding(f"The relation is the mean of those of the batches, as a loss would learn it. {whole}")
     half = math.log(0.5) / math.log(settings.decay)
-    return [
-        Finding(
-            f"The relation was mined with decay {settings.decay:g}: the last rows count most, and a batch counts half "
-            f"once {half:,.0f} further ones have come. Phi, its intervals and the charge are those of the whole table.",
-            warning=True,
-        )
-    ]
+    return Finding(
+        f"The relation was mined with decay {settings.decay:g}: the last rows count most, and a batch counts half once "
+        f"{half:,.0f} further ones have come. {whole}",
+        warning=True,
+    )
 
 
 def _of_thresholds(ladder: Ladder) -> Finding:
@@ -202,16 +197,17 @@ def _of_thresholds(ladder: Ladder) -> Finding:
             "sides in a second sample of rows. Train with cross-entropy alone.",
             warning=True,
         )
+    sides = (("together", "more", together), ("apart", "less", apart))
     parts = [
-        f"at {rung.threshold:g} (phi {sign} {rung.phi:g}) {counted(rung.pairs, 'pair')} {word}, which "
-        f"{_percent(rung.charge)} of the rows contradict"
-        for sign, word, rung in ((">=", "together", together), ("<=", "apart", apart))
+        f"{rung.threshold:g} (phi {rung.phi:g} or {further}) selects {counted(rung.pairs, 'pair')} that "
+        f"{verb(rung.pairs, 'occur')} {word}, contradicted by {_percent(rung.charge)} of the rows"
         if rung is not None
+        else f"there is none for pairs that occur {word}"
+        for word, further, rung in sides
     ]
-    none = [word for word, rung in (("together", together), ("apart", apart)) if rung is None]
     return Finding(
-        f"Thresholds worth supervising with select {' and '.join(parts)}. The loss charges for those rows even where "
-        f"the predictions are the true labels.{f' For pairs {none[0]} there is none.' if none else ''}"
+        f"Thresholds worth supervising with: {'; '.join(parts)}. The loss charges for those rows even where the "
+        "predictions are the true labels."
     )
 
 

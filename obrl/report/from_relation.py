@@ -18,7 +18,7 @@ from obrl.namespace import NUMPY
 from obrl.online import is_symmetric, select_pairs
 from obrl.report.content import Finding, Report
 from obrl.report.findings import WHAT_PHI_IS, groups_in_words, label_groups
-from obrl.report.words import counted, listed
+from obrl.report.words import counted, interval_in_words, listed, verb
 from obrl.settings import Settings
 
 if TYPE_CHECKING:
@@ -32,11 +32,22 @@ FILE = "relation.npz"
 FEW_BATCHES = 10.0
 
 
+def write_relation_report(path: str | os.PathLike[str], relation: OnlineBatchRelation, settings: Settings) -> None:
+    """Write `report_of_relation` as one HTML file.
+
+    Raises:
+        OSError: the file cannot be written; one that exists stays as it was.
+    """
+    from obrl.report.page import write_report  # so that `import obrl` does without it
+
+    write_report(path, report_of_relation(relation, settings))
+
+
 def report_of_relation(
     relation: OnlineBatchRelation,
     settings: Settings,
     *,
-    title: str = "The relation that a loss has learnt",
+    title: str = "How labels relate",
     file: str | os.PathLike[str] = FILE,
     findings: Sequence[Finding] = (),
 ) -> Report:
@@ -132,8 +143,7 @@ def _active(value: FloatArray, together: BoolArray, apart: BoolArray, settings: 
         return Finding(
             f"With these thresholds a loss acts on {positive + negative:,} of "
             f"{counted(pairs, 'pair' if symmetric else 'ordered pair')} of {counted(size, 'label')}: {positive:,} "
-            f"{'occurs' if positive == 1 else 'occur'} together, {negative:,} "
-            f"{'occurs' if negative == 1 else 'occur'} apart."
+            f"{verb(positive, 'occur')} together, {negative:,} {verb(negative, 'occur')} apart."
         )
     others = value[~np.eye(size, dtype=bool)]
     return Finding(
@@ -158,7 +168,7 @@ def _strongest(
     size = f"{settings.measure} is {number:.2f}" if to_phi is None else f"phi is {to_phi(number):.2f}"
     if settings.estimator == "counts":
         low, high = phi_interval(PairCounts(*(field[i, j] for field in effective_counts(relation.state, settings))))
-        size += f", and phi lies with 95 % confidence between {low:.2f} and {high:.2f}"
+        size += f", and phi lies with 95 % confidence {interval_in_words(float(low), float(high))}"
     what = "go together" if sign > 0 else "exclude each other"
     explained = f" {WHAT_PHI_IS}" if sign > 0 and to_phi is not None else ""
     return Finding(f"{listed([names[i], names[j]])} {what} most: {size}.{explained}")

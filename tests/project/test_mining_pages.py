@@ -54,7 +54,8 @@ def run_commands(source: str) -> None:
 def test_the_tutorial_leaves_what_it_says(folder: Path) -> None:
     for name in ("relation.npz", "pairs.csv", "labels.csv", "run.json", "start.npz"):
         assert (folder / "mined" / name).stat().st_size
-    assert (folder / "relation.png").read_bytes().startswith(b"\x89PNG")
+    for name in ("relation.png", "predicted.png"):
+        assert (folder / name).read_bytes().startswith(b"\x89PNG")
     assert (folder / "suspects" / "suspects.csv").exists()
 
 

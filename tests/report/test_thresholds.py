@@ -1,0 +1,154 @@
+"""Thresholds in the browser select exactly the pairs that Python selects, with the same charge."""
+
+import dataclasses
+import re
+
+import numpy as np
+import pytest
+from playwright.sync_api import expect
+
+from obrl.measures import MEASURES
+from tests.report.reports import drawn_table, loss_report, report_of, sparse_table
+
+pytestmark = pytest.mark.browser
+
+
+def selected_in_python(report, positive, negative):
+    """Pairs and mean charge of either side, from the relation that the report was written with."""
+    size = len(report.label_names)
+    i, j = np.nonzero(~np.eye(size, dtype=bool)) if report.measure == "conditional" else np.triu_indices(size, 1)
+    values = report.relation[i, j]
+    results = []
+    for side, chosen in (("positive", values >= positive), ("negative", values <= negative)):
+        charge = np.nan
+        if report.counts is not None and chosen.any():
+            n, s, r, c = (field[i, j][chosen] for field in report.counts)
+            unequal = (r + c - 2 * s) / n
+            charge = (unequal if side == "positive" else 1 - unequal).mean()
+        results.append((int(chosen.sum()), charge))
+    return results
+
+
+def set_thresholds(page, positive, negative):
+    page.fill("#positive-number", repr(positive))
+    page.fill("#negative-number", repr(negative))
+
+
+def expect_results(page, report, positive, negative):
+    for side, verb, (pairs, charge) in zip(
+        ("positive", "negative"), ("together", "apart"), selected_in_python(report, positive, negative), strict=True
+    ):
+        text = rf"{pairs:,} pairs? \w+ {verb}"
+        expect(page.locator(f"#{side}-result")).to_have_text(re.compile(text))
+        words = page.inner_text(f"#{side}-result").split("mean charge ")
+        if np.isnan(charge):
+            assert len(words) == 1
+        else:
+            assert abs(float(words[1]) - charge) <= 0.0005 + 1e-12
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_counts_are_those_of_python_at_values_of_the_relation(open_report, measure):
+    report = report_of(drawn_table(60, 14, 3, missing=0.1), measure=measure)
+    page = open_report(report)
+    expect_results(page, report, *report.thresholds)
+    values = np.unique(report.relation[np.triu_indices(14, 1)])
+    values = values[~np.isnan(values)]
+    for value in values[:: max(1, len(values) // 6)].tolist():  # at a value, and right beside it
+        for positive in (value, float(np.nextafter(value, 9)), float(np.nextafter(value, -9))):
+            set_thresholds(page, positive, float(values[0]))
+            expect_results(page, report, positive, float(values[0]))
+
+
+def test_a_relation_rounded_otherwise_is_compared_as_it_is(open_report):
+    report = report_of(drawn_table(400, 20, 4))
+    report = dataclasses.replace(report, relation=np.nextafter(report.relation, 2))
+    page = open_report(report)
+    for value in np.unique(report.relation[np.triu_indices(20, 1)])[::40].tolist():
+        set_thresholds(page, value, -1.0)
+        expect_results(page, report, value, -1.0)
+
+
+def test_a_loss_counts_pairs_without_a_charge(open_report):
+    report = loss_report(12)
+    page = open_report(report)
+    expect_results(page, report, *report.thresholds)
+    assert "charge" not in page.inner_text("#thresholds")
+    assert page.locator("#pairs-table th", has_text="Weight").count() == 1
+    value = float(report.relation[2, 3])
+    set_thresholds(page, value, 0.1)
+    expect_results(page, report, value, 0.1)
+
+
+def slider_value(page, side):
+    return float(page.input_value(f"#{side}-slider"))
+
+
+def test_a_slider_follows_the_mouse_and_the_keys(open_report):
+    report = report_of(drawn_table(400, 40, 5))
+    page = open_report(report)
+    page.locator("#positive-slider").scroll_into_view_if_needed()
+    box = page.locator("#positive-slider").bounding_box()
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + 0.65 * box["width"], middle)
+    page.mouse.down()
+    for share in (0.7, 0.75, 0.8):
+        page.mouse.move(box["x"] + share * box["width"], middle)
+        expect_results(page, report, slider_value(page, "positive"), report.thresholds[1])
+    page.mouse.up()
+    dragged = slider_value(page, "positive")
+    assert abs(dragged - 0.8) < 0.03
+    page.focus("#negative-slider")
+    page.keyboard.press("ArrowRight")
+    assert slider_value(page, "negative") == 0.355
+    page.keyboard.press("End")
+    page.keyboard.press("Home")
+    assert slider_value(page, "negative") == 0
+    expect_results(page, report, dragged, 0.0)
+    assert f"positive_threshold={dragged:g}, negative_threshold=0)" in page.inner_text("#code")
+
+
+def test_phi_and_the_measure_s_scale_go_together(open_report):
+    report = report_of(drawn_table(400, 12, 6))
+    page = open_report(report)
+    page.fill("#positive-phi", "0.5")
+    expect_results(page, report, 0.75, report.thresholds[1])
+    assert page.input_value("#positive-number") == "0.75"
+    assert float(page.input_value("#negative-phi")) == pytest.approx(-0.3)
+    page.click("#reset")
+    expect_results(page, report, *report.thresholds)
+    assert page.input_value("#positive-phi") == "0.3"
+
+
+def test_thresholds_that_a_loss_refuses_are_called_so(open_report):
+    page = open_report(report_of(drawn_table(100, 6, 6)))
+    assert page.is_hidden("#threshold-problem")
+    page.fill("#negative-number", "0.7")
+    expect(page.locator("#threshold-problem")).to_contain_text("refuses")
+    page.fill("#negative-number", "")
+    page.fill("#negative-number", "0.1")
+    expect(page.locator("#threshold-problem")).to_be_hidden()
+
+
+def test_the_line_to_paste_runs_and_can_be_copied(open_report):
+    from obrl import OBRLoss
+
+    report = report_of(drawn_table(100, 6, 6))
+    page = open_report(report, permissions=["clipboard-read", "clipboard-write"])
+    page.fill("#positive-number", "0.7")
+    expect(page.locator("#code")).to_contain_text("positive_threshold=0.7")
+    criterion = eval(page.inner_text("#code"), {"OBRLoss": OBRLoss})
+    assert (criterion.settings.positive_threshold, criterion.settings.negative_threshold) == (0.7, 0.35)
+    page.click("#copy")
+    expect(page.locator("#copy-result")).not_to_be_empty()
+    assert page.inner_text("#copy-result") in ("copied", "selected: press Ctrl+C")
+
+
+def test_many_labels(open_report):
+    report = report_of(sparse_table(4_000, 983, 2))
+    page = open_report(report)
+    assert page.locator("#pairs-table caption").inner_text() == "482,653 pairs of 482,653"
+    for positive, negative in ((0.6, 0.45), (0.53, 0.499)):
+        set_thresholds(page, positive, negative)
+        expect_results(page, report, positive, negative)
+    page.screenshot()
