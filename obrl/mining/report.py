@@ -14,8 +14,8 @@ from obrl.counts import PairCounts
 from obrl.measures import MEASURES, apply_measure
 from obrl.mining.accumulate import TableCounts
 from obrl.mining.errors import NoThresholds
-from obrl.mining.jackknife import FEWEST_PARTS, RowOrder, row_order
-from obrl.mining.pair_table import PairTable, pair_table
+from obrl.mining.jackknife import FEWEST_GROUPS, RowOrder, row_order
+from obrl.mining.pair_table import PairTable, pair_table, unused_groups
 from obrl.mining.reports import RELATED_Q, label_names
 from obrl.mining.thresholds import (
     FROM_PHI,
@@ -155,19 +155,13 @@ def _of_the_rows(counts: TableCounts, pairs: PairTable, order: RowOrder, decay: 
     if not counts.grouped:
         return []
     if not pairs.grouped:
+        reason = unused_groups(counts)
+        return [Finding(f"{reason[0].upper()}{reason[1:]}.", warning=True)]
+    if counts.num_groups is not None and counts.num_groups < FEWEST_GROUPS:
         return [
             Finding(
-                "The groups of rows are not used, since all rows are in one group or there are too many labels: "
-                "intervals and q-values are those for independent rows.",
-                warning=True,
-            )
-        ]
-    parts = 0 if counts.groups is None else len(counts.groups.s)
-    if parts < FEWEST_PARTS:
-        return [
-            Finding(
-                f"The rows fall into {counted(parts, 'part')} of whole groups, too few to say well how rows of a group "
-                f"resemble each other: with fewer than {FEWEST_PARTS}, intervals are wide and uncertain.",
+                f"The rows come in {counts.num_groups:,} groups, too few to say well how much rows of a group resemble "
+                f"each other: below {FEWEST_GROUPS} groups intervals and q-values are rough.",
                 warning=True,
             )
         ]
