@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 
 import numpy as np
 import numpy.typing as npt
@@ -41,7 +42,8 @@ def report_of_table(
     *,
     measure: str = "unit_pearson",
     mined: OnlineBatchRelation | None = None,
-    title: str = "How the labels of a table relate",
+    title: str | None = None,
+    files: Sequence[str] = (),
     file: str | os.PathLike[str] = FILE,
     facts: Mapping[str, str] | None = None,
     findings: Sequence[Finding] = (),
@@ -56,9 +58,10 @@ def report_of_table(
         counts: of the table.
         measure: of the relation; that of `mined` where it is there.
         mined: the relation; needed where it is not that of the counts, with a decay below 1 or the estimator `"batch"`.
-        title: of the page.
+        title: of the page; None for one with the name of the first file.
+        files: of the table.
         file: the mined relation's .npz, from which the line of code starts.
-        facts: further ones, by name, such as the files.
+        facts: further ones, by name.
         findings: further ones, put behind those of the table.
         pairs: those of the counts, where they have been tested already.
         order: of the rows, where it has been looked at already.
@@ -92,10 +95,10 @@ def report_of_table(
         *findings,
     ]
     return Report(
-        title=title,
+        title=f"How the labels of {_several(files, 'a table')} relate" if title is None else title,
         label_names=names,
         findings=tuple(said),
-        facts=tuple((_facts(counts, settings) | dict(facts or {})).items()),
+        facts=tuple((_facts(counts, settings, files) | dict(facts or {})).items()),
         measure=settings.measure,
         relation=_of_counts(counts.counts, settings.measure) if of_counts or mined is None else mined.relation,
         counts=PairCounts(*(np.broadcast_to(field, np.shape(counts.counts.s)) for field in counts.counts)),
@@ -114,8 +117,15 @@ def _of_counts(counts: PairCounts, measure: str) -> FloatArray:
     return np.where(defined > 0, relation, np.nan)
 
 
-def _facts(counts: TableCounts, settings: Settings) -> dict[str, str]:
+def _several(files: Sequence[str], none: str) -> str:
+    """The name of the first file, and how many more there are."""
+    more = f" and {counted(len(files) - 1, 'more file')}" if len(files) > 1 else ""
+    return f"{PurePath(files[0]).name}{more}" if files else none
+
+
+def _facts(counts: TableCounts, settings: Settings, files: Sequence[str]) -> dict[str, str]:
     return {
+        **({"table": _several(files, "")} if files else {}),
         "rows": f"{counts.rows:,}",
         "labels": f"{counts.num_labels:,}",
         "measure": f"{settings.measure}: {MEASURES[settings.measure].formula}",

@@ -169,7 +169,7 @@ def _strongest(
     if settings.estimator == "counts":
         low, high = phi_interval(PairCounts(*(field[i, j] for field in effective_counts(relation.state, settings))))
         size += f", and phi lies with 95 % confidence {interval_in_words(float(low), float(high))}"
-    what = "go together" if sign > 0 else "exclude each other"
+    what = "go together" if sign > 0 else "avoid each other"
     explained = f" {WHAT_PHI_IS}" if sign > 0 and to_phi is not None else ""
     return Finding(f"{listed([names[i], names[j]])} {what} most: {size}.{explained}")
 

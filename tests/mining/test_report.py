@@ -48,7 +48,7 @@ def test_a_plain_table_has_the_findings_that_every_table_has() -> None:
     )
     miner = RelationMiner(label_names=NAMES).fit(drawn())
     pairs = miner.pairs()
-    for words, first, second in (("go together", 0, 1), ("exclude each other", 1, 2)):
+    for words, first, second in (("go together", 0, 1), ("avoid each other", 1, 2)):
         text = with_words(findings, f"{words} most surely").text
         (k,) = np.flatnonzero((pairs.i == first) & (pairs.j == second))
         assert text == (
