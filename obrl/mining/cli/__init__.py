@@ -63,8 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             status = int(import_module(f"obrl.mining.cli.{options.command}").run(options))
             sys.stdout.flush()
             return status
-        except KeyboardInterrupt:
-            _tell("interrupted: nothing was written")
+        except KeyboardInterrupt as stop:
+            _tell(f"interrupted: {str(stop) or 'nothing was written'}")
             return INTERRUPTED
         except BrokenPipeError:
             _forget_output()

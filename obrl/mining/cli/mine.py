@@ -15,12 +15,13 @@ import numpy.typing as npt
 from obrl._version import __version__
 from obrl.mining.accumulate import TableCounts
 from obrl.mining.blocks import DenseLabels, SparseLabels
+from obrl.mining.checkpoint import Checkpoint
+from obrl.mining.cli.engine import add_engine_arguments, mine_by_dask, open_for_engine
 from obrl.mining.cli.options import (
     add_quiet_argument,
     add_settings_arguments,
     add_table_arguments,
     check_settings,
-    table_options,
 )
 from obrl.mining.cli.progress import Progress
 from obrl.mining.drift import history_drift
@@ -40,7 +41,6 @@ from obrl.mining.output import (
 from obrl.mining.pair_table import PAIRS_SHOWN, PairTable, pair_table
 from obrl.mining.report import report_of_table
 from obrl.mining.reports import label_names, pairs_to_write, shown_pairs, write_labels, write_pairs
-from obrl.mining.tables import open_tables
 from obrl.mining.tables.options import LabelTable
 from obrl.report.content import Report
 from obrl.report.page import write_report
@@ -50,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `obrl mine`."""
     add_table_arguments(parser)
     add_settings_arguments(parser)
+    add_engine_arguments(parser)
     group = parser.add_argument_group("results")
     group.add_argument(
         "--out",
@@ -85,7 +86,7 @@ def run(options: argparse.Namespace) -> int:
     if options.png is not None:
         check_file(options.png, "--png")
     start = time.perf_counter()
-    table = open_tables(options.tables, table_options(options))
+    table = open_for_engine(options)
     miner = TimedMiner(
         decay=options.decay,
         measure=options.measure,
@@ -94,7 +95,7 @@ def run(options: argparse.Namespace) -> int:
         history=options.history,
     )
     with Progress(quiet=options.quiet) as progress:
-        miner.fit_table(table, progress=progress)
+        engine, checkpoint = _mine(options, table, miner, progress)
     seconds = time.perf_counter() - start
     counts = miner.table_counts_
     _check_varies(counts, table.files)
@@ -103,8 +104,10 @@ def run(options: argparse.Namespace) -> int:
     timing = {"seconds": seconds, "seconds_counting": miner.seconds_counting}
     if options.out is not None:
         with folder_of_results(options.out) as part:
-            _write(part, miner, pairs, _run_facts(options, table, counts, order.ratio, timing))
+            _write(part, miner, pairs, _run_facts(options, table, counts, order.ratio, timing) | {"engine": engine})
             write_report(part / REPORT, _report(options, table, miner, counts, pairs, order))
+    if checkpoint is not None:
+        checkpoint.remove()
     if options.png is not None:
         from obrl.mining.heat_map import draw_heat_map
 
@@ -115,6 +118,18 @@ def run(options: argparse.Namespace) -> int:
         further = "" if options.history is None else f"{HISTORY}, "
         print(f"wrote {Path(options.out) / RELATION}, {further}pairs.csv, labels.csv, {RUN} and {REPORT}")
     return 0
+
+
+def _mine(
+    options: argparse.Namespace, table: LabelTable, miner: TimedMiner, progress: Progress
+) -> tuple[dict[str, Any], Checkpoint | None]:
+    """Mine where the user wants it; returns what run.json says of it, and what to remove in the end."""
+    if options.engine == "local":
+        miner.fit_table(table, progress=progress)
+        return {"name": "local"}, None
+    work, checkpoint = mine_by_dask(options, table, miner, progress)
+    miner.seconds_counting = work.seconds_counting
+    return {"name": "dask", "tasks": work.tasks, "tasks_from_checkpoint": work.from_checkpoint}, checkpoint
 
 
 class TimedMiner(RelationMiner):
