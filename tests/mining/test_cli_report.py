@@ -69,12 +69,8 @@ def test_mine_reports_settings_and_several_files(place: Path) -> None:
     content = header(Path("other") / "report.html")
     assert content["title"] == "How the labels of t.csv and 1 more file relate"
     facts = dict(content["facts"])
-    assert (facts["rows"], facts["decay"], facts["batch size"], facts["files"]) == (
-        "700",
-        "0.9",
-        "50",
-        "t.csv and 1 more",
-    )
+    assert (facts["rows"], facts["decay"], facts["batch size"]) == ("700", "0.9", "50")
+    assert facts["table"] == "t.csv and 1 more file"
     assert "mined with decay 0.9" in " ".join(texts(Path("other") / "report.html"))
     assert "measure='pearson'" in content["code"]
 
