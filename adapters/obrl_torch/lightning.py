@@ -10,7 +10,7 @@ from lightning.pytorch.loggers import Logger
 from torch import nn
 
 from obrl.errors import check_whole_number
-from obrl.monitor import Measurement, Monitor, Pixels
+from obrl.monitor import Measurement, Monitor, Pixels, file_of
 from obrl_torch.watching import Watched, Watcher, find_criteria
 
 
@@ -83,6 +83,7 @@ class OBRMonitor(Callback):
         self._watchers: list[Watcher] = []
         self._monitor: Monitor | None = None
         self._logged = 0  # multiples of `every` that have passed
+        self._before = self._pace = 0  # the step before the batch, and how many steps a batch makes
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Find the criteria."""
@@ -111,8 +112,8 @@ class OBRMonitor(Callback):
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Look at the batch if its step may be one to log."""
-        steps = max(1, len(trainer.optimizers))  # of a batch, where the module steps by itself
-        if (trainer.global_step + steps) // self.every > self._logged:
+        self._before = trainer.global_step
+        if (self._before + max(self._pace, 1)) // self.every > self._logged:
             for watcher in self._watchers:
                 watcher.start()
 
@@ -122,6 +123,7 @@ class OBRMonitor(Callback):
         """Log the step, if it was one to log and the optimizer has made it."""
         for watcher in self._watchers:
             watcher.stop()
+        self._pace = trainer.global_step - self._before  # above 1 where the module makes several steps by itself
         if self._monitor is None or trainer.global_step // self.every <= self._logged:
             return
         self._logged = trainer.global_step // self.every
@@ -137,7 +139,11 @@ class OBRMonitor(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the history and the report."""
+        watched = [watcher.watched for watcher in self._watchers]
         self._close()
+        if self.report is not None:
+            for name, criterion, _ in watched:
+                criterion.report(file_of(self.report, name, first=watched[0].name))
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Write the history of a training that was interrupted."""
