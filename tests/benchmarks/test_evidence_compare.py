@@ -1,7 +1,6 @@
 """The measurement of `compare` on drawn tables."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
