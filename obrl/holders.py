@@ -17,7 +17,6 @@ from obrl.conditioning import Conditioning, relation_phi, state_rates
 from obrl.online import RelationState
 from obrl.pairs import Pairs, active_pairs
 from obrl.relation import OnlineBatchRelation
-from obrl.report.from_relation import write_relation_report
 from obrl.settings import Settings
 from obrl.start import loaded_relation
 from obrl.storage import save_relation
@@ -74,7 +73,7 @@ class LossWithRelation(RelationHolder):
         Raises:
             OSError: the file cannot be written; one that exists stays as it was.
         """
-        write_relation_report(path, self.to_numpy(), self.settings)
+        self.to_numpy()._write_report(path, self.settings)
 
     def save_relation(self, path: str | os.PathLike[str]) -> None:
         """Write the relation as an .npz (no pickle) that every framework of obrl can start from."""

@@ -18,7 +18,6 @@ from obrl.labels import Labels, read_labels
 from obrl.namespace import NUMPY
 from obrl.online import RelationState, known_relation, merge_states, scaled_counts, state_shapes, update_state
 from obrl.pairs import Pairs, active_pairs, describe
-from obrl.report.from_relation import write_relation_report
 from obrl.settings import Settings
 from obrl.storage import check_compatible, load_relation, save_relation, state_from_matrix
 
@@ -148,7 +147,14 @@ class OnlineBatchRelation(Conditioning):
             OSError: the file cannot be written; one that exists stays as it was.
         """
         settings = replace(self.settings, positive_threshold=positive_threshold, negative_threshold=negative_threshold)
-        write_relation_report(path, self, settings)
+        self._write_report(path, settings)
+
+    def _write_report(self, path: str | os.PathLike[str], settings: Settings) -> None:
+        """Write the report under the settings of a loss."""
+        from obrl.report.from_relation import report_of_relation  # so that `import obrl` does without them
+        from obrl.report.page import write_report
+
+        write_report(path, report_of_relation(self, settings))
 
     def as_start(self, *, decay: float = 0.99, estimator: str = "batch") -> OnlineBatchRelation:
         """This relation in the form from which a loss with these settings starts; this one stays as it is.

@@ -19,7 +19,6 @@ from obrl.errors import check_label_names, check_num_labels
 from obrl.namespace import NUMPY
 from obrl.online import RelationState, known_relation, state_shapes
 from obrl.pairs import Pairs, active_pairs
-from obrl.report.from_relation import write_relation_report
 from obrl.settings import Settings
 from obrl.start import starting_relation
 from obrl_jax.compat import is_traced
@@ -115,7 +114,7 @@ class RelationConfiguration:
         Raises:
             OSError: the file cannot be written; one that exists stays as it was.
         """
-        write_relation_report(path, self.to_numpy(state), self.settings)
+        self.to_numpy(state)._write_report(path, self.settings)
 
     def to_numpy(self, state: RelationState) -> obrl.OnlineBatchRelation:
         """The relation as an `obrl.OnlineBatchRelation`, copied to the host in float64."""

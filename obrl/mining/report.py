@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +15,8 @@ from obrl.counts import PairCounts
 from obrl.measures import MEASURES, apply_measure
 from obrl.mining.accumulate import TableCounts
 from obrl.mining.errors import NoThresholds
-from obrl.mining.jackknife import FEWEST_PARTS, RowOrder, row_order
-from obrl.mining.pair_table import PairTable, pair_table
+from obrl.mining.jackknife import FEWEST_GROUPS, RowOrder, row_order
+from obrl.mining.pair_table import PairTable, pair_table, unused_groups
 from obrl.mining.reports import RELATED_Q, label_names
 from obrl.mining.thresholds import (
     FROM_PHI,
@@ -41,7 +42,8 @@ def report_of_table(
     *,
     measure: str = "unit_pearson",
     mined: OnlineBatchRelation | None = None,
-    title: str = "How the labels of a table relate",
+    title: str | None = None,
+    files: Sequence[str] = (),
     file: str | os.PathLike[str] = FILE,
     facts: Mapping[str, str] | None = None,
     findings: Sequence[Finding] = (),
@@ -56,9 +58,10 @@ def report_of_table(
         counts: of the table.
         measure: of the relation; that of `mined` where it is there.
         mined: the relation; needed where it is not that of the counts, with a decay below 1 or the estimator `"batch"`.
-        title: of the page.
+        title: of the page; None for one with the name of the first file.
+        files: of the table.
         file: the mined relation's .npz, from which the line of code starts.
-        facts: further ones, by name, such as the files.
+        facts: further ones, by name.
         findings: further ones, put behind those of the table.
         pairs: those of the counts, where they have been tested already.
         order: of the rows, where it has been looked at already.
@@ -92,10 +95,10 @@ def report_of_table(
         *findings,
     ]
     return Report(
-        title=title,
+        title=f"How the labels of {_several(files, 'a table')} relate" if title is None else title,
         label_names=names,
         findings=tuple(said),
-        facts=tuple((_facts(counts, settings) | dict(facts or {})).items()),
+        facts=tuple((_facts(counts, settings, files) | dict(facts or {})).items()),
         measure=settings.measure,
         relation=_of_counts(counts.counts, settings.measure) if of_counts or mined is None else mined.relation,
         counts=PairCounts(*(np.broadcast_to(field, np.shape(counts.counts.s)) for field in counts.counts)),
@@ -114,8 +117,15 @@ def _of_counts(counts: PairCounts, measure: str) -> FloatArray:
     return np.where(defined > 0, relation, np.nan)
 
 
-def _facts(counts: TableCounts, settings: Settings) -> dict[str, str]:
+def _several(files: Sequence[str], none: str) -> str:
+    """The name of the first file, and how many more there are."""
+    more = f" and {counted(len(files) - 1, 'more file')}" if len(files) > 1 else ""
+    return f"{PurePath(files[0]).name}{more}" if files else none
+
+
+def _facts(counts: TableCounts, settings: Settings, files: Sequence[str]) -> dict[str, str]:
     return {
+        **({"table": _several(files, "")} if files else {}),
         "rows": f"{counts.rows:,}",
         "labels": f"{counts.num_labels:,}",
         "measure": f"{settings.measure}: {MEASURES[settings.measure].formula}",
@@ -155,19 +165,13 @@ def _of_the_rows(counts: TableCounts, pairs: PairTable, order: RowOrder, decay: 
     if not counts.grouped:
         return []
     if not pairs.grouped:
+        reason = unused_groups(counts)
+        return [Finding(f"{reason[0].upper()}{reason[1:]}.", warning=True)]
+    if counts.num_groups is not None and counts.num_groups < FEWEST_GROUPS:
         return [
             Finding(
-                "The groups of rows are not used, since all rows are in one group or there are too many labels: "
-                "intervals and q-values are those for independent rows.",
-                warning=True,
-            )
-        ]
-    parts = 0 if counts.groups is None else len(counts.groups.s)
-    if parts < FEWEST_PARTS:
-        return [
-            Finding(
-                f"The rows fall into {counted(parts, 'part')} of whole groups, too few to say well how rows of a group "
-                f"resemble each other: with fewer than {FEWEST_PARTS}, intervals are wide and uncertain.",
+                f"The rows come in {counts.num_groups:,} groups, too few to say well how much rows of a group resemble "
+                f"each other: below {FEWEST_GROUPS} groups intervals and q-values are rough.",
                 warning=True,
             )
         ]

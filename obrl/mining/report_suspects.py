@@ -50,7 +50,7 @@ def suspects_of(
     first = f", most of them of the label {listed([names[which[order[0]]]])}" if order else ""
     return Suspects(labels, rows), Finding(
         f"Of the {counted(len(listed_entries), 'entry', 'entries')} that most contradict the other labels of their "
-        f"row, about {wrong.sum():,.0f} are wrong if {100 * ERROR_RATE:g} % of all entries were flipped at "
+        f"row, about {wrong.sum():,.0f} would be wrong if {100 * ERROR_RATE:g} % of all entries were flipped at "
         f"random{first}. {BLIND}"
     )
 

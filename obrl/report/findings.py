@@ -134,7 +134,7 @@ def _strongest(pairs: CountedPairs, *, sign: int) -> Finding | None:
     if not len(order):
         return None
     best = int(order[0])
-    what = "go together" if sign > 0 else "exclude each other"
+    what = "go together" if sign > 0 else "avoid each other"
     return Finding(
         f"{pairs.pair(best)} {what} most surely: phi is {pairs.phi[best]:.2f}, and with 95 % confidence "
         f"{interval_in_words(float(low[best]), float(high[best]))}."

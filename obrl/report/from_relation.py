@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -16,13 +15,11 @@ from obrl.evidence import effective_counts, phi_interval
 from obrl.measures import MEASURES
 from obrl.namespace import NUMPY
 from obrl.online import is_symmetric, select_pairs
+from obrl.relation import OnlineBatchRelation
 from obrl.report.content import Finding, Report
 from obrl.report.findings import WHAT_PHI_IS, groups_in_words, label_groups
 from obrl.report.words import counted, interval_in_words, listed, verb
 from obrl.settings import Settings
-
-if TYPE_CHECKING:
-    from obrl.relation import OnlineBatchRelation
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -30,17 +27,6 @@ BoolArray = npt.NDArray[np.bool_]
 FILE = "relation.npz"
 """Where the line of code expects the relation unless the report names a file."""
 FEW_BATCHES = 10.0
-
-
-def write_relation_report(path: str | os.PathLike[str], relation: OnlineBatchRelation, settings: Settings) -> None:
-    """Write `report_of_relation` as one HTML file.
-
-    Raises:
-        OSError: the file cannot be written; one that exists stays as it was.
-    """
-    from obrl.report.page import write_report  # so that `import obrl` does without it
-
-    write_report(path, report_of_relation(relation, settings))
 
 
 def report_of_relation(
@@ -169,7 +155,7 @@ def _strongest(
     if settings.estimator == "counts":
         low, high = phi_interval(PairCounts(*(field[i, j] for field in effective_counts(relation.state, settings))))
         size += f", and phi lies with 95 % confidence {interval_in_words(float(low), float(high))}"
-    what = "go together" if sign > 0 else "exclude each other"
+    what = "go together" if sign > 0 else "avoid each other"
     explained = f" {WHAT_PHI_IS}" if sign > 0 and to_phi is not None else ""
     return Finding(f"{listed([names[i], names[j]])} {what} most: {size}.{explained}")
 

@@ -62,7 +62,7 @@ def share_in_words(share: float) -> str:
     if 0.999 < share < 1:
         return "over 99.9 %"
     percent = 100 * share
-    return f"{percent:.1f} %" if percent < 10 and percent != round(percent) else f"{percent:.0f} %"
+    return f"{percent:.0f} %" if percent >= 9.95 else f"{percent:.1f}".removesuffix(".0") + " %"
 
 
 def interval_in_words(low: float, high: float) -> str:

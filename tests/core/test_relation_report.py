@@ -65,7 +65,7 @@ def test_the_strongest_pairs_are_named_with_intervals_where_there_are_counts() -
     assert together.startswith(
         "“hat” and “cap” go together most: phi is 1.00, and phi lies with 95 % confidence between"
     )
-    assert apart.startswith("“hat” and “bald” exclude each other most: phi is -1.00")
+    assert apart.startswith("“hat” and “bald” avoid each other most: phi is -1.00")
     by_batches = found(OnlineBatchRelation(LABELS, label_names=NAMES).update(table()))
     assert "95 %" not in " ".join(by_batches)
     assert "nothing here says how sure a pair is" in by_batches[-1]

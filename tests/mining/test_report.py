@@ -48,7 +48,7 @@ def test_a_plain_table_has_the_findings_that_every_table_has() -> None:
     )
     miner = RelationMiner(label_names=NAMES).fit(drawn())
     pairs = miner.pairs()
-    for words, first, second in (("go together", 0, 1), ("exclude each other", 1, 2)):
+    for words, first, second in (("go together", 0, 1), ("avoid each other", 1, 2)):
         text = with_words(findings, f"{words} most surely").text
         (k,) = np.flatnonzero((pairs.i == first) & (pairs.j == second))
         assert text == (
@@ -180,10 +180,12 @@ def test_rows_that_are_ordered() -> None:
 def test_groups_of_rows() -> None:
     table, people = drawn(), np.arange(600) // 3
     assert with_words(said(table, people), "allow for rows of a group").warning is False
-    assert "fall into 4 parts" in with_words(said(table, np.arange(600) % 4), "too few to say well").text
+    with pytest.warns(MiningWarning, match="4 groups alone"):
+        findings = said(table, np.arange(600) % 4)
+    assert with_words(findings, "The rows come in 4 groups, too few to say well").warning
     with pytest.warns(MiningWarning, match="single group"):
         findings = said(table, np.zeros(600))
-    assert with_words(findings, "groups of rows are not used").warning
+    assert with_words(findings, "Groups are not used, for there are all rows in a single group").warning
 
 
 def test_the_relation_is_that_which_was_mined() -> None:

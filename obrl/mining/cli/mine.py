@@ -204,14 +204,12 @@ def _report(
     order: RowOrder,
 ) -> Report:
     """What report.html shows."""
-    several = f" and {len(table.files) - 1:,} more" if len(table.files) > 1 else ""
-    facts = {"files": f"{table.files[0]}{several}", "batch size": f"{options.batch_size:,}"}
     return report_of_table(
         counts,
         mined=miner.to_numpy(),
-        title=f"How the labels of {Path(table.files[0]).name}{several} relate",
+        files=table.files,
         file=Path(options.out) / RELATION,
-        facts=facts,
+        facts={"batch size": f"{options.batch_size:,}"},
         pairs=pairs,
         order=order,
         drift=() if options.history is None else (history_drift(miner.history_),),

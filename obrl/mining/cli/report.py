@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import json
 from dataclasses import replace
+from pathlib import Path
 
 from obrl.counts import two_present
 from obrl.mining.cli.options import (
@@ -18,7 +20,7 @@ from obrl.mining.cli.progress import Progress
 from obrl.mining.cli.table_counts import count_parts, counts_in_order, table_order
 from obrl.mining.errors import MiningError
 from obrl.mining.miner import RelationMiner
-from obrl.mining.output import check_file, file_of_results
+from obrl.mining.output import RELATION, RUN, check_file, file_of_results
 from obrl.mining.report import report_of_table
 from obrl.mining.report_suspects import REFUSED, suspects_of
 from obrl.mining.suspect_list import read_suspects
@@ -87,11 +89,21 @@ def _report(
 ) -> Report:
     """The report of the relation, with names for its labels; of a loss by the thresholds that it had."""
     file = relation_file(options)
-    title = f"How the labels of {options.relation} relate"
     try:
         counts = replace(miner.table_counts_, label_names=names)
     except MiningError:  # a relation that a loss has saved
         state, settings, _ = load_stored(file)
         relation = OnlineBatchRelation.from_state(state, settings, names)
+        title = f"How the labels of {file.name} relate"
         return report_of_relation(relation, settings, title=title, file=file, findings=findings)
-    return report_of_table(counts, mined=miner.to_numpy(), title=title, file=file, findings=findings)
+    return report_of_table(counts, mined=miner.to_numpy(), files=_mined_files(file), file=file, findings=findings)
+
+
+def _mined_files(relation: Path) -> tuple[str, ...]:
+    """The table's files, which `obrl mine` names beside the relation; the relation's own where it does not."""
+    run = relation.with_name(RUN)
+    if relation.name == RELATION and run.is_file():
+        facts = json.loads(run.read_text(encoding="utf-8"))
+        if isinstance(facts, dict) and facts.get("files"):
+            return tuple(map(str, facts["files"]))
+    return (str(relation),)
