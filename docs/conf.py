@@ -35,6 +35,7 @@ napoleon_use_ivar = True  # fields of named tuples are documented once, with the
 public_modules = [
     "obrl",
     "obrl.mining",
+    "obrl.report",
     "obrl.torch",
     "obrl.jax",
     "obrl.keras",

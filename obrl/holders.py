@@ -65,6 +65,16 @@ class LossWithRelation(RelationHolder):
         """
         return active_pairs(self._host_state(), self.settings, self.label_names)
 
+    def report(self, path: str | os.PathLike[str]) -> None:
+        """Write one HTML file on what the loss has learnt: findings in words, the matrix, the pairs that it acts on.
+
+        Copies the state to the host. The page loads nothing, and shows no row of any table.
+
+        Raises:
+            OSError: the file cannot be written; one that exists stays as it was.
+        """
+        self.to_numpy()._write_report(path, self.settings)
+
     def save_relation(self, path: str | os.PathLike[str]) -> None:
         """Write the relation as an .npz (no pickle) that every framework of obrl can start from."""
         save_relation(path, self._host_state(), self.settings, self.label_names)
@@ -92,6 +102,19 @@ class RelationAlone(RelationHolder):
         """
         settings = replace(self.settings, positive_threshold=positive_threshold, negative_threshold=negative_threshold)
         return active_pairs(self._host_state(), settings, self.label_names)
+
+    def report(
+        self, path: str | os.PathLike[str], *, positive_threshold: float = 0.8, negative_threshold: float = 0.2
+    ) -> None:
+        """Write one HTML file on the relation, and on the pairs that a loss with these thresholds would act on.
+
+        Copies the state to the host. The page loads nothing, and shows no row of any table.
+
+        Raises:
+            TypeError, ValueError: thresholds that are no numbers, or in the wrong order.
+            OSError: the file cannot be written; one that exists stays as it was.
+        """
+        self.to_numpy().report(path, positive_threshold=positive_threshold, negative_threshold=negative_threshold)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the relation as an .npz (no pickle) that every framework of obrl can start from."""

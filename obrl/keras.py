@@ -7,6 +7,6 @@ except ImportError as error:
         raise  # Keras is installed; the error names the backend that is missing
     raise ImportError('obrl.keras needs Keras, which is not installed: pip install "obrl[keras]"') from error
 
-from obrl_keras import OBRLossLayer
+from obrl_keras import OBRLossLayer, OBRMonitor
 
-__all__ = ["OBRLossLayer"]
+__all__ = ["OBRLossLayer", "OBRMonitor"]

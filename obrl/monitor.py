@@ -141,8 +141,8 @@ class Monitor:
         if name not in self._histories:
             path = self._path_of(name)
             history = History.load(path) if path.exists() else History(measure=settings.measure)
-            history.forget_from(step)
             self._histories[name] = history
+        self._histories[name].forget_from(step)
         return self._histories[name]
 
     def _path_of(self, name: str) -> Path:

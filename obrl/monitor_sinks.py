@@ -88,15 +88,15 @@ class CSVFile:
     def _earlier_rows(self) -> list[list[str]]:
         if not self.path.exists():
             return []
-        with self.path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.reader(file))
+        text = self.path.read_text(encoding="utf-8")
+        rows = list(csv.reader(text[: text.rfind("\n") + 1].splitlines()))  # a last row that was cut off is left out
         whole = [row for row in rows[1:] if len(row) == len(self._columns()) and row[0].isdecimal()]
-        if rows[:1] != [self._columns()] or len(whole) < len(rows) - 2:  # the last row may be cut off
+        if rows[:1] != [self._columns()] or len(whole) != len(rows) - 1:
             raise ValueError(
                 f"{self.path} exists and is none that a monitor wrote, which starts with {','.join(self._columns())}; "
                 "name another file"
             )
-        return whole
+        return rows[1:]
 
     @staticmethod
     def _columns() -> list[str]:

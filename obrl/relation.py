@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Self
 
 import numpy as np
@@ -128,14 +129,32 @@ class OnlineBatchRelation(Conditioning):
 
     def pairs(self, *, positive_threshold: float = 0.8, negative_threshold: float = 0.2) -> Pairs:
         """The active pairs under these thresholds; printing them gives a table, or says that there is none."""
-        settings = Settings(
-            decay=self.settings.decay,
-            measure=self.settings.measure,
-            estimator=self.settings.estimator,
-            positive_threshold=positive_threshold,
-            negative_threshold=negative_threshold,
-        )
+        settings = replace(self.settings, positive_threshold=positive_threshold, negative_threshold=negative_threshold)
         return active_pairs(self._state, settings, self.label_names)
+
+    def report(
+        self, path: str | os.PathLike[str], *, positive_threshold: float = 0.8, negative_threshold: float = 0.2
+    ) -> None:
+        """Write one HTML file on the relation, and on the pairs that a loss with these thresholds would act on.
+
+        Args:
+            path: the file, which appears whole or not at all.
+            positive_threshold: at which the page starts; the reader can move both.
+            negative_threshold: below the other.
+
+        Raises:
+            TypeError, ValueError: thresholds that are no numbers, or in the wrong order.
+            OSError: the file cannot be written; one that exists stays as it was.
+        """
+        settings = replace(self.settings, positive_threshold=positive_threshold, negative_threshold=negative_threshold)
+        self._write_report(path, settings)
+
+    def _write_report(self, path: str | os.PathLike[str], settings: Settings) -> None:
+        """Write the report under the settings of a loss."""
+        from obrl.report.from_relation import report_of_relation  # so that `import obrl` does without them
+        from obrl.report.page import write_report
+
+        write_report(path, report_of_relation(self, settings))
 
     def as_start(self, *, decay: float = 0.99, estimator: str = "batch") -> OnlineBatchRelation:
         """This relation in the form from which a loss with these settings starts; this one stays as it is.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -104,6 +105,16 @@ class RelationConfiguration:
     def pairs(self, state: RelationState) -> Pairs:
         """The active pairs; printing them gives a table, or says that there is none. Copies the state to the host."""
         return active_pairs(state_on_host(self._checked(state)), self.settings, self.label_names)
+
+    def report(self, path: str | os.PathLike[str], state: RelationState) -> None:
+        """Write one HTML file on what the loss has learnt: findings in words, the matrix, the pairs that it acts on.
+
+        Copies the state to the host. The page loads nothing, and shows no row of any table.
+
+        Raises:
+            OSError: the file cannot be written; one that exists stays as it was.
+        """
+        self.to_numpy(state)._write_report(path, self.settings)
 
     def to_numpy(self, state: RelationState) -> obrl.OnlineBatchRelation:
         """The relation as an `obrl.OnlineBatchRelation`, copied to the host in float64."""

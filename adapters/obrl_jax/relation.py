@@ -167,6 +167,25 @@ class OnlineBatchRelation(RelationConfiguration):
         settings = replace(self.settings, positive_threshold=positive_threshold, negative_threshold=negative_threshold)
         return active_pairs(state_on_host(self._checked(state)), settings, self.label_names)
 
+    def report(
+        self,
+        path: str | os.PathLike[str],
+        state: RelationState,
+        *,
+        positive_threshold: float = 0.8,
+        negative_threshold: float = 0.2,
+    ) -> None:
+        """Write one HTML file on the relation, and on the pairs that a loss with these thresholds would act on.
+
+        Copies the state to the host. The page loads nothing, and shows no row of any table.
+
+        Raises:
+            TypeError, ValueError: thresholds that are no numbers, or in the wrong order.
+            OSError: the file cannot be written; one that exists stays as it was.
+        """
+        relation = self.to_numpy(state)
+        relation.report(path, positive_threshold=positive_threshold, negative_threshold=negative_threshold)
+
     def save(self, path: str | os.PathLike[str], state: RelationState) -> None:
         """Write the relation as an .npz (no pickle) that every framework of obrl can start from."""
         save_relation(path, state_on_host(self._checked(state)), self.settings, self.label_names)

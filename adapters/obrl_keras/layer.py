@@ -126,6 +126,8 @@ class OBRLossLayer(StatefulLayer):
                 )
             return logits
         logits, targets, observed, sample_weight = self._checked(logits, targets, observed, sample_weight)
+        if self._see is not None:
+            self._see(logits, targets, observed, sample_weight)
         read_values = may_read_values(self.validate, targets, observed)
         labels = split_labels(targets, observed, read_values=read_values)
         state = self._state()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any, Self
 
@@ -26,6 +26,8 @@ LAYER_REDUCTIONS = ("mean", "sum")
 
 class StatefulLayer(LossWithRelation, keras.layers.Layer):
     """The settings and the relation of a loss; a subclass computes it. The arguments are those of `OBRLossLayer`."""
+
+    _see: Callable[..., None] | None = None  # what `OBRMonitor` sets for a prediction
 
     def __init__(
         self,

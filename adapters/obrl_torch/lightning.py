@@ -83,6 +83,7 @@ class OBRMonitor(Callback):
         self._watchers: list[Watcher] = []
         self._monitor: Monitor | None = None
         self._logged = 0  # multiples of `every` that have passed
+        self._before = self._pace = 0  # the step before the batch, and how many steps a batch makes
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Find the criteria."""
@@ -111,8 +112,8 @@ class OBRMonitor(Callback):
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Look at the batch if its step may be one to log."""
-        steps = max(1, len(trainer.optimizers))  # of a batch, where the module steps by itself
-        if (trainer.global_step + steps) // self.every > self._logged:
+        self._before = trainer.global_step
+        if (self._before + max(self._pace, 1)) // self.every > self._logged:
             for watcher in self._watchers:
                 watcher.start()
 
@@ -122,6 +123,7 @@ class OBRMonitor(Callback):
         """Log the step, if it was one to log and the optimizer has made it."""
         for watcher in self._watchers:
             watcher.stop()
+        self._pace = trainer.global_step - self._before  # above 1 where the module makes several steps by itself
         if self._monitor is None or trainer.global_step // self.every <= self._logged:
             return
         self._logged = trainer.global_step // self.every

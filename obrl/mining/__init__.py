@@ -6,6 +6,7 @@ Importing this package imports NumPy alone; reading tables takes the extra `obrl
 from obrl.mining.assess import assess
 from obrl.mining.assessment import Assessment, Comparison
 from obrl.mining.comparison import TableComparison, compare
+from obrl.mining.engine_dask import mine_with_dask
 from obrl.mining.errors import MiningError, MiningWarning, NoThresholds, TableError
 from obrl.mining.miner import RelationMiner
 
@@ -20,4 +21,5 @@ __all__ = [
     "TableError",
     "assess",
     "compare",
+    "mine_with_dask",
 ]

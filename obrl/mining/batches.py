@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from obrl.counts import PairCounts, exact_counts
 from obrl.labels import Labels
-from obrl.mining.accumulate import added
+from obrl.mining.accumulate import TableCounts, added
 from obrl.mining.blocks import DenseLabels, SparseLabels
 from obrl.mining.counting import as_dense, some_rows
 from obrl.namespace import NUMPY
@@ -122,3 +122,11 @@ def relation_of_batches(
     """The relation that whole batches and a last one, of fewer rows, leave."""
     last = whole if tail is None else with_batch(whole, tail, settings)
     return OnlineBatchRelation.from_state(last.state, settings, names)
+
+
+def relation_of_counts(table: TableCounts, settings: Settings, batch_size: int) -> OnlineBatchRelation:
+    """The relation that follows from the counts of all rows: with decay 1 the estimator `"counts"` adds them up."""
+    n, s, r = (field.astype(np.float64) for field in table.counts[:3])
+    batches = float(-(-table.rows // batch_size))
+    state = RelationState(np.stack([n, s, r]), np.where(n > 0, batches, 0.0))
+    return OnlineBatchRelation.from_state(state, settings, table.label_names)

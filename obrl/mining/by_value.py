@@ -48,11 +48,11 @@ class ScoresByValue:
 
     Args:
         num_labels: M.
-        column: its name, for errors.
+        column: its name.
     """
 
     def __init__(self, num_labels: int, column: str) -> None:
-        self._num_labels, self._column = num_labels, column
+        self._num_labels, self.column = num_labels, column
         self._place: dict[str, int] = {}
         self._rows: list[int] = []
         self._sums = np.zeros((0, num_labels))
@@ -76,7 +76,7 @@ class ScoresByValue:
                 self._place[name] = len(self._rows)
                 self._rows.append(0)
         if len(self._rows) * self._num_labels > MOST_SUMS:
-            raise MiningError(f"--by {self._column}: expected a column of few values, got over {len(self._rows):,}")
+            raise MiningError(f"--by {self.column}: expected a column of few values, got over {len(self._rows):,}")
         more = len(self._rows) - len(self._sums)
         if more:
             self._sums = np.concatenate([self._sums, np.zeros((more, self._num_labels))])

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from obrl.mining.reports import LONGEST_NAME, PAIRS_AT_ONCE, as_text_table, q_in_words
-from obrl.report.words import one_line
+from obrl.report.words import counted, one_line
 
 if TYPE_CHECKING:
     from obrl.mining.comparison import TableComparison
@@ -95,35 +95,31 @@ def summary(comparison: TableComparison, q: float = 0.05, top: int = SHOWN) -> s
 def sentences(comparison: TableComparison, q: float = 0.05) -> list[str]:
     """What changed, a line each: sizes, pairs, labels that were turned round, and prevalence."""
     c = comparison
-    lines = [f"A: {_rows(c.rows[0])}; B: {_rows(c.rows[1])}; {c.num_labels:,} labels"]
+    size = f"A: {_rows(c.rows[0])}; B: {_rows(c.rows[1])}; {counted(c.num_labels, 'label')}"
+    return [size, *changes(c, q), *inverted(c), *(_prevalence(c, q) if c.tested else [])]
+
+
+def changes(c: TableComparison, q: float = 0.05) -> list[str]:
+    """How many pairs changed."""
     if not c.tested:
-        lines.append(
-            "no test: at least one side holds no counts of a table, as a relation saved by a loss; delta is what it is"
-        )
-        return [*lines, *_inverted(c)]
+        words = "no test: at least one side holds no counts of a table, as a relation that a loss has saved"
+        return [f"{words}; so nothing says whether a difference is more than chance"]
     changed = c.changed(q)
     weaker = changed & (np.abs(c.phi_b) < np.abs(c.phi_a))
     how = ", by groups" if c.grouped else ""
-    words = f"{changed.sum():,} of {len(c):,} pairs changed (q <= {q:g}{how})"
+    words = f"{changed.sum():,} of {counted(len(c), 'pair')} changed (q <= {q:g}{how})"
     if changed.any():
         words += f": {(changed & ~weaker).sum():,} are stronger in B, {weaker.sum():,} weaker"
     if lacking := int((~c.supported).sum()):
         words += f"; {lacking:,} have too few rows to say"
-    lines += [words, *_inverted(c), *_prevalence(c, q)]
-    driven = changed & _prevalence_alone(c, q)
-    if driven.any():
-        lines.append(
-            f"phi moves with prevalence alone: {driven.sum():,} of the changed pairs have a label whose prevalence "
-            "changed, and an odds ratio that did not clearly change"
-        )
-    return lines
+    return [words]
 
 
 def _rows(rows: int) -> str:
     return f"{rows:,} rows" if rows else "no counts"
 
 
-def _inverted(c: TableComparison) -> list[str]:
+def inverted(c: TableComparison) -> list[str]:
     """A line for each label that was turned round."""
     lines = []
     for label, pairs, turned in c.inverted:
@@ -139,14 +135,21 @@ def _inverted(c: TableComparison) -> list[str]:
 
 
 def _prevalence(c: TableComparison, q: float) -> list[str]:
-    """A line on the labels that are not present equally often."""
+    """Lines on the labels that are not present equally often, and on the pairs that changed with them."""
     labels = np.flatnonzero(c.labels_changed(q))
     if not len(labels):
         return [f"no label changed its prevalence (q <= {q:g})"]
     most = labels[np.argsort(-np.abs(c.rates_b[labels] - c.rates_a[labels]), kind="stable")][:LABELS_SHOWN]
     moves = ", ".join(f"{one_line(c.names[label], LONGEST_NAME)} {_from_to(c, label)}" for label in most.tolist())
     more = "" if len(most) == len(labels) else "; most"
-    return [f"prevalence changed for {len(labels):,} of {c.num_labels:,} labels (q <= {q:g}){more}: {moves}"]
+    lines = [f"prevalence changed for {len(labels):,} of {c.num_labels:,} labels (q <= {q:g}){more}: {moves}"]
+    driven = int((c.changed(q) & _prevalence_alone(c, q)).sum())
+    if driven:
+        lines.append(
+            f"phi moves with prevalence alone: {driven:,} of the changed pairs have a label whose prevalence changed, "
+            "and an odds ratio that did not clearly change"
+        )
+    return lines
 
 
 def _from_to(c: TableComparison, label: int) -> str:

@@ -33,7 +33,7 @@ COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     "!=": operator.ne,
 }
 WORDS = ("and", "or", "not", "abs")
-MOST_TOKENS = 500
+MOST_TOKENS = 200
 
 
 def where(condition: str, columns: Mapping[str, Values]) -> npt.NDArray[np.bool_]:

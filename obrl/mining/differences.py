@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -49,7 +50,7 @@ class PhiDifference(NamedTuple):
 
     Attributes:
         standard_error: of the difference of phi.
-        degrees: degrees of freedom of the test.
+        degrees: degrees of freedom of the test, whole numbers.
         z: the difference over its standard error; with groups a t.
         p: two-sided; NaN where phi is undefined on a side.
         supported: whether both tables have rows enough to say anything.
@@ -63,7 +64,10 @@ class PhiDifference(NamedTuple):
 
     def reach(self, level: float = 0.95) -> FloatArray:
         """Half the width of the interval of the difference."""
-        return np.where(np.isnan(self.p), np.nan, t_quantile(level, self.degrees) * self.standard_error)
+        endless = self.degrees >= ENDLESS
+        quantile = np.full(self.degrees.shape, NormalDist().inv_cdf((1 + level) / 2))
+        quantile[~endless] = t_quantile(level, self.degrees[~endless])
+        return np.where(np.isnan(self.p), np.nan, quantile * self.standard_error)
 
 
 def phi_of(counts: PairCounts) -> FloatArray:
@@ -119,7 +123,7 @@ def phi_difference(a: PhiSide, b: PhiSide) -> PhiDifference:
     total = variances[0] + variances[1]
     with np.errstate(divide="ignore", invalid="ignore"):
         degrees = total**2 / (variances[0] ** 2 / a.degrees + variances[1] ** 2 / b.degrees)  # Welch-Satterthwaite
-    degrees = np.where(np.isnan(degrees), 1.0, degrees)
+    degrees = np.where(np.isnan(degrees), 1.0, np.floor(degrees))  # of whole numbers few quantiles are needed
     error = np.sqrt(total)
     z = (b.phi - a.phi) / error
     joint = [joint_rows(side.pairs, at) for side, at in zip((a, b), expected, strict=True)]

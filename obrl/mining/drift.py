@@ -8,7 +8,7 @@ from obrl.history import History
 from obrl.mining import comparison_words, over_time_words
 from obrl.mining.comparison import TableComparison
 from obrl.mining.over_time import over_time
-from obrl.report.content import Drift
+from obrl.report.content import Drift, Finding
 
 MOST_ROWS = 200
 LINES = 8
@@ -36,6 +36,18 @@ def comparison_drift(comparison: TableComparison, *, q: float = 0.05) -> Drift:
     head, rows = comparison_words.pair_table(comparison, order[shown[order]][:MOST_ROWS], q)
     note = _paragraph(comparison_words.sentences(comparison, q))
     return Drift("What changed from A to B", note, head, tuple(rows))
+
+
+def comparison_findings(comparison: TableComparison, *, q: float = 0.05) -> tuple[Finding, ...]:
+    """What a reader should know first of what changed from A to B; a warning for each label that was turned round.
+
+    Args:
+        comparison: of `obrl.mining.compare`.
+        q: the largest share of false discoveries.
+    """
+    changed, *_ = comparison_words.changes(comparison, q)
+    turned = comparison_words.inverted(comparison)
+    return (Finding(f"B against A: {changed}."), *(Finding(f"In B, {words}.", warning=True) for words in turned))
 
 
 def history_drift(history: History, *, q: float = 0.05) -> Drift:

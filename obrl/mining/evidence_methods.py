@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from typing import Protocol
 
 from obrl.mining.accumulate import TableCounts
+from obrl.mining.errors import MiningError
 from obrl.mining.pair_table import PairTable, pair_table
+from obrl.mining.report import report_of_table
 from obrl.mining.thresholds import Ladder, suggest_thresholds, threshold_ladder
+from obrl.relation import OnlineBatchRelation
 
 
 class HasCounts(Protocol):
@@ -21,6 +25,13 @@ class HasCounts(Protocol):
     @property
     def table_counts_(self) -> TableCounts:
         """The counts of the whole table."""
+
+
+class HasRelation(HasCounts, Protocol):
+    """What the report needs besides."""
+
+    def to_numpy(self) -> OnlineBatchRelation:
+        """The relation."""
 
 
 class EvidenceMethods:
@@ -55,3 +66,25 @@ class EvidenceMethods:
             >>> criterion = OBRLoss(3, relation=miner.as_start(), **miner.suggest_thresholds())
         """
         return suggest_thresholds(self.table_counts_, measure=self.measure)
+
+    def report(self: HasRelation, path: str | os.PathLike[str]) -> None:
+        """Write one HTML file on what was mined: findings in words, the matrix, thresholds, pairs and labels.
+
+        The page loads nothing, and shows no row of the table.
+
+        Args:
+            path: the file, which appears whole or not at all.
+
+        Raises:
+            MiningError: nothing was mined.
+            OSError: the file cannot be written; one that exists stays as it was.
+        """
+        from obrl.report.page import write_report  # so that `import obrl.mining` does without it
+
+        relation = self.to_numpy()
+        try:
+            counts = self.table_counts_
+        except MiningError:  # a relation that a loss has saved
+            relation.report(path)
+        else:
+            write_report(path, report_of_table(counts, mined=relation))

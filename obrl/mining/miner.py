@@ -14,7 +14,7 @@ from obrl.counts import PairCounts
 from obrl.errors import check_label_names
 from obrl.measures import apply_measure
 from obrl.mining.accumulate import TableCounter, TableCounts
-from obrl.mining.batches import Batches
+from obrl.mining.batches import Batches, relation_of_counts
 from obrl.mining.blocks import Block, DenseLabels, SparseLabels
 from obrl.mining.entries import Entries
 from obrl.mining.errors import MiningError
@@ -27,7 +27,6 @@ from obrl.mining.parameters import Parameters
 from obrl.mining.tables.ahead import read_ahead
 from obrl.mining.tables.options import LabelTable
 from obrl.namespace import NUMPY
-from obrl.online import RelationState
 from obrl.relation import OnlineBatchRelation
 from obrl.settings import Settings
 
@@ -90,6 +89,13 @@ class RelationMiner(Parameters, Conditioning, EvidenceMethods, HistoryMethods, E
     def settings(self) -> Settings:
         """Decay, measure and estimator, checked; raises TypeError or ValueError for one out of its range."""
         return Settings(decay=self.decay, measure=self.measure, estimator=self.estimator)
+
+    def _checked_settings(self) -> tuple[Settings, int]:
+        """`settings` and `batch_size`; raises TypeError or ValueError for one out of its range."""
+        settings = self.settings
+        if isinstance(self.batch_size, bool) or not isinstance(self.batch_size, int) or self.batch_size < 1:
+            raise ValueError(f"batch_size must be a whole number of at least 1, got {self.batch_size!r}")
+        return settings, self.batch_size
 
     def fit(
         self,
@@ -174,22 +180,28 @@ class RelationMiner(Parameters, Conditioning, EvidenceMethods, HistoryMethods, E
         for name in ("label_names_in_", "n_features_in_"):
             vars(self).pop(name, None)
 
+    def _take(self, relation: OnlineBatchRelation, counts: TableCounts | None) -> None:
+        """Forget what was mined before, and take over what was mined elsewhere with the settings of this miner."""
+        self._start(counts)
+        self._relation = relation
+        self.n_features_in_, self.label_names_in_ = relation.num_labels, relation.label_names
+
     def _prepare(self, num_labels: int, names: tuple[str, ...] | None, *, grouped: bool) -> None:
         """Check the settings, and that rows fit those before."""
-        settings = self.settings
-        if isinstance(self.batch_size, bool) or not isinstance(self.batch_size, int) or self.batch_size < 1:
-            raise ValueError(f"batch_size must be a whole number of at least 1, got {self.batch_size!r}")
+        settings, batch_size = self._checked_settings()
         check_history(self.history, num_labels)
         names = check_label_names(names, num_labels)
         counter = getattr(self, "_counter", None)
         if getattr(self, "_relation", None) is not None:
-            raise MiningError("a relation that was read from a file learns no further rows: fit a new RelationMiner")
+            raise MiningError(
+                "a relation from a file, or that Dask has mined, learns no further rows: fit a new RelationMiner"
+            )
         if counter is None:
             self._start(None)
             self._counter = TableCounter(num_labels, grouped=grouped)
             self._history = None if self.history is None else HistoryCounter(num_labels, self.history)
             plain = settings.decay == 1 and settings.estimator == "counts"
-            self._batches = None if plain else Batches(num_labels, settings, self.batch_size)
+            self._batches = None if plain else Batches(num_labels, settings, batch_size)
             self.n_features_in_, self.label_names_in_ = num_labels, names
         elif (counter.num_labels, counter.grouped) != (num_labels, grouped):
             words = "with groups" if counter.grouped else "without groups"
@@ -250,11 +262,7 @@ class RelationMiner(Parameters, Conditioning, EvidenceMethods, HistoryMethods, E
             return self._relation.to_numpy()
         if self._batches is not None:
             return self._batches.relation(self.label_names_in_)
-        table = self.table_counts_
-        n, s, r = (field.astype(np.float64) for field in table.counts[:3])
-        batches = float(-(-table.rows // self.batch_size))
-        state = RelationState(np.stack([n, s, r]), np.where(n > 0, batches, 0.0))
-        return OnlineBatchRelation.from_state(state, self.settings, self.label_names_in_)
+        return relation_of_counts(self.table_counts_, self.settings, self.batch_size)
 
     def as_start(self, *, decay: float = 0.99, estimator: str = "batch") -> OnlineBatchRelation:
         """The relation for a loss to start from; see `OnlineBatchRelation.as_start`.
@@ -288,7 +296,5 @@ class RelationMiner(Parameters, Conditioning, EvidenceMethods, HistoryMethods, E
         relation, counts, batch_size = load_mined(path)
         settings = relation.settings
         miner = cls(decay=settings.decay, measure=settings.measure, estimator=settings.estimator)
-        miner.set_params(**({} if batch_size is None else {"batch_size": batch_size}))._start(counts)
-        miner._relation = relation
-        miner.n_features_in_, miner.label_names_in_ = relation.num_labels, relation.label_names
+        miner.set_params(**({} if batch_size is None else {"batch_size": batch_size}))._take(relation, counts)
         return miner

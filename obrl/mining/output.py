@@ -16,6 +16,7 @@ SUSPECTS = "suspects.json"
 MARKS = (RUN, SUSPECTS)
 """The files that say how results came about; results may be written into a folder that has one."""
 RELATION = "relation.npz"
+REPORT = "report.html"
 HISTORY = "history.npz"
 PART = ".part"
 

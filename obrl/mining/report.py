@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +15,8 @@ from obrl.counts import PairCounts
 from obrl.measures import MEASURES, apply_measure
 from obrl.mining.accumulate import TableCounts
 from obrl.mining.errors import NoThresholds
-from obrl.mining.jackknife import FEWEST_PARTS, RowOrder, row_order
-from obrl.mining.pair_table import PairTable, pair_table
+from obrl.mining.jackknife import FEWEST_GROUPS, RowOrder, row_order
+from obrl.mining.pair_table import PairTable, pair_table, unused_groups
 from obrl.mining.reports import RELATED_Q, label_names
 from obrl.mining.thresholds import (
     FROM_PHI,
@@ -30,7 +31,7 @@ from obrl.relation import OnlineBatchRelation
 from obrl.report.content import Drift, Finding, PairEvidence, Report, Suspects
 from obrl.report.findings import findings_of_counts
 from obrl.report.from_relation import FILE, line_of_code
-from obrl.report.words import counted
+from obrl.report.words import counted, verb
 from obrl.settings import Settings
 
 FloatArray = npt.NDArray[np.float64]
@@ -41,7 +42,8 @@ def report_of_table(
     *,
     measure: str = "unit_pearson",
     mined: OnlineBatchRelation | None = None,
-    title: str = "How the labels of a table relate",
+    title: str | None = None,
+    files: Sequence[str] = (),
     file: str | os.PathLike[str] = FILE,
     facts: Mapping[str, str] | None = None,
     findings: Sequence[Finding] = (),
@@ -55,10 +57,11 @@ def report_of_table(
     Args:
         counts: of the table.
         measure: of the relation; that of `mined` where it is there.
-        mined: the relation, where it is not that of the counts: with a decay below 1, or of the estimator `"batch"`.
-        title: of the page.
+        mined: the relation; needed where it is not that of the counts, with a decay below 1 or the estimator `"batch"`.
+        title: of the page; None for one with the name of the first file.
+        files: of the table.
         file: the mined relation's .npz, from which the line of code starts.
-        facts: further ones, by name, such as the files.
+        facts: further ones, by name.
         findings: further ones, put behind those of the table.
         pairs: those of the counts, where they have been tested already.
         order: of the rows, where it has been looked at already.
@@ -77,7 +80,8 @@ def report_of_table(
         >>> print(report.findings[2].text[:21])
         Too weak to supervise
     """
-    settings = Settings(measure=measure) if mined is None else mined.settings
+    settings = Settings(measure=measure, decay=1, estimator="counts") if mined is None else mined.settings
+    of_counts = settings.decay == 1 and settings.estimator == "counts"
     pairs = pair_table(counts) if pairs is None else pairs
     order = row_order(counts) if order is None else order
     ladder = threshold_ladder(counts, measure=settings.measure, pairs=pairs) if settings.measure in FROM_PHI else None
@@ -86,17 +90,17 @@ def report_of_table(
     said = [
         *findings_of_counts(names, counts.counts, counts.rows, evidence),
         *_of_the_rows(counts, pairs, order, settings.decay),
-        *([] if mined is None else _of_the_settings(settings)),
+        *([] if of_counts else [_of_the_settings(settings)]),
         *([] if ladder is None or not evidence.related.any() else [_of_thresholds(ladder)]),
         *findings,
     ]
     return Report(
-        title=title,
+        title=f"How the labels of {_several(files, 'a table')} relate" if title is None else title,
         label_names=names,
         findings=tuple(said),
-        facts=tuple((_facts(counts, settings, mined) | dict(facts or {})).items()),
+        facts=tuple((_facts(counts, settings, files) | dict(facts or {})).items()),
         measure=settings.measure,
-        relation=_of_counts(counts.counts, settings.measure) if mined is None else mined.relation,
+        relation=_of_counts(counts.counts, settings.measure) if of_counts or mined is None else mined.relation,
         counts=PairCounts(*(np.broadcast_to(field, np.shape(counts.counts.s)) for field in counts.counts)),
         weight=None,
         thresholds=_first_thresholds(ladder, settings.measure),
@@ -113,16 +117,23 @@ def _of_counts(counts: PairCounts, measure: str) -> FloatArray:
     return np.where(defined > 0, relation, np.nan)
 
 
-def _facts(counts: TableCounts, settings: Settings, mined: OnlineBatchRelation | None) -> dict[str, str]:
-    facts = {
+def _several(files: Sequence[str], none: str) -> str:
+    """The name of the first file, and how many more there are."""
+    more = f" and {counted(len(files) - 1, 'more file')}" if len(files) > 1 else ""
+    return f"{PurePath(files[0]).name}{more}" if files else none
+
+
+def _facts(counts: TableCounts, settings: Settings, files: Sequence[str]) -> dict[str, str]:
+    return {
+        **({"table": _several(files, "")} if files else {}),
         "rows": f"{counts.rows:,}",
         "labels": f"{counts.num_labels:,}",
         "measure": f"{settings.measure}: {MEASURES[settings.measure].formula}",
+        "estimator": settings.estimator,
+        "decay": f"{settings.decay:g}",
+        "intervals and tests": "for rows in groups" if counts.grouped else "for independent rows",
+        "obrl": __version__,
     }
-    if mined is not None:
-        facts |= {"decay": f"{settings.decay:g}", "estimator": settings.estimator}
-    facts["intervals and tests"] = "for rows in groups" if counts.grouped else "for independent rows"
-    return facts | {"obrl": __version__}
 
 
 def _first_thresholds(ladder: Ladder | None, measure: str) -> tuple[float, float]:
@@ -154,42 +165,30 @@ def _of_the_rows(counts: TableCounts, pairs: PairTable, order: RowOrder, decay: 
     if not counts.grouped:
         return []
     if not pairs.grouped:
+        reason = unused_groups(counts)
+        return [Finding(f"{reason[0].upper()}{reason[1:]}.", warning=True)]
+    if counts.num_groups is not None and counts.num_groups < FEWEST_GROUPS:
         return [
             Finding(
-                "The groups of rows are not used, since all rows are in one group or there are too many labels: "
-                "intervals and q-values are those for independent rows.",
-                warning=True,
-            )
-        ]
-    parts = 0 if counts.groups is None else len(counts.groups.s)
-    if parts < FEWEST_PARTS:
-        return [
-            Finding(
-                f"The rows fall into {counted(parts, 'part')} of whole groups, too few to say well how rows of a group "
-                f"resemble each other: with fewer than {FEWEST_PARTS}, intervals are wide and uncertain.",
+                f"The rows come in {counts.num_groups:,} groups, too few to say well how much rows of a group resemble "
+                f"each other: below {FEWEST_GROUPS} groups intervals and q-values are rough.",
                 warning=True,
             )
         ]
     return [Finding("Intervals and q-values allow for rows of a group that resemble each other.")]
 
 
-def _of_the_settings(settings: Settings) -> list[Finding]:
+def _of_the_settings(settings: Settings) -> Finding:
     """What a relation that is not that of the counts is."""
+    whole = "Phi, its intervals and the charge are those of the whole table."
     if settings.decay == 1:
-        return [
-            Finding(
-                "The relation is the mean of those of the batches, as a loss would learn it; phi, its intervals and "
-                "the charge are those of the whole table."
-            )
-        ]
+        return Finding(f"The relation is the mean of those of the batches, as a loss would learn it. {whole}")
     half = math.log(0.5) / math.log(settings.decay)
-    return [
-        Finding(
-            f"The relation was mined with decay {settings.decay:g}: the last rows count most, and a batch counts half "
-            f"once {half:,.0f} further ones have come. Phi, its intervals and the charge are those of the whole table.",
-            warning=True,
-        )
-    ]
+    return Finding(
+        f"The relation was mined with decay {settings.decay:g}: the last rows count most, and a batch counts half once "
+        f"{half:,.0f} further ones have come. {whole}",
+        warning=True,
+    )
 
 
 def _of_thresholds(ladder: Ladder) -> Finding:
@@ -202,16 +201,17 @@ def _of_thresholds(ladder: Ladder) -> Finding:
             "sides in a second sample of rows. Train with cross-entropy alone.",
             warning=True,
         )
+    sides = (("together", "more", together), ("apart", "less", apart))
     parts = [
-        f"at {rung.threshold:g} (phi {sign} {rung.phi:g}) {counted(rung.pairs, 'pair')} {word}, which "
-        f"{_percent(rung.charge)} of the rows contradict"
-        for sign, word, rung in ((">=", "together", together), ("<=", "apart", apart))
+        f"{rung.threshold:g} (phi {rung.phi:g} or {further}) selects {counted(rung.pairs, 'pair')} that "
+        f"{verb(rung.pairs, 'occur')} {word}, contradicted by {_percent(rung.charge)} of the rows"
         if rung is not None
+        else f"there is none for pairs that occur {word}"
+        for word, further, rung in sides
     ]
-    none = [word for word, rung in (("together", together), ("apart", apart)) if rung is None]
     return Finding(
-        f"Thresholds worth supervising with select {' and '.join(parts)}. The loss charges for those rows even where "
-        f"the predictions are the true labels.{f' For pairs {none[0]} there is none.' if none else ''}"
+        f"Thresholds worth supervising with: {'; '.join(parts)}. The loss charges for those rows even where the "
+        "predictions are the true labels."
     )
 
 

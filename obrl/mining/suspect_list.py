@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import csv
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TextIO
 
 import numpy as np
 import numpy.typing as npt
 
 from obrl.mining.blocks import Block
-from obrl.mining.suspects import EXPLAINED_BY, Candidates
+from obrl.mining.by_value import ScoresByValue
+from obrl.mining.residual import BoolArray, FloatArray, dense_rows, row_chunks
+from obrl.mining.suspects import EXPLAINED_BY, Candidates, SuspectFinder
+from obrl.mining.tables.ahead import read_ahead
+from obrl.mining.tables.options import LabelTable
 
 COLUMNS = (
     *("file", "row", "id", "label", "label_value", "probability", "score"),
@@ -46,6 +50,38 @@ class Places:
         which = bisect_right(self._starts, row) - 1
         file, first = self._files[which]
         return file, first + row - self._starts[which], self._ids.get(row, "")
+
+
+def read_suspects(
+    table: LabelTable,
+    finder: SuspectFinder,
+    *,
+    score: Callable[[int, FloatArray, BoolArray], FloatArray | None] | None = None,
+    values: ScoresByValue | None = None,
+    progress: Callable[[Block], None],
+) -> Places:
+    """Lead the rows of a table through a finder.
+
+    Args:
+        table: is read once.
+        finder: gets all rows.
+        score: gives rows other scores than the finder's, from the number of the first row, values and what is known.
+        values: also gets the scores.
+        progress: called with every block.
+
+    Returns:
+        Where the suspects stand.
+    """
+    places = Places()
+    for block in read_ahead(table.blocks()):
+        for rows in row_chunks(block.labels):
+            labels, known = dense_rows(block.labels, rows)
+            scores = finder.add(labels, known, None if score is None else score(finder.rows, labels, known))
+            if values is not None:
+                values.add(block.columns[values.column][rows], scores, known)
+        places.add(block, table.id_column, (finder.overall, finder.per_label))
+        progress(block)
+    return places
 
 
 def cells(

@@ -77,6 +77,7 @@ class SuspectFinder:
 
     Attributes:
         rows: so far.
+        known: how many of them know each label, (num_labels,), int64.
         overall, per_label: `Candidates` so far; call `best` and `best_of_each` for their order.
 
     Raises:
@@ -91,6 +92,7 @@ class SuspectFinder:
         self._floors = np.full(len(self.residual.rates), -np.inf)
         self._top, self._top_per_label = top, per_label
         self.rows = 0
+        self.known = np.zeros(len(self.residual.rates), np.int64)
         self.overall, self.per_label = Candidates(), Candidates()
 
     def add(self, values: FloatArray, known: BoolArray, scores: FloatArray | None = None) -> FloatArray:
@@ -123,6 +125,7 @@ class SuspectFinder:
             self.per_label = self.per_label.joined(further).best_of_each(self._top_per_label)
             self._raise_floors()
         self.rows += len(values)
+        self.known += known.sum(axis=0)
         return score
 
     def _raise_floors(self) -> None:
@@ -208,6 +211,11 @@ def wrong_probability(value_probability: npt.ArrayLike, error_rate: float) -> Fl
     true = np.clip((value - error_rate) / (1 - 2 * error_rate), 0.0, 1.0)
     wrong: FloatArray = np.minimum(error_rate * (1 - true) / np.maximum(value, error_rate), 1.0)
     return wrong
+
+
+def wrong_entries(candidates: Candidates, probabilities: FloatArray, error_rate: float) -> FloatArray:
+    """`wrong_probability` of listed entries, from the probability that each label is present."""
+    return wrong_probability(np.where(candidates.value == 1, probabilities, 1 - probabilities), error_rate)
 
 
 def refuse_single_positive(counts: PairCounts) -> None:

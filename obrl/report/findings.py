@@ -11,7 +11,7 @@ from obrl.counts import PairCounts, two_present
 from obrl.measures import apply_measure
 from obrl.namespace import NUMPY
 from obrl.report.content import Finding, PairEvidence
-from obrl.report.words import counted, listed
+from obrl.report.words import counted, interval_in_words, listed, share_in_words, verb
 
 FloatArray = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
@@ -105,11 +105,13 @@ def _headline(pairs: CountedPairs, rows: int) -> Finding:
         return Finding(
             f"{size}: no pair of labels is related. More rows may show relations that these cannot.", warning=True
         )
+    number = int(related.sum())
     together = int((pairs.phi[related] > 0).sum())
+    apart = number - together
     return Finding(
-        f"{size}: {int(related.sum()):,} of {counted(len(related), 'pair')} of labels "
-        f"{'is' if int(related.sum()) == 1 else 'are'} related (at most 1 in 20 of them by chance): {together:,} occur "
-        f"together, {int(related.sum()) - together:,} apart. {WHAT_PHI_IS}"
+        f"{size}: {number:,} of {counted(len(related), 'pair')} of labels {'is' if number == 1 else 'are'} related (at "
+        f"most 1 in 20 of them by chance): {together:,} {verb(together, 'occur')} together, {apart:,} "
+        f"{verb(apart, 'occur')} apart. {WHAT_PHI_IS}"
     )
 
 
@@ -132,10 +134,10 @@ def _strongest(pairs: CountedPairs, *, sign: int) -> Finding | None:
     if not len(order):
         return None
     best = int(order[0])
-    what = "go together" if sign > 0 else "exclude each other"
+    what = "go together" if sign > 0 else "avoid each other"
     return Finding(
-        f"{pairs.pair(best)} {what} most surely: phi is {pairs.phi[best]:.2f}, and with 95 % confidence between "
-        f"{low[best]:.2f} and {high[best]:.2f}."
+        f"{pairs.pair(best)} {what} most surely: phi is {pairs.phi[best]:.2f}, and with 95 % confidence "
+        f"{interval_in_words(float(low[best]), float(high[best]))}."
     )
 
 
@@ -206,8 +208,9 @@ def _exclusive(pairs: CountedPairs) -> Finding | None:
         return None
     first = order[0]
     return Finding(
-        f"{counted(len(order), 'pair')} of labels never {'occurs' if len(order) == 1 else 'occur'} together, though "
-        f"chance alone would have it in 5 rows or more; of {pairs.pair(first)} in {expected[first]:,.0f}."
+        f"{counted(len(order), 'pair')} of labels never {verb(len(order), 'occur')} together, though by "
+        f"chance alone {'it' if len(order) == 1 else 'each'} would in 5 rows or more: {pairs.pair(first)} in "
+        f"{expected[first]:,.0f}{'' if len(order) == 1 else ', for example'}."
     )
 
 
@@ -269,18 +272,3 @@ def _missing(names: Sequence[str], counts: PairCounts, rows: int) -> Finding | N
         f"({share_in_words(float(missing[worst]))}). A pair is judged by the rows that know both of its labels.",
         warning=bool(missing[worst] > MUCH_MISSING),
     )
-
-
-def share_in_words(share: float) -> str:
-    """A share in per cent, never 0 % for one above 0 nor 100 % for one below 1.
-
-    Example:
-        >>> [share_in_words(share) for share in (0.25, 0.031, 0.0001, 0.9999, 1.0)]
-        ['25 %', '3.1 %', 'under 0.1 %', 'over 99.9 %', '100 %']
-    """
-    if 0 < share < 0.001:
-        return "under 0.1 %"
-    if 0.999 < share < 1:
-        return "over 99.9 %"
-    percent = 100 * share
-    return f"{percent:.1f} %" if percent < 10 and percent != round(percent) else f"{percent:.0f} %"

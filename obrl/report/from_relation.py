@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -16,13 +15,11 @@ from obrl.evidence import effective_counts, phi_interval
 from obrl.measures import MEASURES
 from obrl.namespace import NUMPY
 from obrl.online import is_symmetric, select_pairs
+from obrl.relation import OnlineBatchRelation
 from obrl.report.content import Finding, Report
 from obrl.report.findings import WHAT_PHI_IS, groups_in_words, label_groups
-from obrl.report.words import counted, listed
+from obrl.report.words import counted, interval_in_words, listed, verb
 from obrl.settings import Settings
-
-if TYPE_CHECKING:
-    from obrl.relation import OnlineBatchRelation
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -36,7 +33,7 @@ def report_of_relation(
     relation: OnlineBatchRelation,
     settings: Settings,
     *,
-    title: str = "The relation that a loss has learnt",
+    title: str = "How labels relate",
     file: str | os.PathLike[str] = FILE,
     findings: Sequence[Finding] = (),
 ) -> Report:
@@ -132,8 +129,7 @@ def _active(value: FloatArray, together: BoolArray, apart: BoolArray, settings: 
         return Finding(
             f"With these thresholds a loss acts on {positive + negative:,} of "
             f"{counted(pairs, 'pair' if symmetric else 'ordered pair')} of {counted(size, 'label')}: {positive:,} "
-            f"{'occurs' if positive == 1 else 'occur'} together, {negative:,} "
-            f"{'occurs' if negative == 1 else 'occur'} apart."
+            f"{verb(positive, 'occur')} together, {negative:,} {verb(negative, 'occur')} apart."
         )
     others = value[~np.eye(size, dtype=bool)]
     return Finding(
@@ -158,8 +154,8 @@ def _strongest(
     size = f"{settings.measure} is {number:.2f}" if to_phi is None else f"phi is {to_phi(number):.2f}"
     if settings.estimator == "counts":
         low, high = phi_interval(PairCounts(*(field[i, j] for field in effective_counts(relation.state, settings))))
-        size += f", and phi lies with 95 % confidence between {low:.2f} and {high:.2f}"
-    what = "go together" if sign > 0 else "exclude each other"
+        size += f", and phi lies with 95 % confidence {interval_in_words(float(low), float(high))}"
+    what = "go together" if sign > 0 else "avoid each other"
     explained = f" {WHAT_PHI_IS}" if sign > 0 and to_phi is not None else ""
     return Finding(f"{listed([names[i], names[j]])} {what} most: {size}.{explained}")
 

@@ -35,6 +35,7 @@ SCRIPTS = (
 )
 """The page's JavaScript, in the order in which it is joined."""
 _PLACE = re.compile(r"\{\{(\w+)\}\}")
+_COMMENT = re.compile(r"^ *(//|/\*\*| \* | \*/).*\n", re.MULTILINE)
 _INDENTATION = re.compile(r"^ +", re.MULTILINE)
 
 
@@ -103,9 +104,9 @@ def html_of(report: Report) -> str:
 
 
 def _asset(name: str) -> str:
-    """A file of the page, without the spaces that its lines start with."""
+    """A file of the page, without the spaces that its lines start with, and a script without lines of comments."""
     text = resources.files("obrl.report").joinpath("assets", name).read_text(encoding="ascii")
-    return _INDENTATION.sub("", text)
+    return _INDENTATION.sub("", _COMMENT.sub("", text) if name.endswith(".js") else text)
 
 
 def _hash(text: str) -> str:

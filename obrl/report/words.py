@@ -38,3 +38,39 @@ def counted(number: int, one: str, many: str | None = None) -> str:
         ('1 label', '2,000 labels', '2 entries')
     """
     return f"{number:,} {one if number == 1 else many or f'{one}s'}"
+
+
+def verb(number: int, plural: str) -> str:
+    """The form of a regular verb that stands behind this number of things.
+
+    Example:
+        >>> verb(1, "occur"), verb(2, "occur")
+        ('occurs', 'occur')
+    """
+    return f"{plural}s" if number == 1 else plural
+
+
+def share_in_words(share: float) -> str:
+    """A share in per cent, never 0 % for one above 0 nor 100 % for one below 1.
+
+    Example:
+        >>> [share_in_words(share) for share in (0.25, 0.031, 0.0001, 0.9999, 1.0)]
+        ['25 %', '3.1 %', 'under 0.1 %', 'over 99.9 %', '100 %']
+    """
+    if 0 < share < 0.001:
+        return "under 0.1 %"
+    if 0.999 < share < 1:
+        return "over 99.9 %"
+    percent = 100 * share
+    return f"{percent:.0f} %" if percent >= 9.95 else f"{percent:.1f}".removesuffix(".0") + " %"
+
+
+def interval_in_words(low: float, high: float) -> str:
+    """Between which numbers something lies, with more digits where two do not tell them apart.
+
+    Example:
+        >>> interval_in_words(0.3911, 0.5988), interval_in_words(0.7964, 0.8012)
+        ('between 0.39 and 0.60', 'between 0.796 and 0.801')
+    """
+    digits = 2 if f"{low:.2f}" != f"{high:.2f}" else 3
+    return f"between {low:.{digits}f} and {high:.{digits}f}"

@@ -254,6 +254,7 @@ def _finish(folder: Path, evaluation: Evaluation) -> None:
     assert isinstance(loss, AttributeLoss)  # the stage's own
     if isinstance(loss.criterion, OBRLoss):
         loss.criterion.save_relation(folder / "relation.npz")
+        loss.criterion.report(folder / "report.html")
         relation = loss.criterion.relation.detach().cpu().numpy()
         measure = evaluation.config.relation.measure
         plot_relation(folder / "relation.png", relation, evaluation.targets.names, measure=measure)

@@ -57,8 +57,8 @@ def names_in(folder):
     return sorted(entry.name for entry in folder.iterdir())
 
 
-def test_the_folder_holds_the_four_files(mined):
-    assert names_in(mined) == ["labels.csv", "pairs.csv", "relation.npz", "run.json"]
+def test_the_folder_holds_the_five_files(mined):
+    assert names_in(mined) == ["labels.csv", "pairs.csv", "relation.npz", "report.html", "run.json"]
     assert names_in(mined.parent) == ["mined", "table.csv"]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from obrl.mining import RelationMiner
-from obrl.mining.accumulate import TableCounter, TableCounts, rows_of_parts
+from obrl.mining.accumulate import TableCounter, rows_of_parts
 from obrl.mining.blocks import DenseLabels
 from obrl.mining.counting import as_sparse, count_labels
 from obrl.mining.segments import (
@@ -23,10 +23,10 @@ from obrl.mining.segments import (
 )
 from obrl.mining.tables import open_tables
 from obrl.settings import Settings
+from tests.mining.same_counts import MOST_DIFFERENCE, assert_same_counts
 from tests.mining.shared_data import shared_labels
 
 PARTITIONS = 200
-MOST_DIFFERENCE = 1e-12
 SETTINGS = [
     Settings(decay=decay, estimator=estimator)
     for decay in (1.0, 0.99, 0.9)
@@ -88,17 +88,6 @@ def mined_whole(codes: np.ndarray, settings: Settings, batch_size: int, groups: 
     miner = RelationMiner(decay=settings.decay, estimator=settings.estimator, batch_size=batch_size)
     targets = np.where(codes < 0, np.nan, codes).T
     return miner.fit(targets, groups)
-
-
-def assert_same_counts(counts: TableCounts, expected: TableCounts) -> None:
-    """Bit for bit, the parts of the jackknife included."""
-    assert counts.rows == expected.rows and counts.grouped == expected.grouped
-    for field, other in zip(counts.counts, expected.counts, strict=True):
-        assert field.dtype == other.dtype == np.int64 and np.array_equal(field, other)
-    assert (counts.groups is None) == (expected.groups is None)
-    if counts.groups is not None and expected.groups is not None:
-        for field, other in zip(counts.groups, expected.groups, strict=True):
-            assert np.array_equal(field, other)
 
 
 def check(codes: np.ndarray, settings: Settings, groups: np.ndarray | None, *, partitions: int, seed: int) -> None:

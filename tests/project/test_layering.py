@@ -23,7 +23,7 @@ OWN_FRAMEWORKS = {
     "obrl_keras": {"keras"},
 }
 # What relation mining reads and draws with, each imported where it is needed; scikit-learn imports itself.
-MINING = {"sklearn", "pyarrow", "threadpoolctl", "scipy", "matplotlib", "networkx", "fsspec"}
+MINING = {"sklearn", "pyarrow", "threadpoolctl", "scipy", "matplotlib", "networkx", "fsspec", "dask", "distributed"}
 MODEL = "reference_model"
 LAYERS = (
     ("settings", ("settings", "config", "attributes", "openmp")),

@@ -15,7 +15,7 @@ from tests.project.helpers import ROOT
 
 PAGES = ("mining.md", "mining_pairs.md", "mining_thresholds.md", "mining_after_training.md", "mining_export.md")
 """The tutorial first: its files are what the others read."""
-TESTED_ELSEWHERE = {"mining_suspects.md", "mining_fill.md", "mining_formats.md"}
+TESTED_ELSEWHERE = {"mining_suspects.md", "mining_fill.md", "mining_formats.md", "mining_report.md"}
 BLOCK = re.compile(r"^```(python|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -52,7 +52,7 @@ def run_commands(source: str) -> None:
 
 
 def test_the_tutorial_leaves_what_it_says(folder: Path) -> None:
-    for name in ("relation.npz", "pairs.csv", "labels.csv", "run.json", "start.npz"):
+    for name in ("relation.npz", "pairs.csv", "labels.csv", "run.json", "report.html", "start.npz"):
         assert (folder / "mined" / name).stat().st_size
     for name in ("relation.png", "predicted.png"):
         assert (folder / name).read_bytes().startswith(b"\x89PNG")

@@ -23,6 +23,7 @@ COMMANDS: dict[str, str] = {
     "compare": "say which pairs of labels relate otherwise in one table than in another",
     "history": "say which pairs drift over the rows of a table, or moved while a model trained",
     "start": "write a mined relation in the form from which a loss starts",
+    "report": "write a web page on a mined relation, or on one that a loss has saved",
     "export": "write a mined relation for other programs: ML-GCN, NumPy, spreadsheets, graphs",
     "assess": "say what the relation would gain, from a model's held-out predictions",
 }
@@ -62,8 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             status = int(import_module(f"obrl.mining.cli.{options.command}").run(options))
             sys.stdout.flush()
             return status
-        except KeyboardInterrupt:
-            _tell("interrupted: nothing was written")
+        except KeyboardInterrupt as stop:
+            _tell(f"interrupted: {str(stop) or 'nothing was written'}")
             return INTERRUPTED
         except BrokenPipeError:
             _forget_output()

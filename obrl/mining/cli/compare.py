@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,17 +13,23 @@ from obrl.mining.cli.options import (
     add_quiet_argument,
     add_table_options,
     load_relation,
+    relation_file,
     table_options,
 )
 from obrl.mining.cli.progress import Progress
 from obrl.mining.comparison import TableComparison, compare
 from obrl.mining.comparison_words import columns, summary, write_comparison
 from obrl.mining.conditions import columns_in, where
+from obrl.mining.drift import comparison_drift, comparison_findings
 from obrl.mining.errors import MiningError
 from obrl.mining.miner import RelationMiner
 from obrl.mining.output import RELATION, check_file, file_of_results
 from obrl.mining.pair_table import CORRECTIONS
+from obrl.mining.report import report_of_table
 from obrl.mining.tables import open_tables
+from obrl.report.content import Report
+from obrl.report.from_relation import report_of_relation
+from obrl.report.page import write_report
 
 FAILED = 1
 
@@ -65,6 +72,10 @@ def run(options: argparse.Namespace) -> int:
         with file_of_results(options.csv, "--csv") as part, part.open("w", encoding="utf-8", newline="") as file:
             write_comparison(file, comparison, options.q)
         print(f"wrote {len(comparison):,} pairs to {options.csv}")
+    if options.report is not None:
+        with file_of_results(options.report, "--report") as part:
+            write_report(part, _report(options, a, comparison))
+        print(f"wrote {options.report}")
     if failing is None:
         return 0
     print(f"{len(failing):,} pairs fulfil {options.fail_on}")
@@ -117,3 +128,20 @@ def _failing(condition: str, comparison: TableComparison, q: float) -> np.ndarra
             "phi_a, phi_b and delta, or mine both tables with `obrl mine`"
         )
     return np.flatnonzero(where(condition, by_name))
+
+
+def _report(options: argparse.Namespace, a: RelationMiner, comparison: TableComparison) -> Report:
+    """The page on A, which begins with what changed."""
+    title = f"How the labels of {Path(options.a).name} relate, and what changed in {Path(options.b).name}"
+    file = relation_file(argparse.Namespace(relation=options.a)) if is_relation(options.a) else RELATION
+    relation = a.to_numpy()
+    if comparison.tested:
+        facts = {"A": Path(options.a).name, "B": Path(options.b).name}
+        report = report_of_table(a.table_counts_, mined=relation, title=title, file=file, facts=facts)
+    else:
+        report = report_of_relation(relation, relation.settings, title=title, file=file)
+    return replace(
+        report,
+        findings=(*comparison_findings(comparison, q=options.q), *report.findings),
+        drift=(comparison_drift(comparison, q=options.q),),
+    )

@@ -15,31 +15,47 @@ import numpy.typing as npt
 from obrl._version import __version__
 from obrl.mining.accumulate import TableCounts
 from obrl.mining.blocks import DenseLabels, SparseLabels
+from obrl.mining.checkpoint import Checkpoint
+from obrl.mining.cli.engine import add_engine_arguments, mine_by_dask, open_for_engine
 from obrl.mining.cli.options import (
     add_quiet_argument,
     add_settings_arguments,
     add_table_arguments,
     check_settings,
-    table_options,
 )
 from obrl.mining.cli.progress import Progress
+from obrl.mining.drift import history_drift
 from obrl.mining.errors import MiningError, TableError
-from obrl.mining.jackknife import warn_of_order
+from obrl.mining.jackknife import RowOrder, warn_of_order
 from obrl.mining.miner import RelationMiner
-from obrl.mining.output import HISTORY, RELATION, RUN, check_file, check_folder, file_of_results, folder_of_results
+from obrl.mining.output import (
+    HISTORY,
+    RELATION,
+    REPORT,
+    RUN,
+    check_file,
+    check_folder,
+    file_of_results,
+    folder_of_results,
+)
 from obrl.mining.pair_table import PAIRS_SHOWN, PairTable, pair_table
+from obrl.mining.report import report_of_table
 from obrl.mining.reports import label_names, pairs_to_write, shown_pairs, write_labels, write_pairs
-from obrl.mining.tables import open_tables
 from obrl.mining.tables.options import LabelTable
+from obrl.report.content import Report
+from obrl.report.page import write_report
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `obrl mine`."""
     add_table_arguments(parser)
     add_settings_arguments(parser)
+    add_engine_arguments(parser)
     group = parser.add_argument_group("results")
     group.add_argument(
-        "--out", metavar="DIR", help="the folder for relation.npz, pairs.csv, labels.csv and run.json (default: none)"
+        "--out",
+        metavar="DIR",
+        help="the folder for relation.npz, pairs.csv, labels.csv, run.json and report.html (default: none)",
     )
     group.add_argument(
         "--top",
@@ -70,7 +86,7 @@ def run(options: argparse.Namespace) -> int:
     if options.png is not None:
         check_file(options.png, "--png")
     start = time.perf_counter()
-    table = open_tables(options.tables, table_options(options))
+    table = open_for_engine(options)
     miner = TimedMiner(
         decay=options.decay,
         measure=options.measure,
@@ -79,7 +95,7 @@ def run(options: argparse.Namespace) -> int:
         history=options.history,
     )
     with Progress(quiet=options.quiet) as progress:
-        miner.fit_table(table, progress=progress)
+        engine, checkpoint = _mine(options, table, miner, progress)
     seconds = time.perf_counter() - start
     counts = miner.table_counts_
     _check_varies(counts, table.files)
@@ -88,7 +104,10 @@ def run(options: argparse.Namespace) -> int:
     timing = {"seconds": seconds, "seconds_counting": miner.seconds_counting}
     if options.out is not None:
         with folder_of_results(options.out) as part:
-            _write(part, miner, pairs, _run_facts(options, table, counts, order.ratio, timing))
+            _write(part, miner, pairs, _run_facts(options, table, counts, order.ratio, timing) | {"engine": engine})
+            write_report(part / REPORT, _report(options, table, miner, counts, pairs, order))
+    if checkpoint is not None:
+        checkpoint.remove()
     if options.png is not None:
         from obrl.mining.heat_map import draw_heat_map
 
@@ -97,8 +116,20 @@ def run(options: argparse.Namespace) -> int:
     print(_summary(counts, pairs, timing, options.top))
     if options.out is not None:
         further = "" if options.history is None else f"{HISTORY}, "
-        print(f"wrote {Path(options.out) / RELATION}, {further}pairs.csv, labels.csv and {RUN}")
+        print(f"wrote {Path(options.out) / RELATION}, {further}pairs.csv, labels.csv, {RUN} and {REPORT}")
     return 0
+
+
+def _mine(
+    options: argparse.Namespace, table: LabelTable, miner: TimedMiner, progress: Progress
+) -> tuple[dict[str, Any], Checkpoint | None]:
+    """Mine where the user wants it; returns what run.json says of it, and what to remove in the end."""
+    if options.engine == "local":
+        miner.fit_table(table, progress=progress)
+        return {"name": "local"}, None
+    work, checkpoint = mine_by_dask(options, table, miner, progress)
+    miner.seconds_counting = work.seconds_counting
+    return {"name": "dask", "tasks": work.tasks, "tasks_from_checkpoint": work.from_checkpoint}, checkpoint
 
 
 class TimedMiner(RelationMiner):
@@ -162,6 +193,27 @@ def _run_facts(
         "timing": {name: round(seconds, 4) for name, seconds in timing.items()},
         "versions": {"obrl": __version__, "numpy": np.__version__, "python": platform.python_version()},
     }
+
+
+def _report(
+    options: argparse.Namespace,
+    table: LabelTable,
+    miner: RelationMiner,
+    counts: TableCounts,
+    pairs: PairTable,
+    order: RowOrder,
+) -> Report:
+    """What report.html shows."""
+    return report_of_table(
+        counts,
+        mined=miner.to_numpy(),
+        files=table.files,
+        file=Path(options.out) / RELATION,
+        facts={"batch size": f"{options.batch_size:,}"},
+        pairs=pairs,
+        order=order,
+        drift=() if options.history is None else (history_drift(miner.history_),),
+    )
 
 
 def _summary(counts: TableCounts, pairs: PairTable, timing: dict[str, float], top: int) -> str:

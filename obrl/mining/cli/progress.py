@@ -40,11 +40,15 @@ class Progress:
 
     def __call__(self, block: Block) -> None:
         """Count the rows of a block that is done."""
-        self.rows += block.rows
+        self.add(block.rows, block.read)
+
+    def add(self, rows: int, share: float | None) -> None:
+        """Count rows that are done, and show the share of all that is."""
+        self.rows += rows
         now = time.perf_counter()
         if self._shows and now - self._last >= SECONDS_BETWEEN:
             self._last = now
-            line = progress_line(self.rows, now - self._start, block.read)
+            line = progress_line(self.rows, now - self._start, share)
             self._stream.write(f"\r\033[K{line}")
             self._stream.flush()
 

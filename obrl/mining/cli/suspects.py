@@ -19,11 +19,10 @@ from obrl.mining.cli.table_counts import add_counted_arguments, counts_of, predi
 from obrl.mining.errors import MiningError
 from obrl.mining.output import SUSPECTS, check_folder, folder_of_results
 from obrl.mining.reports import as_text_table
-from obrl.mining.residual import BoolArray, FloatArray, correlations, dense_rows, row_chunks
-from obrl.mining.suspect_list import COLUMNS, Places, cells, write_suspects
-from obrl.mining.suspects import BLIND, SuspectFinder, wrong_probability
+from obrl.mining.residual import BoolArray, FloatArray, correlations
+from obrl.mining.suspect_list import COLUMNS, Places, cells, read_suspects, write_suspects
+from obrl.mining.suspects import BLIND, SuspectFinder, wrong_entries, wrong_probability
 from obrl.mining.tables import open_tables
-from obrl.mining.tables.ahead import read_ahead
 from obrl.mining.tables.options import LabelTable
 
 SHOWN = 20
@@ -63,17 +62,9 @@ def run(options: argparse.Namespace) -> int:
     counts = counts_of(options, table)
     finder = SuspectFinder(counts, top=options.top, per_label=options.per_label, force=options.force)
     score = _model_scores(predictions_of(options, table), counts)
-    places = Places()
     values = None if options.by is None else by_value.ScoresByValue(len(table.label_names), options.by)
     with Progress(quiet=options.quiet) as progress:
-        for block in read_ahead(table.blocks()):
-            for rows in row_chunks(block.labels):
-                labels, known = dense_rows(block.labels, rows)
-                scores = finder.add(labels, known, score(finder.rows, labels, known))
-                if values is not None:
-                    values.add(block.columns[options.by][rows], scores, known)
-            places.add(block, table.id_column, (finder.overall, finder.per_label))
-            progress(block)
+        places = read_suspects(table, finder, score=score, values=values, progress=progress)
     by = [] if values is None else values.result()
     print(_summary(options, table, finder, places, by))
     if options.out is not None:
@@ -106,7 +97,7 @@ def _summary(
     by: list[by_value.ValueScore],
 ) -> str:
     p = finder.probability(finder.overall)
-    wrong = wrong_probability(np.where(finder.overall.value == 1, p, 1 - p), options.error_rate).sum()
+    wrong = wrong_entries(finder.overall, p, options.error_rate).sum()
     first = finder.overall.take(np.arange(min(SHOWN, len(finder.overall))))
     several = len(table.files) > 1
     rows = [row[0 if several else 1 :] for row in cells(first, p, places, table.label_names)]

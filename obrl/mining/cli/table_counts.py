@@ -47,8 +47,11 @@ def counts_of(options: argparse.Namespace, table: LabelTable) -> PairCounts:
     if options.relation is None:
         return count_parts(table, quiet=options.quiet)[0]
     miner = load_relation(options)
-    counts = miner.counts_
-    which = table_order(options.relation, miner, table)
+    return counts_in_order(miner.counts_, table_order(options.relation, miner, table))
+
+
+def counts_in_order(counts: PairCounts, which: npt.NDArray[np.intp]) -> PairCounts:
+    """The counts of some labels in another order, each field (labels, labels)."""
     return PairCounts(*(field[np.ix_(which, which)] for field in full_counts(counts)))
 
 

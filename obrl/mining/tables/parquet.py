@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -63,6 +63,7 @@ class ParquetTable:
         self.id_column: str | None = roles.id
         self.group_column: str | None = self._texts.group_column
         self.rows: int | None = file.rows
+        self.row_groups, self.place = file.row_groups, file.place
         self._coding = ValueCoding(options)
 
     def _unusable(self) -> dict[str, Offender]:
@@ -89,21 +90,38 @@ class ParquetTable:
 
     def blocks(self, rows: int = ROWS_PER_BLOCK) -> Iterator[Block]:
         """The rows in order, `rows` at a time, or fewer where there are many labels."""
+        yield from self._blocks(rows, range(len(self.row_groups)))
+        self._coding.finish(self._path)
+
+    def piece(self, row_groups: range) -> Iterator[Block]:
+        """The rows of consecutive row groups, in order; the table's own values are then those of these rows."""
+        return self._blocks(ROWS_PER_BLOCK, row_groups)
+
+    def _blocks(self, rows: int, row_groups: range) -> Iterator[Block]:
         self._coding = ValueCoding(self._options)
         rows = min(rows, max(1_024, ENTRIES_PER_BLOCK // len(self.label_names)))
         decoded = -(-rows * len(self.label_names) // ENTRIES_DECODED)
         names = list(dict.fromkeys([*self.label_names, *self._roles.text]))
-        first_row, parts = 1, list[Block]()
-        for batch in self._file.batches(names, -(-rows // decoded)):
-            columns = self._texts.columns(batch, first_row)
+        first_row, parts = 1 + sum(self.row_groups[: row_groups.start]), list[Block]()
+        for batch in self._file.batches(names, max(1, rows // decoded), row_groups):
+            texts = self._texts.columns(batch, first_row)
             read = (first_row - 1 + batch.num_rows) / (self.rows or 1)
-            parts.append(Block(self._labels(batch, first_row), batch.num_rows, self._path, first_row, read, columns))
+            parts.append(Block(self._labels(batch, first_row), batch.num_rows, self._path, first_row, read, texts))
             first_row += batch.num_rows
             if len(parts) == decoded:
                 yield _joined(parts)
                 parts = []
         if parts:
             yield _joined(parts)
+
+    @property
+    def occurred(self) -> tuple[bool, ...]:
+        """Which values occurred in the rows that were read last, for `gather`."""
+        return self._coding.occurred
+
+    def gather(self, occurred: Iterable[Sequence[bool]]) -> None:
+        """Take over which values occurred in each piece, as if the whole table had been read here."""
+        self._coding = ValueCoding(self._options, occurred)
         self._coding.finish(self._path)
 
     def _labels(self, batch: Any, first_row: int) -> DenseLabels:

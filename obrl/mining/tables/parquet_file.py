@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ class ParquetFile:
     Attributes:
         schema: the pyarrow.Schema.
         rows: how many.
+        row_groups: how many each row group has.
 
     Raises:
         TableError: a damaged file, or columns without distinct names.
@@ -34,10 +36,13 @@ class ParquetFile:
 
     def __init__(self, path: str) -> None:
         self.path = path
+        self.place = path if "://" in path else str(Path(path).absolute())  # a worker may be in another folder
         with open_bytes(path) as file:
             footer = self._open(file)
             self.schema = footer.schema_arrow
-            self.rows = int(footer.metadata.num_rows)
+            groups = footer.metadata
+            self.row_groups = tuple(int(groups.row_group(i).num_rows) for i in range(groups.num_row_groups))
+            self.rows = sum(self.row_groups)
         check_names(self.schema.names, path)
 
     def _open(self, file: Any) -> Any:
@@ -55,11 +60,18 @@ class ParquetFile:
         reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
         return TableError(f"the Parquet file is cut off or damaged ({reason})", file=self.path, remedy="fetch it again")
 
-    def batches(self, columns: Sequence[str], rows: int) -> Iterator[Any]:
-        """Batches of Arrow of at most `rows` rows, in order."""
-        with open_bytes(self.path) as file:
+    def batches(self, columns: Sequence[str], rows: int, row_groups: range | None = None) -> Iterator[Any]:
+        """Batches of Arrow of at most `rows` rows, in order; of some row groups, or of all.
+
+        Raises:
+            TableError: a file that was damaged, or changed after it was opened.
+        """
+        with open_bytes(self.place) as file:
             content = self._open(file)
-            batches = content.iter_batches(batch_size=rows, columns=list(columns), use_threads=False)
+            wanted = range(len(self.row_groups)) if row_groups is None else row_groups
+            if content.metadata.num_row_groups != len(self.row_groups):
+                raise TableError("the file has changed", file=self.path, remedy="start again")
+            batches = content.iter_batches(rows, row_groups=list(wanted), columns=list(columns), use_threads=False)
             while True:
                 try:
                     batch = next(batches, None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,7 @@ class ParquetLists:
         self.files: tuple[str, ...] = (file.path,)
         self._file, self._path, self._column, self._options = file, file.path, column, options
         self.rows: int | None = file.rows
+        self.row_groups, self.place = file.row_groups, file.place
         if not self.rows:
             raise EmptyTable("the table has no rows", file=file.path)
         self._is_list = str(file.schema.field(column).type).startswith(LISTS)
@@ -113,14 +114,30 @@ class ParquetLists:
 
     def blocks(self, rows: int = ROWS_PER_BLOCK) -> Iterator[Block]:
         """The rows in order, `rows` at a time."""
-        first_row = 1
-        for batch in self._file.batches(list(dict.fromkeys([self._column, *self._roles.text])), rows):
+        return self._blocks(rows, range(len(self.row_groups)))
+
+    def piece(self, row_groups: range) -> Iterator[Block]:
+        """The rows of consecutive row groups, in order."""
+        return self._blocks(ROWS_PER_BLOCK, row_groups)
+
+    def _blocks(self, rows: int, row_groups: range) -> Iterator[Block]:
+        first_row = 1 + sum(self.row_groups[: row_groups.start])
+        columns = list(dict.fromkeys([self._column, *self._roles.text]))
+        for batch in self._file.batches(columns, rows, row_groups):
             words, entries, sizes = self._words(batch.column(self._column), first_row)
             labels = _sparse(self._listed.rows(words), entries, sizes)
-            columns = self._texts.columns(batch, first_row)
+            texts = self._texts.columns(batch, first_row)
             read = (first_row - 1 + batch.num_rows) / (self.rows or 1)
-            yield Block(labels, batch.num_rows, self._path, first_row, read, columns)
+            yield Block(labels, batch.num_rows, self._path, first_row, read, texts)
             first_row += batch.num_rows
+
+    @property
+    def occurred(self) -> tuple[bool, ...]:
+        """Nothing: lists have no values that could be read in two ways."""
+        return ()
+
+    def gather(self, occurred: Iterable[Sequence[bool]]) -> None:
+        """Nothing is to be taken over."""
 
     def description(self) -> dict[str, Any]:
         """The format, and which column listed the labels."""

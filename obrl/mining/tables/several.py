@@ -28,6 +28,9 @@ class SeveralTables:
     Args:
         tables: at least one.
 
+    Attributes:
+        tables: each file's.
+
     Raises:
         TableError: a table with other labels, ids or groups than the first, which names both files and what differs.
     """
@@ -36,7 +39,7 @@ class SeveralTables:
         first = tables[0]
         for table in tables[1:]:
             check_same_columns(table, first)
-        self._tables = tables
+        self.tables = tables
         self.files = tuple(file for table in tables for file in table.files)
         self.label_names, self.id_column, self.group_column = first.label_names, first.id_column, first.group_column
         rows = [table.rows for table in tables]
@@ -50,20 +53,20 @@ class SeveralTables:
         """
         values: dict[int, str] = {}
         rows_before = 0
-        for number, table in enumerate(self._tables):
+        for number, table in enumerate(self.tables):
             for block in table.blocks(rows):
                 yield replace(block, read=self._share_of_files(block, number, rows_before))
             rows_before += table.rows or 0
-            _check_minus(table, values)
+            check_minus(table, values)
 
     def _share_of_files(self, block: Block, number: int, rows_before: int) -> float | None:
         if self.rows:
             return (rows_before + block.first_row - 1 + block.rows) / self.rows
-        return None if block.read is None else (number + block.read) / len(self._tables)
+        return None if block.read is None else (number + block.read) / len(self.tables)
 
     def description(self) -> dict[str, Any]:
         """What each file's description says, by file."""
-        return {"files": {table.files[0]: table.description() for table in self._tables}}
+        return {"files": {table.files[0]: table.description() for table in self.tables}}
 
 
 def check_seen(tables: Sequence[LabelTable]) -> None:
@@ -112,8 +115,13 @@ def check_same_columns(table: LabelTable, first: LabelTable) -> None:
             )
 
 
-def _check_minus(table: LabelTable, values: dict[int, str]) -> None:
-    """Raise TableError where one file holds -1 and another 0, and -1 was read as absent."""
+def check_minus(table: LabelTable, values: dict[int, str]) -> None:
+    """Raise TableError where one file holds -1 and another 0, and -1 was read as absent.
+
+    Args:
+        table: one that has been read.
+        values: the file in which each value occurred first, among the tables before; this one's are added.
+    """
     coding = table.description().get("coding", {})
     for value in coding.get("values", ()):
         values.setdefault(value, table.files[0])

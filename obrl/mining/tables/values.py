@@ -8,7 +8,7 @@ the user says that it means absent.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,18 +31,28 @@ class ValueCoding:
 
     Args:
         options: `values` and `empty` count.
+        occurred: of each piece of the table that was read elsewhere, the `occurred` of its coding.
 
     Raises:
         ValueError: an option outside its choices.
     """
 
-    def __init__(self, options: TableOptions) -> None:
+    def __init__(self, options: TableOptions, occurred: Iterable[Sequence[bool]] = ()) -> None:
         if options.values not in VALUES:
             raise ValueError(f"--values must be one of {', '.join(VALUES)}, got {options.values!r}")
         if options.empty not in EMPTY:
             raise ValueError(f"--empty must be one of {', '.join(EMPTY)}, got {options.empty!r}")
         self._options = options
         self._occurred = dict.fromkeys((-1, 0, 1, None), False)
+        for flags in occurred:
+            self._occurred = {
+                value: seen or flag for (value, seen), flag in zip(self._occurred.items(), flags, strict=True)
+            }
+
+    @property
+    def occurred(self) -> tuple[bool, ...]:
+        """Whether -1, 0, 1 and empty cells occurred."""
+        return tuple(self._occurred.values())
 
     def codes(self, values: npt.NDArray[Any], empty: npt.NDArray[np.bool_] | None, place: Place) -> tuple[Codes, bool]:
         """The codes of some rows.

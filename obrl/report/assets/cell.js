@@ -33,7 +33,7 @@ function pairFacts(i, j) {
     facts.push(["rows with both", `${whole(report.counts.s(k))} of ${whole(report.counts.n(k))}`]);
     facts.push(["rows where they differ", percent(unequal(k))]);
   }
-  if (report.columns.q !== undefined && !Number.isNaN(qOf(k))) facts.push(["q", significant(qOf(k))]);
+  if (report.columns.q !== undefined && !Number.isNaN(qOf(k))) facts.push(["q", qInWords(qOf(k))]);
   if (report.columns.related !== undefined) facts.push(["related", isRelated(k) ? "yes" : "not shown to be"]);
   if (report.columns.weight !== undefined) facts.push(["weight", significant(report.columns.weight[at])]);
   facts.push(["thresholds", sideInWords(sideOf(value))]);

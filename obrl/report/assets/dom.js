@@ -16,9 +16,9 @@ function element(tag, attributes = {}, ...children) {
   return node;
 }
 
-/** A text of any length and direction, cut off for the eye; the whole is its title. */
-function isolated(text, attributes = {}) {
-  const cut = text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}\u2026` : text;
+/** A text of any length and direction, cut off for the eye; the whole is its title. Sentences are not cut. */
+function isolated(text, attributes = {}, longest = LONGEST_SHOWN) {
+  const cut = text.length > longest ? `${text.slice(0, longest)}\u2026` : text;
   return element("bdi", { class: "name", title: text, ...attributes }, cut.trim() === "" ? "(empty)" : cut);
 }
 

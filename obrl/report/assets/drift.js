@@ -15,7 +15,7 @@ function startDrift() {
 
 function driftSection(drift) {
   const heading = element("h3", {}, isolated(drift.title));
-  const parts = [heading, element("p", {}, isolated(drift.note, { class: "text" }))];
+  const parts = [heading, element("p", {}, isolated(drift.note, { class: "text", title: undefined }, Infinity))];
   const canvas = drift.series.length > 0 ? element("canvas", { role: "img", "aria-label": chartInWords(drift) }) : null;
   if (canvas !== null) parts.push(element("div", { class: "beside" }, element("div", { class: "chart" }, canvas), valuesTable(drift)));
   if (drift.rows.length > 0) parts.push(rowsTable(drift));

@@ -14,7 +14,7 @@ function fillHead() {
         "li",
         { class: warning ? "warning" : undefined },
         ...(warning ? [element("strong", {}, "Warning: ")] : []),
-        isolated(text, { class: "text", title: undefined }),
+        isolated(text, { class: "text", title: undefined }, Infinity),
       ),
     ),
   );

@@ -1,5 +1,6 @@
 // The table of pairs: every column sorts it, a search and a choice of sides narrow it.
 
+const INTERVAL_TITLE = "95 % interval";
 const pairsTable = { table: null, visible: null };
 
 const pairAt = (row) => (row < report.numPairs ? row : row - report.numPairs);
@@ -32,49 +33,53 @@ function intervalBar(row) {
   const place = (value) => (1 + value) / 2;
   const kind = report.phi[k] < 0 ? "negative" : "positive";
   const text = Number.isNaN(low) ? "\u2013" : `${decimal(low)} to ${decimal(high)}`;
-  return element("span", { class: "interval" }, bar(place(low), place(high), place(report.phi[k]), 0.5, kind), text);
+  return element("span", { class: "interval" }, bar(place(low), place(high), place(report.phi[k]), 0.5, kind), element("span", { class: "ends" }, text));
 }
+
+const sideColumn = () => ({
+  title: "Side",
+  hint: "what the thresholds do with the pair",
+  numeric: true,
+  value: (row) => sideOf(report.relation[row]),
+  cell: (row) => signMark(sideOf(report.relation[row])),
+});
+
+/** q in words; the smallest ones are below what a float64 can say. */
+const qInWords = (q) => (q === 0 ? "<1e\u2212300" : significant(q));
 
 function pairColumns() {
   const { measure, relation, counts, columns, phi, hasCounts } = report;
-  const list = [labelColumn("Label", 0), labelColumn("Other label", 1)];
+  const list = [labelColumn("Label", 0), labelColumn("Other label", 1), sideColumn()];
   if (measure.name !== "pearson") {
     list.push(numberColumn(measure.name, measure.formula, (row) => relation[row], (value) => decimal(value, 3)));
   }
   if (phi !== null) list.push(numberColumn("phi", "the correlation of the two", (row) => phi[pairAt(row)], (value) => decimal(value, 3)));
   if (hasCounts) {
     list.push({
-      title: "At least",
-      hint: "the 95 % interval of phi, sorted by its end nearer 0: at least so strong is the pair",
+      title: INTERVAL_TITLE,
+      hint: "of phi; sorted by the end nearer 0: at least so strong is the pair",
       numeric: true,
       value: (row) => lowerBound(pairAt(row)),
       cell: intervalBar,
     });
   }
   if (columns.q !== undefined) {
-    list.push(numberColumn("q", "the share of false discoveries among pairs at least as significant", (row) => qOf(pairAt(row)), significant));
+    list.push(numberColumn("q", "the share of false discoveries among pairs at least as significant", (row) => qOf(pairAt(row)), qInWords));
   }
   if (hasCounts) {
     list.push(numberColumn("Both", "rows in which both labels are present", (row) => counts.s(pairAt(row)), whole));
-    list.push(numberColumn("Rows", "rows in which both labels are known", (row) => counts.n(pairAt(row)), whole));
+    if (columns.n !== undefined) list.push(numberColumn("Rows", "rows in which both labels are known", (row) => counts.n(pairAt(row)), whole));
     list.push(numberColumn("Differ", "the share of rows in which one label is present and the other absent", (row) => unequal(pairAt(row)), percent));
   }
   if (columns.weight !== undefined) {
     list.push(numberColumn("Weight", "the decayed number of batches that speak for the pair", (row) => columns.weight[row], significant));
   }
-  list.push({
-    title: "Side",
-    hint: "what the thresholds do with the pair",
-    numeric: true,
-    value: (row) => sideOf(relation[row]),
-    cell: (row) => signMark(sideOf(relation[row])),
-  });
   return list;
 }
 
 function startPairs() {
   const columns = pairColumns();
-  const strength = columns.findIndex(({ title }) => title === "At least");
+  const strength = columns.findIndex(({ title }) => title === INTERVAL_TITLE);
   const byRelation = columns.findIndex(({ title }) => title === "phi" || title === report.measure.name);
   pairsTable.table = pagedTable({
     caption: "Pairs of labels",

@@ -1,0 +1,31 @@
+"""A loss and a relation of JAX write the report that NumPy's write; both take the state last."""
+
+from pathlib import Path
+
+import jax.numpy as jnp
+import pytest
+
+from obrl.jax import OBRLoss, OnlineBatchRelation, RelationLoss
+from tests.support.html_report import assert_reported
+from tests.support.start import LABELS, NAMES, table
+
+
+@pytest.mark.parametrize("kind", [OBRLoss, RelationLoss])
+def test_a_loss_writes_a_report(tmp_path: Path, kind: type) -> None:
+    criterion = kind(LABELS, estimator="counts", label_names=NAMES)
+    _, state = criterion(jnp.zeros((400, LABELS)), jnp.asarray(table()), criterion.init())
+    criterion.report(tmp_path / "report.html", state)
+    assert_reported(tmp_path / "report.html")
+
+
+def test_a_relation_writes_a_report_under_thresholds(tmp_path: Path) -> None:
+    relation = OnlineBatchRelation(LABELS, estimator="counts", label_names=NAMES)
+    state = relation.update(jnp.asarray(table()), relation.init())
+    relation.report(tmp_path / "report.html", state, positive_threshold=0.6, negative_threshold=0.3)
+    assert_reported(tmp_path / "report.html", (0.6, 0.3))
+
+
+def test_a_state_of_another_loss_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"state\.relation_sum must have shape"):
+        OBRLoss(LABELS).report(tmp_path / "report.html", OBRLoss(2).init())
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,16 @@
+"""A layer of Keras writes the report that NumPy's loss writes."""
+
+from pathlib import Path
+
+import numpy as np
+
+from obrl.keras import OBRLossLayer
+from tests.support.html_report import assert_reported
+from tests.support.start import LABELS, NAMES, table
+
+
+def test_a_layer_writes_a_report(tmp_path: Path) -> None:
+    layer = OBRLossLayer(LABELS, estimator="counts", label_names=NAMES)
+    layer(np.zeros((400, LABELS), np.float32), table(), training=True)
+    layer.report(tmp_path / "report.html")
+    assert_reported(tmp_path / "report.html")

@@ -1,0 +1,25 @@
+"""A loss and a relation of torch write the report that NumPy's write."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from obrl.torch import OBRLoss, OnlineBatchRelation, RelationLoss
+from tests.support.html_report import assert_reported
+from tests.support.start import LABELS, NAMES, table
+
+
+@pytest.mark.parametrize("kind", [OBRLoss, RelationLoss])
+def test_a_loss_writes_a_report(tmp_path: Path, kind: type) -> None:
+    criterion = kind(LABELS, estimator="counts", label_names=NAMES)
+    criterion(torch.zeros((400, LABELS)), torch.from_numpy(table()))
+    criterion.report(tmp_path / "report.html")
+    assert_reported(tmp_path / "report.html")
+
+
+def test_a_relation_writes_a_report_under_thresholds(tmp_path: Path) -> None:
+    relation = OnlineBatchRelation(LABELS, estimator="counts", label_names=NAMES)
+    relation.update(torch.from_numpy(table()))
+    relation.report(tmp_path / "report.html", positive_threshold=0.6, negative_threshold=0.3)
+    assert_reported(tmp_path / "report.html", (0.6, 0.3))
