@@ -146,18 +146,13 @@ class Monitor:
         return self._histories[name]
 
     def _path_of(self, name: str) -> Path:
-        """The history's file; of several criteria the first has the plain name."""
-        path = self._history_path
-        assert path is not None
-        first = next(iter(self._histories), name)
-        return path if name == first else path.with_name(f"{path.stem}.{name.replace('/', '.')}{path.suffix}")
+        assert self._history_path is not None
+        return file_of(self._history_path, name, first=next(iter(self._histories), name))
 
     def save(self) -> None:
         """Write the history as it is now."""
         for name, history in self._histories.items():
-            path = self._path_of(name)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            history.save(path)
+            history.save(self._path_of(name))
 
     def close(self) -> None:
         """Write the history, and close the files; a writer or run that was handed in stays open."""
@@ -170,6 +165,16 @@ class Monitor:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+
+def file_of(path: str | os.PathLike[str], name: str, *, first: str) -> Path:
+    """The file of one of several criteria: the path for the first, one with its name for any other.
+
+    Its folder is made if it is missing.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path if name == first else path.with_name(f"{path.stem}.{name.replace('/', '.')}{path.suffix}")
 
 
 def _count_pairs(selected: npt.NDArray[np.bool_], settings: Settings) -> int:

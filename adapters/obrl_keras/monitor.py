@@ -10,7 +10,7 @@ import keras
 from keras import backend, tree
 
 from obrl.holders import LossWithRelation
-from obrl.monitor import Arrays, Monitor
+from obrl.monitor import Arrays, Monitor, file_of
 from obrl_keras import compat
 from obrl_keras.stateful import StatefulLayer
 
@@ -129,8 +129,12 @@ class OBRMonitor(keras.callbacks.Callback):
 
     def on_train_end(self, logs: Any = None) -> None:
         """Write the history and the report."""
-        if self._is_first:
-            self._monitor.close()
+        if not self._is_first:
+            return
+        self._monitor.close()
+        if self.report is not None:
+            for name, criterion in self._criteria.items():
+                criterion.report(file_of(self.report, name, first=next(iter(self._criteria))))
 
 
 def find_criteria(model: Any) -> dict[str, LossWithRelation]:

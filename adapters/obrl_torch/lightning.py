@@ -10,7 +10,7 @@ from lightning.pytorch.loggers import Logger
 from torch import nn
 
 from obrl.errors import check_whole_number
-from obrl.monitor import Measurement, Monitor, Pixels
+from obrl.monitor import Measurement, Monitor, Pixels, file_of
 from obrl_torch.watching import Watched, Watcher, find_criteria
 
 
@@ -139,7 +139,11 @@ class OBRMonitor(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the history and the report."""
+        watched = [watcher.watched for watcher in self._watchers]
         self._close()
+        if self.report is not None:
+            for name, criterion, _ in watched:
+                criterion.report(file_of(self.report, name, first=watched[0].name))
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Write the history of a training that was interrupted."""

@@ -11,6 +11,7 @@ MEASUREMENTS = {
     "nulls": "pairs called related in tables whose columns were permuted",
     "suspects": "how well planted errors are ranked",
     "fill": "log-loss of hidden entries, beside a regression for each label",
+    "compare": "pairs called changed between random parts of a table, and where labels were turned round",
     "condition": "what a relation adds to a trained net, beside a net that takes known labels",
 }
 

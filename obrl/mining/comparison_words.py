@@ -86,7 +86,7 @@ def summary(comparison: TableComparison, q: float = 0.05, top: int = SHOWN) -> s
     order = order[comparison.changed(q)[order]] if comparison.tested else order[~np.isnan(comparison.delta[order])]
     shown = order[:top] if top else order
     if len(shown):
-        lines += ["", as_text_table(*pair_table(comparison, shown, q), left=2)]
+        lines += ["", as_text_table(*in_text(*pair_table(comparison, shown, q)), left=2)]
     if len(shown) < len(order):
         lines.append(f"... and {len(order) - len(shown):,} more: --top 0 shows all")
     return "\n".join(lines)
@@ -188,27 +188,23 @@ def prevalence_in_words(c: TableComparison, pair: int, q: float = 0.05) -> str:
 
 def pair_table(
     c: TableComparison, order: npt.NDArray[np.intp], q: float = 0.05
-) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """The heading and the cells, in text, of a table of some pairs."""
-    if not c.tested:
-        cells = [(*_ends(c, k), f"{c.phi_a[k]:+.3f}", f"{c.phi_b[k]:+.3f}", f"{c.delta[k]:+.3f}") for k in order]
-        return ("label", "label", "phi A", "phi B", "delta"), cells
-    rows = [
-        (
-            *_ends(c, k),
-            f"{c.phi_a[k]:+.3f}",
-            f"{c.phi_b[k]:+.3f}",
-            f"{c.delta[k]:+.3f}",
-            f"{c.delta_low[k]:+.3f} to {c.delta_high[k]:+.3f}",
-            q_in_words(float(c.q[k])),
-            f"{c.log_odds_a[k]:+.2f}",
-            f"{c.log_odds_b[k]:+.2f}",
-            prevalence_in_words(c, k, q),
-        )
-        for k in order.tolist()
-    ]
-    head = ("label", "label", "phi A", "phi B", "delta", "95 % interval", "q", "log odds A", "B", "prevalence")
-    return head, rows
+) -> tuple[tuple[str, ...], list[tuple[str | float, ...]]]:
+    """The heading and the cells of a table of some pairs."""
+    head: tuple[str, ...] = ("label", "label", "phi A", "phi B", "delta")
+    rows: list[tuple[str | float, ...]] = []
+    for k in order.tolist():
+        values = (float(column[k]) for column in (c.phi_a, c.phi_b, c.delta))
+        cells: tuple[str | float, ...] = (*_ends(c, k), *values)
+        if c.tested:
+            sure = (f"{c.delta_low[k]:+.3f} to {c.delta_high[k]:+.3f}", q_in_words(float(c.q[k])))
+            cells = (*cells, *sure, float(c.log_odds_a[k]), float(c.log_odds_b[k]), prevalence_in_words(c, k, q))
+        rows.append(cells)
+    return (*head, *(("95 % interval", "q", "log odds A", "log odds B", "prevalence") if c.tested else ())), rows
+
+
+def in_text(head: Sequence[str], rows: Sequence[Sequence[str | float]]) -> tuple[Sequence[str], list[tuple[str, ...]]]:
+    """The same table with numbers as they are printed."""
+    return head, [tuple(f"{cell:+.3f}" if isinstance(cell, float) else cell for cell in row) for row in rows]
 
 
 def _ends(c: TableComparison, pair: int) -> Sequence[str]:

@@ -29,7 +29,7 @@ def comparison_drift(comparison: TableComparison, *, q: float = 0.05) -> Drift:
         >>> a = RelationMiner().fit([[1, 1], [0, 0]] * 20)
         >>> b = RelationMiner().fit([[1, 0], [0, 1]] * 20)
         >>> comparison_drift(compare(a, b)).rows[0][:5]
-        ('0', '1', '+1.000', '-1.000', '-2.000')
+        ('0', '1', 1.0, -1.0, -2.0)
     """
     order = comparison.order()
     shown = comparison.changed(q) if comparison.tested else ~np.isnan(comparison.delta)

@@ -12,16 +12,16 @@ import numpy.typing as npt
 from obrl.counts import PairCounts
 from obrl.history import History
 from obrl.measures import MEASURES
+from obrl.mining.comparison_words import in_text
 from obrl.mining.differences import joint_rows
 from obrl.mining.jackknife import FEWEST_JOINT, pairs_of
-from obrl.mining.reports import as_text_table
+from obrl.mining.reports import LONGEST_NAME, as_text_table, q_in_words
 from obrl.report.words import counted, one_line
 
 if TYPE_CHECKING:
     from obrl.mining.over_time import OverTime
 
 SHOWN = 10
-LONGEST_NAME = 32
 DEFAULT_THRESHOLDS = (0.8, 0.2)
 """Those of a loss."""
 
@@ -143,29 +143,18 @@ def _in_words(history: History, thresholds: tuple[float, float] | None) -> str:
     return f"{history.measure} >= {high:g} or <= {low:g}"
 
 
-def columns_of(result: OverTime, order: npt.NDArray[np.intp]) -> list[npt.NDArray[np.float64]]:
-    """The four values that are shown of some pairs."""
-    return [column[order] for column in (result.first, result.last, result.least, result.greatest)]
-
-
 def pair_table(
     result: OverTime, order: npt.NDArray[np.intp], thresholds: tuple[float, float] | None = None
-) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """The heading and the cells, in text, of a table of some pairs."""
+) -> tuple[tuple[str, ...], list[tuple[str | float, ...]]]:
+    """The heading and the cells of a table of some pairs."""
     states = active_states(result.history, thresholds, result.i[order], result.j[order])
-    steps = result.history.steps
-    values = zip(*(column.tolist() for column in columns_of(result, order)), strict=True)
-    rows = []
-    for position, (pair, numbers) in enumerate(zip(order.tolist(), values, strict=True)):
-        test = (f"{result.statistic[pair]:.1f}", f"{result.degrees[pair]}", f"{result.q[pair]:.2g}")
-        rows.append(
-            (
-                *(one_line(result.names[int(end[pair])], LONGEST_NAME) for end in (result.i, result.j)),
-                *(f"{number:+.3f}" for number in numbers),
-                *(test if result.tested else ()),
-                when_active(states[:, position], steps),
-            )
-        )
+    rows: list[tuple[str | float, ...]] = []
+    for position, pair in enumerate(order.tolist()):
+        names = (one_line(result.names[int(end[pair])], LONGEST_NAME) for end in (result.i, result.j))
+        values = (float(column[pair]) for column in (result.first, result.last, result.least, result.greatest))
+        test = (f"{result.statistic[pair]:.1f}", f"{result.degrees[pair]}", q_in_words(float(result.q[pair])))
+        active = when_active(states[:, position], result.history.steps) or "never"
+        rows.append((*names, *values, *(test if result.tested else ()), active))
     head = ("label", "label", f"first {result.scale}", "last", "least", "greatest")
     return (*head, *(("Q", "df", "q") if result.tested else ()), "active"), rows
 
@@ -188,7 +177,7 @@ def summary(result: OverTime, q: float = 0.05, top: int = SHOWN, thresholds: tup
     lines, order = sentences(result, q, thresholds), shown_order(result, q)
     shown = order[:top] if top else order
     if len(shown):
-        lines += ["", as_text_table(*pair_table(result, shown, thresholds), left=2)]
+        lines += ["", as_text_table(*in_text(*pair_table(result, shown, thresholds)), left=2)]
     if len(shown) < len(order):
         lines.append(f"... and {len(order) - len(shown):,} more: --top 0 shows all")
     return "\n".join(lines)

@@ -161,9 +161,10 @@ def test_several_layers_have_names_of_their_own(tmp_path: Path) -> None:
     features, targets = keras.Input((FEATURES,)), keras.Input((LABELS,))
     logits = keras.layers.Dense(LABELS)(features)
     ends = [OBRLossLayer(LABELS, name=name)(logits, targets) for name in ("face", "hair")]
-    fit(keras.Model([features, targets], ends), OBRMonitor(memory := Memory(), every=12, history=tmp_path / "h.npz"))
+    files = {"history": tmp_path / "h.npz", "report": tmp_path / "r.html"}
+    fit(keras.Model([features, targets], ends), OBRMonitor(memory := Memory(), every=12, **files))
     assert list(memory.rows) == [(12, "face"), (12, "hair")]
-    assert {path.name for path in tmp_path.iterdir()} == {"h.npz", "h.hair.npz"}
+    assert {path.name for path in tmp_path.iterdir()} == {"h.npz", "h.hair.npz", "r.html", "r.hair.html"}
 
 
 def test_errors_come_before_the_training(tmp_path: Path) -> None:

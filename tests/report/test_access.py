@@ -87,6 +87,7 @@ def test_print_is_light_and_has_no_controls(open_report):
     assert page.is_hidden("#theme")
     assert page.is_hidden("#map-order")
     assert page.is_visible("#map")
+    assert page.is_hidden("#map-focus")  # it would be printed white, over the map
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert page.evaluate("document.documentElement.dataset.theme") == "light"
     page.evaluate("dispatchEvent(new Event('afterprint'))")

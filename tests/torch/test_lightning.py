@@ -208,6 +208,9 @@ def test_validation_in_between_logs_nothing_and_steps_go_on() -> None:
     assert list(rows) == [5, 10, 15, 20]
 
 
+PATHS = ("", ".heads.face", ".heads.other")
+
+
 class Several(Module):
     """Three criteria: two joint losses, one of which has no active pair, and a relation loss alone."""
 
@@ -224,15 +227,17 @@ class Several(Module):
 @pytest.mark.filterwarnings("ignore:.*outside of.*the range of measure")
 def test_several_criteria_are_named_by_their_path(tmp_path: Path) -> None:
     memory = Memory()
-    train(Several(), OBRMonitor(every=10, history=tmp_path / "history.npz"), logger=memory)
+    monitor = OBRMonitor(every=10, history=tmp_path / "history.npz", report=tmp_path / "report.html")
+    train(Several(), monitor, logger=memory)
     row = memory.rows[20]
     assert {key.rpartition("/")[0] for key in row} == {"criterion", "heads.face", "heads.other"}
     nothing = ("pairs_together", "pairs_apart", "share_of_loss", "share_of_gradient")
     assert [row[f"criterion/{name}"] for name in nothing] == [0, 0, 0, 0]
     assert row["heads.face/share_of_loss"] > 0
     assert "heads.other/share_of_loss" not in row
-    files = {"history.npz", "history.heads.face.npz", "history.heads.other.npz"}
+    files = {f"{name}{of}{end}" for name, end in (("history", ".npz"), ("report", ".html")) for of in PATHS}
     assert {path.name for path in tmp_path.iterdir()} == files
+    assert (tmp_path / "report.heads.face.html").read_text().startswith("<!doctype html>")
     assert History.load(tmp_path / "history.npz").measure == "matching"
 
 

@@ -35,7 +35,6 @@ function drawChart(canvas, { steps, series }) {
     x: (value) => box.left + ((value - xs[0]) / (xs[1] - xs[0])) * (box.right - box.left),
     y: (value) => box.bottom - ((value - ys[0]) / (ys[1] - ys[0])) * (box.bottom - box.top),
   };
-  context.clearRect(0, 0, width, CHART_HEIGHT);
   context.font = canvasFont(12);
   drawAxes(context, box, scale, xs, ys);
   const ends = series.map(([name, values], number) => drawLine(context, scale, steps, values, name, number));

@@ -50,7 +50,7 @@ function levelsOf(relation) {
   return levels;
 }
 
-/** Make a canvas as sharp as the screen; returns its context, in units of the style's pixels. */
+/** Make a canvas as sharp as the screen, and empty; returns its context, in units of the style's pixels. */
 function sharpContext(canvas, width, height) {
   const density = window.devicePixelRatio || 1;
   canvas.width = Math.round(width * density);

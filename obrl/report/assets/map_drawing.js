@@ -36,7 +36,7 @@ function mapImage(map) {
       pixels[y * numLabels + x] = (faded ? colours.faded : colours.pixels)[levels[at]];
     }
   }
-  const canvas = element("canvas", { width: numLabels, height: numLabels });
+  const canvas = new OffscreenCanvas(numLabels, numLabels);
   canvas.getContext("2d").putImageData(image, 0, 0);
   return canvas;
 }
@@ -44,7 +44,6 @@ function mapImage(map) {
 function drawMap(map) {
   const { layout } = map;
   const context = sharpContext(map.canvas, layout.total, layout.total);
-  context.clearRect(0, 0, layout.total, layout.total);
   context.imageSmoothingEnabled = layout.cell * (window.devicePixelRatio || 1) < 1;
   context.drawImage(mapImage(map), layout.margin, layout.margin, layout.size, layout.size);
   if (layout.margin > 0) drawNames(context, map);
@@ -117,7 +116,6 @@ function selectedRelations(most) {
 function drawFocus(map) {
   const { layout, colours, focus } = map;
   const context = sharpContext(map.overlay, layout.total, layout.total);
-  context.clearRect(0, 0, layout.total, layout.total);
   const { margin, cell, size } = layout;
   const left = margin + focus.column * cell;
   const top = margin + focus.row * cell;
