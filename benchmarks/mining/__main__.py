@@ -8,6 +8,7 @@ from benchmarks.measurements import run_measurement
 
 MEASUREMENTS = {
     "celeba": "`obrl mine` on CelebA: seconds, agreement with NumPy and pandas, rates beside peers",
+    "cluster": "`obrl mine --engine dask`: beside one process, with a worker killed, and with the command killed",
     "stream": "`obrl mine` on drawn Parquet files of many rows: rate, peak memory, exact counts",
 }
 

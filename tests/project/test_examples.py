@@ -11,9 +11,9 @@ import pytest
 
 from tests.project.helpers import ROOT, run_python
 
-TUTORIAL = ROOT / "docs" / "mining.md"
-"""Its examples go on from its commands; `test_mining_pages.py` runs both."""
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted({*(ROOT / "docs").rglob("*.md")} - {TUTORIAL})]
+WITH_COMMANDS = {ROOT / "docs" / "mining.md", ROOT / "docs" / "mining_cluster.md"}
+"""Pages whose examples go on from their commands; `test_mining_pages.py` and `test_cluster_page.py` run both."""
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted({*(ROOT / "docs").rglob("*.md")} - WITH_COMMANDS)]
 FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 DOCTEST_PACKAGES = ("obrl", "obrl_torch", "obrl_jax", "benchmarks", "reference_model")
 

@@ -15,7 +15,13 @@ from tests.project.helpers import ROOT
 
 PAGES = ("mining.md", "mining_pairs.md", "mining_thresholds.md", "mining_after_training.md", "mining_export.md")
 """The tutorial first: its files are what the others read."""
-TESTED_ELSEWHERE = {"mining_suspects.md", "mining_fill.md", "mining_formats.md", "mining_report.md"}
+TESTED_ELSEWHERE = {
+    "mining_cluster.md",
+    "mining_suspects.md",
+    "mining_fill.md",
+    "mining_formats.md",
+    "mining_report.md",
+}
 BLOCK = re.compile(r"^```(python|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
