@@ -68,8 +68,14 @@ def save_relation(
 def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, npt.NDArray[Any]], *, compressed: bool) -> None:
     """Write arrays by name as an .npz without pickle; the file appears whole or not at all."""
     with whole_file(path) as file:
-        write = np.savez_compressed if compressed else np.savez
-        write(file, allow_pickle=False, **arrays)
+        if not compressed:
+            np.savez(file, allow_pickle=False, **arrays)
+            return
+        # NumPy compresses at zlib's level 6: for counts, level 1 takes a tenth of the time and a twentieth more room.
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+            for name, array in arrays.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
 
 
 @contextmanager

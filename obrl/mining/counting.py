@@ -21,7 +21,7 @@ MOST_LABELS_IN_BITS = 256
 SPARSE_RATIO = 600
 """Rows are counted sparsely where M^2 exceeds this many times the mean square of a row's number of labels."""
 ROWS_PER_PRODUCT = 8_192
-PAIRS_AT_ONCE = 2**22
+PAIRS_AT_ONCE = 2**20
 
 Integers = npt.NDArray[np.int64]
 

@@ -181,3 +181,20 @@ def test_a_first_column_of_distinct_integers_names_the_rows(tmp_path: Path) -> N
         table = open_tables([write(tmp_path / "t.parquet", columns)])
     assert table.id_column == "key" and table.label_names == ("A", "B")
     assert next(iter(table.blocks())).columns["key"].tolist() == ["5", "6", "7"]
+
+
+def test_few_rows_of_a_wide_table_are_decoded_at_a_time(tmp_path: Path) -> None:
+    flags = pa.array(np.arange(20_000) % 3 == 0, pa.bool_()).cast(pa.int8())
+    path = tmp_path / "wide.parquet"
+    parquet.write_table(pa.table({f"label {number}": flags for number in range(800)}), path)
+    usual, pool = pa.default_memory_pool(), pa.proxy_memory_pool(pa.default_memory_pool())
+    pa.set_memory_pool(pool)
+    try:
+        blocks = list(open_tables([str(path)]).blocks())
+    finally:
+        pa.set_memory_pool(usual)
+    assert [block.rows for block in blocks] == [20_000]
+    assert [block.first_row for block in blocks] == [1]
+    labels = as_dense(blocks[0].labels)
+    assert labels.complete and np.array_equal(labels.codes, np.tile(np.arange(20_000) % 3 == 0, (800, 1)))
+    assert pool.max_memory() < 100e6  # all 16 million entries at once would take 173 MB

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,8 @@ TEXTS = ("string", "large_string", "string_view")
 SAMPLE_ROWS = 200
 ENTRIES_PER_BLOCK = 2**24
 """Blocks of wide tables have fewer rows, so that a block takes some ten megabytes whatever the number of labels."""
+ENTRIES_DECODED = 2**22
+"""So many entries are decoded at a time: pyarrow takes some 40 bytes for each."""
 
 
 class ParquetTable:
@@ -97,13 +100,19 @@ class ParquetTable:
     def _blocks(self, rows: int, row_groups: range) -> Iterator[Block]:
         self._coding = ValueCoding(self._options)
         rows = min(rows, max(1_024, ENTRIES_PER_BLOCK // len(self.label_names)))
-        first_row = 1 + sum(self.row_groups[: row_groups.start])
-        columns = list(dict.fromkeys([*self.label_names, *self._roles.text]))
-        for batch in self._file.batches(columns, rows, row_groups):
+        decoded = -(-rows * len(self.label_names) // ENTRIES_DECODED)
+        names = list(dict.fromkeys([*self.label_names, *self._roles.text]))
+        first_row, parts = 1 + sum(self.row_groups[: row_groups.start]), list[Block]()
+        for batch in self._file.batches(names, max(1, rows // decoded), row_groups):
             texts = self._texts.columns(batch, first_row)
             read = (first_row - 1 + batch.num_rows) / (self.rows or 1)
-            yield Block(self._labels(batch, first_row), batch.num_rows, self._path, first_row, read, texts)
+            parts.append(Block(self._labels(batch, first_row), batch.num_rows, self._path, first_row, read, texts))
             first_row += batch.num_rows
+            if len(parts) == decoded:
+                yield _joined(parts)
+                parts = []
+        if parts:
+            yield _joined(parts)
 
     @property
     def occurred(self) -> tuple[bool, ...]:
@@ -155,6 +164,22 @@ class ParquetTable:
             "groups": self._options.groups,
             "rows": self.rows,
         }
+
+
+def _joined(parts: list[Block]) -> Block:
+    """Consecutive blocks as one."""
+    if len(parts) == 1:
+        return parts[0]
+    labels = [part.labels for part in parts if isinstance(part.labels, DenseLabels)]
+    codes = np.concatenate([label.codes for label in labels], axis=1)
+    columns = {name: np.concatenate([part.columns[name] for part in parts]) for name in parts[0].columns}
+    return replace(
+        parts[0],
+        labels=DenseLabels(codes, all(label.complete for label in labels)),
+        rows=codes.shape[1],
+        read=parts[-1].read,
+        columns=columns,
+    )
 
 
 def open_parquet(path: str, options: TableOptions) -> LabelTable:
