@@ -27,6 +27,8 @@ from obrl.settings import Settings
 
 __all__ = ["Arrays", "Measurement", "Monitor", "Pixels", "heat_map"]
 
+SAVED_AT_ONCE = 2**20
+"""Numbers: a history of so many is written at each logged step, in some hundredths of a second; a longer one seldom."""
 NOT_MEASURED = (float("nan"), float("nan"))
 
 
@@ -51,7 +53,7 @@ class Monitor:
             a SummaryWriter; a run of Weights & Biases.
         every: log the steps that are multiples of it.
         history: a file for the relation over time, an .npz that `obrl history` and `obrl.history.History` read;
-            `close` writes it. Where it exists, it is continued.
+            `close` writes it, and up to some hundred labels each logged step. Where it exists, it is continued.
 
     Raises:
         TypeError: a sink of another kind, or `every` that is no whole number.
@@ -135,6 +137,8 @@ class Monitor:
         if self._history_path is not None:
             history = self._history_of(name, settings, step)
             history.append(step, relation, (settings.positive_threshold, settings.negative_threshold))
+            if len(history) * relation.num_labels**2 <= SAVED_AT_ONCE:
+                history.save(self._path_of(name))
         return measurement
 
     def _history_of(self, name: str, settings: Settings, step: int) -> History:

@@ -101,6 +101,11 @@ class RunFolder:
         return self.path / "relation.npz"
 
     @property
+    def history(self) -> Path:
+        """The relation after each epoch."""
+        return self.path / "history.npz"
+
+    @property
     def report(self) -> Path:
         """The final report; its presence says that the run is complete."""
         return self.path / "report.json"

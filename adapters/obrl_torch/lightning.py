@@ -28,10 +28,10 @@ class LoggerSink:
             self._logger.log_image(key=f"{name}/relation", images=[picture], step=step)
         elif hasattr(experiment, "add_image"):  # TensorBoard
             experiment.add_image(f"{name}/relation", picture, step, dataformats="HWC")
+        self._logger.save()
 
     def close(self) -> None:
-        """Write what the logger still holds."""
-        self._logger.save()
+        """Do nothing: the trainer closes its loggers."""
 
 
 class OBRMonitor(Callback):

@@ -17,6 +17,8 @@ import torch
 from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 
+from obrl.torch import OBRLoss
+from obrl.torch.lightning import OBRMonitor
 from reference_model.config import RunConfig
 from reference_model.data.augment import augment_batch
 from reference_model.data.pictures import PictureBatches
@@ -204,6 +206,9 @@ def _train(
         run.checkpoints, train_loader, every=settings.checkpoint_every, pictures=(train_pictures, valid_pictures)
     )
     callbacks: list[Callback] = [*watching, FiniteGuard(config.optim.lr, saving)]
+    if any(isinstance(part, OBRLoss) for part in module.modules()):
+        # Before the checkpoints are written, so that a run that is resumed has what was logged up to its checkpoint.
+        callbacks.append(OBRMonitor(every=train_loader.steps_per_epoch, history=run.history))
     if settings.ema is not None:
         callbacks.append(WeightAverage(decay=settings.ema))
     callbacks.append(saving)

@@ -46,9 +46,11 @@ class MetricsFile(Logger):
         """Do nothing: the run's config.yaml holds the settings."""
 
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        """Add ``metrics`` to the row of ``step``."""
+        """Add the figures of an epoch to the row of ``step``; what callbacks log beside them is for TensorBoard."""
         if step is None:
             raise ValueError("metrics.csv needs the step of its metrics")
+        if "epoch" not in metrics:
+            return
         row = self._rows.setdefault(step, {"step": str(step)})
         row.update({key: repr(float(value)) for key, value in metrics.items()})
 

@@ -54,13 +54,14 @@ def test_metrics_go_on_from_the_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "metrics.csv"
     first = MetricsFile(path)
     for step in (10, 20, 30):
-        first.log_metrics({"valid/loss": 1 / step}, step)
-        first.log_metrics({"train/loss": 2 / step}, step)
+        first.log_metrics({"epoch": 0.0, "valid/loss": 1 / step}, step)
+        first.log_metrics({"epoch": 0.0, "train/loss": 2 / step}, step)
+        first.log_metrics({"criterion/pairs_apart": 2.0}, step)  # a callback's
         first.save()
     whole = path.read_text()
-    assert whole.splitlines()[0] == "step,train/loss,valid/loss"
+    assert whole.splitlines()[0] == "step,epoch,train/loss,valid/loss"
     resumed = MetricsFile(path, resume_step=20)
-    resumed.log_metrics({"valid/loss": 1 / 30, "train/loss": 2 / 30}, 30)
+    resumed.log_metrics({"epoch": 0.0, "valid/loss": 1 / 30, "train/loss": 2 / 30}, 30)
     resumed.save()
     assert path.read_text() == whole
     assert MetricsFile(path)._rows == {}, "a new run starts empty"
@@ -70,11 +71,11 @@ def test_metrics_go_on_from_the_checkpoint(tmp_path: Path) -> None:
 
 def test_only_the_first_process_writes_the_metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = MetricsFile(tmp_path / "metrics.csv"), MetricsFile(tmp_path / "metrics.csv")
-    first.log_metrics({"loss": 1.0}, step=3)
+    first.log_metrics({"epoch": 0.0, "loss": 1.0}, step=3)
     first.save()
     monkeypatch.setattr(logs, "this_rank", lambda: 1)
     second.finalize("success")
-    assert (tmp_path / "metrics.csv").read_text() == "step,loss\n3,1.0\n"
+    assert (tmp_path / "metrics.csv").read_text() == "step,epoch,loss\n3,0.0,1.0\n"
 
 
 def report(*, majority: float = 0.75, **accuracies: float) -> dict[str, Any]:

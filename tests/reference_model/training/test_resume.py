@@ -14,6 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from obrl.history import History
 from tests.reference_model.training.commands import EPOCHS, STEPS_PER_EPOCH, tiny_arguments, train
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -56,6 +57,9 @@ def assert_same_run(left: Path, right: Path) -> None:
         assert sorted(ours) == sorted(theirs)
         for name in ours:
             assert ours[name].tobytes() == theirs[name].tobytes(), name
+    histories = [History.load(run / "history.npz") for run in (left, right)]
+    assert histories[0].steps.tolist() == histories[1].steps.tolist()
+    assert histories[0].relation.tobytes() == histories[1].relation.tobytes()
     assert_same(checkpoint(left), checkpoint(right))
     for name in ("metrics.csv", "report.json", "labels.json"):
         assert (left / name).read_text() == (right / name).read_text(), name

@@ -16,6 +16,8 @@ from PIL import Image
 from safetensors import safe_open
 
 from obrl import OnlineBatchRelation
+from obrl.history import History
+from obrl.mining.cli import main as obrl_command
 from reference_model.attributes import CELEBA_ATTRIBUTES, GROUPS
 from reference_model.cli import parse_command
 from reference_model.engine.fitting import fit, start_run
@@ -26,6 +28,7 @@ from reference_model.runs import RunFolder
 from reference_model.settings.files import load_config
 from reference_model.stages.registry import load_stage
 from tests.reference_model.training.commands import EPOCHS, STEPS_PER_EPOCH, tiny_arguments, train
+from tests.support.html_report import header
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -51,7 +54,22 @@ def test_run_folder_holds_everything(finished: dict[str, Path], loss: str) -> No
     for picture in pictures:
         with Image.open(run / picture) as image:
             assert min(image.size) > 500
-    assert (run / "relation.npz").exists() == (loss == "obrl")
+    for name in ("relation.npz", "history.npz", "report.html"):
+        assert (run / name).exists() == (loss == "obrl")
+
+
+def test_the_relation_over_time_is_recorded(finished: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    run = finished["obrl"]
+    history = History.load(run / "history.npz")
+    assert history.steps.tolist() == [STEPS_PER_EPOCH * (epoch + 1) for epoch in range(EPOCHS)]
+    assert history.label_names == CELEBA_ATTRIBUTES
+    last = OnlineBatchRelation.load(run / "relation.npz").relation
+    np.testing.assert_array_equal(history.relation[-1], last.astype(np.float32))
+    assert obrl_command(["history", str(run / "history.npz")]) == 0
+    assert str(EPOCHS * STEPS_PER_EPOCH) in capsys.readouterr().out
+    (events,) = (run / "tensorboard").glob("events.*")
+    assert b"criterion.criterion/relation" in events.read_bytes()
+    assert "criterion.criterion" not in (run / "metrics.csv").read_text()
 
 
 def test_report_of_a_run(finished: dict[str, Path]) -> None:
@@ -72,6 +90,9 @@ def test_report_of_a_run(finished: dict[str, Path]) -> None:
     assert 0 <= relation["share_in_gradient"]["run"] <= 1
     assert set(relation["definitions"]) == {"share_in_loss", "share_in_gradient"}
     pairs = OnlineBatchRelation.load(finished["obrl"] / "relation.npz").pairs()
+    page = header(finished["obrl"] / "report.html")
+    assert page["labels"] == list(CELEBA_ATTRIBUTES)
+    assert f"acts on {len(pairs) or 'no'} " in page["findings"][0]["text"]
     assert [entry["attributes"] for entry in relation["active_pairs"]] == [list(pair.names) for pair in pairs]
 
 
