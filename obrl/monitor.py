@@ -25,7 +25,9 @@ from obrl.problem import evaluate
 from obrl.relation import OnlineBatchRelation
 from obrl.settings import Settings
 
-__all__ = ["Arrays", "Measurement", "Monitor", "Pixels", "heat_map"]
+Measurement.__module__ = heat_map.__module__ = "obrl.monitor"
+
+__all__ = ["Measurement", "Monitor", "heat_map"]
 
 SAVED_AT_ONCE = 2**20
 """Numbers: a history of so many is written at each logged step, in some hundredths of a second; a longer one seldom."""

@@ -16,6 +16,7 @@ from tests.project.helpers import ROOT
 PAGES = ("mining.md", "mining_pairs.md", "mining_thresholds.md", "mining_after_training.md", "mining_export.md")
 """The tutorial first: its files are what the others read."""
 TESTED_ELSEWHERE = {
+    "monitoring.md",
     "mining_cluster.md",
     "mining_suspects.md",
     "mining_fill.md",
