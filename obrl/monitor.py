@@ -20,7 +20,7 @@ from obrl.history import History
 from obrl.monitor_sinks import Measurement, as_sinks
 from obrl.namespace import NUMPY
 from obrl.online import RelationState, is_symmetric, select_pairs
-from obrl.pictures import Pixels, heat_map
+from obrl.pictures import heat_map
 from obrl.problem import evaluate
 from obrl.relation import OnlineBatchRelation
 from obrl.settings import Settings

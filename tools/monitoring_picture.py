@@ -1,6 +1,8 @@
-"""The picture of `docs/monitoring.md`: python -m tools.monitoring_picture FILE
+"""Draw the picture of `docs/monitoring.md`.
 
-Draws what `obrl.monitor.heat_map` shows of a relation that a loss learns from synthetic labels, after 1, 20 and 500 batches.
+    python -m tools.monitoring_picture docs/pictures/monitoring.png
+
+It shows the heat maps of a relation that is learnt from synthetic labels, after 1, 20 and 500 batches.
 """
 
 from __future__ import annotations
