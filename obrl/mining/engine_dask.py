@@ -35,7 +35,7 @@ from obrl.mining.tables import format_of_content, open_tables
 from obrl.mining.tables.options import LabelTable, TableOptions
 from obrl.mining.tables.paths import expand
 from obrl.mining.tables.several import SeveralTables, check_minus
-from obrl.mining.worker import mine_task
+from obrl.mining.worker import ignore_interrupts, mine_task
 
 Progress = Callable[[int, float], None]
 """Is told the rows that were mined since it was told last, and the share of all that is done."""
@@ -279,4 +279,5 @@ def _local_cluster(tasks: int, scratch: str) -> Iterator[Any]:
         ) as cluster,
         Client(cluster, set_as_default=False) as client,
     ):
+        client.run(ignore_interrupts)
         yield client

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import signal
 import time
 from collections.abc import Sequence
 
@@ -64,3 +65,8 @@ def _located(error: TableError, file: str) -> TableError:
         value=error.value,
         remedy=remedy,
     )
+
+
+def ignore_interrupts() -> None:
+    """Leave Ctrl-C, which a terminal sends to all processes, to the command; it stops its workers itself."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -40,10 +40,39 @@ pa = pytest.importorskip("pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet")
 distributed = pytest.importorskip("distributed")
 pytestmark = pytest.mark.usefixtures("one_row_group_a_task")
-COMMAND = (
-    "import sys\nfrom obrl.mining import pieces\nfrom obrl.mining.cli import main\n"
-    "pieces.ROWS_PER_TASK = 1\nsys.exit(main(sys.argv[1:]))"
-)
+PROGRAM = """
+import sys, time
+from obrl.mining import pieces
+from obrl.mining.checkpoint import Checkpoint
+from obrl.mining.cli import main
+pieces.ROWS_PER_TASK = 1
+write = Checkpoint.write
+Checkpoint.write = lambda *arguments: (write(*arguments), time.sleep(0.05))  # time to be stopped in
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def command_for(folder: str, out: Path) -> list[str]:
+    """The command that mines the folder in groups, with a decay."""
+    options = ["--labels", ",".join(NAMES), "--id", "photo", "--groups", "person", "--decay", ".9"]
+    return ["mine", folder, *options, "--engine", "dask", "--out", str(out)]
+
+
+def stopped(arguments: list[str], checkpoint: Checkpoint, number: signal.Signals) -> tuple[int, str]:
+    """Run the command, and send it and its workers a signal after four results; its status and errors."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *arguments],
+        env=environment,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        text=True,
+    ) as command:
+        while command.poll() is None and len(results_in(checkpoint)) < 4:
+            time.sleep(0.002)
+        os.killpg(command.pid, number)
+        said = command.communicate()[1]
+    return command.returncode, said
 
 
 def test_a_command_that_is_killed_goes_on_from_its_checkpoint(
@@ -55,28 +84,10 @@ def test_a_command_that_is_killed_goes_on_from_its_checkpoint(
 ) -> None:
     out = tmp_path / "mined"
     checkpoint = Checkpoint(tmp_path / "mined.checkpoint")
-    arguments = [
-        "mine",
-        labels_folder,
-        "--labels",
-        ",".join(NAMES),
-        "--id",
-        "photo",
-        "--groups",
-        "person",
-        "--decay",
-        ".9",
-    ]
-    arguments += ["--engine", "dask", "--out", str(out)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
-    with subprocess.Popen(
-        [sys.executable, "-c", COMMAND, *arguments], env=environment, stderr=subprocess.PIPE, start_new_session=True
-    ) as command:
-        while command.poll() is None and len(results_in(checkpoint)) < 4:
-            time.sleep(0.002)
-        command.kill()
+    arguments = command_for(labels_folder, out)
+    status, _ = stopped(arguments, checkpoint, signal.SIGKILL)
     finished = results_in(checkpoint)
-    assert command.returncode == -signal.SIGKILL and 4 <= len(finished) < TASKS and not out.exists()
+    assert status == -signal.SIGKILL and 4 <= len(finished) < TASKS and not out.exists()
 
     rows = submitted(dask_client, monkeypatch)
     monkeypatch.setattr("obrl.mining.engine_dask._local_cluster", lambda tasks, scratch: nullcontext(dask_client))
@@ -85,9 +96,16 @@ def test_a_command_that_is_killed_goes_on_from_its_checkpoint(
     facts = json.loads((out / "run.json").read_text())["engine"]
     assert facts == {"name": "dask", "tasks": TASKS, "tasks_from_checkpoint": len(finished)}
     assert len(rows) == TASKS - len(finished) == len(set(rows))
-    options = GROUPED
-    assert_same(RelationMiner.load(out / "relation.npz"), mined_here([labels_folder], options, decay=0.9))
+    assert_same(RelationMiner.load(out / "relation.npz"), mined_here([labels_folder], GROUPED, decay=0.9))
     assert [entry.name for entry in tmp_path.iterdir()] == ["mined"]
+
+
+def test_ctrl_c_says_how_to_go_on(labels_folder: str, tmp_path: Path) -> None:
+    """A terminal sends it to the workers too, which keep silent."""
+    checkpoint = Checkpoint(tmp_path / "mined.checkpoint")
+    status, said = stopped(command_for(labels_folder, tmp_path / "mined"), checkpoint, signal.SIGINT)
+    assert (status, said) == (130, f"obrl: interrupted: the same command goes on from {checkpoint.folder}\n")
+    assert 4 <= len(results_in(checkpoint)) < TASKS
 
 
 def test_damaged_and_foreign_files_of_the_checkpoint_are_computed_again(
