@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from obrl import OnlineBatchRelation
-from obrl.monitor import Pixels, heat_map
-from obrl.pictures import encode_png
+from obrl.monitor import heat_map
+from obrl.pictures import Pixels, encode_png
 
 STEPS, BATCH, LABELS, GAP = (1, 20, 500), 24, 16, 16
 

@@ -204,11 +204,9 @@ def _train(
     saving = ResumeCheckpoint(
         run.checkpoints, train_loader, every=settings.checkpoint_every, pictures=(train_pictures, valid_pictures)
     )
-    monitors = watch_relation(module, run, every=train_loader.steps_per_epoch)
-    callbacks: list[Callback] = [*watching, *monitors, FiniteGuard(config.optim.lr, saving)]
-    if settings.ema is not None:
-        callbacks.append(WeightAverage(decay=settings.ema))
-    callbacks.append(saving)
+    monitors = watch_relation(module, run, train_loader)
+    averages = [] if settings.ema is None else [WeightAverage(decay=settings.ema)]
+    callbacks: list[Callback] = [*watching, *monitors, FiniteGuard(config.optim.lr, saving), *averages, saving]
     progress = settings.progress == "on" or (settings.progress == "auto" and sys.stderr.isatty())
     if progress:
         callbacks.append(TQDMProgressBar(leave=False))
