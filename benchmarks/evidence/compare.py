@@ -90,6 +90,11 @@ def cases(num_labels: int, seed: int) -> Iterator[list[int]]:
         yield sorted(rng.choice(num_labels, SEVERAL, replace=False).tolist())
 
 
+def below_5_percent(result: TableComparison) -> float:
+    """The share of the supported pairs with a p of at most .05."""
+    return float((result.p[result.supported] <= 0.05).mean())
+
+
 def measure_rows(labels: Labels, seeds: int) -> list[dict[str, Any]]:
     """The pairs called changed between random parts of a table."""
     figures = []
@@ -101,7 +106,7 @@ def measure_rows(labels: Labels, seeds: int) -> list[dict[str, Any]]:
                 "pairs": len(results[0]),
                 "supported": [int(result.supported.sum()) for result in results],
                 "changed": [int(result.changed().sum()) for result in results],
-                "p_below_5_percent": [float((result.p[result.supported] <= 0.05).mean()) for result in results],
+                "p_below_5_percent": [below_5_percent(result) for result in results],
             }
         )
     return figures
@@ -151,6 +156,8 @@ def main(arguments: list[str]) -> int:
             "pairs": len(halves[True][0]),
             "changed": [int(result.changed().sum()) for result in halves[True]],
             "changed_without_groups": [int(result.changed().sum()) for result in halves[False]],
+            "p_below_5_percent": [below_5_percent(result) for result in halves[True]],
+            "p_below_5_percent_without_groups": [below_5_percent(result) for result in halves[False]],
         }
     document["seconds"] = time.perf_counter() - start
     if options.out is not None:

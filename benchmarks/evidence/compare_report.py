@@ -57,10 +57,11 @@ def markdown(document: dict[str, Any]) -> str:
     ]
     if "people" in document:
         people = document["people"]
-        for words, key in (("with groups", "changed"), ("without", "changed_without_groups")):
-            rows.append(
-                (f"{people['number']} people in halves, {words}", f"{people['pairs']:,}", "", str(max(people[key])), "")
-            )
+        for words, end in (("with groups", ""), ("without", "_without_groups")):
+            p = people[f"p_below_5_percent{end}"]
+            share = f"{100 * sum(p) / len(p):.1f} %"
+            most = str(max(people[f"changed{end}"]))
+            rows.append((f"{people['number']} people in halves, {words}", f"{people['pairs']:,}", "", most, share))
     lines += _table(("table", "pairs", "enough rows", "called changed at most", "p <= .05"), rows)
     lines += [
         "Labels that mean their opposite in one random half: each label alone, and as many random sets of three. "

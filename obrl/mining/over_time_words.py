@@ -108,8 +108,8 @@ def sentences(result: OverTime, q: float = 0.05, thresholds: tuple[float, float]
     limits = _in_words(history, thresholds)
     first, last = ((states[end] != 0).sum() for end in (0, -1))
     lines.append(
-        f"active at {limits}: {first:,} pairs at first, {last:,} at last; pairs became active {became:,} times and "
-        f"stopped {stopped:,} times"
+        f"active at {limits}: {counted(int(first), 'pair')} at first, {last:,} at last; pairs became active "
+        f"{counted(int(became), 'time')} and stopped {counted(int(stopped), 'time')}"
     )
     return lines
 

@@ -79,7 +79,9 @@ def test_a_history_is_part_of_the_report(place: Path) -> None:
     assert main(["mine", "t.csv", "--history", "4", "--out", "over_time", "--quiet"]) == 0
     (drift,) = column(Path("over_time") / "report.html", "drift")
     assert drift["title"] == history_drift(History.load("over_time/history.npz")).title
+    assert column(report("over_time"), "drift") == [drift]  # the history lies beside the relation
     assert column(Path("mined") / "report.html", "drift") is None
+    assert column(report("mined"), "drift") is None
 
 
 def test_a_mined_relation_is_reported_from_its_file(place: Path) -> None:

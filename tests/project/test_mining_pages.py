@@ -13,9 +13,13 @@ import pytest
 from obrl.mining.cli import main
 from tests.project.helpers import ROOT
 
-PAGES = ("mining.md", "mining_pairs.md", "mining_thresholds.md", "mining_after_training.md", "mining_export.md")
+PAGES = (
+    *("mining.md", "mining_pairs.md", "mining_thresholds.md", "mining_after_training.md", "mining_export.md"),
+    "mining_compare.md",
+)
 """The tutorial first: its files are what the others read."""
 TESTED_ELSEWHERE = {
+    "monitoring.md",
     "mining_cluster.md",
     "mining_suspects.md",
     "mining_fill.md",
@@ -77,6 +81,15 @@ def test_what_the_tutorial_shows_is_what_is_printed(folder: Path, capsys: pytest
     for start in ("12 of 36", "beard     moustache   +", "suggestion: together", "1381  1380.jpg  bald"):
         (line,) = [line for line in text.splitlines() if line.startswith(start)]
         assert line in printed
+
+
+def test_what_the_page_on_changes_shows_is_what_is_printed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = (ROOT / "docs" / "mining_compare.md").read_text()
+    follow(text)
+    printed = capsys.readouterr().out
+    for block in re.findall(r"^```text\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        for line in block.splitlines():
+            assert line in printed
 
 
 def test_every_command_of_every_page_is_run_by_a_test() -> None:

@@ -34,6 +34,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         criterion.save_relation(Path(folder) / "relation.npz")
         loaded = obrl.OnlineBatchRelation.load(Path(folder) / "relation.npz")
+        criterion.report(Path(folder) / "report.html")
+        check(
+            "OBRLoss" in (Path(folder) / "report.html").read_text(), "a report is written, so its page is in the wheel"
+        )
     check(np.array_equal(loaded.relation, criterion.relation), "a relation is read as it was written")
     try:
         import_module("obrl.torch")

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from obrl.counts import two_present
+from obrl.history import History
 from obrl.mining.cli.options import (
     add_quiet_argument,
     add_relation_argument,
@@ -18,9 +19,10 @@ from obrl.mining.cli.options import (
 )
 from obrl.mining.cli.progress import Progress
 from obrl.mining.cli.table_counts import count_parts, counts_in_order, table_order
+from obrl.mining.drift import history_drift
 from obrl.mining.errors import MiningError
 from obrl.mining.miner import RelationMiner
-from obrl.mining.output import RELATION, RUN, check_file, file_of_results
+from obrl.mining.output import HISTORY, RELATION, RUN, check_file, file_of_results
 from obrl.mining.report import report_of_table
 from obrl.mining.report_suspects import REFUSED, suspects_of
 from obrl.mining.suspect_list import read_suspects
@@ -95,8 +97,14 @@ def _report(
         state, settings, _ = load_stored(file)
         relation = OnlineBatchRelation.from_state(state, settings, names)
         title = f"How the labels of {file.name} relate"
-        return report_of_relation(relation, settings, title=title, file=file, findings=findings)
-    return report_of_table(counts, mined=miner.to_numpy(), files=_mined_files(file), file=file, findings=findings)
+        report = report_of_relation(relation, settings, title=title, file=file, findings=findings)
+    else:
+        files = _mined_files(file)
+        report = report_of_table(counts, mined=miner.to_numpy(), files=files, file=file, findings=findings)
+    history = file.with_name(HISTORY)
+    if file.name == RELATION and history.is_file():  # of `obrl mine --history`, or of a training run
+        report = replace(report, drift=(history_drift(History.load(history)),))
+    return report
 
 
 def _mined_files(relation: Path) -> tuple[str, ...]:

@@ -27,11 +27,11 @@ function pairFacts(i, j) {
   const facts = [];
   if (report.measure.name !== "pearson") facts.push([report.measure.name, decimal(value, 3)]);
   if (report.phi !== null) facts.push(["phi", decimal(report.phi[k], 3)]);
-  const [low, high] = intervalOf(k);
-  if (!Number.isNaN(low)) facts.push(["95 % interval", `${decimal(low)} to ${decimal(high)}`]);
+  const interval = intervalOf(k);
+  if (!Number.isNaN(interval[0])) facts.push(["95 % interval", intervalInWords(interval)]);
   if (report.hasCounts) {
     facts.push(["rows with both", `${whole(report.counts.s(k))} of ${whole(report.counts.n(k))}`]);
-    facts.push(["rows where they differ", percent(unequal(k))]);
+    facts.push(["rows that differ", percent(unequal(k))]);
   }
   if (report.columns.q !== undefined && !Number.isNaN(qOf(k))) facts.push(["q", qInWords(qOf(k))]);
   if (report.columns.related !== undefined) facts.push(["related", isRelated(k) ? "yes" : "not shown to be"]);

@@ -47,7 +47,14 @@ function whole(value) {
 }
 
 function percent(share) {
-  return Number.isNaN(share) ? "\u2013" : `${(100 * share).toFixed(1)} %`;
+  if (Number.isNaN(share)) return "\u2013";
+  return share > 0 && share < 0.0005 ? "<0.1 %" : `${(100 * share).toFixed(1)} %`;
+}
+
+/** An interval of a coefficient, with a digit more where it is narrow. */
+function intervalInWords([low, high]) {
+  const digits = high - low < 0.02 ? 3 : 2;
+  return Number.isNaN(low) ? "\u2013" : `${decimal(low, digits)} to ${decimal(high, digits)}`;
 }
 
 function counted(number, noun) {

@@ -59,6 +59,7 @@ function layMapOut() {
 /** Draw at once, in the colours of the style as it is now. */
 function drawNow() {
   map.colours = palette();
+  map.images = {};
   drawMap(map);
   drawFocus(map);
   drawLens(map);
@@ -67,6 +68,7 @@ function drawNow() {
 function reorder(name) {
   const labels = [map.pinned.row, map.pinned.column].map((place) => map.order[place]);
   map.order = ORDERS[name]();
+  map.images = {};
   const [row, column] = labels.map((label) => map.order.indexOf(label));
   map.pinned = { row, column };
   map.focus = map.pinned;

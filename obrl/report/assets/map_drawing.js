@@ -2,58 +2,67 @@
 
 const ROOM_FOR_NAMES = 10;
 const ROOM_FOR_SIGNS = 8;
+const LARGEST_NAME = 13;
 const LARGEST_CELL = 26;
 const SMALLEST_MARK = 2.4;
 const MOST_ENLARGED_MARKS = 20000;
 
+/** The width of the longest name in the size that `drawNames` draws it in, or a little more. */
+function widestName() {
+  const context = new OffscreenCanvas(1, 1).getContext("2d");
+  context.font = canvasFont(LARGEST_NAME);
+  return Math.max(...report.labels.map((name) => context.measureText(name.slice(0, LONGEST_SHOWN)).width));
+}
+
 /** Where the cells lie: the size of one, and the margins that names take. */
 function mapLayout(width, numLabels) {
-  const names = Math.min(150, width * 0.28);
+  const names = Math.min(150, width * 0.28, widestName() + 14);
   const withNames = (width - names) / numLabels >= ROOM_FOR_NAMES;
   const margin = withNames ? names : 0;
   const cell = Math.min(LARGEST_CELL, (width - margin) / numLabels);
   return { margin, cell, size: cell * numLabels, total: margin + cell * numLabels };
 }
 
-/** One pixel a pair, in the order of the map. */
-function mapImage(map) {
-  const { numLabels } = report;
+/**
+ * One pixel a pair, in the order of the map: "plain", all "faded", or faded but for the "selected" pairs. The first two
+ * stay until the order or the colours change, so that a slider moves smoothly.
+ */
+function mapImage(map, kind) {
+  if (map.images[kind] !== undefined) return map.images[kind];
+  const { numLabels, relation } = report;
+  const { order, levels, colours } = map;
   const image = new ImageData(numLabels, numLabels);
   const pixels = new Int32Array(image.data.buffer);
-  const { order, levels, colours } = map;
-  const fade = map.layout.cell < ROOM_FOR_SIGNS && thresholdsFit();
-  const diagonal = colours.pixels[2 * LEVELS];
-  for (let y = 0; y < numLabels; y++) {
+  for (let y = 0, cell = 0; y < numLabels; y++) {
     const i = order[y];
-    for (let x = 0; x < numLabels; x++) {
-      const j = order[x];
-      if (i === j) {
-        pixels[y * numLabels + x] = diagonal;
-        continue;
-      }
-      const at = relationIndex(i, j);
-      const faded = fade && sideOf(report.relation[at]) === 0;
-      pixels[y * numLabels + x] = (faded ? colours.faded : colours.pixels)[levels[at]];
+    for (let x = 0; x < numLabels; x++, cell++) {
+      const at = i === order[x] ? -1 : relationIndex(i, order[x]);
+      const full = at < 0 || kind === "plain" || (kind === "selected" && sideOf(relation[at]) !== 0);
+      pixels[cell] = (full ? colours.pixels : colours.faded)[at < 0 ? 2 * LEVELS : levels[at]];
     }
   }
   const canvas = new OffscreenCanvas(numLabels, numLabels);
   canvas.getContext("2d").putImageData(image, 0, 0);
+  if (kind !== "selected") map.images[kind] = canvas;
   return canvas;
 }
 
 function drawMap(map) {
   const { layout } = map;
+  const signs = layout.cell >= ROOM_FOR_SIGNS;
+  const selected = selectedRelations(signs ? Infinity : MOST_ENLARGED_MARKS);
+  const image = mapImage(map, signs ? "plain" : selected === null ? "selected" : "faded");
   const context = sharpContext(map.canvas, layout.total, layout.total);
   context.imageSmoothingEnabled = layout.cell * (window.devicePixelRatio || 1) < 1;
-  context.drawImage(mapImage(map), layout.margin, layout.margin, layout.size, layout.size);
+  context.drawImage(image, layout.margin, layout.margin, layout.size, layout.size);
   if (layout.margin > 0) drawNames(context, map);
-  drawMarks(context, map);
+  drawMarks(context, map, selected ?? []);
 }
 
 function drawNames(context, { layout, order, colours }) {
   const { margin, cell } = layout;
   context.fillStyle = colours.text;
-  context.font = canvasFont(Math.min(13, cell * 0.8));
+  context.font = canvasFont(Math.min(LARGEST_NAME, cell * 0.8));
   context.textBaseline = "middle";
   order.forEach((label, place) => {
     const name = fittingName(context, report.labels[label], margin - 8);
@@ -70,7 +79,7 @@ function drawNames(context, { layout, order, colours }) {
 }
 
 /** Signs on the pairs that the thresholds select; where cells are small, squares that can be seen. */
-function drawMarks(context, map) {
+function drawMarks(context, map, selected) {
   const { layout, order, colours, levels } = map;
   const places = new Uint32Array(report.numLabels);
   order.forEach((label, place) => {
@@ -78,8 +87,6 @@ function drawMarks(context, map) {
   });
   const { margin, cell } = layout;
   const signs = cell >= ROOM_FOR_SIGNS;
-  const selected = selectedRelations(signs ? Infinity : MOST_ENLARGED_MARKS);
-  if (selected === null) return;
   context.textAlign = "center";
   context.textBaseline = "middle";
   context.font = canvasFont(Math.min(16, cell * 0.95), "bold");

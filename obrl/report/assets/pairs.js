@@ -32,7 +32,7 @@ function intervalBar(row) {
   const [low, high] = intervalOf(k);
   const place = (value) => (1 + value) / 2;
   const kind = report.phi[k] < 0 ? "negative" : "positive";
-  const text = Number.isNaN(low) ? "\u2013" : `${decimal(low)} to ${decimal(high)}`;
+  const text = intervalInWords([low, high]);
   return element("span", { class: "interval" }, bar(place(low), place(high), place(report.phi[k]), 0.5, kind), element("span", { class: "ends" }, text));
 }
 

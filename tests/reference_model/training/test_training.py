@@ -28,6 +28,7 @@ from reference_model.runs import RunFolder
 from reference_model.settings.files import load_config
 from reference_model.stages.registry import load_stage
 from tests.reference_model.training.commands import EPOCHS, STEPS_PER_EPOCH, tiny_arguments, train
+from tests.support.html_report import header
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -53,8 +54,8 @@ def test_run_folder_holds_everything(finished: dict[str, Path], loss: str) -> No
     for picture in pictures:
         with Image.open(run / picture) as image:
             assert min(image.size) > 500
-    assert (run / "relation.npz").exists() == (loss == "obrl")
-    assert (run / "history.npz").exists() == (loss == "obrl")
+    for name in ("relation.npz", "history.npz", "report.html"):
+        assert (run / name).exists() == (loss == "obrl")
 
 
 def test_the_relation_over_time_is_recorded(finished: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
@@ -89,6 +90,9 @@ def test_report_of_a_run(finished: dict[str, Path]) -> None:
     assert 0 <= relation["share_in_gradient"]["run"] <= 1
     assert set(relation["definitions"]) == {"share_in_loss", "share_in_gradient"}
     pairs = OnlineBatchRelation.load(finished["obrl"] / "relation.npz").pairs()
+    page = header(finished["obrl"] / "report.html")
+    assert page["labels"] == list(CELEBA_ATTRIBUTES)
+    assert f"acts on {len(pairs) or 'no'} " in page["findings"][0]["text"]
     assert [entry["attributes"] for entry in relation["active_pairs"]] == [list(pair.names) for pair in pairs]
 
 
