@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from obrl.counts import PairCounts
+from obrl.measures import apply_measure
+from obrl.namespace import NUMPY
 from obrl.online import RelationState
 from obrl.settings import Settings
 
@@ -95,6 +97,16 @@ def effective_samples(state: RelationState, settings: Settings) -> FloatArray:
     if settings.estimator == "batch":
         return np.full(np.shape(state.relation_weight), np.nan)
     return effective_counts(state, settings).n
+
+
+def phi_coefficients(counts: PairCounts) -> FloatArray:
+    """Phi of pairs, float64; NaN where a label is constant.
+
+    Args:
+        counts: of pairs, of any shapes that broadcast.
+    """
+    phi, defined = apply_measure(NUMPY, "pearson", PairCounts(*(np.asarray(part, np.float64) for part in counts)))
+    return np.where(defined > 0, phi, np.nan)
 
 
 def estimate_phi(counts: PairCounts) -> PhiEstimate:

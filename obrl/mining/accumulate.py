@@ -80,6 +80,7 @@ class TableCounter:
         self._rows_in_last = 0
         self._total: PairCounts | None = None
         self._part_of: dict[Any, int] = {}
+        self._result: TableCounts | None = None
 
     def add(self, labels: DenseLabels | SparseLabels, groups: npt.NDArray[Any] | None = None) -> None:
         """Add rows.
@@ -91,6 +92,7 @@ class TableCounter:
         if labels.rows == 0:
             return
         self.rows += labels.rows
+        self._result = None
         if not self._with_parts:
             self._total = added(self._total, count_labels(labels))
         elif self.grouped:
@@ -141,13 +143,16 @@ class TableCounter:
 
     def result(self, label_names: tuple[str, ...] | None = None) -> TableCounts:
         """The counts of all rows so far; more can be added afterwards."""
+        if self._result is not None and self._result.label_names == label_names:
+            return self._result
         parts = [part for part in self._parts if part is not None]
         counts = total_of([self._total] if self._total is not None else parts, self.num_labels)
         if not self.grouped and len(parts) > GROUPS:
             pairs = [parts[i : i + 2] for i in range(0, len(parts), 2)]
             parts = [pair[0] if len(pair) == 1 else added(*pair) for pair in pairs]
         groups = len(self._part_of) if self.grouped and self._with_parts else None
-        return TableCounts(counts, self.rows, stacked_parts(parts), self.grouped, label_names, groups)
+        self._result = TableCounts(counts, self.rows, stacked_parts(parts), self.grouped, label_names, groups)
+        return self._result
 
 
 def part_of_group(name: Any) -> int:
@@ -195,6 +200,11 @@ def added(a: PairCounts | None, b: PairCounts | None) -> PairCounts:
             raise ValueError("one of the two counts must be there, got None twice")
         return counts
     return PairCounts(*(x + y for x, y in zip(a, b, strict=True)))
+
+
+def without(whole: PairCounts, part: PairCounts) -> PairCounts:
+    """The counts of all rows but those of a part."""
+    return PairCounts(*(x - y for x, y in zip(whole, part, strict=True)))
 
 
 def stacked_parts(parts: Sequence[PairCounts]) -> PairCounts | None:

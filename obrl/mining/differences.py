@@ -10,15 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from obrl.counts import PairCounts
-from obrl.evidence import estimate_phi
-from obrl.measures import apply_measure
+from obrl.evidence import estimate_phi, phi_coefficients
 from obrl.mining.accumulate import TableCounts
 from obrl.mining.errors import MiningWarning
 from obrl.mining.jackknife import FEWEST_JOINT, jackknife, pairs_of
 from obrl.mining.pair_table import unused_groups
 from obrl.mining.student import t_quantile, t_test
 from obrl.mining.tails import normal_test
-from obrl.namespace import NUMPY
 
 FloatArray = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
@@ -70,12 +68,6 @@ class PhiDifference(NamedTuple):
         return np.where(np.isnan(self.p), np.nan, quantile * self.standard_error)
 
 
-def phi_of(counts: PairCounts) -> FloatArray:
-    """Phi, NaN where a label is constant."""
-    phi, defined = apply_measure(NUMPY, "pearson", counts)
-    return np.where(defined > 0, phi, np.nan)
-
-
 def phi_side(table: TableCounts, i: Indices, j: Indices) -> PhiSide:
     """Phi of the pairs (i, j) of a table; of one with groups, with what the jackknife over them says."""
     pairs = pairs_of(table.counts, i, j)
@@ -85,7 +77,7 @@ def phi_side(table: TableCounts, i: Indices, j: Indices) -> PhiSide:
         ratio, degrees = np.maximum(sure.ratio, 1), np.maximum(sure.degrees, 1)
     elif table.grouped:
         warnings.warn(unused_groups(table), MiningWarning, stacklevel=2)
-    return PhiSide(pairs, phi_of(pairs), ratio * estimate_phi(pairs).standard_error, ratio, degrees)
+    return PhiSide(pairs, phi_coefficients(pairs), ratio * estimate_phi(pairs).standard_error, ratio, degrees)
 
 
 def at_phi(counts: PairCounts, phi: FloatArray) -> PairCounts:

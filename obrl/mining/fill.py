@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from obrl.counts import PairCounts
+from obrl.mining.accumulate import without
 from obrl.mining.blocks import DenseLabels, SparseLabels
 from obrl.mining.counting import count_labels, full_counts, some_rows
 from obrl.mining.curves import Curves
@@ -47,7 +48,7 @@ class Filler:
 
     def __init__(self, counts: PairCounts, held_out: PairCounts, *, seed: int = 0) -> None:
         counts = full_counts(counts)
-        self._final, self._trial = _Methods(counts), _Methods(_without(counts, held_out))
+        self._final, self._trial = _Methods(counts), _Methods(_unless_others(counts, held_out))
         self._held_out = _curves(len(counts.s))
         self._rng = np.random.default_rng([seed, HIDING])
         self.method = METHODS[0]
@@ -101,9 +102,9 @@ def _curves(num_labels: int) -> tuple[Curves, ...]:
     return Curves(num_labels), Curves(num_labels, low=-MOST_LOG_ODDS, high=MOST_LOG_ODDS, prior=(0.0, 1.0))
 
 
-def _without(counts: PairCounts, part: PairCounts) -> PairCounts:
+def _unless_others(counts: PairCounts, part: PairCounts) -> PairCounts:
     """The counts of all rows but a part of them; `counts` itself where it cannot have counted that part."""
-    rest = PairCounts(*(whole - field for whole, field in zip(counts, part, strict=True)))
+    rest = without(counts, part)
     cells = (rest.s, rest.r - rest.s, rest.c - rest.s, rest.n - rest.r - rest.c + rest.s)
     return counts if min(int(cell.min(initial=0)) for cell in cells) < 0 else rest
 

@@ -9,12 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from obrl.counts import PairCounts
-from obrl.evidence import estimate_phi
-from obrl.measures import apply_measure
-from obrl.mining.accumulate import MOST_LABELS_WITH_GROUPS, TableCounts
+from obrl.evidence import estimate_phi, phi_coefficients
+from obrl.mining.accumulate import MOST_LABELS_WITH_GROUPS, TableCounts, without
 from obrl.mining.errors import MiningWarning
 from obrl.mining.student import t_quantile, t_test
-from obrl.namespace import NUMPY
 
 FloatArray = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
@@ -83,7 +81,7 @@ def jackknife(table: TableCounts, i: Indices, j: Indices) -> Jackknife | None:
     if table.groups is None or len(table.groups.s) < 2 or table.num_labels > MOST_LABELS_WITH_GROUPS:
         return None
     total = pairs_of(table.counts, i, j)
-    phi = _defined_phi(total)
+    phi = phi_coefficients(total)
     parts = np.zeros(len(i))
     weights, first, second, shift = (np.zeros(len(i)) for _ in range(4))
     shape = table.groups.s.shape
@@ -91,10 +89,10 @@ def jackknife(table: TableCounts, i: Indices, j: Indices) -> Jackknife | None:
     for part in range(shape[0]):
         inside = pairs_of(PairCounts(*(field[part] for field in groups)), i, j)
         some = inside.n > 0
-        rest = PairCounts(*(whole - piece for whole, piece in zip(total, inside, strict=True)))
+        rest = without(total, inside)
         inverse = np.divide(inside.n, total.n, out=np.zeros(len(i)), where=some)  # 1 / h
         with np.errstate(divide="ignore", invalid="ignore"):
-            change = np.where(some, (1 / inverse - 1) * (phi - _defined_phi(rest)), 0.0)
+            change = np.where(some, (1 / inverse - 1) * (phi - phi_coefficients(rest)), 0.0)
             weight = np.where(some, inverse / (1 - inverse), 0.0)  # 1 / (h - 1)
             parts += some
             weights += weight
@@ -111,11 +109,6 @@ def pairs_of(counts: PairCounts, i: Indices, j: Indices) -> PairCounts:
     """The counts of the pairs (i, j), float64, one entry a pair."""
     shape = np.shape(counts.s)
     return PairCounts(*(np.broadcast_to(field, shape)[i, j].astype(np.float64) for field in counts))
-
-
-def _defined_phi(counts: PairCounts) -> FloatArray:
-    phi, defined = apply_measure(NUMPY, "pearson", counts)
-    return np.where(defined > 0, phi, np.nan)
 
 
 class RowOrder(NamedTuple):

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from obrl.conditioning import Conditioning
 from obrl.counts import PairCounts
 from obrl.errors import check_label_names
-from obrl.measures import apply_measure
+from obrl.evidence import phi_coefficients
 from obrl.mining.accumulate import TableCounter, TableCounts
 from obrl.mining.batches import Batches, relation_of_counts
 from obrl.mining.blocks import Block, DenseLabels, SparseLabels
@@ -26,7 +26,6 @@ from obrl.mining.inputs import column_names, read_matrix
 from obrl.mining.parameters import Parameters
 from obrl.mining.tables.ahead import read_ahead
 from obrl.mining.tables.options import LabelTable
-from obrl.namespace import NUMPY
 from obrl.relation import OnlineBatchRelation
 from obrl.settings import Settings
 
@@ -174,7 +173,7 @@ class RelationMiner(Parameters, Conditioning, EvidenceMethods, HistoryMethods, E
     def _start(self, counts: TableCounts | None) -> None:
         self._counter: TableCounter | None = None
         self._batches: Batches | None = None
-        self._table_counts = counts
+        self._loaded = counts
         self._relation: OnlineBatchRelation | None = None
         self._history: HistoryCounter | None = None
         for name in ("label_names_in_", "n_features_in_"):
@@ -211,7 +210,6 @@ class RelationMiner(Parameters, Conditioning, EvidenceMethods, HistoryMethods, E
 
     def _add(self, labels: DenseLabels | SparseLabels, groups: npt.NDArray[Any] | None) -> None:
         assert self._counter is not None
-        self._table_counts = None
         self._counter.add(labels, groups)
         if self._history is not None:
             self._history.add(labels)
@@ -230,13 +228,13 @@ class RelationMiner(Parameters, Conditioning, EvidenceMethods, HistoryMethods, E
     def table_counts_(self) -> TableCounts:
         """The counts of the whole table; raises MiningError for a relation that was read without them."""
         self._check_fitted()
-        if self._table_counts is None and self._counter is not None:
-            self._table_counts = self._counter.result(self.label_names_in_)
-        if self._table_counts is None:
+        if self._counter is not None:
+            return self._counter.result(self.label_names_in_)
+        if self._loaded is None:
             raise MiningError(
                 "this relation holds no counts of a table, as one saved by a loss: mine the table with `obrl mine`"
             )
-        return self._table_counts
+        return self._loaded
 
     @property
     def counts_(self) -> PairCounts:
@@ -246,9 +244,7 @@ class RelationMiner(Parameters, Conditioning, EvidenceMethods, HistoryMethods, E
     @property
     def phi_(self) -> FloatArray:
         """The phi coefficients of the whole table."""
-        counts = PairCounts(*(field.astype(np.float64) for field in self.counts_))
-        phi, defined = apply_measure(NUMPY, "pearson", counts)
-        return np.where(defined > 0, phi, np.nan)
+        return phi_coefficients(self.counts_)
 
     @property
     def relation_(self) -> FloatArray:
@@ -275,14 +271,14 @@ class RelationMiner(Parameters, Conditioning, EvidenceMethods, HistoryMethods, E
         return self.to_numpy().as_start(decay=decay, estimator=estimator)
 
     def _phi_and_rates(self) -> tuple[FloatArray, FloatArray | None]:
-        if self._relation is not None and self._table_counts is None:
+        if self._relation is not None and self._loaded is None:
             return self._relation._phi_and_rates()
         return self.phi_, self.table_counts_.rates
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write an .npz (no pickle) that every framework of obrl can start from, with the counts beside it."""
         self._check_fitted()
-        counts = self._table_counts if self._relation is not None else self.table_counts_
+        counts = self._loaded if self._relation is not None else self.table_counts_
         save_mined(path, self.to_numpy(), counts, self.batch_size)
 
     @classmethod

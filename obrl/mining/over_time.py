@@ -9,10 +9,10 @@ import numpy.typing as npt
 
 from obrl.counts import PairCounts
 from obrl.errors import check_choice
-from obrl.evidence import estimate_phi
+from obrl.evidence import estimate_phi, phi_coefficients
 from obrl.history import History
 from obrl.measures import MEASURES
-from obrl.mining.differences import at_phi, joint_rows, phi_of
+from obrl.mining.differences import at_phi, joint_rows
 from obrl.mining.jackknife import FEWEST_JOINT, pairs_of
 from obrl.mining.pair_table import CORRECTIONS
 from obrl.mining.tails import chi_square_test
@@ -130,7 +130,7 @@ def over_time(history: History, *, correction: str = "bh") -> OverTime:
     ratio = np.ones(len(i)) if history.error_ratio is None else history.error_ratio[i, j].astype(np.float64)
     parts, waiting = history.counts, np.arange(len(i))
     whole = pairs_of(PairCounts(*(field.sum(axis=0, dtype=np.int64) for field in parts)), i, j)
-    pooled = phi_of(whole)
+    pooled = phi_coefficients(whole)
     while True:
         walk, (one, other) = _Walk(pooled[waiting], ratio[waiting]), (i[waiting], j[waiting])
         for number in range(len(parts.s)):
@@ -203,7 +203,7 @@ class _Walk:
 
     def add(self, part: PairCounts) -> None:
         """Take in the pairs' counts of the next part."""
-        phi, expected = phi_of(part), at_phi(part, self.pooled)
+        phi, expected = phi_coefficients(part), at_phi(part, self.pooled)
         variance = (self.ratio * estimate_phi(expected).standard_error) ** 2
         usable = ~np.isnan(phi + variance) & (joint_rows(part, expected) >= FEWEST_JOINT)
         self.rows += np.where(np.isnan(phi), 0, part.n)

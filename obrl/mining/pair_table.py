@@ -9,13 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from obrl.errors import check_choice
-from obrl.evidence import estimate_phi, phi_interval
-from obrl.measures import apply_measure
+from obrl.evidence import estimate_phi, phi_coefficients, phi_interval
 from obrl.mining.accumulate import MOST_LABELS_WITH_GROUPS, TableCounts
 from obrl.mining.errors import MiningWarning
 from obrl.mining.jackknife import FEWEST_GROUPS, FEWEST_JOINT, jackknife, pairs_of
 from obrl.mining.reports import RELATED_Q, shown_pairs
-from obrl.namespace import NUMPY
 from obrl.significance import benjamini_hochberg, benjamini_yekutieli, mid_p
 
 FloatArray = npt.NDArray[np.float64]
@@ -134,8 +132,7 @@ def pair_table(counts: TableCounts, *, correction: str = "bh") -> PairTable:
     check_choice("correction", correction, tuple(CORRECTIONS))
     i, j = np.triu_indices(counts.num_labels, 1)
     pairs = pairs_of(counts.counts, i, j)
-    phi, defined = apply_measure(NUMPY, "pearson", pairs)
-    phi = np.where(defined > 0, phi, np.nan)
+    phi = phi_coefficients(pairs)
     low, high = phi_interval(pairs)
     p = mid_p(pairs)
     error = estimate_phi(pairs).standard_error
@@ -150,7 +147,7 @@ def pair_table(counts: TableCounts, *, correction: str = "bh") -> PairTable:
         low, high = np.minimum(low, ends[0]), np.maximum(high, ends[1])  # NaN of the jackknife goes through
         p = np.maximum(p, sure.p())
         error = np.maximum(error, sure.standard_error)
-    low, high, p, error = (np.where(defined > 0, part, np.nan) for part in (low, high, p, error))
+    low, high, p, error = (np.where(np.isnan(phi), np.nan, part) for part in (low, high, p, error))
     with np.errstate(divide="ignore", invalid="ignore"):
         expected = np.where(pairs.n > 0, pairs.r * pairs.c / pairs.n, 0.0)
     negative = phi < 0

@@ -17,10 +17,9 @@ import numpy.typing as npt
 
 from obrl.conditional import shrunk
 from obrl.counts import PairCounts
-from obrl.measures import apply_measure
+from obrl.evidence import phi_coefficients
 from obrl.mining.blocks import MISSING, DenseLabels, SparseLabels
 from obrl.mining.shrinkage import correlation_variances, estimated_shrinkage
-from obrl.namespace import NUMPY
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -60,7 +59,7 @@ class Residual:
             np.float64(1.0)
         """
         exact = PairCounts(*(np.asarray(field, np.float64) for field in counts))
-        phi = correlations(exact)
+        phi = phi_coefficients(exact)
         if shrinkage is None:
             shrinkage = estimated_shrinkage(phi, correlation_variances(exact))
         known, present = exact.n.diagonal(), exact.s.diagonal()
@@ -97,12 +96,6 @@ class Residual:
         weights = -self.precision[labels] * (self.deviations[labels] / self.precision[labels, labels])[:, None]
         weights[np.arange(len(labels)), labels] = 0.0
         return weights * self.standardised(values, known)
-
-
-def correlations(counts: PairCounts) -> FloatArray:
-    """The phi coefficients of counts, (num_labels, num_labels); NaN where undefined."""
-    value, defined = apply_measure(NUMPY, "pearson", PairCounts(*(np.asarray(f, np.float64) for f in counts)))
-    return np.where(defined > 0, value, np.nan)
 
 
 def row_chunks(labels: DenseLabels | SparseLabels) -> list[slice]:

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from obrl.conditioning import relation_phi
 from obrl.counts import PairCounts
+from obrl.evidence import phi_coefficients
 from obrl.mining.accumulate import TableCounts
-from obrl.mining.differences import phi_of
 from obrl.mining.errors import MiningError
 from obrl.mining.jackknife import pairs_of
 from obrl.mining.miner import RelationMiner
@@ -43,7 +43,7 @@ class Side:
             assert self.phi is not None
             return self.phi
         i, j = np.indices((self.num_labels, self.num_labels))
-        return phi_of(pairs_of(self.counts.counts, i, j))
+        return phi_coefficients(pairs_of(self.counts.counts, i, j))
 
 
 def as_side(value: RelationMiner | TableCounts | OnlineBatchRelation, name: str) -> Side:

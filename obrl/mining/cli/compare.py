@@ -12,6 +12,8 @@ import numpy as np
 from obrl.mining.cli.options import (
     add_quiet_argument,
     add_table_options,
+    add_test_arguments,
+    check_test_options,
     load_relation,
     relation_file,
     table_options,
@@ -24,7 +26,6 @@ from obrl.mining.drift import comparison_drift, comparison_findings
 from obrl.mining.errors import MiningError
 from obrl.mining.miner import RelationMiner
 from obrl.mining.output import RELATION, check_file, file_of_results
-from obrl.mining.pair_table import CORRECTIONS
 from obrl.mining.report import report_of_table
 from obrl.mining.tables import open_tables
 from obrl.report.content import Report
@@ -40,14 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("a", metavar="A", help=side)
     parser.add_argument("b", metavar="B", help="what A is compared with, likewise")
     add_table_options(parser)
-    parser.add_argument("--q", type=float, default=0.05, help="the largest share of false discoveries (default: .05)")
-    parser.add_argument(
-        "--correction",
-        choices=tuple(CORRECTIONS),
-        default="bh",
-        help="Benjamini-Hochberg (bh, default), or Benjamini-Yekutieli (by), which holds for any dependence",
-    )
-    parser.add_argument("--top", type=int, default=50, metavar="N", help="how many to show (default: 50; 0 for all)")
+    add_test_arguments(parser)
     parser.add_argument("--csv", metavar="FILE", help="write all pairs as CSV")
     parser.add_argument("--report", metavar="FILE", help="write a page for a browser: A, and what changed")
     parser.add_argument(
@@ -84,10 +78,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> None:
     """Raise MiningError for options that cannot be met, before a table is read."""
-    if not 0 < options.q <= 1:
-        raise MiningError(f"--q must be in (0, 1], got {options.q}")
-    if options.top < 0:
-        raise MiningError(f"--top must be at least 0, got {options.top}")
+    check_test_options(options)
     for name in ("csv", "report"):
         if getattr(options, name) is not None:
             check_file(getattr(options, name), f"--{name}")

@@ -14,6 +14,8 @@ import numpy.typing as npt
 
 from obrl.conditional import condition
 from obrl.counts import PairCounts
+from obrl.evidence import phi_coefficients
+from obrl.mining.accumulate import added, total_of, without
 from obrl.mining.blocks import Block
 from obrl.mining.cli.options import table_options
 from obrl.mining.cli.progress import Progress
@@ -21,7 +23,7 @@ from obrl.mining.cli.table_counts import add_counted_arguments, count_parts, cou
 from obrl.mining.errors import MiningError, TableError
 from obrl.mining.fill import HELD_OUT, Filler
 from obrl.mining.output import check_file, file_of_results
-from obrl.mining.residual import BoolArray, FloatArray, correlations, dense_rows, row_chunks
+from obrl.mining.residual import BoolArray, FloatArray, dense_rows, row_chunks
 from obrl.mining.tables import open_tables
 from obrl.mining.tables.ahead import read_ahead
 from obrl.mining.tables.options import LabelTable
@@ -107,7 +109,7 @@ def _filled(options: argparse.Namespace, table: LabelTable) -> tuple[Predict, li
 
 def _conditioned(options: argparse.Namespace, table: LabelTable) -> tuple[Predict, list[str]]:
     """What conditions a model's probabilities on the known labels of the row."""
-    phi = correlations(counts_of(options, table))
+    phi = phi_coefficients(counts_of(options, table))
     predictions = predictions_of(options, table)
 
     def predict(block: Block, rows: slice, first: int, values: FloatArray, known: BoolArray) -> FloatArray:
@@ -137,27 +139,19 @@ def _counts(options: argparse.Namespace, table: LabelTable, parts: int) -> list[
         return 2 * part + held_out
 
     totals = count_parts(table, 2 * parts, part_of, quiet=options.quiet)
-    whole, held_out = _sum(totals), _sum(totals[1::2])
+    whole, held_out = (total_of(some, len(table.label_names)) for some in (totals, totals[1::2]))
     if parts == 1:
         return [(whole if options.relation is None else counts_of(options, table), held_out)]
-    in_part = [_sum(totals[k : k + 2]) for k in range(0, 2 * parts, 2)]
-    others = [_difference(whole, part) for part in in_part]
+    in_part = [added(*totals[k : k + 2]) for k in range(0, 2 * parts, 2)]
+    others = [without(whole, part) for part in in_part]
     if any(int(counts.n.max(initial=0)) == 0 for counts in (*in_part, *others)):
         raise TableError(
             f"expected rows or groups in each of {parts} parts, got too few",
             file=", ".join(table.files[:3]),
             remedy="take fewer parts with --out-of-fold",
         )
-    held_out_of_others = (_difference(held_out, part) for part in totals[1::2])
+    held_out_of_others = (without(held_out, part) for part in totals[1::2])
     return list(zip(others, held_out_of_others, strict=True))
-
-
-def _sum(parts: list[PairCounts]) -> PairCounts:
-    return PairCounts(*(sum(fields) for fields in zip(*parts, strict=True)))
-
-
-def _difference(whole: PairCounts, part: PairCounts) -> PairCounts:
-    return PairCounts(*(w - field for w, field in zip(whole, part, strict=True)))
 
 
 def _parts(block: Block, rows: slice, table: LabelTable, parts: int) -> tuple[npt.NDArray[np.int64], BoolArray]:

@@ -6,11 +6,11 @@ import argparse
 from pathlib import Path
 
 from obrl.history import History
+from obrl.mining.cli.options import add_test_arguments, check_test_options
 from obrl.mining.errors import MiningError
 from obrl.mining.output import HISTORY, check_file, file_of_results
 from obrl.mining.over_time import over_time
 from obrl.mining.over_time_words import DEFAULT_THRESHOLDS, summary, write_over_time
-from obrl.mining.pair_table import CORRECTIONS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,13 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="R",
         help="the folder that `obrl mine --history N --out` wrote, or the .npz of a history, also one of training",
     )
-    parser.add_argument("--q", type=float, default=0.05, help="the largest share of false discoveries (default: .05)")
-    parser.add_argument(
-        "--correction",
-        choices=tuple(CORRECTIONS),
-        default="bh",
-        help="Benjamini-Hochberg (bh, default), or Benjamini-Yekutieli (by), which holds for any dependence",
-    )
+    add_test_arguments(parser)
     for sign, default in zip(("positive", "negative"), DEFAULT_THRESHOLDS, strict=True):
         parser.add_argument(
             f"--{sign}-threshold",
@@ -34,16 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             metavar="R",
             help=f"for when pairs are active, on the scale of the measure (default: the run's, or {default})",
         )
-    parser.add_argument("--top", type=int, default=50, metavar="N", help="how many to show (default: 50; 0 for all)")
     parser.add_argument("--csv", metavar="FILE", help="write all pairs as CSV")
 
 
 def run(options: argparse.Namespace) -> int:
     """Print what drifts, and write the CSV."""
-    if not 0 < options.q <= 1:
-        raise MiningError(f"--q must be in (0, 1], got {options.q}")
-    if options.top < 0:
-        raise MiningError(f"--top must be at least 0, got {options.top}")
+    check_test_options(options)
     if options.csv is not None:
         check_file(options.csv, "--csv")
     result = over_time(_load(options.history), correction=options.correction)

@@ -11,6 +11,7 @@ from obrl.measures import MEASURES
 from obrl.mining.errors import MiningError
 from obrl.mining.miner import RelationMiner
 from obrl.mining.output import RELATION
+from obrl.mining.pair_table import CORRECTIONS
 from obrl.mining.tables.options import EMPTY, VALUES, TableOptions
 from obrl.settings import Settings
 
@@ -110,6 +111,26 @@ def check_settings(options: argparse.Namespace) -> None:
         Settings(decay=options.decay, measure=options.measure, estimator=options.estimator)
     except (TypeError, ValueError) as error:
         raise MiningError(f"--{error}") from error
+
+
+def add_test_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add how pairs are tested, and how many are shown."""
+    parser.add_argument("--q", type=float, default=0.05, help="the largest share of false discoveries (default: .05)")
+    parser.add_argument(
+        "--correction",
+        choices=tuple(CORRECTIONS),
+        default="bh",
+        help="Benjamini-Hochberg (bh, default), or Benjamini-Yekutieli (by), which holds for any dependence",
+    )
+    parser.add_argument("--top", type=int, default=50, metavar="N", help="how many to show (default: 50; 0 for all)")
+
+
+def check_test_options(options: argparse.Namespace) -> None:
+    """Raise MiningError for what `add_test_arguments` does not allow, before anything is read."""
+    if not 0 < options.q <= 1:
+        raise MiningError(f"--q must be in (0, 1], got {options.q}")
+    if options.top < 0:
+        raise MiningError(f"--top must be at least 0, got {options.top}")
 
 
 def add_quiet_argument(parser: argparse.ArgumentParser) -> None:

@@ -9,10 +9,16 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from obrl.mining.cli.options import add_relation_argument, load_relation, names
+from obrl.mining.cli.options import (
+    add_relation_argument,
+    add_test_arguments,
+    check_test_options,
+    load_relation,
+    names,
+)
 from obrl.mining.errors import MiningError
 from obrl.mining.output import file_of_results
-from obrl.mining.pair_table import CORRECTIONS, PairTable, pair_table
+from obrl.mining.pair_table import PairTable, pair_table
 from obrl.mining.reports import label_names, shown_pairs, write_pairs
 
 ORDERS = ("lower", "phi", "q", "p", "both")
@@ -21,7 +27,7 @@ ORDERS = ("lower", "phi", "q", "p", "both")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `obrl pairs`."""
     add_relation_argument(parser)
-    parser.add_argument("--q", type=float, default=0.05, help="the largest share of false discoveries (default: .05)")
+    add_test_arguments(parser)
     parser.add_argument(
         "--all", action="store_true", help="also pairs that are not related, with an asterisk where they are"
     )
@@ -31,24 +37,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="lower",
         help="by the bound of the interval nearer 0 (lower, default), |phi|, q, p or joint occurrences",
     )
-    parser.add_argument("--top", type=int, default=50, metavar="N", help="how many to show (default: 50; 0 for all)")
     parser.add_argument("--label", type=names, action="extend", metavar="A,B,...", help="only pairs of these labels")
-    parser.add_argument(
-        "--correction",
-        choices=tuple(CORRECTIONS),
-        default="bh",
-        help="Benjamini-Hochberg (bh, default), or Benjamini-Yekutieli (by), which holds for any dependence",
-    )
     parser.add_argument("--csv", action="store_true", help="print all of them as CSV")
     parser.add_argument("--out", metavar="FILE", help="write the CSV to a file")
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the pairs."""
-    if not 0 < options.q <= 1:
-        raise MiningError(f"--q must be in (0, 1], got {options.q}")
-    if options.top < 0:
-        raise MiningError(f"--top must be at least 0, got {options.top}")
+    check_test_options(options)
     counts = load_relation(options).table_counts_
     labels = label_names(counts)
     pairs = pair_table(counts, correction=options.correction)

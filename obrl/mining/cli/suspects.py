@@ -12,6 +12,7 @@ import numpy as np
 from obrl._version import __version__
 from obrl.conditional import suspicion
 from obrl.counts import PairCounts
+from obrl.evidence import phi_coefficients
 from obrl.mining import by_value
 from obrl.mining.cli.options import table_options
 from obrl.mining.cli.progress import Progress
@@ -19,7 +20,7 @@ from obrl.mining.cli.table_counts import add_counted_arguments, counts_of, predi
 from obrl.mining.errors import MiningError
 from obrl.mining.output import SUSPECTS, check_folder, folder_of_results
 from obrl.mining.reports import as_text_table
-from obrl.mining.residual import BoolArray, FloatArray, correlations
+from obrl.mining.residual import BoolArray, FloatArray
 from obrl.mining.suspect_list import COLUMNS, Places, cells, read_suspects, write_suspects
 from obrl.mining.suspects import BLIND, SuspectFinder, wrong_entries, wrong_probability
 from obrl.mining.tables import open_tables
@@ -61,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
     table = open_tables(options.tables, table_options(options, keep=() if options.by is None else (options.by,)))
     counts = counts_of(options, table)
     finder = SuspectFinder(counts, top=options.top, per_label=options.per_label, force=options.force)
-    score = _model_scores(predictions_of(options, table), counts)
+    score = _model_scores(predictions_of(options, table), counts, finder.residual.rates)
     values = None if options.by is None else by_value.ScoresByValue(len(table.label_names), options.by)
     with Progress(quiet=options.quiet) as progress:
         places = read_suspects(table, finder, score=score, values=values, progress=progress)
@@ -74,12 +75,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _model_scores(
-    predictions: FloatArray | None, counts: PairCounts
+    predictions: FloatArray | None, counts: PairCounts, rates: FloatArray
 ) -> Callable[[int, FloatArray, BoolArray], FloatArray | None]:
     """What scores rows by the model and the relation, from the number of the first; None without a model."""
-    phi = None if predictions is None else correlations(counts)
-    known, present = counts.n.diagonal(), counts.s.diagonal()
-    rates = np.divide(present, known, out=np.full(len(known), 0.5), where=known > 0)
+    phi = None if predictions is None else phi_coefficients(counts)
 
     def score(first: int, labels: FloatArray, observed: BoolArray) -> FloatArray | None:
         if predictions is None or phi is None:
