@@ -6,6 +6,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent / "ext"))
 
 import obrl
+import obrl.torch.lightning  # before TensorFlow: it imports Triton, and the other order ends the process
 
 project = "obrl"
 author = "The obrl developers"
@@ -36,7 +37,9 @@ public_modules = [
     "obrl",
     "obrl.mining",
     "obrl.report",
+    "obrl.monitor",
     "obrl.torch",
+    "obrl.torch.lightning",
     "obrl.jax",
     "obrl.keras",
     "obrl.tensorflow",

@@ -20,12 +20,14 @@ from obrl.history import History
 from obrl.monitor_sinks import Measurement, as_sinks
 from obrl.namespace import NUMPY
 from obrl.online import RelationState, is_symmetric, select_pairs
-from obrl.pictures import Pixels, heat_map
+from obrl.pictures import heat_map
 from obrl.problem import evaluate
 from obrl.relation import OnlineBatchRelation
 from obrl.settings import Settings
 
-__all__ = ["Arrays", "Measurement", "Monitor", "Pixels", "heat_map"]
+Measurement.__module__ = heat_map.__module__ = "obrl.monitor"
+
+__all__ = ["Measurement", "Monitor", "heat_map"]
 
 SAVED_AT_ONCE = 2**20
 """Numbers: a history of so many is written at each logged step, in some hundredths of a second; a longer one seldom."""

@@ -21,8 +21,8 @@ class Measurement(NamedTuple):
         pairs_together: how many pairs the relation loss pulls together (i < j, or ordered for `conditional`).
         pairs_apart: how many it pushes apart.
         share_of_loss: alpha L_B / (L_E + alpha L_B) on the batch, in [0, 1]; NaN where it was not measured.
-        share_of_gradient: |alpha dL_B/dx| / (|dL_E/dx| + |alpha dL_B/dx|), with the Euclidean norm over the logits x of
-            the batch, in [0, 1]; NaN where it was not measured.
+        share_of_gradient: G_B / (G_E + G_B), in [0, 1], where G_B is the Euclidean norm of the gradient of alpha L_B
+            with respect to the logits of the batch, and G_E that of L_E; NaN where it was not measured.
     """
 
     pairs_together: int

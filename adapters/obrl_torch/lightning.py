@@ -10,7 +10,8 @@ from lightning.pytorch.loggers import Logger
 from torch import nn
 
 from obrl.errors import check_whole_number
-from obrl.monitor import Measurement, Monitor, Pixels, file_of
+from obrl.monitor import Measurement, Monitor, file_of
+from obrl.pictures import Pixels
 from obrl_torch.watching import Watched, Watcher, find_criteria
 
 

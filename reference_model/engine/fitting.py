@@ -17,8 +17,6 @@ import torch
 from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from obrl.torch import OBRLoss
-from obrl.torch.lightning import OBRMonitor
 from reference_model.config import RunConfig
 from reference_model.data.augment import augment_batch
 from reference_model.data.pictures import PictureBatches
@@ -31,6 +29,7 @@ from reference_model.engine.finite import FiniteGuard
 from reference_model.engine.loader import EvalLoader, TrainLoader
 from reference_model.engine.logs import MetricsFile
 from reference_model.engine.module import StageModule, build_net
+from reference_model.engine.monitoring import watch_relation
 from reference_model.engine.processes import (
     check_launcher,
     count_processes,
@@ -205,13 +204,9 @@ def _train(
     saving = ResumeCheckpoint(
         run.checkpoints, train_loader, every=settings.checkpoint_every, pictures=(train_pictures, valid_pictures)
     )
-    callbacks: list[Callback] = [*watching, FiniteGuard(config.optim.lr, saving)]
-    if any(isinstance(part, OBRLoss) for part in module.modules()):
-        # Before the checkpoints are written, so that a run that is resumed has what was logged up to its checkpoint.
-        callbacks.append(OBRMonitor(every=train_loader.steps_per_epoch, history=run.history))
-    if settings.ema is not None:
-        callbacks.append(WeightAverage(decay=settings.ema))
-    callbacks.append(saving)
+    monitors = watch_relation(module, run, train_loader)
+    averages = [] if settings.ema is None else [WeightAverage(decay=settings.ema)]
+    callbacks: list[Callback] = [*watching, *monitors, FiniteGuard(config.optim.lr, saving), *averages, saving]
     progress = settings.progress == "on" or (settings.progress == "auto" and sys.stderr.isatty())
     if progress:
         callbacks.append(TQDMProgressBar(leave=False))

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 import obrl
 from obrl.history import History
 from obrl.keras import OBRLossLayer, OBRMonitor
-from obrl.monitor import Measurement, Pixels
+from obrl.monitor import Measurement
+from obrl.pictures import Pixels
 from tests.keras.data import BACKEND, FEATURES, KERAS_OWN, SIZE, data, endpoint_model, host
 from tests.tensorflow.data import LABELS
 

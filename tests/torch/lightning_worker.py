@@ -14,7 +14,7 @@ import torch
 from lightning.pytorch.plugins.environments import TorchElasticEnvironment
 
 from obrl.torch.lightning import OBRMonitor
-from tests.torch.test_lightning import Memory, Module, numbers, train
+from tests.torch.lightning_runs import Memory, Module, numbers, train
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")

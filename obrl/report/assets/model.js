@@ -119,7 +119,7 @@ function pairOf(i, j) {
   return low * report.numLabels - (low * (low + 1)) / 2 + (high - low - 1);
 }
 
-/** Where the relation of the first label given the second stands. */
+/** Where the relation of the first label, under the second, stands. */
 function relationIndex(i, j) {
   const k = pairOf(i, j);
   return i < j || report.measure.symmetric ? k : k + report.numPairs;

@@ -16,7 +16,7 @@ function startSuspects() {
     columns: [
       nameColumn("Label", suspects.labels, true),
       number("Known", "rows that have an entry for the label", suspects.labels, "known", whole),
-      number("About so many wrong", "an estimate, not a list", suspects.labels, "wrong", significant),
+      number("About so many wrong", "of the entries that were listed for the whole table; an estimate", suspects.labels, "wrong", significant),
     ],
     sorted: 2,
   });
