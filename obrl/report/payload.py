@@ -207,9 +207,8 @@ def _add_evidence(columns: _Columns, evidence: PairEvidence, pairs: PairCounts) 
     columns.add("q", encode_q(np.asarray(evidence.q, np.float64)[shown]))
     low, high = (np.asarray(end, np.float64) for end in (evidence.phi_low, evidence.phi_high))
     defined = ~np.isnan(relation_of_counts(pairs, "pearson"))
-    ends = phi_interval(PairCounts(*(field[defined] for field in pairs)))
     expected = np.full((2, len(low)), np.nan)
-    expected[:, defined] = ends
+    expected[:, defined] = phi_interval(PairCounts(*(field[defined] for field in pairs)))
     if np.allclose(expected, (low, high), rtol=0, atol=1e-9, equal_nan=True):
         return
     for name, ends, away in (("phi_low", low, np.floor), ("phi_high", high, np.ceil)):
