@@ -22,6 +22,8 @@ Indices = npt.NDArray[np.intp]
 
 ENOUGH = 0.8
 """The share of a pair's rows that must lie in parts with joint rows enough."""
+FEWEST_A_PART = 2
+"""Joint rows in the mean over the parts; with fewer, parts are merged before they are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +132,14 @@ def over_time(history: History, *, correction: str = "bh") -> OverTime:
     ratio = np.ones(len(i)) if history.error_ratio is None else history.error_ratio[i, j].astype(np.float64)
     parts, waiting = history.counts, np.arange(len(i))
     whole = pairs_of(PairCounts(*(field.sum(axis=0, dtype=np.int64) for field in parts)), i, j)
-    pooled = phi_coefficients(whole)
+    pooled, joint = phi_coefficients(whole), joint_rows(whole, whole)
     while True:
-        walk, (one, other) = _Walk(pooled[waiting], ratio[waiting]), (i[waiting], j[waiting])
+        tried = joint[waiting] >= FEWEST_A_PART * len(parts.s)  # fewer hardly ever suffice, and walking takes long
+        at = waiting[tried]
+        walk = _Walk(pooled[at], ratio[at])
         for number in range(len(parts.s)):
-            walk.add(pairs_of(PairCounts(*(field[number] for field in parts)), one, other))
-        waiting = waiting[~result.fill(walk, waiting)]
+            walk.add(pairs_of(PairCounts(*(field[number] for field in parts)), i[at], j[at]))
+        waiting = np.concatenate([waiting[~tried], at[~result.fill(walk, at)]])
         if not len(waiting) or len(parts.s) <= 2:
             break
         parts = _merged(parts)

@@ -155,38 +155,6 @@ def test_groups_that_cannot_be_used_are_said() -> None:
         compare(mined(a, groups=np.zeros(100)), mined(a, groups=np.arange(100)))
 
 
-@pytest.mark.parametrize("share", [0.5, 0.1, 0.02])
-def test_random_parts_of_a_table_hardly_differ(share: float) -> None:
-    """Rejections at .05 are near nominal, and few tables of 40 have a pair at q <= .05: rare labels included."""
-    rejected, tested, tables = 0, 0, 0
-    for seed in range(40):
-        rng = np.random.default_rng(seed)
-        table = drawn(4_000, seed, labels=12)
-        table[:, 8:] *= rng.random((4_000, 4)) < 0.2
-        second = rng.random(4_000) < share
-        result = compare(mined(table[~second], None), mined(table[second], None))
-        rejected += int((result.p[result.supported] <= 0.05).sum())
-        tested += int(result.supported.sum())
-        tables += bool(result.changed().any())
-    assert tested > 800
-    assert 0.015 < rejected / tested < 0.065
-    assert tables <= 6
-
-
-def test_random_people_hardly_differ_with_groups_and_do_without() -> None:
-    rates = {}
-    for grouped in (True, False):
-        p = []
-        for seed in range(40):
-            table, people = in_groups(400, 8, seed)
-            second = np.random.default_rng(seed).permutation(400)[people] < 200
-            sides = [mined(table[which], groups=people[which] if grouped else None) for which in (~second, second)]
-            p.append(compare(*sides).p)
-        rates[grouped] = float((np.concatenate(p) <= 0.05).mean())
-    assert 0.02 < rates[True] < 0.08
-    assert rates[False] > 0.2
-
-
 def test_a_pair_that_stopped_is_supported_and_one_that_was_never_clear_is_not() -> None:
     """Rare labels that always came together and no longer do: few joint rows are expected of them by chance."""
     a, b = np.zeros((10_000, 4)), np.zeros((10_000, 4))
