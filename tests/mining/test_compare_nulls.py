@@ -78,6 +78,7 @@ def test_people_in_random_order_hardly_drift_with_groups() -> None:
 def test_random_halves_of_real_tables_hardly_differ_and_labels_turned_round_are_named(name: str) -> None:
     with np.load(shared_labels(name), allow_pickle=False) as content:
         table = content["Y"]
+    others = 0
     for seed in range(3):
         second = np.random.default_rng(seed).random(len(table)) < 0.5
         assert compare(mined(table[~second], None), mined(table[second], None)).changed().sum() <= 1
@@ -87,4 +88,5 @@ def test_random_halves_of_real_tables_hardly_differ_and_labels_turned_round_are_
         clear = result.supported & (np.minimum(np.abs(result.phi_a), np.abs(result.phi_b)) > 0.1)
         touched = (result.i == 1) | (result.j == 1)
         assert result.changed()[clear & touched].all()
-        assert (result.changed() & ~touched).sum() <= 1
+        others += int((result.changed() & ~touched).sum())
+    assert others <= 3
