@@ -111,12 +111,12 @@ def changes(c: TableComparison, q: float = 0.05) -> list[str]:
     if changed.any():
         words += f": {(changed & ~weaker).sum():,} are stronger in B, {weaker.sum():,} weaker"
     if lacking := int((~c.supported).sum()):
-        words += f"; {lacking:,} have too few rows to say"
+        words += f"; {lacking:,} {'has' if lacking == 1 else 'have'} too few rows to say"
     return [words]
 
 
 def _rows(rows: int) -> str:
-    return f"{rows:,} rows" if rows else "no counts"
+    return counted(rows, "row") if rows else "no counts"
 
 
 def inverted(c: TableComparison) -> list[str]:

@@ -98,6 +98,18 @@ def test_groups_apply_to_both_tables(
     assert str(expected).splitlines()[1] in out
 
 
+def test_neighbours_that_resemble_each_other_are_warned_of(
+    tables: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alike = write_table(tmp_path / "alike.csv", np.repeat(drawn(100, 5), 20, axis=0))
+    assert run(tables[0], alike) == 0
+    error = capsys.readouterr().err
+    assert f"{alike}: neighbouring rows resemble each other" in error
+    assert error.count("\n") == 1
+    assert main(["compare", tables[0], alike, "--groups", "person"]) == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_fail_on_exits_with_one(tables: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(*tables, "--fail-on", CONDITION) == 1
     assert f"4 pairs fulfil {CONDITION}" in capsys.readouterr().out

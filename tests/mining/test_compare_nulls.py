@@ -7,6 +7,7 @@ import pytest
 
 from obrl.mining import RelationMiner, compare
 from obrl.mining.over_time import over_time
+from tests.mining.shared_data import shared_labels
 from tests.mining.test_compare import drawn, in_groups, mined
 
 
@@ -71,3 +72,21 @@ def test_people_in_random_order_hardly_drift_with_groups() -> None:
         rates[grouped] = float((np.concatenate(p) <= 0.05).mean())
     assert 0.01 < rates[True] < 0.09
     assert rates[False] > 0.2
+
+
+@pytest.mark.parametrize("name", ["yeast.npz", "emotions.npz", "bibtex.npz"])
+def test_random_halves_of_real_tables_hardly_differ_and_labels_turned_round_are_named(name: str) -> None:
+    with np.load(shared_labels(name), allow_pickle=False) as content:
+        table = content["Y"]
+    others = 0
+    for seed in range(3):
+        second = np.random.default_rng(seed).random(len(table)) < 0.5
+        assert compare(mined(table[~second], None), mined(table[second], None)).changed().sum() <= 1
+        turned = table.copy()
+        turned[second, 1] = 1 - turned[second, 1]
+        result = compare(mined(turned[~second], None), mined(turned[second], None))
+        clear = result.supported & (np.minimum(np.abs(result.phi_a), np.abs(result.phi_b)) > 0.1)
+        touched = (result.i == 1) | (result.j == 1)
+        assert result.changed()[clear & touched].all()
+        others += int((result.changed() & ~touched).sum())
+    assert others <= 3

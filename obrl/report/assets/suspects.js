@@ -26,7 +26,7 @@ function startSuspects() {
   if (suspects.rows === null) return;
   const text = (title, key) => textColumn(title, suspects.rows.map((row) => row[key]));
   const rows = pagedTable({
-    caption: `${counted(suspects.rows.length, "entry").replace("entrys", "entries")}, most suspicious first`,
+    caption: `${counted(suspects.rows.length, "entry", "entries")}, most suspicious first`,
     columns: [
       { ...text("File", "file"), header: true },
       number("Row", "from 1", suspects.rows, "row", whole),
