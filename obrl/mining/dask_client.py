@@ -6,6 +6,7 @@ import asyncio
 import concurrent.futures
 import logging
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -81,7 +82,9 @@ def mine_tasks(
     """
     from distributed import as_completed
 
-    handed_on = client.submit(_hand_on, tables, pure=False)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Sending large graph")  # a file of many groups, once
+        handed_on = client.submit(_hand_on, tables, pure=False)
     futures = {
         client.submit(mine_task, handed_on, task, cuts, __version__, pure=False, retries=RETRIES): task
         for task in tasks

@@ -84,9 +84,16 @@ def mine_with_dask(
         MiningError: no Dask, or workers that do not answer.
 
     Example:
-        >>> from distributed import Client  # doctest: +SKIP
-        >>> miner = mine_with_dask(["labels/"], client=Client("tcp://10.0.0.1:8786"))  # doctest: +SKIP
-        >>> miner.pairs()  # doctest: +SKIP
+        >>> import tempfile
+        >>> import pyarrow
+        >>> from distributed import Client
+        >>> from pyarrow import parquet
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> parquet.write_table(pyarrow.table({"Hat": [1, 0, 1], "Bald": [0, 1, 0]}), f"{folder.name}/labels.parquet")
+        >>> with Client(processes=False, dashboard_address="127.0.0.1:0") as client, folder:
+        ...     mine_with_dask([folder.name], client=client).counts_.s
+        array([[2, 0],
+               [0, 1]])
     """
     require_dask()
     chosen = TableOptions() if options is None else options

@@ -129,7 +129,7 @@ def test_a_report_shows_a_and_what_changed(
     assert header(page)["title"] == "How the labels of a.csv relate, and what changed in turned.csv"
     first, second, *_ = header(page)["findings"]
     assert first["text"].startswith("B against A: 7 of 10 pairs changed")
-    assert second["text"].startswith("In B, label 'hat': all its 3 pairs with a clear sign changed sign")
+    assert second["text"].startswith("In B, label “hat”: all its 3 pairs with a clear sign changed sign")
     assert second["warning"]
     (drift,) = column(page, "drift")
     assert len(drift["rows"]) == 7

@@ -251,7 +251,7 @@ def test_labels_that_were_turned_round_are_named(turned: list[int]) -> None:
     assert [each.label for each in result.inverted] == turned
     assert all(each.turned == each.pairs == 8 - len(turned) for each in result.inverted)
     for label in turned:
-        words = f"label '{label}': all its {8 - len(turned)} pairs with a clear sign changed sign"
+        words = f"label “{label}”: all its {8 - len(turned)} pairs with a clear sign changed sign"
         assert words in str(result)
     assert "its meaning may have been inverted" in comparison_drift(result).note
     touched = np.isin(result.i, turned) ^ np.isin(result.j, turned)

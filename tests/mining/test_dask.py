@@ -86,7 +86,8 @@ def test_lists_and_urls(dask_client: Any, tmp_path: Path) -> None:
 
 def test_a_file_of_groups(dask_client: Any, labels_folder: str, tmp_path: Path) -> None:
     people = tmp_path / "people.txt"
-    people.write_text("".join(f"{row}.jpg {row // 7}\n" for row in range(ROWS)))
+    others = "".join(f"not-in-the-table-{row:030}.jpg 0\n" for row in range(200_000))  # Dask warns of what is so large
+    people.write_text("".join(f"{row}.jpg {row // 7}\n" for row in range(ROWS)) + others)
     options = TableOptions(labels=NAMES, id="photo", groups=str(people))
     assert_same(
         mine_with_dask([labels_folder], options, client=dask_client), mined_here([labels_folder], options), bits=True
