@@ -6,8 +6,8 @@ not-part   = "not" not-part | comparison
 comparison = number [("<" | "<=" | ">" | ">=" | "==" | "!=") number]
 number     = ["-"] (digits | column | "abs" "(" condition ")" | "(" condition ")")
 
-A line of this grammar that starts with `number` gives numbers; the others give answers. `and`, `or`, `not` and `abs` may
-be written in capitals; parentheses may be nested 50 deep.
+A line of this grammar that starts with `number` gives numbers; the others give answers. `and`, `or`, `not` and `abs`
+may be written in capitals; parentheses may be nested 50 deep.
 """
 
 from __future__ import annotations
