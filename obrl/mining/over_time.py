@@ -99,7 +99,7 @@ def over_time(history: History, *, correction: str = "bh") -> OverTime:
     same in all parts. v_t is the variance of the delta method for the part's margins and the phi of the whole table,
     since the part's own phi makes rare pairs look sure; with groups it is multiplied by the square of the jackknife's
     ratio. A part counts where at least five joint rows are expected in it; where fewer than 80 % of a pair's rows lie
-    in such parts, neighbours are merged in pairs until they do.
+    in such parts, neighbours are merged in pairs until they do, and in the end into the halves of the rows.
 
     Args:
         history: of a table, or of training, whose snapshots depend on each other and give no test.
@@ -142,7 +142,7 @@ def over_time(history: History, *, correction: str = "bh") -> OverTime:
         waiting = np.concatenate([waiting[~tried], at[~result.fill(walk, at)]])
         if not len(waiting) or len(parts.s) <= 2:
             break
-        parts = _merged(parts)
+        parts = _merged(parts, history.counts)
     p = np.where(np.isnan(result.statistic), np.nan, 1.0)
     for degrees in np.unique(result.degrees[result.supported]).tolist():
         at = result.supported & (result.degrees == degrees)
@@ -222,9 +222,12 @@ class _Walk:
         self.least, self.greatest = np.fmin(self.least, value), np.fmax(self.greatest, value)
 
 
-def _merged(parts: PairCounts) -> PairCounts:
-    """Neighbouring parts added in pairs; of an odd number the last two additions share the end."""
-    starts = np.arange(0, len(parts.s) - len(parts.s) % 2, 2)
+def _merged(parts: PairCounts, whole: PairCounts) -> PairCounts:
+    """Neighbouring parts added in pairs, the last of an odd number to the pair before; halves of `whole` in the end."""
+    if len(parts.s) < 6:  # pairs of three would leave a single part, those of five two of unequal size
+        parts, starts = whole, np.array([0, len(whole.s) // 2])
+    else:
+        starts = np.arange(0, len(parts.s) - len(parts.s) % 2, 2)
     return PairCounts(*(np.add.reduceat(field, starts, axis=0, dtype=np.int64) for field in parts))
 
 

@@ -129,7 +129,7 @@ def test_a_report_shows_a_and_what_changed(
     assert header(page)["title"] == "How the labels of a.csv relate, and what changed in turned.csv"
     first, second, *_ = header(page)["findings"]
     assert first["text"].startswith("B against A: 7 of 10 pairs changed")
-    assert second["text"].startswith("In B, label 'hat': all its 3 pairs with a clear sign changed sign")
+    assert second["text"].startswith("In B, label “hat”: all its 3 pairs with a clear sign changed sign")
     assert second["warning"]
     (drift,) = column(page, "drift")
     assert len(drift["rows"]) == 7
@@ -208,7 +208,9 @@ ROWS = {"q": np.array([0.01, 0.2, np.nan, 0.05]), "delta": np.array([-0.3, 0.5, 
         ("q != .2", "1001"),
         ("-delta > -0.2 and old", "1011"),
         ("abs(-(delta)) >= 0.3", "1100"),
-        ("(" * 98 + "q" + ")" * 98 + " <= 1", "1101"),
+        ("(" * 50 + "q" + ")" * 50 + " <= 1", "1101"),
+        ("(q) <= 1 and " * 20 + "(old)", "1101"),
+        ("NOT q<=.05 And Abs(delta)>.1 OR q<.05", "1100"),
         ("not " * 196 + "q <= 1", "1101"),
         ("q<=.05 or q>.05 and delta<0", "1001"),
         (".1 <= delta", "0101"),
@@ -236,6 +238,10 @@ def test_conditions(condition: str, expected: str) -> None:
         ("size > 1", "at character 1: there is no column 'size'; columns are q, delta, old"),
         ("q < and", "expected a column or a number, got 'and'"),
         ("(" * 100 + "q" + ")" * 100, "may have 200 words and signs, got 201"),
+        ("(" * 51 + "q" + ")" * 51, "at character 51: expected at most 50 parentheses inside each other, got more"),
+        ("(" * 180, "at most 50 parentheses"),
+        ("abs(" * 51, "at most 50 parentheses"),
+        ("Q <= .05", "there is no column 'Q'"),
     ],
 )
 def test_conditions_that_are_none(condition: str, words: str) -> None:

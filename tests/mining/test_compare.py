@@ -190,6 +190,9 @@ def test_labels_in_another_order_are_matched_by_name() -> None:
         (None, None, "only A has label names"),
         (NAMES, ["hat", "scarf"], "A has no “scarf”; it has “hat”"),
         (("hat", "cap", "beard", "moustache", "frown"), ["hat", "smile"], "B has no “smile”"),
+        (NAMES, ["hat", "hat", "cap"], "expected each label once, got “hat” more than once"),
+        (NAMES, [], "expected at least two, as pairs are compared, got none"),
+        (NAMES, ["hat"], "expected at least two, as pairs are compared, got “hat”"),
     ],
 )
 def test_labels_that_cannot_be_matched(names: Any, labels: Any, words: str) -> None:
@@ -201,6 +204,9 @@ def test_other_arguments_that_cannot_be_compared() -> None:
     miner = mined(drawn(50, 0))
     with pytest.raises(TypeError, match="b must be a RelationMiner, TableCounts or a relation, got ndarray"):
         compare(miner, drawn(50, 0))  # type: ignore[arg-type]
+    for labels in ("hat", [0, 1]):
+        with pytest.raises(TypeError, match="labels must be a sequence of label names, got"):
+            compare(miner, miner, labels=labels)  # type: ignore[arg-type]
     with pytest.raises(MiningError, match="call fit first"):
         compare(RelationMiner(), miner)
     with pytest.raises(ValueError, match="correction must be one of 'bh', 'by'"):
@@ -208,7 +214,7 @@ def test_other_arguments_that_cannot_be_compared() -> None:
     with pytest.raises(MiningError, match="as many labels, got 5 and 3"):
         compare(mined(drawn(50, 0), None), mined(drawn(50, 0)[:, :3], None))
     with pytest.raises(MiningError, match="where both sides have names, but one has none"):
-        compare(mined(drawn(50, 0), None), mined(drawn(50, 0), None), labels=["hat"])
+        compare(mined(drawn(50, 0), None), mined(drawn(50, 0), None), labels=["hat", "cap"])
     with pytest.raises(MiningError, match="a: measure must be"):
         compare(OnlineBatchRelation(5, measure="jaccard", label_names=NAMES), miner)
 
@@ -245,7 +251,7 @@ def test_labels_that_were_turned_round_are_named(turned: list[int]) -> None:
     assert [each.label for each in result.inverted] == turned
     assert all(each.turned == each.pairs == 8 - len(turned) for each in result.inverted)
     for label in turned:
-        words = f"label '{label}': all its {8 - len(turned)} pairs with a clear sign changed sign"
+        words = f"label “{label}”: all its {8 - len(turned)} pairs with a clear sign changed sign"
         assert words in str(result)
     assert "its meaning may have been inverted" in comparison_drift(result).note
     touched = np.isin(result.i, turned) ^ np.isin(result.j, turned)

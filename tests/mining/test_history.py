@@ -132,6 +132,18 @@ def test_rare_pairs_are_tested_over_larger_parts() -> None:
     assert "2 have too few rows to say" in str(result)
 
 
+@pytest.mark.parametrize("parts", [2, 3, 5, 6, 7, 8, 9, 11])
+def test_rare_pairs_are_tested_with_any_number_of_parts(parts: int) -> None:
+    """Twelve joint rows in the first half and none in the second, which halves of the rows suffice to see."""
+    table = np.zeros((1_200, 2), np.int8)
+    table[:600:50] = 1
+    table[600::50, 0] = table[601::50, 1] = 1
+    result = over_time(RelationMiner(history=parts).fit(table).history_)
+    assert result.supported.all()
+    assert result.drifts().all()
+    assert result.degrees.tolist() == [1]
+
+
 def test_a_label_that_comes_late_is_judged_where_it_occurs() -> None:
     table = drawn(2_000, 0)
     table[:1_000, 1] = 0
