@@ -14,9 +14,10 @@ from obrl.history import History
 from obrl.measures import MEASURES
 from obrl.mining.comparison_words import in_text
 from obrl.mining.differences import joint_rows
-from obrl.mining.jackknife import FEWEST_JOINT, pairs_of
+from obrl.mining.jackknife import pairs_of
 from obrl.mining.reports import LONGEST_NAME, as_text_table, q_in_words
 from obrl.report.words import counted, one_line
+from obrl.significance import FEWEST_JOINT
 
 if TYPE_CHECKING:
     from obrl.mining.over_time import OverTime
