@@ -86,8 +86,8 @@ def test_what_a_loss_cannot_act_on_is_a_warning() -> None:
     constant = np.column_stack([half[:, :2], np.ones(80)])
     relation = OnlineBatchRelation(3, label_names=["a", "b", "always"]).update(constant)
     assert any(
-        "2 pairs have no relation yet: there is none while one of the two labels is the same in all rows of a batch that "
-        "know both"
+        "2 pairs have no relation yet: there is none while one of the two labels is the same in all rows of a batch "
+        "that know both"
         in text
         and "“always” has none with any label" in text
         for text in said(relation)
