@@ -19,10 +19,6 @@ RUNS := $(ALSO) $(LONGEST) $(filter-out $(LONGEST),$(SUITES:%=suite-%) $(FRAMEWO
 # tests/jax, which reads what XLA compiles.
 JAX_CACHE := build/jax
 SHARING := JAX_COMPILATION_CACHE_DIR=$(CURDIR)/$(JAX_CACHE) JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0
-# What the suite report checks the page's accessibility with; it comes from the npm registry.
-AXE_VERSION := 4.14.1
-AXE_SHA512 := FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASyFNNtuFooJpZe37OgudVGtQ==
-AXE := build/axe-core-$(AXE_VERSION)
 # Suites with tests that are marked slow, which `make test` leaves out (pyproject.toml).
 SLOW_SUITES := $(shell grep --recursive --files-with-matches --include='test_*.py' 'mark\.slow' tests | cut -d/ -f2 | sort -u)
 # One process more than there are processors, because some wait; each has one thread.
@@ -60,20 +56,12 @@ test-slow: $(VENV)/.dev  ## tests marked slow; property tests with many more exa
 suite-%:
 	$(PYTEST) tests/$*
 
-suite-report: $(AXE)/axe.min.js browser
+suite-report: browser
 
-$(AXE)/axe.min.js:
-	@command -v npm >/dev/null || { echo "the suite report needs npm: apt-get install npm" >&2; exit 1; }
-	@mkdir -p $(AXE)
-	@npm pack --silent --pack-destination $(AXE) axe-core@$(AXE_VERSION)
-	@test "$$(openssl dgst -sha512 -binary $(AXE)/*.tgz | base64 --wrap=0)" = "$(AXE_SHA512)" \
-	  || { rm -r $(AXE); echo "axe-core $(AXE_VERSION) from npm is not the file that this Makefile expects" >&2; exit 1; }
-	@tar -xzf $(AXE)/*.tgz -C $(AXE) --strip-components=1 package/axe.min.js
-	@touch $@
-
+# Without Chromium the suite starts all the same: the tests that need it fail, and say what to install.
 browser:
-	@command -v chromium >/dev/null || if [ "$$(id -u)" = 0 ]; then apt-get update -q && apt-get install -y -q chromium; \
-	  else echo "the suite report needs Chromium: apt-get install chromium" >&2; exit 1; fi
+	@$(BIN)/python -m tools.chromium >/dev/null || if [ "$$(id -u)" = 0 ] && [ -z "$$OBRL_CHROMIUM" ]; then \
+	  apt-get update -q && apt-get install -y -q chromium; fi
 
 keras-%:
 	$(SHARING) KERAS_BACKEND=$* $(PYTEST) tests/keras

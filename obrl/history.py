@@ -53,7 +53,8 @@ class History:
     Attributes:
         label_names: the names, or None.
         measure: on whose scale the relation is.
-        counts: of a table's parts: `PairCounts` of integers, each (steps, num_labels, num_labels); else None.
+        counts: of a table's parts: `PairCounts` of integers; s has the shape (steps, num_labels, num_labels), and the
+            others broadcast to it. None for a history of training.
         error_ratio: (num_labels, num_labels) float32, by how much the standard error of phi for dependent rows exceeds
             that for independent ones, where the table had groups; else None.
 
@@ -100,7 +101,8 @@ class History:
 
         Args:
             rows: (parts,), the number of rows up to the end of each part, rising: the steps of the history.
-            counts: of the parts; integers, each field (parts, num_labels, num_labels).
+            counts: of the parts; integers. s has the shape (parts, num_labels, num_labels); the others broadcast to it,
+                as in `PairCounts`, with the parts as first axis.
             label_names: one distinct name a label.
             measure: a key of `obrl.MEASURES`.
             error_ratio: (num_labels, num_labels), as in `History.error_ratio`.
@@ -120,7 +122,10 @@ class History:
         if (np.diff(ends, prepend=0) <= 0).any():
             raise ValueError("rows must rise from part to part, got others")
         history = cls(label_names=check_label_names(label_names, shape[1]), measure=measure)
-        history.counts = PairCounts(*(np.broadcast_to(field, shape) for field in counts))
+        for name, field in zip(PairCounts._fields, counts, strict=True):
+            if np.shape(field)[:1] != shape[:1] or np.broadcast_shapes(np.shape(field), shape) != shape:
+                raise ValueError(f"{name} must broadcast to the shape of s {shape}, got {np.shape(field)}")
+        history.counts = PairCounts(*(np.asarray(field) for field in counts))
         history._ends = ends.astype(np.int64)
         if error_ratio is not None:
             history.error_ratio = np.asarray(error_ratio, np.float32)

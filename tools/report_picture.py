@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from pathlib import Path
 from PIL import Image
 
 from obrl.mining.cli import main as obrl
+from tools.chromium import chromium_path
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PICTURE = DOCS / "pictures" / "mining_report.png"
@@ -52,9 +52,7 @@ def photograph(page: Path, picture: Path) -> None:
         FileNotFoundError: Chromium is not installed.
         subprocess.CalledProcessError: Chromium failed.
     """
-    browser = shutil.which("chromium")
-    if browser is None:
-        raise FileNotFoundError("expected the program chromium, found none: apt-get install chromium")
+    browser = chromium_path()
     width, height = SIZE
     options = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--force-device-scale-factor=1")
     with tempfile.TemporaryDirectory() as folder:

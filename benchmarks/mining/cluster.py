@@ -208,11 +208,11 @@ def report(runs: list[Run], rows: int) -> str:
 def main(arguments: list[str]) -> int:
     """Print one line a run; exit with 1 where a count is wrong, or a relation differs by more than 1e-12."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.mining cluster", description=__doc__)
-    parser.add_argument("--rows", type=float, default=20e6, help="about")
+    parser.add_argument("--rows", type=float, default=20e6, help="at least")
     parser.add_argument("--folder", type=Path, help="where the files are written for a while; else a temporary folder")
     parser.add_argument("--out", type=Path, help="write NAME.json and NAME.md")
     options = parser.parse_args(arguments)
-    repeats = max(4 * FILES, round(options.rows / BLOCK_ROWS))
+    repeats = max(4 * FILES, -int(-options.rows // BLOCK_ROWS))
     block = draw_block(BLOCK_ROWS, NUM_LABELS, share=0.1, rng=np.random.default_rng(0))
     flat = block.astype(np.float32)
     expected = np.rint(flat @ flat.T).astype(np.int64) * repeats

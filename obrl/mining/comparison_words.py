@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from obrl.mining.reports import LONGEST_NAME, PAIRS_AT_ONCE, as_text_table, q_in_words
-from obrl.report.words import counted, one_line
+from obrl.report.words import counted, listed, one_line
 
 if TYPE_CHECKING:
     from obrl.mining.comparison import TableComparison
@@ -111,12 +111,12 @@ def changes(c: TableComparison, q: float = 0.05) -> list[str]:
     if changed.any():
         words += f": {(changed & ~weaker).sum():,} are stronger in B, {weaker.sum():,} weaker"
     if lacking := int((~c.supported).sum()):
-        words += f"; {lacking:,} have too few rows to say"
+        words += f"; {lacking:,} {'has' if lacking == 1 else 'have'} too few rows to say"
     return [words]
 
 
 def _rows(rows: int) -> str:
-    return f"{rows:,} rows" if rows else "no counts"
+    return counted(rows, "row") if rows else "no counts"
 
 
 def inverted(c: TableComparison) -> list[str]:
@@ -129,7 +129,8 @@ def inverted(c: TableComparison) -> list[str]:
         if not np.isnan(c.rates_a[label] + c.rates_b[label]):
             rates = f", its prevalence went {_from_to(c, label)}"
         lines.append(
-            f"label {c.names[label]!r}: {some} {pairs_in_words} changed sign{rates}: its meaning may have been inverted"
+            f"label {listed([c.names[label]])}: {some} {pairs_in_words} changed sign{rates}: its meaning may have been "
+            "inverted"
         )
     return lines
 

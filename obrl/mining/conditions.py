@@ -6,7 +6,8 @@ not-part   = "not" not-part | comparison
 comparison = number [("<" | "<=" | ">" | ">=" | "==" | "!=") number]
 number     = ["-"] (digits | column | "abs" "(" condition ")" | "(" condition ")")
 
-A line of this grammar that starts with `number` gives numbers; the others give answers.
+A line of this grammar that starts with `number` gives numbers; the others give answers. `and`, `or`, `not` and `abs`
+may be written in capitals; parentheses may be nested 50 deep.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
 }
 WORDS = ("and", "or", "not", "abs")
 MOST_TOKENS = 200
+DEEPEST = 50
+"""Parentheses inside each other; Python itself stops at some depth."""
 
 
 def where(condition: str, columns: Mapping[str, Values]) -> npt.NDArray[np.bool_]:
@@ -59,7 +62,7 @@ def where(condition: str, columns: Mapping[str, Values]) -> npt.NDArray[np.bool_
 
 def columns_in(condition: str) -> set[str]:
     """The names in a condition, those of columns that do not exist included."""
-    return {match[2] for match in TOKEN.finditer(condition) if match[2]} - set(WORDS)
+    return {match[2] for match in TOKEN.finditer(condition) if match[2] and match[2].lower() not in WORDS}
 
 
 class _Parser:
@@ -76,6 +79,7 @@ class _Parser:
         self._rows = len(next(iter(columns.values()))) if columns else 0
         self._tokens = self._split()
         self._next = 0
+        self._depth = 0
 
     def _split(self) -> list[tuple[str, int]]:
         """The words, numbers and signs of the text, each with its place."""
@@ -98,7 +102,8 @@ class _Parser:
         return self._answers(value)
 
     def _word(self) -> str | None:
-        return self._tokens[self._next][0] if self._next < len(self._tokens) else None
+        word = self._tokens[self._next][0] if self._next < len(self._tokens) else None
+        return word.lower() if word is not None and word.lower() in WORDS else word
 
     def _take(self, *words: str) -> str | None:
         word = self._word()
@@ -153,9 +158,14 @@ class _Parser:
         return np.asarray(self._columns[word])
 
     def _inside(self) -> Values:
+        self._depth += 1
+        if self._depth > DEEPEST:
+            place = self._tokens[self._next - 1][1]
+            raise self._error(f"expected at most {DEEPEST} parentheses inside each other, got more", place)
         value = self._condition()
         if not self._take(")"):
             raise self._expected(")")
+        self._depth -= 1
         return value
 
     def _answers(self, value: Values) -> npt.NDArray[np.bool_]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -12,9 +11,8 @@ import numpy.typing as npt
 from obrl.counts import PairCounts
 from obrl.evidence import estimate_phi, phi_coefficients
 from obrl.mining.accumulate import TableCounts
-from obrl.mining.errors import MiningWarning
-from obrl.mining.jackknife import FEWEST_JOINT, jackknife, pairs_of
-from obrl.mining.pair_table import unused_groups
+from obrl.mining.jackknife import FEWEST_JOINT, pairs_of
+from obrl.mining.pair_table import jackknife_of_groups
 from obrl.mining.student import t_quantile, t_test
 from obrl.mining.tails import normal_test
 
@@ -72,11 +70,9 @@ def phi_side(table: TableCounts, i: Indices, j: Indices) -> PhiSide:
     """Phi of the pairs (i, j) of a table; of one with groups, with what the jackknife over them says."""
     pairs = pairs_of(table.counts, i, j)
     ratio, degrees = np.ones(len(i)), np.full(len(i), ENDLESS)
-    sure = jackknife(table, i, j) if table.grouped else None
+    sure = jackknife_of_groups(table, i, j)
     if sure is not None:  # NaN stays: a label in a single group says nothing
         ratio, degrees = np.maximum(sure.ratio, 1), np.maximum(sure.degrees, 1)
-    elif table.grouped:
-        warnings.warn(unused_groups(table), MiningWarning, stacklevel=2)
     return PhiSide(pairs, phi_coefficients(pairs), ratio * estimate_phi(pairs).standard_error, ratio, degrees)
 
 

@@ -7,19 +7,17 @@ worker was faster.
 
 from __future__ import annotations
 
-import logging
 import os
 import tempfile
-from asyncio import CancelledError
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from obrl._version import __version__
 from obrl.mining.batches import relation_of_counts
 from obrl.mining.checkpoint import Checkpoint
+from obrl.mining.dask_client import local_cluster, mine_tasks, require_dask
 from obrl.mining.errors import MiningError, TableError
 from obrl.mining.miner import RelationMiner
 from obrl.mining.pieces import PieceTable, Task, plan_tasks
@@ -35,7 +33,6 @@ from obrl.mining.tables import format_of_content, open_tables
 from obrl.mining.tables.options import LabelTable, TableOptions
 from obrl.mining.tables.paths import expand
 from obrl.mining.tables.several import SeveralTables, check_minus
-from obrl.mining.worker import ignore_interrupts, mine_task
 
 Progress = Callable[[int, float], None]
 """Is told the rows that were mined since it was told last, and the share of all that is done."""
@@ -87,9 +84,16 @@ def mine_with_dask(
         MiningError: no Dask, or workers that do not answer.
 
     Example:
-        >>> from distributed import Client  # doctest: +SKIP
-        >>> miner = mine_with_dask(["labels/"], client=Client("tcp://10.0.0.1:8786"))  # doctest: +SKIP
-        >>> miner.pairs()  # doctest: +SKIP
+        >>> import tempfile
+        >>> import pyarrow
+        >>> from distributed import Client
+        >>> from pyarrow import parquet
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> parquet.write_table(pyarrow.table({"Hat": [1, 0, 1], "Bald": [0, 1, 0]}), f"{folder.name}/labels.parquet")
+        >>> with Client(processes=False, dashboard_address="127.0.0.1:0") as client, folder:
+        ...     mine_with_dask([folder.name], client=client).counts_.s
+        array([[2, 0],
+               [0, 1]])
     """
     require_dask()
     chosen = TableOptions() if options is None else options
@@ -99,14 +103,6 @@ def mine_with_dask(
     if store is not None:
         store.remove()
     return result
-
-
-def require_dask() -> None:
-    """Raise MiningError where Dask is not installed."""
-    try:
-        import distributed  # noqa: F401
-    except ImportError:
-        raise MiningError("mining with Dask needs it: pip install 'obrl[dask]'") from None
 
 
 def open_parquet_tables(paths: Sequence[str], options: TableOptions) -> LabelTable:
@@ -195,37 +191,13 @@ class _Run:
 
     def mine(self, client: Any, todo: Sequence[Task]) -> None:
         """Have workers do tasks, and store their results as they come."""
-        from distributed import as_completed
-
-        rows, done = sum(task.rows for task in self._tasks), sum(task.rows for task in self._tasks)
-        done -= sum(task.rows for task in todo)
-        tables = client.submit(_hand_on, self._tables, pure=False)
-        futures = {client.submit(mine_task, tables, task, self._cuts, __version__, pure=False): task for task in todo}
-        try:
-            for future in as_completed(list(futures), loop=client.loop):
-                task = futures.pop(future)
-                self._store.write(task.key, self._result(future, task))
-                future.release()
-                done += task.rows
-                if self._progress is not None:
-                    self._progress(task.rows, done / max(1, rows))
-        finally:
-            client.cancel(list(futures))
-
-    def _result(self, future: Any, task: Task) -> bytes:
-        """What a worker sent; raises MiningError for what went wrong there."""
-        try:
-            result = future.result()
-        except (Exception, CancelledError) as error:
-            piece = task.pieces[0]
-            reason = " ".join(str(error).split())[:200] or "it was cancelled"
-            raise MiningError(
-                f"{self._tables[piece.table].files[0]}, {piece.words}: the workers failed ({type(error).__name__}: "
-                f"{reason}); look at their logs, and start again"
-            ) from error
-        if isinstance(result, str):
-            raise MiningError(result)
-        return bytes(result)
+        rows = sum(task.rows for task in self._tasks)
+        done = rows - sum(task.rows for task in todo)
+        for task, result in mine_tasks(client, self._tables, todo, self._cuts):
+            self._store.write(task.key, result)
+            done += task.rows
+            if self._progress is not None:
+                self._progress(task.rows, done / max(1, rows))
 
     def segment(self, number: int) -> Segment:
         """The result of a task, from the checkpoint; each is to be asked for once."""
@@ -246,38 +218,10 @@ class _Run:
             check_minus(table, values)
 
 
-def _hand_on(tables: Sequence[PieceTable]) -> Sequence[PieceTable]:
-    """The tables: a task whose result workers pass on among themselves, and that is done again where it is lost."""
-    return tables
-
-
 def _files_of(table: LabelTable) -> Sequence[LabelTable]:
     return table.tables if isinstance(table, SeveralTables) else [table]
 
 
 def _cluster(client: Any, tasks: int, scratch: str) -> AbstractContextManager[Any]:
     """The client, or one of processes on this machine."""
-    return _local_cluster(tasks, scratch) if client is None else nullcontext(client)
-
-
-@contextmanager
-def _local_cluster(tasks: int, scratch: str) -> Iterator[Any]:
-    """A client of processes on this machine, as many as cores, which listen on the loopback interface alone."""
-    from dask.system import CPU_COUNT
-    from distributed import Client, LocalCluster
-
-    with (
-        LocalCluster(
-            n_workers=min(CPU_COUNT, tasks),
-            threads_per_worker=1,
-            host="127.0.0.1",
-            dashboard_address="127.0.0.1:0",  # without an address it listens on all
-            worker_dashboard_address="127.0.0.1:0",
-            memory_limit=0,
-            silence_logs=logging.CRITICAL,
-            local_directory=scratch,
-        ) as cluster,
-        Client(cluster, set_as_default=False) as client,
-    ):
-        client.run(ignore_interrupts)
-        yield client
+    return local_cluster(tasks, scratch) if client is None else nullcontext(client)

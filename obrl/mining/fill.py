@@ -37,8 +37,9 @@ class Filler:
 
     Args:
         counts: of the table.
-        held_out: counts of the rows that are held out for the choice. They are taken out of `counts` where these hold
-            them; counts of other rows cannot hold them all, and serve as they are.
+        held_out: counts of the rows that are held out for the choice. They are taken out of `counts` unless these
+            cannot hold them, as a difference below 0 shows. Counts of many other rows lose them too; that blunts the
+            comparison by the share of rows that is taken out, and no more.
         seed: of the entries that are hidden while the curves are learnt.
 
     Attributes:
@@ -103,7 +104,7 @@ def _curves(num_labels: int) -> tuple[Curves, ...]:
 
 
 def _unless_others(counts: PairCounts, part: PairCounts) -> PairCounts:
-    """The counts of all rows but a part of them; `counts` itself where it cannot have counted that part."""
+    """The counts of all rows but a part of them; `counts` itself where a difference below 0 shows that it lacks it."""
     rest = without(counts, part)
     cells = (rest.s, rest.r - rest.s, rest.c - rest.s, rest.n - rest.r - rest.c + rest.s)
     return counts if min(int(cell.min(initial=0)) for cell in cells) < 0 else rest

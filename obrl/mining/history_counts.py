@@ -9,8 +9,7 @@ import numpy.typing as npt
 
 from obrl.counts import PairCounts
 from obrl.history import History
-from obrl.mining.accumulate import MOST_LABELS_WITH_GROUPS, TableCounter, TableCounts, added, stacked_parts
-from obrl.mining.counting import full_counts
+from obrl.mining.accumulate import MOST_LABELS_WITH_GROUPS, TableCounter, TableCounts, added
 from obrl.mining.errors import MiningError
 from obrl.mining.jackknife import jackknife
 
@@ -58,7 +57,9 @@ class HistoryCounter(TableCounter):
         if len(parts) > self._fewest and 2 * self._rows_in_last < self._part_rows:
             parts[-2:] = [added(*parts[-2:])]  # few rows make a noisy end
             rows = np.delete(rows, -2)
-        counts = stacked_parts(parts) or PairCounts(*(field[np.newaxis] for field in full_counts(parts[0])))
+        same = all(len({field.shape for field in fields}) == 1 for fields in zip(*parts, strict=True))
+        stacked = [np.stack(fields if same else np.broadcast_arrays(*fields)) for fields in zip(*parts, strict=True)]
+        counts = PairCounts(*stacked)
         return History.from_counts(rows, counts, label_names=label_names, measure=measure, error_ratio=error_ratio)
 
 

@@ -56,10 +56,10 @@ def inversions(agreement: FloatArray) -> tuple[Inversion, ...]:
             break
         signs[worst] = -signs[worst]
     upright: npt.NDArray[np.bool_] = signs > 0
-    found = []
+    named = []
     for label in np.flatnonzero(~upright).tolist():
         row = weights[label, upright]
         pairs, turned = int((row != 0).sum()), int((row < 0).sum())
         if pairs >= FEWEST_PAIRS and turned >= MOST * pairs:
-            found.append(Inversion(label, pairs, turned))
-    return tuple(found)
+            named.append(Inversion(label, pairs, turned))
+    return tuple(named)

@@ -22,6 +22,8 @@ Indices = npt.NDArray[np.intp]
 
 ENOUGH = 0.8
 """The share of a pair's rows that must lie in parts with joint rows enough."""
+FEWEST_A_PART = 2
+"""Joint rows in the mean over the parts; with fewer, parts are merged before they are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ def over_time(history: History, *, correction: str = "bh") -> OverTime:
     same in all parts. v_t is the variance of the delta method for the part's margins and the phi of the whole table,
     since the part's own phi makes rare pairs look sure; with groups it is multiplied by the square of the jackknife's
     ratio. A part counts where at least five joint rows are expected in it; where fewer than 80 % of a pair's rows lie
-    in such parts, neighbours are merged in pairs until they do.
+    in such parts, neighbours are merged in pairs until they do, and in the end into the halves of the rows.
 
     Args:
         history: of a table, or of training, whose snapshots depend on each other and give no test.
@@ -130,15 +132,17 @@ def over_time(history: History, *, correction: str = "bh") -> OverTime:
     ratio = np.ones(len(i)) if history.error_ratio is None else history.error_ratio[i, j].astype(np.float64)
     parts, waiting = history.counts, np.arange(len(i))
     whole = pairs_of(PairCounts(*(field.sum(axis=0, dtype=np.int64) for field in parts)), i, j)
-    pooled = phi_coefficients(whole)
+    pooled, joint = phi_coefficients(whole), joint_rows(whole, whole)
     while True:
-        walk, (one, other) = _Walk(pooled[waiting], ratio[waiting]), (i[waiting], j[waiting])
+        tried = joint[waiting] >= FEWEST_A_PART * len(parts.s)  # fewer hardly ever suffice, and walking takes long
+        at = waiting[tried]
+        walk = _Walk(pooled[at], ratio[at])
         for number in range(len(parts.s)):
-            walk.add(pairs_of(PairCounts(*(field[number] for field in parts)), one, other))
-        waiting = waiting[~result.fill(walk, waiting)]
+            walk.add(pairs_of(PairCounts(*(field[number] for field in parts)), i[at], j[at]))
+        waiting = np.concatenate([waiting[~tried], at[~result.fill(walk, at)]])
         if not len(waiting) or len(parts.s) <= 2:
             break
-        parts = _merged(parts)
+        parts = _merged(parts, history.counts)
     p = np.where(np.isnan(result.statistic), np.nan, 1.0)
     for degrees in np.unique(result.degrees[result.supported]).tolist():
         at = result.supported & (result.degrees == degrees)
@@ -218,9 +222,12 @@ class _Walk:
         self.least, self.greatest = np.fmin(self.least, value), np.fmax(self.greatest, value)
 
 
-def _merged(parts: PairCounts) -> PairCounts:
-    """Neighbouring parts added in pairs; of an odd number the last two additions share the end."""
-    starts = np.arange(0, len(parts.s) - len(parts.s) % 2, 2)
+def _merged(parts: PairCounts, whole: PairCounts) -> PairCounts:
+    """Neighbouring parts added in pairs, the last of an odd number to the pair before; halves of `whole` in the end."""
+    if len(parts.s) < 6:  # pairs of three would leave a single part, those of five two of unequal size
+        parts, starts = whole, np.array([0, len(whole.s) // 2])
+    else:
+        starts = np.arange(0, len(parts.s) - len(parts.s) % 2, 2)
     return PairCounts(*(np.add.reduceat(field, starts, axis=0, dtype=np.int64) for field in parts))
 
 

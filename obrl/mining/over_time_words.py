@@ -96,7 +96,7 @@ def sentences(result: OverTime, q: float = 0.05, thresholds: tuple[float, float]
         how = ", by groups" if history.error_ratio is not None else ""
         words = f"{drifting.sum():,} of {counted(len(result), 'pair')} drift over the parts (q <= {q:g}{how})"
         if lacking := int((~result.supported).sum()):
-            words += f"; {lacking:,} have too few rows to say"
+            words += f"; {lacking:,} {'has' if lacking == 1 else 'have'} too few rows to say"
         lines.append(words)
         lines += _rates(result)
     else:

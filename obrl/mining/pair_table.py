@@ -12,7 +12,7 @@ from obrl.errors import check_choice
 from obrl.evidence import estimate_phi, phi_coefficients, phi_interval
 from obrl.mining.accumulate import MOST_LABELS_WITH_GROUPS, TableCounts
 from obrl.mining.errors import MiningWarning
-from obrl.mining.jackknife import FEWEST_GROUPS, FEWEST_JOINT, jackknife, pairs_of
+from obrl.mining.jackknife import FEWEST_GROUPS, FEWEST_JOINT, Jackknife, jackknife, pairs_of
 from obrl.mining.reports import RELATED_Q, shown_pairs
 from obrl.significance import benjamini_hochberg, benjamini_yekutieli, mid_p
 
@@ -136,12 +136,7 @@ def pair_table(counts: TableCounts, *, correction: str = "bh") -> PairTable:
     low, high = phi_interval(pairs)
     p = mid_p(pairs)
     error = estimate_phi(pairs).standard_error
-    sure = jackknife(counts, i, j) if counts.grouped else None
-    if counts.grouped and sure is None:
-        warnings.warn(unused_groups(counts), MiningWarning, stacklevel=2)
-    if sure is not None and counts.num_groups is not None and counts.num_groups < FEWEST_GROUPS:
-        few = f"intervals and q-values rest on {counts.num_groups} groups alone; below {FEWEST_GROUPS} they are rough"
-        warnings.warn(few, MiningWarning, stacklevel=2)
+    sure = jackknife_of_groups(counts, i, j)
     if sure is not None:
         ends = sure.interval()
         low, high = np.minimum(low, ends[0]), np.maximum(high, ends[1])  # NaN of the jackknife goes through
@@ -169,6 +164,23 @@ def pair_table(counts: TableCounts, *, correction: str = "bh") -> PairTable:
         grouped=sure is not None,
         label_names=counts.label_names,
     )
+
+
+def jackknife_of_groups(counts: TableCounts, i: npt.NDArray[np.intp], j: npt.NDArray[np.intp]) -> Jackknife | None:
+    """What leaving out groups says of the pairs (i, j), or None where the table has none that can be used.
+
+    Warns:
+        MiningWarning: there are groups that the jackknife cannot use, or few of them.
+    """
+    if not counts.grouped:
+        return None
+    sure = jackknife(counts, i, j)
+    if sure is None:
+        warnings.warn(unused_groups(counts), MiningWarning, stacklevel=3)
+    elif counts.num_groups is not None and counts.num_groups < FEWEST_GROUPS:
+        few = f"intervals and q-values rest on {counts.num_groups} groups alone; below {FEWEST_GROUPS} they are rough"
+        warnings.warn(few, MiningWarning, stacklevel=3)
+    return sure
 
 
 def unused_groups(counts: TableCounts) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -78,12 +79,18 @@ def in_one_order(a: Side, b: Side, labels: Sequence[str] | None) -> tuple[Side, 
     """Both sides with the same labels in the same order: that of `labels`, or else of a.
 
     Raises:
-        MiningError: labels that only one side has, or sides of which not both have names.
+        TypeError: labels that are no sequence of strings.
+        MiningError: labels that only one side has, fewer than two, or one twice; or sides of which not both have names.
     """
+    if labels is not None:
+        labels = _checked(labels)
     if a.label_names is None or b.label_names is None:
         return _without_names(a, b, labels)
     if labels is None:
-        alone = [[name for name in one if name not in set(other)] for one, other in _both_ways(a, b)]
+        alone = [
+            [name for name in one if name not in others]
+            for one, others in ((names, set(other)) for names, other in _both_ways(a, b))
+        ]
         if any(alone):
             words = [f"only {side} has {listed(names)}" for side, names in zip("AB", alone, strict=True) if names]
             raise MiningError(
@@ -95,6 +102,19 @@ def in_one_order(a: Side, b: Side, labels: Sequence[str] | None) -> tuple[Side, 
         if lacking := [name for name in labels if name not in names]:
             raise MiningError(f"labels: {side} has no {listed(lacking)}; it has {listed(names)}")
     return _ordered(a, labels), _ordered(b, labels)
+
+
+def _checked(labels: Sequence[str]) -> tuple[str, ...]:
+    """The labels that the user chose; raises where no pair could be made of them."""
+    if isinstance(labels, str) or not all(isinstance(name, str) for name in labels):
+        raise TypeError(f"labels must be a sequence of label names, got {labels!r}")
+    if repeated := [name for name, times in Counter(labels).items() if times > 1]:
+        raise MiningError(f"labels: expected each label once, got {listed(repeated)} more than once")
+    if len(labels) < 2:
+        raise MiningError(
+            f"labels: expected at least two, as pairs are compared, got {listed(labels) if labels else 'none'}"
+        )
+    return tuple(labels)
 
 
 def _without_names(a: Side, b: Side, labels: Sequence[str] | None) -> tuple[Side, Side]:

@@ -50,7 +50,7 @@ class SuspectLabel:
     Attributes:
         label: index of the label.
         known: how many rows have an entry for it.
-        wrong: about how many of those are wrong.
+        wrong: about how many of those that were listed, as most suspicious of the whole table, are wrong.
     """
 
     label: int

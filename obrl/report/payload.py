@@ -206,9 +206,10 @@ def _add_evidence(columns: _Columns, evidence: PairEvidence, pairs: PairCounts) 
     shown = related if len(related) > MOST_PAIRS_WITH_Q else np.ones(len(related), bool)
     columns.add("q", encode_q(np.asarray(evidence.q, np.float64)[shown]))
     low, high = (np.asarray(end, np.float64) for end in (evidence.phi_low, evidence.phi_high))
-    defined = ~np.isnan(low)
-    expected = phi_interval(PairCounts(*(field[defined] for field in pairs)))
-    if np.allclose(expected, (low[defined], high[defined]), rtol=0, atol=1e-9):
+    defined = ~np.isnan(relation_of_counts(pairs, "pearson"))
+    expected = np.full((2, len(low)), np.nan)
+    expected[:, defined] = phi_interval(PairCounts(*(field[defined] for field in pairs)))
+    if np.allclose(expected, (low, high), rtol=0, atol=1e-9, equal_nan=True):
         return
     for name, ends, away in (("phi_low", low, np.floor), ("phi_high", high, np.ceil)):
         steps = away(np.round(ends[shown] * INTERVAL_STEPS, 6))

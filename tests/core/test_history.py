@@ -162,6 +162,20 @@ def test_counts_that_are_no_parts(rows: list[int], dtype: type, words: str) -> N
         History.from_counts(rows, counts)
 
 
+def test_counts_without_missing_labels_stay_small(tmp_path: Path) -> None:
+    """n, r and c of complete tables broadcast; they give the same relation."""
+    full, counts = of_table()
+    narrow = PairCounts(counts.n[:, :1, :1], counts.s, counts.r[:, :, :1], counts.c[:, :1, :])
+    history = History.from_counts([10, 20, 30], narrow)
+    history.save(tmp_path / "history.npz")
+    for each in (history, History.load(tmp_path / "history.npz")):
+        assert each.counts is not None
+        assert each.counts.n.size == 3
+        assert np.array_equal(each.relation, full.relation, equal_nan=True)
+    with pytest.raises(ValueError, match=r"n must broadcast to the shape of s \(3, 3, 3\), got \(1, 1\)"):
+        History.from_counts([10, 20, 30], PairCounts(np.array([[10]]), *narrow[1:]))
+
+
 def test_files_that_are_no_history(tmp_path: Path) -> None:
     relations(1)[0].save(tmp_path / "relation.npz")
     with pytest.raises(ValueError, match=r"expected a history written by obrl, but .* lacks history_version"):

@@ -17,7 +17,7 @@ from tests.support.html_report import assert_reported, header, texts
 from tests.support.start import LABELS, NAMES, table
 
 
-def found(relation: OnlineBatchRelation, **settings: Any) -> list[str]:
+def said(relation: OnlineBatchRelation, **settings: Any) -> list[str]:
     criterion = OBRLoss(relation.num_labels, relation=relation, **settings)
     return [finding.text for finding in report_of_relation(relation, criterion.settings).findings]
 
@@ -61,12 +61,12 @@ def test_a_relation_takes_thresholds(tmp_path: Path) -> None:
 
 def test_the_strongest_pairs_are_named_with_intervals_where_there_are_counts() -> None:
     relation = OnlineBatchRelation(LABELS, estimator="counts", label_names=NAMES).update(table())
-    together, apart = found(relation, estimator="counts")[1:3]
+    together, apart = said(relation, estimator="counts")[1:3]
     assert together.startswith(
         "“hat” and “cap” go together most: phi is 1.00, and phi lies with 95 % confidence between"
     )
     assert apart.startswith("“hat” and “bald” avoid each other most: phi is -1.00")
-    by_batches = found(OnlineBatchRelation(LABELS, label_names=NAMES).update(table()))
+    by_batches = said(OnlineBatchRelation(LABELS, label_names=NAMES).update(table()))
     assert "95 %" not in " ".join(by_batches)
     assert "nothing here says how sure a pair is" in by_batches[-1]
 
@@ -83,17 +83,16 @@ def test_what_a_loss_cannot_act_on_is_a_warning() -> None:
     constant = np.column_stack([half[:, :2], np.ones(80)])
     relation = OnlineBatchRelation(3, label_names=["a", "b", "always"]).update(constant)
     assert any(
-        "2 pairs have no relation yet" in text and "“always” has none with any label" in text
-        for text in found(relation)
+        "2 pairs have no relation yet" in text and "“always” has none with any label" in text for text in said(relation)
     )
-    (only,) = found(OnlineBatchRelation(3))
+    (only,) = said(OnlineBatchRelation(3))
     assert only == "The relation is empty: no pair of labels has been learnt yet."
 
 
 def test_the_weight_says_how_long_a_batch_counts() -> None:
     relation = OnlineBatchRelation(LABELS)
     relation.update(table())
-    assert any("is 1.0 batches; with decay 0.99 a batch counts half once 69" in text for text in found(relation))
+    assert any("is 1.0 batches; with decay 0.99 a batch counts half once 69" in text for text in said(relation))
     for _ in range(400):
         relation.update(table())
     report = report_of_relation(relation, relation.settings)
@@ -118,8 +117,8 @@ def test_names_are_shown_as_they_are_and_run_nothing(tmp_path: Path) -> None:
     relation.report(tmp_path / "r.html")
     content = header(tmp_path / "r.html")
     assert content["labels"] == names
-    said = " ".join(texts(tmp_path / "r.html"))
-    assert said.isprintable()
+    words = " ".join(texts(tmp_path / "r.html"))
+    assert words.isprintable()
     assert "alert(1)</script>" not in (tmp_path / "r.html").read_text()
 
 

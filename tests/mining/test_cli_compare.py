@@ -98,6 +98,18 @@ def test_groups_apply_to_both_tables(
     assert str(expected).splitlines()[1] in out
 
 
+def test_neighbours_that_resemble_each_other_are_warned_of(
+    tables: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alike = write_table(tmp_path / "alike.csv", np.repeat(drawn(100, 5), 20, axis=0))
+    assert run(tables[0], alike) == 0
+    error = capsys.readouterr().err
+    assert f"{alike}: neighbouring rows resemble each other" in error
+    assert error.count("\n") == 1
+    assert main(["compare", tables[0], alike, "--groups", "person"]) == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_fail_on_exits_with_one(tables: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(*tables, "--fail-on", CONDITION) == 1
     assert f"4 pairs fulfil {CONDITION}" in capsys.readouterr().out
@@ -117,7 +129,7 @@ def test_a_report_shows_a_and_what_changed(
     assert header(page)["title"] == "How the labels of a.csv relate, and what changed in turned.csv"
     first, second, *_ = header(page)["findings"]
     assert first["text"].startswith("B against A: 7 of 10 pairs changed")
-    assert second["text"].startswith("In B, label 'hat': all its 3 pairs with a clear sign changed sign")
+    assert second["text"].startswith("In B, label “hat”: all its 3 pairs with a clear sign changed sign")
     assert second["warning"]
     (drift,) = column(page, "drift")
     assert len(drift["rows"]) == 7
@@ -196,7 +208,9 @@ ROWS = {"q": np.array([0.01, 0.2, np.nan, 0.05]), "delta": np.array([-0.3, 0.5, 
         ("q != .2", "1001"),
         ("-delta > -0.2 and old", "1011"),
         ("abs(-(delta)) >= 0.3", "1100"),
-        ("(" * 98 + "q" + ")" * 98 + " <= 1", "1101"),
+        ("(" * 50 + "q" + ")" * 50 + " <= 1", "1101"),
+        ("(q) <= 1 and " * 20 + "(old)", "1101"),
+        ("NOT q<=.05 And Abs(delta)>.1 OR q<.05", "1100"),
         ("not " * 196 + "q <= 1", "1101"),
         ("q<=.05 or q>.05 and delta<0", "1001"),
         (".1 <= delta", "0101"),
@@ -224,6 +238,10 @@ def test_conditions(condition: str, expected: str) -> None:
         ("size > 1", "at character 1: there is no column 'size'; columns are q, delta, old"),
         ("q < and", "expected a column or a number, got 'and'"),
         ("(" * 100 + "q" + ")" * 100, "may have 200 words and signs, got 201"),
+        ("(" * 51 + "q" + ")" * 51, "at character 51: expected at most 50 parentheses inside each other, got more"),
+        ("(" * 180, "at most 50 parentheses"),
+        ("abs(" * 51, "at most 50 parentheses"),
+        ("Q <= .05", "there is no column 'Q'"),
     ],
 )
 def test_conditions_that_are_none(condition: str, words: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from obrl.mining import MiningError, MiningWarning, RelationMiner, TableError, mine_with_dask, pieces
+from obrl.mining import dask_client as dask_client_module
 from obrl.mining.engine_dask import mine_table, open_parquet_tables
 from obrl.mining.tables import TableOptions
 from obrl.mining.worker import mine_task
@@ -84,7 +86,8 @@ def test_lists_and_urls(dask_client: Any, tmp_path: Path) -> None:
 
 def test_a_file_of_groups(dask_client: Any, labels_folder: str, tmp_path: Path) -> None:
     people = tmp_path / "people.txt"
-    people.write_text("".join(f"{row}.jpg {row // 7}\n" for row in range(ROWS)))
+    others = "".join(f"not-in-the-table-{row:030}.jpg 0\n" for row in range(200_000))  # Dask warns of what is so large
+    people.write_text("".join(f"{row}.jpg {row // 7}\n" for row in range(ROWS)) + others)
     options = TableOptions(labels=NAMES, id="photo", groups=str(people))
     assert_same(
         mine_with_dask([labels_folder], options, client=dask_client), mined_here([labels_folder], options), bits=True
@@ -146,3 +149,49 @@ def test_a_worker_that_dies_is_replaced(labels_folder: str) -> None:
         after = set(client.run(os.getpid).values())
     assert len(before) == 2 and len(before & after) == 1 and work.tasks == TASKS
     assert_same(miner, mined_here([labels_folder], options, **settings))
+
+
+def test_workers_that_fail_are_told_in_one_line(dask_client: Any, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.parquet", {"A": [0, 1] * 4, "B": [0, 1] * 4})
+    tables, tasks, _ = tables_and_tasks([path], TableOptions())
+    failed = dask_client.submit(int, "x", pure=False)
+    with pytest.raises(MiningError, match=rf"{path}, row group 2: a worker failed: ValueError: invalid literal"):
+        dask_client_module._result(failed, tables, tasks[1])
+    cancelled = dask_client.submit(time.sleep, 60, pure=False)
+    cancelled.cancel()
+    with pytest.raises(MiningError, match="the connection to Dask's scheduler is lost"):
+        dask_client_module._result(cancelled, tables, tasks[1])
+
+
+class Future:
+    """One that fails as a test wants it."""
+
+    def __init__(self, error: BaseException, status: str) -> None:
+        self.error, self.status = error, status
+
+    def result(self, timeout: float) -> Any:
+        raise self.error
+
+
+def test_results_that_a_dead_worker_held_are_waited_for(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.parquet", {"A": [0, 1] * 4, "B": [0, 1] * 4})
+    tables, tasks, _ = tables_and_tasks([path], TableOptions())
+    assert dask_client_module._result(Future(TimeoutError(), "pending"), tables, tasks[0]) is None
+    with pytest.raises(MiningError, match="a worker failed: TimeoutError: the store is slow; start again"):
+        dask_client_module._result(Future(TimeoutError("the store is slow"), "error"), tables, tasks[0])
+    killed = distributed.KilledWorker("task", None, 3)
+    with pytest.raises(MiningError, match="row group 1: several workers died while they mined it; they may lack"):
+        dask_client_module._result(Future(killed, "error"), tables, tasks[0])
+
+
+def test_a_cluster_without_workers_is_not_waited_for_forever(
+    labels_folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dask_client_module, "SECONDS_WITHOUT_WORKERS", 0.2)
+    monkeypatch.setattr(dask_client_module, "SECONDS_BETWEEN_COUNTS", 0.1)
+    with (
+        distributed.LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address="127.0.0.1:0") as cluster,
+        distributed.Client(cluster, set_as_default=False) as client,
+        pytest.raises(MiningError, match="all workers of Dask have gone; start some"),
+    ):
+        mine_with_dask([labels_folder], LABELS, client=client)

@@ -90,7 +90,7 @@ def test_a_command_that_is_killed_goes_on_from_its_checkpoint(
     assert status == -signal.SIGKILL and 4 <= len(finished) < TASKS and not out.exists()
 
     rows = submitted(dask_client, monkeypatch)
-    monkeypatch.setattr("obrl.mining.engine_dask._local_cluster", lambda tasks, scratch: nullcontext(dask_client))
+    monkeypatch.setattr("obrl.mining.engine_dask.local_cluster", lambda tasks, scratch: nullcontext(dask_client))
     assert main(arguments) == 0
     assert capsys.readouterr().err == ""
     facts = json.loads((out / "run.json").read_text())["engine"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from obrl.mining.cli import main
-from obrl.mining.engine_dask import _local_cluster
+from obrl.mining.dask_client import local_cluster
 from tests.mining.dask_support import (
     NAMES,
 )
@@ -23,7 +23,7 @@ psutil = pytest.importorskip("psutil")
 
 
 def test_processes_of_this_machine_listen_on_the_loopback_interface_alone(tmp_path: Path) -> None:
-    with _local_cluster(2, str(tmp_path)) as client:
+    with local_cluster(2, str(tmp_path)) as client:
         workers = [*client.run(os.getpid).values()]
         places = [
             connection.laddr.ip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,15 +10,17 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from obrl.report import Report
 from obrl.report.page import write_report
+from tools.chromium import chromium_path
 
 MOST_SECONDS = 60
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.fail("the tests of the page need Chromium: apt-get install chromium")
+    try:
+        chromium = chromium_path()
+    except FileNotFoundError as error:
+        pytest.fail(str(error))
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield running

@@ -141,6 +141,16 @@ def test_intervals_that_follow_from_the_counts_are_left_out_and_others_rounded_o
     assert (high >= wide.phi_high * payload.INTERVAL_STEPS)[rest].all()
 
 
+def test_a_pair_without_an_interval_has_none_though_all_others_follow_from_the_counts():
+    report = report_of(drawn_table(300, 9, 1))
+    low, high = report.evidence.phi_low.copy(), report.evidence.phi_high.copy()
+    low[3] = high[3] = np.nan  # a label that is present in one group alone
+    evidence = dataclasses.replace(report.evidence, phi_low=low, phi_high=high)
+    _, columns = unpacked(dataclasses.replace(report, evidence=evidence))
+    assert np.flatnonzero(columns["phi_low"] == payload.NO_END).tolist() == [3]
+    assert np.flatnonzero(columns["phi_high"] == payload.NO_END).tolist() == [3]
+
+
 def test_many_pairs_have_q_only_where_they_are_related(monkeypatch):
     monkeypatch.setattr(payload, "MOST_PAIRS_WITH_Q", 20)
     report = report_of(drawn_table(300, 9, 1))

@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from obrl.evidence import phi_interval
+from obrl.report import payload
 from tests.report.reports import drawn_table, full_report, report_of
 
 pytestmark = pytest.mark.browser
@@ -15,6 +16,8 @@ pytestmark = pytest.mark.browser
 def column(page, table, title):
     """The texts of a column of the page that a table shows."""
     titles = [text.strip(" \u25b2\u25bc") for text in page.locator(f"{table} thead th").all_inner_texts()]
+    if title not in titles:
+        return []
     cells = page.locator(f"{table} tbody tr > :nth-child({titles.index(title) + 1})")
     return cells.all_inner_texts()
 
@@ -129,6 +132,42 @@ def test_evidence_for_dependent_rows_is_shown_as_it_is(open_report, table):
     wide = dataclasses.replace(table.evidence, phi_low=np.full(190, -0.5), phi_high=np.full(190, 0.25))
     page = open_report(dataclasses.replace(table, evidence=wide))
     assert {text.strip() for text in column(page, "#pairs-table", "95 % interval")} == {"\u22120.50 to 0.25"}
+
+
+def test_phi_is_that_of_the_counts_where_the_relation_is_another(open_report):
+    table = report_of(drawn_table(500, 6, 2), measure="pearson")
+    i, j = np.triu_indices(6, 1)
+    phi = dict(zip(zip(i, j, strict=True), table.relation[i, j], strict=True))
+    decayed = np.clip(0.5 * table.relation - 0.4, -1, 1)  # as of a table that is mined with a decay
+    page = open_report(dataclasses.replace(table, relation=decayed))
+    at = "#pairs-table"
+    pairs = [
+        tuple(int(name.split()[1]) for name in names)
+        for names in zip(column(page, at, "Label"), column(page, at, "Other label"), strict=True)
+    ]
+    assert [number(text) for text in column(page, at, "phi")] == [round(phi[pair], 3) for pair in pairs]
+    assert [number(text) for text in column(page, at, "pearson")] == [round(decayed[pair], 3) for pair in pairs]
+    for text, pair in zip(column(page, at, "95 % interval"), pairs, strict=True):
+        low, high = (number(end) for end in text.strip().split(" to "))
+        assert low - 0.01 <= phi[pair] <= high + 0.01
+    terms = page.locator("#cell-facts dt").all_inner_texts()
+    assert terms[:2] == ["pearson", "phi"]
+    page = open_report(table)
+    assert column(page, at, "pearson") == []
+    assert "pearson" not in page.locator("#cell-facts dt").all_inner_texts()
+
+
+@pytest.mark.parametrize("grouped", [True, False])
+def test_a_note_says_what_many_pairs_leave_out(open_report, table, monkeypatch, grouped):
+    monkeypatch.setattr(payload, "MOST_PAIRS_WITH_Q", 20)
+    if grouped:
+        wide = dataclasses.replace(table.evidence, phi_low=np.full(190, -0.5), phi_high=np.full(190, 0.25))
+        table = dataclasses.replace(table, evidence=wide)
+    page = open_report(table)
+    left_out = "q and the intervals for rows in groups stand" if grouped else "q stands"
+    expect(page.locator("#q-note")).to_have_text(
+        f"To keep the file small, {left_out} with pairs that are called related only."
+    )
 
 
 def test_suspects_and_drift_are_shown_where_there_are_any(open_report, table):

@@ -20,7 +20,7 @@ def header(path: Path) -> dict[str, Any]:
 
 
 def columns(path: Path) -> bytes:
-    """The other part, unpacked; the page's own script comes before it."""
+    """The other part, unpacked; the script comes before it."""
     return gzip.decompress(base64.b64decode(_element(path, "zipped")))[script_length(path) :]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import warnings
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +24,8 @@ from obrl.mining.comparison import TableComparison, compare
 from obrl.mining.comparison_words import columns, summary, write_comparison
 from obrl.mining.conditions import columns_in, where
 from obrl.mining.drift import comparison_drift, comparison_findings
-from obrl.mining.errors import MiningError
+from obrl.mining.errors import MiningError, MiningWarning
+from obrl.mining.jackknife import ORDERED_RATIO, row_order
 from obrl.mining.miner import RelationMiner
 from obrl.mining.output import RELATION, check_file, file_of_results
 from obrl.mining.report import report_of_table
@@ -56,6 +58,8 @@ def run(options: argparse.Namespace) -> int:
     """Compare, print what changed, and write the results."""
     _check(options)
     a, b = (_side(path, options) for path in (options.a, options.b))
+    for path, side in ((options.a, a), (options.b, b)):
+        _warn_of_order(path, side)
     try:
         comparison = compare(a, b, labels=options.labels, correction=options.correction)
     except MiningError as error:
@@ -107,6 +111,22 @@ def _side(path: str, options: argparse.Namespace) -> RelationMiner:
     table = open_tables([path], table_options(options))
     with Progress(quiet=options.quiet) as progress:
         return RelationMiner().fit_table(table, progress=progress)
+
+
+def _warn_of_order(path: str, side: RelationMiner) -> None:
+    """Warn where neighbouring rows of a table resemble each other, so that too much seems to have changed."""
+    try:
+        counts = side.table_counts_
+    except MiningError:  # a relation that a loss has saved
+        return
+    ratio = row_order(counts).ratio
+    if ratio is not None and ratio > ORDERED_RATIO:
+        warnings.warn(
+            f"{path}: neighbouring rows resemble each other, so differences are {ratio:.1f} times less sure than q "
+            "says: name what groups the rows (--groups)",
+            MiningWarning,
+            stacklevel=2,
+        )
 
 
 def _failing(condition: str, comparison: TableComparison, q: float) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,8 @@ from urllib.parse import urlsplit
 from obrl.mining.checkpoint import SUFFIX, Checkpoint
 from obrl.mining.cli.options import table_options
 from obrl.mining.cli.progress import Progress
-from obrl.mining.engine_dask import Work, mine_table, open_parquet_tables, require_dask
+from obrl.mining.dask_client import require_dask
+from obrl.mining.engine_dask import Work, mine_table, open_parquet_tables
 from obrl.mining.errors import MiningError
 from obrl.mining.miner import RelationMiner
 from obrl.mining.tables import open_tables
@@ -65,7 +67,7 @@ def mine_by_dask(
     """
     checkpoint = None if options.out is None else Checkpoint(_folder(options.out))
     try:
-        with _client(options.scheduler) as client:
+        with _silent_logs(), _client(options.scheduler) as client:
             work = mine_table(
                 table, table_options(options), miner, client=client, checkpoint=checkpoint, progress=progress.add
             )
@@ -107,6 +109,17 @@ def _client(address: str | None) -> Iterator[Any]:
                 f"--scheduler {address}: the scheduler has no workers; start some with `dask worker {address}`"
             ) from None
         yield client
+
+
+@contextmanager
+def _silent_logs() -> Iterator[None]:
+    """Dask logs at length what the command says in one line."""
+    level = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(level)
 
 
 def _check_somebody_listens(address: str) -> None:

@@ -48,10 +48,10 @@ def run(options: argparse.Namespace) -> int:
 
 def _thresholds(options: argparse.Namespace) -> tuple[float, float] | None:
     """Those that the user gave; a default takes the place of one that is missing."""
-    given = (options.positive_threshold, options.negative_threshold)
-    if given == (None, None):
+    chosen = (options.positive_threshold, options.negative_threshold)
+    if chosen == (None, None):
         return None
-    high, low = (default if value is None else value for value, default in zip(given, DEFAULT_THRESHOLDS, strict=True))
+    high, low = (default if value is None else value for value, default in zip(chosen, DEFAULT_THRESHOLDS, strict=True))
     if not low < high:
         raise MiningError(f"--negative-threshold must be below --positive-threshold, got {low:g} and {high:g}")
     return high, low

@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _with_suspects(options: argparse.Namespace, miner: RelationMiner) -> Report:
-    """The report with the suspects of the tables, by the counts of the relation or, where it has none, their own."""
+    """The report with the suspects of the tables, by the counts of the relation, else by those of the tables."""
     table = open_tables(options.tables, table_options(options))
     which = table_order(options.relation, miner, table)
     try:
@@ -108,7 +108,7 @@ def _report(
 
 
 def _mined_files(relation: Path) -> tuple[str, ...]:
-    """The table's files, which `obrl mine` names beside the relation; the relation's own where it does not."""
+    """The table's files, which `obrl mine` names beside the relation; else the file of the relation."""
     run = relation.with_name(RUN)
     if relation.name == RELATION and run.is_file():
         facts = json.loads(run.read_text(encoding="utf-8"))

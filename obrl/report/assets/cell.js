@@ -25,7 +25,7 @@ function pairFacts(i, j) {
   const k = pairOf(i, j);
   const value = report.relation[at];
   const facts = [];
-  if (report.measure.name !== "pearson") facts.push([report.measure.name, decimal(value, 3)]);
+  if (!report.relationIsPhi) facts.push([report.measure.name, decimal(value, 3)]);
   if (report.phi !== null) facts.push(["phi", decimal(report.phi[k], 3)]);
   const interval = intervalOf(k);
   if (!Number.isNaN(interval[0])) facts.push(["95 % interval", intervalInWords(interval)]);

@@ -57,8 +57,8 @@ function intervalInWords([low, high]) {
   return Number.isNaN(low) ? "\u2013" : `${decimal(low, digits)} to ${decimal(high, digits)}`;
 }
 
-function counted(number, noun) {
-  return `${whole(number)} ${noun}${number === 1 ? "" : "s"}`;
+function counted(number, noun, plural = `${noun}s`) {
+  return `${whole(number)} ${number === 1 ? noun : plural}`;
 }
 
 /** The sign of a relation in a word and a mark, so that colour is never alone. */

@@ -2,13 +2,21 @@
 
 const ROOM_FOR_NAMES = 10;
 const ROOM_FOR_SIGNS = 8;
+const LARGEST_NAME = 13;
 const LARGEST_CELL = 26;
 const SMALLEST_MARK = 2.4;
 const MOST_ENLARGED_MARKS = 20000;
 
+/** The width of the longest name in the size that `drawNames` draws it in, or a little more. */
+function widestName() {
+  const context = new OffscreenCanvas(1, 1).getContext("2d");
+  context.font = canvasFont(LARGEST_NAME);
+  return Math.max(...report.labels.map((name) => context.measureText(name.slice(0, LONGEST_SHOWN)).width));
+}
+
 /** Where the cells lie: the size of one, and the margins that names take. */
 function mapLayout(width, numLabels) {
-  const names = Math.min(150, width * 0.28);
+  const names = Math.min(150, width * 0.28, widestName() + 14);
   const withNames = (width - names) / numLabels >= ROOM_FOR_NAMES;
   const margin = withNames ? names : 0;
   const cell = Math.min(LARGEST_CELL, (width - margin) / numLabels);
@@ -54,7 +62,7 @@ function drawMap(map) {
 function drawNames(context, { layout, order, colours }) {
   const { margin, cell } = layout;
   context.fillStyle = colours.text;
-  context.font = canvasFont(Math.min(13, cell * 0.8));
+  context.font = canvasFont(Math.min(LARGEST_NAME, cell * 0.8));
   context.textBaseline = "middle";
   order.forEach((label, place) => {
     const name = fittingName(context, report.labels[label], margin - 8);

@@ -21,6 +21,7 @@ function buildReport({ header, columns }) {
   report.counts = report.hasCounts ? countsOfPairs(columns, first, second) : null;
   report.relation = relationOfPairs();
   report.phi = phiOfPairs();
+  report.relationIsPhi = measure.name === "pearson" && !(report.hasCounts && columns.relation !== undefined);
   report.suspects = jsonOfBytes(columns.suspects);
   report.drift = jsonOfBytes(columns.drift) ?? [];
   spreadQ();
@@ -55,10 +56,13 @@ function relationOfPairs() {
   return values;
 }
 
-/** Phi of each pair: of the counts, or of a relation from which it follows; else null. */
+/**
+ * Phi of each pair: of the counts where there are any, for intervals and charges are theirs; else of a relation from
+ * which it follows, or null. With a decay a relation is not that of the counts.
+ */
 function phiOfPairs() {
-  if (report.measure.name === "pearson") return report.relation;
   if (report.hasCounts) return computed(MEASURES.pearson);
+  if (report.measure.name === "pearson") return report.relation;
   return report.measure.follows_phi ? report.relation.map((value) => 2 * value - 1) : null;
 }
 

@@ -5,7 +5,7 @@
  *   sorted: the number of the column to sort by at first, and descending.
  * Rows are numbers that the columns understand. A value of NaN comes last in either direction.
  */
-function pagedTable({ caption, columns, pageSize = 25, sorted = null, descending = true, rowClass = null }) {
+function pagedTable({ caption, columns, pageSize = 25, sorted = null, descending = true }) {
   const state = { rows: [], sorted, descending, page: 0 };
   const captionNode = element("caption", {}, caption);
   const body = element("tbody");
@@ -73,7 +73,7 @@ function pagedTable({ caption, columns, pageSize = 25, sorted = null, descending
     const cells = columns.map(({ cell, numeric, header }) =>
       element(header ? "th" : "td", { class: numeric ? "number" : undefined, scope: header ? "row" : undefined }, cell(row)),
     );
-    return element("tr", { class: rowClass === null ? undefined : rowClass(row) }, ...cells);
+    return element("tr", {}, ...cells);
   }
 
   return {

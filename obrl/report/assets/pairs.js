@@ -48,9 +48,9 @@ const sideColumn = () => ({
 const qInWords = (q) => (q === 0 ? "<1e\u2212300" : significant(q));
 
 function pairColumns() {
-  const { measure, relation, counts, columns, phi, hasCounts } = report;
+  const { measure, relation, counts, columns, phi, hasCounts, relationIsPhi } = report;
   const list = [labelColumn("Label", 0), labelColumn("Other label", 1), sideColumn()];
-  if (measure.name !== "pearson") {
+  if (!relationIsPhi) {
     list.push(numberColumn(measure.name, measure.formula, (row) => relation[row], (value) => decimal(value, 3)));
   }
   if (phi !== null) list.push(numberColumn("phi", "the correlation of the two", (row) => phi[pairAt(row)], (value) => decimal(value, 3)));
@@ -85,7 +85,6 @@ function startPairs() {
     caption: "Pairs of labels",
     columns,
     sorted: strength >= 0 ? strength : byRelation,
-    rowClass: (row) => ["apart", null, "together"][1 + sideOf(report.relation[row])],
   });
   byId("pairs-table").append(pairsTable.table.node);
   const narrow = oncePerFrame(narrowPairs);
@@ -98,6 +97,8 @@ function startPairs() {
   if (report.columns.related === undefined) byId("pair-filter").querySelector("[value=related]").remove();
   byId("interval-note").hidden = !report.hasCounts;
   byId("q-note").hidden = !report.q_for_related_only || report.columns.q === undefined;
+  const leftOut = report.columns.phi_low === undefined ? "q stands" : "q and the intervals for rows in groups stand";
+  byId("q-note").textContent = `To keep the file small, ${leftOut} with pairs that are called related only.`;
   narrowPairs();
 }
 

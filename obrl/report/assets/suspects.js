@@ -16,7 +16,7 @@ function startSuspects() {
     columns: [
       nameColumn("Label", suspects.labels, true),
       number("Known", "rows that have an entry for the label", suspects.labels, "known", whole),
-      number("About so many wrong", "an estimate, not a list", suspects.labels, "wrong", significant),
+      number("About so many wrong", "of the entries that were listed for the whole table; an estimate", suspects.labels, "wrong", significant),
     ],
     sorted: 2,
   });
@@ -26,7 +26,7 @@ function startSuspects() {
   if (suspects.rows === null) return;
   const text = (title, key) => textColumn(title, suspects.rows.map((row) => row[key]));
   const rows = pagedTable({
-    caption: `${counted(suspects.rows.length, "entry").replace("entrys", "entries")}, most suspicious first`,
+    caption: `${counted(suspects.rows.length, "entry", "entries")}, most suspicious first`,
     columns: [
       { ...text("File", "file"), header: true },
       number("Row", "from 1", suspects.rows, "row", whole),
