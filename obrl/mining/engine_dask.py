@@ -158,16 +158,16 @@ def mine_table(
         store = Checkpoint(Path(scratch, "pieces")) if checkpoint is None else checkpoint
         store.check()
         run = _Run(tables, tasks, cuts, store, progress)
-        todo = run.tasks_to_do()
-        if todo:
-            with _cluster(client, len(todo), scratch) as connected:
-                run.mine(connected, todo)
+        remaining = run.tasks_to_do()
+        if remaining:
+            with _cluster(client, len(remaining), scratch) as connected:
+                run.mine(connected, remaining)
         segment = merge_all(len(tasks), run.segment, cuts)
         run.check_values()
         counts = table_counts_of(segment, cuts, grouped=table.group_column is not None, label_names=names)
         relation = relation_of_segment(segment, cuts, names) or relation_of_counts(counts, settings, batch_size)
         miner._take(relation, counts)
-    return Work(len(tasks), len(tasks) - len(todo), run.seconds_counting)
+    return Work(len(tasks), len(tasks) - len(remaining), run.seconds_counting)
 
 
 class _Run:
@@ -189,11 +189,11 @@ class _Run:
         """The tasks of which the checkpoint holds no result."""
         return [task for task in self._tasks if self._store.read(task.key) is None]
 
-    def mine(self, client: Any, todo: Sequence[Task]) -> None:
+    def mine(self, client: Any, remaining: Sequence[Task]) -> None:
         """Have workers do tasks, and store their results as they come."""
         rows = sum(task.rows for task in self._tasks)
-        done = rows - sum(task.rows for task in todo)
-        for task, result in mine_tasks(client, self._tables, todo, self._cuts):
+        done = rows - sum(task.rows for task in remaining)
+        for task, result in mine_tasks(client, self._tables, remaining, self._cuts):
             self._store.write(task.key, result)
             done += task.rows
             if self._progress is not None:

@@ -47,7 +47,7 @@ from obrl.mining.checkpoint import Checkpoint
 from obrl.mining.cli import main
 pieces.ROWS_PER_TASK = 1
 write = Checkpoint.write
-Checkpoint.write = lambda *arguments: (write(*arguments), time.sleep(0.05))  # time to be stopped in
+Checkpoint.write = lambda *arguments: (write(*arguments), time.sleep(0.2))  # time to be stopped in
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -144,17 +144,17 @@ def test_what_a_result_depends_on_changes_its_key(labels_folder: str, tmp_path: 
     keys = {task.key for task in tasks}
     assert len(keys) == len(tasks) == TASKS and sum(task.rows for task in tasks) == ROWS
 
-    def kept(options: TableOptions, cuts: Cuts) -> int:
+    def tasks_alike(options: TableOptions, cuts: Cuts) -> int:
         return len(keys & {task.key for task in plan_tasks(tables, options, cuts)})
 
-    assert kept(LABELS, cuts) == TASKS
-    assert kept(LABELS, Cuts(5, 100, None, 64)) == TASKS  # no batches, so their size is not asked
-    assert kept(LABELS, Cuts(5, 200, None, 128)) == 0
-    assert kept(TableOptions(labels=NAMES, id="photo", empty="absent"), cuts) == 0
+    assert tasks_alike(LABELS, cuts) == TASKS
+    assert tasks_alike(LABELS, Cuts(5, 100, None, 64)) == TASKS  # no batches, so their size is not asked
+    assert tasks_alike(LABELS, Cuts(5, 200, None, 128)) == 0
+    assert tasks_alike(TableOptions(labels=NAMES, id="photo", empty="absent"), cuts) == 0
     touched = Path(tables[1].place)
     state = touched.stat()
     os.utime(touched, ns=(state.st_atime_ns, state.st_mtime_ns + 1))
-    assert kept(LABELS, cuts) == 21
+    assert tasks_alike(LABELS, cuts) == 21
     os.utime(touched, ns=(state.st_atime_ns, state.st_mtime_ns))
 
 
