@@ -8,7 +8,8 @@ import numpy.typing as npt
 from obrl.counts import PairCounts
 from obrl.history import History
 from obrl.mining.differences import joint_rows
-from obrl.mining.jackknife import FEWEST_JOINT, pairs_of
+from obrl.mining.jackknife import pairs_of
+from obrl.significance import FEWEST_JOINT
 
 DEFAULT_THRESHOLDS = {"unit_pearson": (0.8, 0.2), "pearson": (0.6, -0.6)}
 """Those of a loss by measure: phi .6 and -.6. Other measures have none, for phi does not follow from them."""
