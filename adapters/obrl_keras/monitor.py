@@ -7,11 +7,12 @@ import sys
 from typing import Any
 
 import keras
-from keras import backend, tree
+from keras import backend, ops, tree
 
 from obrl.holders import LossWithRelation
 from obrl.monitor import Arrays, Monitor, file_of
 from obrl_keras import compat
+from obrl_keras.inputs import on_host
 from obrl_keras.stateful import StatefulLayer
 
 
@@ -90,7 +91,7 @@ class OBRMonitor(keras.callbacks.Callback):
         optimizer = self.model.optimizer
         optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # of a LossScaleOptimizer
         self._accumulated = optimizer.gradient_accumulation_steps or 1
-        return int(optimizer.iterations)
+        return int(on_host(ops.convert_to_tensor(optimizer.iterations)))
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Log the step, if it is one to log."""

@@ -107,6 +107,23 @@ class TableComparison:
         """The labels that are not present equally often, (num_labels,) bool."""
         return self.rates_q <= q
 
+    def became_constant(self, q: float = 0.05) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+        """The labels that vary on one side alone, by more than chance: constant in A, and constant in B.
+
+        A label that is rare on one side may be missing in few rows of the other; so its prevalence must have changed.
+
+        Returns:
+            Two of (num_labels,) bool.
+        """
+        in_a, in_b = (np.isin(rates, (0.0, 1.0)) for rates in (self.rates_a, self.rates_b))
+        changed = self.labels_changed(q)
+        return in_a & ~in_b & changed, in_b & ~in_a & changed
+
+    def constant(self, q: float = 0.05) -> npt.NDArray[np.bool_]:
+        """The pairs with a label of `became_constant`: what became of them cannot be tested; bool."""
+        either = np.logical_or(*self.became_constant(q))
+        return either[self.i] | either[self.j]
+
     @property
     def at_least(self) -> FloatArray:
         """The end of the interval of delta that is nearer 0, without its sign: phi changed at least so much."""
@@ -199,7 +216,7 @@ def _with_test(a: TableCounts, b: TableCounts, correct: Callable[[npt.ArrayLike]
         inverted=_inverted(side_a.phi, side_b.phi, np.where(clear, surest, 0.0), a.num_labels),
         rows=(a.rows, b.rows),
         tested=True,
-        grouped=a.grouped or b.grouped,
+        grouped=side_a.grouped or side_b.grouped,
         label_names=a.label_names,
     )
 

@@ -25,7 +25,7 @@ def columns(comparison: TableComparison, q: float = 0.05) -> dict[str, npt.NDArr
 
     Args:
         comparison: of two tables.
-        q: for the column `changed`.
+        q: for the columns `changed` and `constant`.
     """
     c = comparison
     whole = {name: getattr(c, name) for name in ("phi_a", "phi_b", "delta", "delta_low", "delta_high", "z", "p", "q")}
@@ -33,6 +33,7 @@ def columns(comparison: TableComparison, q: float = 0.05) -> dict[str, npt.NDArr
         **whole,
         "supported": c.supported,
         "changed": c.changed(q),
+        "constant": c.constant(q),
         "log_odds_a": c.log_odds_a,
         "log_odds_b": c.log_odds_b,
         "log_odds_p": c.log_odds_p,
@@ -53,7 +54,7 @@ def write_comparison(file: TextIO, comparison: TableComparison, q: float = 0.05)
     Args:
         file: opened with `newline=""`.
         comparison: of two tables.
-        q: for the column `changed`.
+        q: for the columns `changed` and `constant`.
     """
     by_name, names = columns(comparison, q), comparison.names
     writer = csv.writer(file)
@@ -96,7 +97,7 @@ def sentences(comparison: TableComparison, q: float = 0.05) -> list[str]:
     """What changed, a line each: sizes, pairs, labels that were turned round, and prevalence."""
     c = comparison
     size = f"A: {_rows(c.rows[0])}; B: {_rows(c.rows[1])}; {counted(c.num_labels, 'label')}"
-    return [size, *changes(c, q), *inverted(c), *(_prevalence(c, q) if c.tested else [])]
+    return [size, *changes(c, q), *constant(c, q), *inverted(c), *(_prevalence(c, q) if c.tested else [])]
 
 
 def changes(c: TableComparison, q: float = 0.05) -> list[str]:
@@ -110,9 +111,32 @@ def changes(c: TableComparison, q: float = 0.05) -> list[str]:
     words = f"{changed.sum():,} of {counted(len(c), 'pair')} changed (q <= {q:g}{how})"
     if changed.any():
         words += f": {(changed & ~weaker).sum():,} are stronger in B, {weaker.sum():,} weaker"
-    if lacking := int((~c.supported).sum()):
-        words += f"; {lacking:,} {'has' if lacking == 1 else 'have'} too few rows to say"
+    samples = np.minimum(c.samples_a, c.samples_b)
+    undefined = np.isnan(c.phi_a + c.phi_b) & (samples > 0)
+    if fixed := int(undefined.sum()):
+        words += f"; {fixed:,} {has_or_have(fixed)} a label that is constant in A or B"
+    if lacking := int((~c.supported & ~undefined).sum()):
+        words += f"; {lacking:,} {has_or_have(lacking)} too few rows to say"
     return [words]
+
+
+def constant(c: TableComparison, q: float = 0.05) -> list[str]:
+    """A line for each side on which labels are constant that vary on the other."""
+    lines = []
+    for which, side, other in zip(c.became_constant(q), "AB", "BA", strict=True):
+        if which.any():
+            names = listed([c.names[label] for label in np.flatnonzero(which).tolist()])
+            one = which.sum() == 1
+            what, vary, its = (
+                (f"label {names} is", "varies", "its") if one else (f"labels {names} are", "vary", "their")
+            )
+            lines.append(f"{what} constant in {side} and {vary} in {other}, so that {its} pairs cannot be compared")
+    return lines
+
+
+def has_or_have(number: int) -> str:
+    """The verb behind this number of things."""
+    return "has" if number == 1 else "have"
 
 
 def _rows(rows: int) -> str:
@@ -124,13 +148,12 @@ def inverted(c: TableComparison) -> list[str]:
     lines = []
     for label, pairs, turned in c.inverted:
         some = f"all its {pairs:,}" if turned == pairs else f"{turned:,} of its {pairs:,}"
-        pairs_in_words = "pairs" if turned < pairs else "pairs with a clear sign"
+        those = "clear pairs with labels that kept their meaning"
         rates = ""
         if not np.isnan(c.rates_a[label] + c.rates_b[label]):
             rates = f", its prevalence went {_from_to(c, label)}"
         lines.append(
-            f"label {listed([c.names[label]])}: {some} {pairs_in_words} changed sign{rates}: its meaning may have been "
-            "inverted"
+            f"label {listed([c.names[label]])}: {some} {those} changed sign{rates}: its meaning may have been inverted"
         )
     return lines
 

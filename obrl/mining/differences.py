@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -11,10 +12,11 @@ import numpy.typing as npt
 from obrl.counts import PairCounts
 from obrl.evidence import estimate_phi, phi_coefficients
 from obrl.mining.accumulate import TableCounts
-from obrl.mining.jackknife import FEWEST_JOINT, pairs_of
+from obrl.mining.jackknife import pairs_of
 from obrl.mining.pair_table import jackknife_of_groups
 from obrl.mining.student import t_quantile, t_test
 from obrl.mining.tails import normal_test
+from obrl.significance import FEWEST_JOINT
 
 FloatArray = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
@@ -32,6 +34,7 @@ class PhiSide(NamedTuple):
         standard_error: of phi.
         ratio: how much larger its standard error is for dependent rows than for independent ones, at least 1.
         degrees: degrees of freedom of that standard error; `ENDLESS` for independent rows.
+        grouped: whether that is the jackknife's, over groups of rows.
     """
 
     pairs: PairCounts
@@ -39,6 +42,7 @@ class PhiSide(NamedTuple):
     standard_error: FloatArray
     ratio: FloatArray
     degrees: FloatArray
+    grouped: bool
 
 
 class PhiDifference(NamedTuple):
@@ -73,7 +77,8 @@ def phi_side(table: TableCounts, i: Indices, j: Indices) -> PhiSide:
     sure = jackknife_of_groups(table, i, j)
     if sure is not None:  # NaN stays: a label in a single group says nothing
         ratio, degrees = np.maximum(sure.ratio, 1), np.maximum(sure.degrees, 1)
-    return PhiSide(pairs, phi_coefficients(pairs), ratio * estimate_phi(pairs).standard_error, ratio, degrees)
+    error = ratio * estimate_phi(pairs).standard_error
+    return PhiSide(pairs, phi_coefficients(pairs), error, ratio, degrees, sure is not None)
 
 
 def at_phi(counts: PairCounts, phi: FloatArray) -> PairCounts:
@@ -108,15 +113,20 @@ def phi_difference(a: PhiSide, b: PhiSide) -> PhiDifference:
     score = [(side.ratio * estimate_phi(at).standard_error) ** 2 for side, at in zip((a, b), expected, strict=True)]
     larger = score[0] + score[1] > wald[0] + wald[1]
     variances = [np.where(larger, s, w) for s, w in zip(score, wald, strict=True)]
-    total = variances[0] + variances[1]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        degrees = total**2 / (variances[0] ** 2 / a.degrees + variances[1] ** 2 / b.degrees)  # Welch-Satterthwaite
-    degrees = np.where(np.isnan(degrees), 1.0, np.floor(degrees))  # of whole numbers few quantiles are needed
-    error = np.sqrt(total)
+    degrees = _welch(variances, (a.degrees, b.degrees))
+    error = np.sqrt(variances[0] + variances[1])
     z = (b.phi - a.phi) / error
     joint = [joint_rows(side.pairs, at) for side, at in zip((a, b), expected, strict=True)]
     supported = (np.minimum(*joint) >= FEWEST_JOINT) & ~np.isnan(z)
     return PhiDifference(error, degrees, z, _tested(z, degrees), supported)
+
+
+def _welch(variances: Sequence[FloatArray], degrees: Sequence[FloatArray]) -> FloatArray:
+    """The degrees of freedom of a difference by Welch and Satterthwaite, whole, so that few quantiles are needed."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        parts = sum(variance**2 / freedom for variance, freedom in zip(variances, degrees, strict=True))
+        joint = (variances[0] + variances[1]) ** 2 / parts
+    return np.where(np.isnan(joint), 1.0, np.floor(joint))
 
 
 def _tested(z: FloatArray, degrees: FloatArray) -> FloatArray:
@@ -140,30 +150,41 @@ def log_odds(counts: PairCounts) -> tuple[FloatArray, FloatArray]:
 
 
 def log_odds_p(a: PhiSide, b: PhiSide) -> FloatArray:
-    """The two-sided p that both tables have the same odds ratio, pair by pair; NaN where phi is undefined."""
+    """The two-sided p that both tables have the same odds ratio, pair by pair; NaN where phi is undefined.
+
+    With groups each side's standard error grows by the ratio of the jackknife of phi, and the test is Welch's t.
+    """
     (value_a, error_a), (value_b, error_b) = log_odds(a.pairs), log_odds(b.pairs)
-    z = (value_b - value_a) / np.hypot(a.ratio * error_a, b.ratio * error_b)
-    return normal_test(np.where(np.isnan(a.phi) | np.isnan(b.phi), np.nan, z))
+    variances = [(side.ratio * error) ** 2 for side, error in ((a, error_a), (b, error_b))]
+    z = (value_b - value_a) / np.sqrt(variances[0] + variances[1])
+    undefined = np.isnan(a.phi) | np.isnan(b.phi)
+    return _tested(np.where(undefined, np.nan, z), _welch(variances, (a.degrees, b.degrees)))
 
 
 def rates_p(a: TableCounts, b: TableCounts) -> FloatArray:
     """The two-sided p that labels are present equally often in both tables, (num_labels,); NaN where never known.
 
-    The variance of a share is p (1 - p) / n, or with groups that of a ratio over the parts of the rows, if larger.
+    The variance of a share is p (1 - p) / n, or with groups that of a ratio over the parts of the rows, if larger; then
+    the test is Welch's t with a degree less than there are parts. NaN also for a label that a single part knows.
     """
-    variances = [_rate_variance(table) for table in (a, b)]
-    return normal_test((b.rates - a.rates) / np.sqrt(variances[0] + variances[1]))
+    sides = [rate_variance(table) for table in (a, b)]
+    variances, degrees = zip(*sides, strict=True)
+    return _tested((b.rates - a.rates) / np.sqrt(variances[0] + variances[1]), _welch(variances, degrees))
 
 
-def _rate_variance(table: TableCounts) -> FloatArray:
+def rate_variance(table: TableCounts) -> tuple[FloatArray, FloatArray]:
+    """The variance of how often each label is present, and its degrees of freedom, (num_labels,) each."""
     known = np.maximum(table.counts.n.diagonal().astype(np.float64), 1)
     present = table.counts.s.diagonal()
     share = (present + 0.5) / (known + 1)
     variance = share * (1 - share) / known
-    if not table.grouped or table.groups is None:
-        return np.asarray(variance)
+    endless = np.full(len(variance), ENDLESS)
+    if not table.grouped or table.groups is None or len(table.groups.s) < 2:
+        return np.asarray(variance), endless
     shape = table.groups.s.shape
     sizes, sums = (np.broadcast_to(f, shape).diagonal(axis1=1, axis2=2) for f in (table.groups.n, table.groups.s))
     deviations = sums - present / known * sizes
-    parts = np.maximum((sizes > 0).sum(axis=0), 2)
-    return np.maximum(variance, parts / (parts - 1) * (deviations**2).sum(axis=0) / known**2)
+    parts = (sizes > 0).sum(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        of_parts = np.where(parts > 1, parts / (parts - 1), np.nan) * (deviations**2).sum(axis=0) / known**2
+    return np.maximum(variance, of_parts), np.maximum(parts - 1.0, 1.0)

@@ -39,15 +39,18 @@ def comparison_drift(comparison: TableComparison, *, q: float = 0.05) -> Drift:
 
 
 def comparison_findings(comparison: TableComparison, *, q: float = 0.05) -> tuple[Finding, ...]:
-    """What a reader should know first of what changed from A to B; a warning for each label that was turned round.
+    """What a reader should know first of what changed from A to B.
+
+    Warnings name the labels that were turned round, and those that vary on one side alone.
 
     Args:
         comparison: of `obrl.mining.compare`.
         q: the largest share of false discoveries.
     """
     changed, *_ = comparison_words.changes(comparison, q)
-    turned = comparison_words.inverted(comparison)
-    return (Finding(f"B against A: {changed}."), *(Finding(f"In B, {words}.", warning=True) for words in turned))
+    warnings = [f"In B, {words}." for words in comparison_words.inverted(comparison)]
+    warnings += [f"{words[0].upper()}{words[1:]}." for words in comparison_words.constant(comparison, q)]
+    return (Finding(f"B against A: {changed}."), *(Finding(words, warning=True) for words in warnings))
 
 
 def history_drift(history: History, *, q: float = 0.05) -> Drift:

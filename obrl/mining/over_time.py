@@ -13,9 +13,10 @@ from obrl.evidence import estimate_phi, phi_coefficients
 from obrl.history import History
 from obrl.measures import MEASURES
 from obrl.mining.differences import at_phi, joint_rows
-from obrl.mining.jackknife import FEWEST_JOINT, pairs_of
+from obrl.mining.jackknife import pairs_of
 from obrl.mining.pair_table import CORRECTIONS
 from obrl.mining.tails import chi_square_test
+from obrl.significance import FEWEST_JOINT
 
 FloatArray = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]

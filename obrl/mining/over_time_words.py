@@ -12,11 +12,12 @@ import numpy.typing as npt
 from obrl.counts import PairCounts
 from obrl.history import History
 from obrl.measures import MEASURES
-from obrl.mining.comparison_words import in_text
+from obrl.mining.comparison_words import has_or_have, in_text
 from obrl.mining.differences import joint_rows
-from obrl.mining.jackknife import FEWEST_JOINT, pairs_of
+from obrl.mining.jackknife import pairs_of
 from obrl.mining.reports import LONGEST_NAME, as_text_table, q_in_words
 from obrl.report.words import counted, one_line
+from obrl.significance import FEWEST_JOINT
 
 if TYPE_CHECKING:
     from obrl.mining.over_time import OverTime
@@ -96,7 +97,7 @@ def sentences(result: OverTime, q: float = 0.05, thresholds: tuple[float, float]
         how = ", by groups" if history.error_ratio is not None else ""
         words = f"{drifting.sum():,} of {counted(len(result), 'pair')} drift over the parts (q <= {q:g}{how})"
         if lacking := int((~result.supported).sum()):
-            words += f"; {lacking:,} {'has' if lacking == 1 else 'have'} too few rows to say"
+            words += f"; {lacking:,} {has_or_have(lacking)} too few rows to say"
         lines.append(words)
         lines += _rates(result)
     else:

@@ -8,8 +8,9 @@ import pytest
 import tensorflow as tf
 
 import obrl
-from obrl.keras import OBRLossLayer
+from obrl.keras import OBRLossLayer, OBRMonitor
 from tests.keras.data import FEATURES, SIZE, STEPS, data, host
+from tests.keras.test_monitor import Memory
 from tests.support.tolerances import assert_close, band
 from tests.tensorflow.data import LABELS
 from tests.tensorflow.test_distributed import strategy
@@ -47,6 +48,21 @@ def test_two_replicas_train_as_one_device_does(layers: int) -> None:
         layer = shared.get_layer(f"obrl_{index}")
         assert_close("relation", host(layer.relation), oracle.relation, band(SIZE, 1.0, "float32"))
         assert_close("weight", host(layer.relation_weight), oracle.relation_weight, band(40, 20.0, "float32"))
+
+
+def test_a_monitor_changes_nothing_of_two_replicas() -> None:
+    x, y = data(SIZE * STEPS)
+    states, memory = [], Memory()
+    for callbacks in ([], [OBRMonitor(memory, every=4, batch=([x[:8], y[:8]],))]):
+        with strategy().scope():
+            shared = model()
+            shared.compile(keras.optimizers.SGD(0.1), jit_compile=False)
+        shared.fit([x, y], batch_size=SIZE, epochs=2, shuffle=False, verbose=0, callbacks=callbacks)
+        states.append([host(variable) for variable in shared.weights])
+    for first, second in zip(*states, strict=True):
+        np.testing.assert_array_equal(first, second)
+    assert list(memory.rows) == [(4, "obrl_0"), (8, "obrl_0"), (12, "obrl_0")]
+    assert all(0 < row.share_of_gradient < 1 for row in memory.rows.values())
 
 
 def test_made_outside_the_scope() -> None:

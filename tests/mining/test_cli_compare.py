@@ -117,6 +117,26 @@ def test_fail_on_exits_with_one(tables: tuple[str, str], capsys: pytest.CaptureF
     assert f"0 pairs fulfil {CONDITION}" in capsys.readouterr().out
 
 
+def test_a_label_that_vanished_is_named_and_a_condition_sees_it(
+    tables: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    without = drawn(900, 6)
+    without[:, 1] = 0
+    b = write_table(tmp_path / "without.csv", without)
+    page, csv_file = tmp_path / "report.html", tmp_path / "c.csv"
+    assert run(tables[0], b, "--fail-on", CONDITION, "--report", str(page), "--csv", str(csv_file)) == 0
+    out = capsys.readouterr().out
+    assert "; 4 have a label that is constant in A or B\n" in out
+    assert "label “cap” is constant in B and varies in A, so that its pairs cannot be compared" in out
+    named = [finding for finding in header(page)["findings"] if "cap" in finding["text"] and finding["warning"]]
+    assert named[0]["text"] == "Label “cap” is constant in B and varies in A, so that its pairs cannot be compared."
+    assert [row["constant"] for row in read_csv(csv_file)].count("yes") == 4
+    assert run(tables[0], b, "--fail-on", f"{CONDITION} or constant") == 1
+    assert "4 pairs fulfil" in capsys.readouterr().out
+    assert run(b, tables[0], "--fail-on", "constant") == 1
+    assert "label “cap” is constant in A and varies in B" in capsys.readouterr().out
+
+
 def test_a_report_shows_a_and_what_changed(
     tables: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -129,7 +149,9 @@ def test_a_report_shows_a_and_what_changed(
     assert header(page)["title"] == "How the labels of a.csv relate, and what changed in turned.csv"
     first, second, *_ = header(page)["findings"]
     assert first["text"].startswith("B against A: 7 of 10 pairs changed")
-    assert second["text"].startswith("In B, label “hat”: all its 3 pairs with a clear sign changed sign")
+    assert second["text"].startswith(
+        "In B, label “hat”: all its 3 clear pairs with labels that kept their meaning changed sign"
+    )
     assert second["warning"]
     (drift,) = column(page, "drift")
     assert len(drift["rows"]) == 7

@@ -152,7 +152,14 @@ def test_one_side_with_groups() -> None:
 def test_groups_that_cannot_be_used_are_said() -> None:
     a = drawn(100, 0)
     with pytest.warns(MiningWarning, match="all rows in a single group"):
-        compare(mined(a, groups=np.zeros(100)), mined(a, groups=np.arange(100)))
+        half = compare(mined(a, groups=np.zeros(100)), mined(a, groups=np.arange(100)))
+    assert half.grouped
+    with pytest.warns(MiningWarning, match="all rows in a single group"):
+        none = compare(mined(a, groups=np.zeros(100)), mined(a, groups=np.zeros(100)))
+    assert not none.grouped
+    assert "by groups" not in str(none)
+    with pytest.warns(MiningWarning, match="rest on 10 groups alone"):
+        compare(mined(a, groups=np.arange(100) % 10), mined(a))
 
 
 def test_a_pair_that_stopped_is_supported_and_one_that_was_never_clear_is_not() -> None:
@@ -240,7 +247,42 @@ def test_relations_without_counts_have_a_difference_and_no_test(tmp_path: Any) -
 def test_tables_of_few_rows_say_nothing(rows: int) -> None:
     result = compare(mined(drawn(rows, 0)), mined(drawn(300, 1)))
     assert not result.supported.any()
-    assert "0 of 10 pairs changed (q <= 0.05); 10 have too few rows to say" in str(result)
+    fixed = int(np.isnan(result.phi_a).sum())
+    lacking = f"; {10 - fixed} have too few rows to say" if fixed < 10 else ""
+    words = f"0 of 10 pairs changed (q <= 0.05); {fixed} have a label that is constant in A or B{lacking}"
+    assert words in str(result).splitlines()
+
+
+def test_a_rare_label_that_is_missing_in_few_rows_has_not_become_constant() -> None:
+    a, b = drawn(2_000, 0), drawn(50, 1)
+    a[:, 2] = np.arange(2_000) < 4
+    b[:, 2] = 0
+    result = compare(mined(a), mined(b))
+    assert not result.constant().any()
+    assert "cannot be compared" not in str(result)
+    assert "4 have a label that is constant in A or B" in str(result)
+    always = np.where(np.arange(5) == 2, 1, a)
+    assert compare(mined(a), mined(always)).constant().tolist() == [
+        2 in pair for pair in zip(result.i, result.j, strict=True)
+    ]
+    assert not compare(mined(always), mined(always)).constant().any()
+
+
+def test_labels_that_are_never_known_together_have_too_few_rows() -> None:
+    b = drawn(400, 1)
+    b[:200, 0] = b[200:, 1] = np.nan
+    result = compare(mined(drawn(400, 0)), mined(b))
+    assert "; 1 has too few rows to say" in str(result)
+
+
+def test_some_of_the_pairs_of_a_label_that_was_turned_round() -> None:
+    """One of the five clear pairs of the first label stays, and it has pairs that are not clear at all."""
+    a = np.column_stack([drawn(4_000, 0, labels=6), np.random.default_rng(9).random((4_000, 2)) < 0.5])
+    b = a.copy()
+    b[:, 0] = 1 - b[:, 0]
+    b[:, 5] = np.where(np.random.default_rng(8).random(4_000) < 0.4, b[:, 0], b[:, 1])
+    words = "label “0”: 4 of its 5 clear pairs with labels that kept their meaning changed sign"
+    assert words in str(compare(mined(a, None), mined(b, None)))
 
 
 @pytest.mark.parametrize("turned", [[2], [0, 3], [1, 2, 4]])
@@ -251,7 +293,9 @@ def test_labels_that_were_turned_round_are_named(turned: list[int]) -> None:
     assert [each.label for each in result.inverted] == turned
     assert all(each.turned == each.pairs == 8 - len(turned) for each in result.inverted)
     for label in turned:
-        words = f"label “{label}”: all its {8 - len(turned)} pairs with a clear sign changed sign"
+        words = (
+            f"label “{label}”: all its {8 - len(turned)} clear pairs with labels that kept their meaning changed sign"
+        )
         assert words in str(result)
     assert "its meaning may have been inverted" in comparison_drift(result).note
     touched = np.isin(result.i, turned) ^ np.isin(result.j, turned)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from obrl.mining import RelationMiner, compare
+from obrl.mining.differences import rates_p
 from obrl.mining.over_time import over_time
 from tests.mining.shared_data import shared_labels
 from tests.mining.test_compare import drawn, in_groups, mined
@@ -41,6 +42,21 @@ def test_random_people_hardly_differ_with_groups_and_do_without() -> None:
         rates[grouped] = float((np.concatenate(p) <= 0.05).mean())
     assert 0.02 < rates[True] < 0.08
     assert rates[False] > 0.2
+
+
+@pytest.mark.filterwarnings("ignore:intervals and q-values rest on 10 groups:obrl.mining.MiningWarning")
+def test_prevalence_and_odds_of_few_random_people_hardly_differ() -> None:
+    """With ten people a side, rejections at .05 and far out are near nominal: Student's t has few degrees there."""
+    rates, odds = [], []
+    for seed in range(250):
+        table, people = in_groups(20, 40, seed)
+        sides = [mined(table[which], groups=people[which]) for which in (people < 10, people >= 10)]
+        rates.append(rates_p(*(side.table_counts_ for side in sides)))
+        odds.append(compare(*sides).log_odds_p)
+    p = np.concatenate(rates)
+    assert 0.03 < (p <= 0.05).mean() < 0.06
+    assert (p <= 0.00125).mean() < 0.003
+    assert (np.concatenate(odds) <= 0.05).mean() < 0.08
 
 
 @pytest.mark.parametrize("parts", [2, 16])

@@ -5,7 +5,7 @@ import pytest
 from tests.project.helpers import run_python
 
 FACES = ["torch", "jax", "keras", "tensorflow"]
-FRAMEWORKS = {"torch", "jax", "tensorflow", "keras", "triton"}
+FRAMEWORKS = {"torch", "lightning", "jax", "tensorflow", "keras", "triton"}
 ALLOWED = {"tensorflow": {"tensorflow", "keras"}}
 
 FOREIGN = """
@@ -82,6 +82,16 @@ def test_a_missing_framework_names_the_extra(face):
     program = f"import obrl\ntry:\n    import obrl.{face}\nexcept ImportError as error:\n    print(error)"
     message = run_python(BLOCKED.format(framework=face, statement=program))
     assert f'pip install "obrl[{face}]"' in message
+
+
+def test_a_missing_lightning_is_named():
+    program = "import obrl.torch\ntry:\n    import obrl.torch.lightning\nexcept ImportError as error:\n    print(error)"
+    message = run_python(BLOCKED.format(framework="lightning", statement=program))
+    assert message == "obrl.torch.lightning needs Lightning, which is not installed: pip install lightning\n"
+
+
+def test_the_monitor_needs_only_numpy():
+    assert foreign_modules("import obrl.monitor") == set()
 
 
 @pytest.mark.parametrize("face", FACES)

@@ -42,6 +42,7 @@ from obrl.mining.pair_table import PAIRS_SHOWN, PairTable, pair_table
 from obrl.mining.report import report_of_table
 from obrl.mining.reports import label_names, pairs_to_write, shown_pairs, write_labels, write_pairs
 from obrl.mining.tables.options import LabelTable
+from obrl.report.checks import MOST_LABELS
 from obrl.report.content import Report
 from obrl.report.page import write_report
 
@@ -105,7 +106,8 @@ def run(options: argparse.Namespace) -> int:
     if options.out is not None:
         with folder_of_results(options.out) as part:
             _write(part, miner, pairs, _run_facts(options, table, counts, order.ratio, timing) | {"engine": engine})
-            write_report(part / REPORT, _report(options, table, miner, counts, pairs, order))
+            if counts.num_labels <= MOST_LABELS:
+                write_report(part / REPORT, _report(options, table, miner, counts, pairs, order))
     if checkpoint is not None:
         checkpoint.remove()
     if options.png is not None:
@@ -116,7 +118,11 @@ def run(options: argparse.Namespace) -> int:
     print(_summary(counts, pairs, timing, options.top))
     if options.out is not None:
         further = "" if options.history is None else f"{HISTORY}, "
-        print(f"wrote {Path(options.out) / RELATION}, {further}pairs.csv, labels.csv, {RUN} and {REPORT}")
+        shown = counts.num_labels <= MOST_LABELS
+        print(
+            f"wrote {Path(options.out) / RELATION}, {further}pairs.csv, labels.csv{',' if shown else ' and'} {RUN}"
+            + (f" and {REPORT}" if shown else f"; no {REPORT}, which shows at most {MOST_LABELS:,} labels")
+        )
     return 0
 
 
