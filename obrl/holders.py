@@ -17,7 +17,7 @@ from obrl.conditioning import Conditioning, relation_phi, state_rates
 from obrl.online import RelationState
 from obrl.pairs import Pairs, active_pairs
 from obrl.relation import OnlineBatchRelation
-from obrl.settings import Settings
+from obrl.settings import Settings, with_thresholds
 from obrl.start import loaded_relation
 from obrl.storage import save_relation
 
@@ -104,11 +104,16 @@ class RelationAlone(RelationHolder):
         return active_pairs(self._host_state(), settings, self.label_names)
 
     def report(
-        self, path: str | os.PathLike[str], *, positive_threshold: float = 0.8, negative_threshold: float = 0.2
+        self,
+        path: str | os.PathLike[str],
+        *,
+        positive_threshold: float | None = None,
+        negative_threshold: float | None = None,
     ) -> None:
         """Write one HTML file on the relation, and on the pairs that a loss with these thresholds would act on.
 
-        Copies the state to the host. The page loads nothing, and shows no row of any table.
+        Copies the state to the host. The page loads nothing, and shows no row of any table. A threshold that is None
+        lies at 0.8, the negative one at 0.2, of the measure's range.
 
         Raises:
             TypeError, ValueError: thresholds that are no numbers, or in the wrong order.
@@ -118,7 +123,7 @@ class RelationAlone(RelationHolder):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the relation as an .npz (no pickle) that every framework of obrl can start from."""
-        save_relation(path, self._host_state(), self.settings, self.label_names)
+        save_relation(path, self._host_state(), with_thresholds(self.settings), self.label_names)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:

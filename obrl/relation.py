@@ -18,7 +18,7 @@ from obrl.labels import Labels, read_labels
 from obrl.namespace import NUMPY
 from obrl.online import RelationState, known_relation, merge_states, scaled_counts, state_shapes, update_state
 from obrl.pairs import Pairs, active_pairs, describe
-from obrl.settings import Settings
+from obrl.settings import Settings, with_thresholds
 from obrl.storage import check_compatible, load_relation, save_relation, state_from_matrix
 
 FloatArray = npt.NDArray[np.float64]
@@ -133,21 +133,25 @@ class OnlineBatchRelation(Conditioning):
         return active_pairs(self._state, settings, self.label_names)
 
     def report(
-        self, path: str | os.PathLike[str], *, positive_threshold: float = 0.8, negative_threshold: float = 0.2
+        self,
+        path: str | os.PathLike[str],
+        *,
+        positive_threshold: float | None = None,
+        negative_threshold: float | None = None,
     ) -> None:
         """Write one HTML file on the relation, and on the pairs that a loss with these thresholds would act on.
 
         Args:
             path: the file, which appears whole or not at all.
-            positive_threshold: at which the page starts; the reader can move both.
-            negative_threshold: below the other.
+            positive_threshold: at which the page starts; the reader can move both. None for 0.8 of the measure's
+                range, which is phi = 0.6 for the two Pearson measures.
+            negative_threshold: below the other; None for 0.2 of the range.
 
         Raises:
             TypeError, ValueError: thresholds that are no numbers, or in the wrong order.
             OSError: the file cannot be written; one that exists stays as it was.
         """
-        settings = replace(self.settings, positive_threshold=positive_threshold, negative_threshold=negative_threshold)
-        self._write_report(path, settings)
+        self._write_report(path, with_thresholds(self.settings, positive_threshold, negative_threshold))
 
     def _write_report(self, path: str | os.PathLike[str], settings: Settings) -> None:
         """Write the report under the settings of a loss."""
@@ -201,7 +205,7 @@ class OnlineBatchRelation(Conditioning):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write an .npz (no pickle) that every framework of obrl can start from."""
-        save_relation(path, self._state, self.settings, self.label_names)
+        save_relation(path, self._state, with_thresholds(self.settings), self.label_names)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from obrl.errors import REDUCTIONS, Metadata, check_choice, check_logits, check_matrix, check_number
@@ -93,6 +93,40 @@ class Settings:
         """The settings that differ from their defaults, by name."""
         values = {field.name: (getattr(self, field.name), field.default) for field in fields(self)}
         return {name: value for name, (value, default) in values.items() if value != default}
+
+
+def scaled_thresholds(measure: str) -> tuple[float, float]:
+    """The default thresholds of a loss, carried over to the range of a measure: positive and negative.
+
+    Args:
+        measure: a key of `obrl.MEASURES`.
+
+    Example:
+        >>> scaled_thresholds("jaccard"), scaled_thresholds("pearson")
+        ((0.8, 0.2), (0.6, -0.6))
+    """
+    low, high = MEASURES[measure].low, MEASURES[measure].high
+    default = Settings()
+    positive, negative = (
+        round(low + share * (high - low), 4) for share in (default.positive_threshold, default.negative_threshold)
+    )
+    return positive, negative
+
+
+def with_thresholds(
+    settings: Settings, positive_threshold: float | None = None, negative_threshold: float | None = None
+) -> Settings:
+    """The settings of a relation by itself, which has no thresholds, with some; None for those of `scaled_thresholds`.
+
+    Raises:
+        TypeError, ValueError: thresholds that are no numbers, or in the wrong order.
+    """
+    positive, negative = scaled_thresholds(settings.measure)
+    return replace(
+        settings,
+        positive_threshold=positive if positive_threshold is None else positive_threshold,
+        negative_threshold=negative if negative_threshold is None else negative_threshold,
+    )
 
 
 def warn_unreachable_thresholds(settings: Settings) -> None:

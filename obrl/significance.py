@@ -11,6 +11,11 @@ from obrl.counts import PairCounts
 
 FloatArray = npt.NDArray[np.float64]
 
+RELATED_Q = 0.05
+"""Pairs with this q, the share of false discoveries, or a smaller one are called related."""
+FEWEST_JOINT = 5
+"""Pairs that occur together in fewer rows, or by chance alone would, are not called related, whatever their q."""
+
 _PAIRS_AT_ONCE = 8192  # some ten arrays of this length fit the second cache of a core
 _NEGLIGIBLE = 1e-14
 _TABLE = np.array([math.lgamma(k + 1) for k in range(256)])

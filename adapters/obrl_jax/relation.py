@@ -18,7 +18,7 @@ from obrl.errors import check_labels
 from obrl.labels import Labels
 from obrl.online import RelationState, merge_states, update_state
 from obrl.pairs import Pairs, active_pairs, describe
-from obrl.settings import Settings
+from obrl.settings import Settings, with_thresholds
 from obrl.storage import save_relation
 from obrl_jax.compat import is_traced
 from obrl_jax.configuration import AxisName, RelationConfiguration, state_on_host
@@ -172,12 +172,13 @@ class OnlineBatchRelation(RelationConfiguration):
         path: str | os.PathLike[str],
         state: RelationState,
         *,
-        positive_threshold: float = 0.8,
-        negative_threshold: float = 0.2,
+        positive_threshold: float | None = None,
+        negative_threshold: float | None = None,
     ) -> None:
         """Write one HTML file on the relation, and on the pairs that a loss with these thresholds would act on.
 
-        Copies the state to the host. The page loads nothing, and shows no row of any table.
+        Copies the state to the host. The page loads nothing, and shows no row of any table. A threshold that is None
+        lies at 0.8, the negative one at 0.2, of the measure's range.
 
         Raises:
             TypeError, ValueError: thresholds that are no numbers, or in the wrong order.
@@ -188,7 +189,7 @@ class OnlineBatchRelation(RelationConfiguration):
 
     def save(self, path: str | os.PathLike[str], state: RelationState) -> None:
         """Write the relation as an .npz (no pickle) that every framework of obrl can start from."""
-        save_relation(path, state_on_host(self._checked(state)), self.settings, self.label_names)
+        save_relation(path, state_on_host(self._checked(state)), with_thresholds(self.settings), self.label_names)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:

@@ -18,10 +18,10 @@ from obrl.mining.accumulate import TableCounts
 from obrl.mining.errors import MiningError
 from obrl.mining.pair_table import pair_table
 from obrl.mining.reports import label_names
+from obrl.significance import RELATED_Q
 
 FloatArray = npt.NDArray[np.float64]
 GRAPHML = "http://graphml.graphdrawing.org/xmlns"
-RELATED_Q = 0.05
 EPSILON = 1e-6
 """What ML-GCN adds to a column's sum."""
 

@@ -13,6 +13,7 @@ from obrl.evidence import estimate_phi, phi_coefficients
 from obrl.mining.accumulate import MOST_LABELS_WITH_GROUPS, TableCounts, without
 from obrl.mining.errors import MiningWarning
 from obrl.mining.student import t_quantile, t_test
+from obrl.significance import FEWEST_JOINT
 
 FloatArray = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
@@ -23,7 +24,6 @@ ROWS_A_PART = 10
 """With fewer rows a part, chance alone puts much of a label's variance between the parts."""
 FEWEST_PARTS = 16
 """With fewer parts the ratio to the naive standard error says little about the order of the rows."""
-FEWEST_JOINT = 5
 FEWEST_GROUPS = 20
 """On fewer groups of rows intervals are rough, so that `pair_table` warns, and `assess` refuses."""
 

@@ -12,9 +12,9 @@ from obrl.errors import check_choice
 from obrl.evidence import estimate_phi, phi_coefficients, phi_interval
 from obrl.mining.accumulate import MOST_LABELS_WITH_GROUPS, TableCounts
 from obrl.mining.errors import MiningWarning
-from obrl.mining.jackknife import FEWEST_GROUPS, FEWEST_JOINT, Jackknife, jackknife, pairs_of
-from obrl.mining.reports import RELATED_Q, shown_pairs
-from obrl.significance import benjamini_hochberg, benjamini_yekutieli, mid_p
+from obrl.mining.jackknife import FEWEST_GROUPS, Jackknife, jackknife, pairs_of
+from obrl.mining.reports import shown_pairs
+from obrl.significance import FEWEST_JOINT, RELATED_Q, benjamini_hochberg, benjamini_yekutieli, mid_p
 
 FloatArray = npt.NDArray[np.float64]
 

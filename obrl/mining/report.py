@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
@@ -17,7 +16,7 @@ from obrl.mining.accumulate import TableCounts
 from obrl.mining.errors import NoThresholds
 from obrl.mining.jackknife import FEWEST_GROUPS, RowOrder, row_order
 from obrl.mining.pair_table import PairTable, pair_table, unused_groups
-from obrl.mining.reports import RELATED_Q, label_names
+from obrl.mining.reports import label_names
 from obrl.mining.thresholds import (
     FROM_PHI,
     MOST_CHANGES,
@@ -28,11 +27,12 @@ from obrl.mining.thresholds import (
 )
 from obrl.namespace import NUMPY
 from obrl.relation import OnlineBatchRelation
+from obrl.report.checks import check_size
 from obrl.report.content import Drift, Finding, PairEvidence, Report, Suspects
 from obrl.report.findings import findings_of_counts
 from obrl.report.from_relation import FILE, line_of_code
-from obrl.report.words import counted, verb
-from obrl.settings import Settings
+from obrl.report.words import counted, fading_in_words, verb
+from obrl.settings import Settings, scaled_thresholds
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -69,7 +69,7 @@ def report_of_table(
         drift: what changed against other tables, or over time.
 
     Raises:
-        ValueError: another measure.
+        ValueError: another measure, or more than 4,000 labels.
 
     Example:
         >>> from obrl.mining import RelationMiner
@@ -80,13 +80,14 @@ def report_of_table(
         >>> print(report.findings[2].text[:21])
         Too weak to supervise
     """
+    check_size(counts.num_labels)
     settings = Settings(measure=measure, decay=1, estimator="counts") if mined is None else mined.settings
     of_counts = settings.decay == 1 and settings.estimator == "counts"
     pairs = pair_table(counts) if pairs is None else pairs
     order = row_order(counts) if order is None else order
     ladder = threshold_ladder(counts, measure=settings.measure, pairs=pairs) if settings.measure in FROM_PHI else None
     names = label_names(counts)
-    evidence = PairEvidence(pairs.phi_low, pairs.phi_high, pairs.q, pairs.related(RELATED_Q))
+    evidence = PairEvidence(pairs.phi_low, pairs.phi_high, pairs.q, pairs.related())
     said = [
         *findings_of_counts(names, counts.counts, counts.rows, evidence),
         *_of_the_rows(counts, pairs, order, settings.decay),
@@ -137,14 +138,9 @@ def _facts(counts: TableCounts, settings: Settings, files: Sequence[str]) -> dic
 
 
 def _first_thresholds(ladder: Ladder | None, measure: str) -> tuple[float, float]:
-    """Where the page starts: what is suggested, else |phi| = .3, else the same shares of the range as in a loss."""
+    """Where the page starts: what is suggested, else |phi| = .3, else as for a relation alone."""
     if ladder is None:
-        low, high = MEASURES[measure].low, MEASURES[measure].high
-        default = Settings()
-        return (
-            round(low + default.positive_threshold * (high - low), 4),
-            round(low + default.negative_threshold * (high - low), 4),
-        )
+        return scaled_thresholds(measure)
     try:
         suggestion = ladder.suggestion()
     except NoThresholds:
@@ -183,10 +179,9 @@ def _of_the_settings(settings: Settings) -> Finding:
     whole = "Phi, its intervals and the charge are those of the whole table."
     if settings.decay == 1:
         return Finding(f"The relation is the mean of those of the batches, as a loss would learn it. {whole}")
-    half = math.log(0.5) / math.log(settings.decay)
     return Finding(
-        f"The relation was mined with decay {settings.decay:g}: the last rows count most, and a batch counts half once "
-        f"{half:,.0f} further ones have come. {whole}",
+        f"The relation was mined with decay {settings.decay:g}: the last rows count most, and "
+        f"{fading_in_words(settings.decay)}. {whole}",
         warning=True,
     )
 

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from obrl.report.words import one_line
+from obrl.significance import RELATED_Q
 
 if TYPE_CHECKING:
     from obrl.mining.accumulate import TableCounts
@@ -24,7 +25,6 @@ LABEL_COLUMNS = ("label", "known", "present", "missing", "rate", "related", "str
 MOST_PAIRS = 1_000_000
 """With more pairs than so, pairs.csv holds the related ones alone."""
 PAIRS_AT_ONCE = 50_000
-RELATED_Q = 0.05
 LONGEST_NAME = 32
 SMALLEST_Q = 1e-300
 """Below it a q may be 0 in floating point, which no test can say."""

@@ -9,6 +9,8 @@ from obrl.measures import MEASURES
 from obrl.report.content import Drift, PairEvidence, Report
 from obrl.settings import check_thresholds
 
+MOST_LABELS = 4_000
+"""With so many labels, eight million pairs, a browser takes ten seconds to open the page and five to sort pairs."""
 PLACES = ("{positive_threshold}", "{negative_threshold}")
 """What the page replaces in the line that builds the loss."""
 
@@ -16,8 +18,7 @@ PLACES = ("{positive_threshold}", "{negative_threshold}")
 def check_report(report: Report) -> None:
     """Raise TypeError or ValueError, with what was expected and what came, unless the parts fit each other."""
     num_labels = len(report.label_names)
-    if num_labels < 1:
-        raise ValueError("a report needs at least one label, got none")
+    check_size(num_labels)
     check_choice("measure", report.measure, tuple(MEASURES))
     check_matrix("relation", metadata(np.asarray(report.relation)), num_labels=num_labels)
     check_thresholds(*report.thresholds)
@@ -35,6 +36,17 @@ def check_report(report: Report) -> None:
         raise ValueError(f"code must contain {' and '.join(PLACES)}, got none of {' and '.join(missing)}")
     for drift in report.drift:
         _check_drift(drift)
+
+
+def check_size(num_labels: int) -> None:
+    """Raise ValueError unless a browser can show a report on this many labels."""
+    if num_labels < 1:
+        raise ValueError("a report needs at least one label, got none")
+    if num_labels > MOST_LABELS:
+        raise ValueError(
+            f"a report shows at most {MOST_LABELS:,} labels, since a browser cannot handle more pairs, got "
+            f"{num_labels:,}: take the labels that matter, or read the pairs from pairs.csv of `obrl mine`"
+        )
 
 
 def _check_evidence(evidence: PairEvidence, num_labels: int) -> None:

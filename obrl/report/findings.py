@@ -12,6 +12,7 @@ from obrl.measures import apply_measure
 from obrl.namespace import NUMPY
 from obrl.report.content import Finding, PairEvidence
 from obrl.report.words import counted, interval_in_words, listed, share_in_words, verb
+from obrl.significance import FEWEST_JOINT, RELATED_Q
 
 FloatArray = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
@@ -20,9 +21,8 @@ GROUPED_PHI = 0.3
 """In a group that is named every two labels have at least this phi."""
 SAME_PHI = 0.95
 """Beyond it two labels are nearly the same, or nearly opposites."""
-FEWEST_PRESENT = 5
-"""No pair of a label that is present less often may be called related."""
 GROUPS_SHOWN = 3
+ONE_LABEL = Finding("There is one label alone, so there are no pairs that could be related.", warning=True)
 MUCH_MISSING = 0.5
 WHAT_PHI_IS = (
     "Phi is 1 for labels that always agree, 0 for unrelated ones, and negative for those that avoid each other."
@@ -101,6 +101,8 @@ def findings_of_counts(
 def _headline(pairs: CountedPairs, rows: int) -> Finding:
     related = pairs.evidence.related
     size = f"{counted(rows, 'row')} and {counted(len(pairs.names), 'label')}"
+    if len(pairs.names) == 1:
+        return ONE_LABEL
     if not related.any():
         return Finding(
             f"{size}: no pair of labels is related. More rows may show relations that these cannot.", warning=True
@@ -110,7 +112,7 @@ def _headline(pairs: CountedPairs, rows: int) -> Finding:
     apart = number - together
     return Finding(
         f"{size}: {number:,} of {counted(len(related), 'pair')} of labels {'is' if number == 1 else 'are'} related (at "
-        f"most 1 in 20 of them by chance): {together:,} {verb(together, 'occur')} together, {apart:,} "
+        f"most 1 in {1 / RELATED_Q:.0f} of them by chance): {together:,} {verb(together, 'occur')} together, {apart:,} "
         f"{verb(apart, 'occur')} apart. {WHAT_PHI_IS}"
     )
 
@@ -209,8 +211,8 @@ def _exclusive(pairs: CountedPairs) -> Finding | None:
     first = order[0]
     return Finding(
         f"{counted(len(order), 'pair')} of labels never {verb(len(order), 'occur')} together, though by "
-        f"chance alone {'it' if len(order) == 1 else 'each'} would in 5 rows or more: {pairs.pair(first)} in "
-        f"{expected[first]:,.0f}{'' if len(order) == 1 else ', for example'}."
+        f"chance alone {'it' if len(order) == 1 else 'each'} would in {FEWEST_JOINT} rows or more: {pairs.pair(first)} "
+        f"in {expected[first]:,.0f}{'' if len(order) == 1 else ', for example'}."
     )
 
 
@@ -252,11 +254,11 @@ def _constant(names: Sequence[str], counts: PairCounts) -> Finding | None:
 
 def _rare(names: Sequence[str], counts: PairCounts) -> Finding | None:
     present = np.diagonal(counts.s)
-    rare = np.flatnonzero((present > 0) & (present < FEWEST_PRESENT))
+    rare = np.flatnonzero((present > 0) & (present < FEWEST_JOINT))
     if not len(rare):
         return None
     return Finding(
-        f"{counted(len(rare), 'label')} {'is' if len(rare) == 1 else 'are'} present in fewer than {FEWEST_PRESENT} "
+        f"{counted(len(rare), 'label')} {'is' if len(rare) == 1 else 'are'} present in fewer than {FEWEST_JOINT} "
         f"rows, too seldom to be called related to another: {listed([names[label] for label in rare.tolist()])}."
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Sequence
 
@@ -16,9 +15,10 @@ from obrl.measures import MEASURES
 from obrl.namespace import NUMPY
 from obrl.online import is_symmetric, select_pairs
 from obrl.relation import OnlineBatchRelation
+from obrl.report.checks import check_size
 from obrl.report.content import Finding, Report
-from obrl.report.findings import WHAT_PHI_IS, groups_in_words, label_groups
-from obrl.report.words import counted, interval_in_words, listed, verb
+from obrl.report.findings import ONE_LABEL, WHAT_PHI_IS, groups_in_words, label_groups
+from obrl.report.words import counted, fading_in_words, interval_in_words, listed, verb
 from obrl.settings import Settings
 
 FloatArray = npt.NDArray[np.float64]
@@ -27,6 +27,14 @@ BoolArray = npt.NDArray[np.bool_]
 FILE = "relation.npz"
 """Where the line of code expects the relation unless the report names a file."""
 FEW_BATCHES = 10.0
+_CONSTANT = "there is none while one of the two labels is the same in all {rows}"
+_REASONS = {
+    "matching": "there is none without {rows} labels",
+    "cosine": "there is none while one of the two labels is absent in all {rows}",
+    "jaccard": "there is none while both labels are absent in all {rows}",
+    "conditional": "there is none, given a label that is absent in all {rows}",
+}
+"""Why a measure is undefined; of those that are not named here for another reason than `_CONSTANT`."""
 
 
 def report_of_relation(
@@ -49,6 +57,9 @@ def report_of_relation(
     Returns:
         The report, without counts and so without intervals and charges.
 
+    Raises:
+        ValueError: more than 4,000 labels.
+
     Example:
         >>> from obrl import OnlineBatchRelation
         >>> relation = OnlineBatchRelation(2, label_names=["hat", "cap"]).update([[1, 1], [0, 0], [1, 1]])
@@ -60,6 +71,7 @@ negative_threshold={negative_threshold})"
         With these thresholds a loss acts on 1 of 1 pair of 2 labels: 1 occurs together, 0 occur apart.
     """
     size = relation.num_labels
+    check_size(size)
     names = tuple(map(str, range(size))) if relation.label_names is None else relation.label_names
     facts = {
         "labels": f"{size:,}",
@@ -105,6 +117,8 @@ def _findings(relation: OnlineBatchRelation, settings: Settings, names: Sequence
     if is_symmetric(settings):
         together, apart = np.triu(together), np.triu(apart)
     known = ~np.isnan(value)
+    if len(value) == 1:
+        return (ONE_LABEL,)
     if not known[~np.eye(len(value), dtype=bool)].any():
         return (Finding("The relation is empty: no pair of labels has been learnt yet.", warning=True),)
     listed_findings = [
@@ -112,7 +126,7 @@ def _findings(relation: OnlineBatchRelation, settings: Settings, names: Sequence
         _strongest(relation, together, 1, settings, names),
         _strongest(relation, apart, -1, settings, names),
         _groups(value, together, names) if is_symmetric(settings) else None,
-        _undefined(known, names),
+        _undefined(known, settings, names),
         _weight(relation, settings),
         _no_intervals(settings),
     ]
@@ -171,16 +185,20 @@ def _groups(value: FloatArray, together: BoolArray, names: Sequence[str]) -> Fin
     )
 
 
-def _undefined(known: BoolArray, names: Sequence[str]) -> Finding | None:
+def _undefined(known: BoolArray, settings: Settings, names: Sequence[str]) -> Finding | None:
+    """Which pairs, ordered ones where the relation of (i, j) is not that of (j, i), have no relation, and why."""
+    symmetric = is_symmetric(settings)
     unknown = ~known & ~np.eye(len(known), dtype=bool)
     if not unknown.any():
         return None
-    whole = [names[label] for label in np.flatnonzero(unknown.sum(axis=1) == len(known) - 1).tolist()]
-    pairs = int(np.triu(unknown | unknown.T).sum())
+    alone = (unknown & unknown.T).sum(axis=1) == len(known) - 1
+    whole = [names[label] for label in np.flatnonzero(alone).tolist()]
+    pairs = int((np.triu(unknown) if symmetric else unknown).sum())
     labels = f"; {listed(whole)} {'has' if len(whole) == 1 else 'have'} none with any label" if whole else ""
+    rows = f"rows{' of a batch' if settings.estimator == 'batch' else ''} that know both"
     return Finding(
-        f"{counted(pairs, 'pair')} {'has' if pairs == 1 else 'have'} no relation yet, since one of the labels was the "
-        f"same in all rows of every batch that knew both{labels}.",
+        f"{counted(pairs, 'pair' if symmetric else 'ordered pair')} {'has' if pairs == 1 else 'have'} no relation yet: "
+        f"{_REASONS.get(settings.measure, _CONSTANT).format(rows=rows)}{labels}.",
         warning=True,
     )
 
@@ -191,12 +209,11 @@ def _weight(relation: OnlineBatchRelation, settings: Settings) -> Finding | None
     weight = weight[weight > 0]
     low, high = float(weight.min()), float(weight.max())
     few = "" if low >= FEW_BATCHES else ". Pairs of so few batches are uncertain"
-    batches = f"{high:,.1f}" if high - low < 0.05 else f"{low:,.1f} to {high:,.1f}"
-    fades = ""
-    if settings.decay < 1:
-        half = math.log(0.5) / math.log(settings.decay)
-        fades = f"; with decay {settings.decay:g} a batch counts half once {half:,.0f} further ones have come"
-    return Finding(f"The relation weight of a pair is {batches} batches{fades}{few}.", warning=bool(few))
+    first, last = (f"{value:,.1f}".removesuffix(".0") for value in (low, high))
+    batches = last if high - low < 0.05 else f"{first} to {last}"
+    fades = f"; with decay {settings.decay:g} {fading_in_words(settings.decay)}" if settings.decay < 1 else ""
+    noun = "batch" if batches == "1" else "batches"
+    return Finding(f"The relation weight of a pair is {batches} {noun}{fades}{few}.", warning=bool(few))
 
 
 def _no_intervals(settings: Settings) -> Finding | None:

@@ -50,7 +50,8 @@ def write_report(path: str | os.PathLike[str], report: Report) -> None:
         report: what it shows.
 
     Raises:
-        TypeError, ValueError: the report's parts do not fit each other; nothing is written.
+        TypeError, ValueError: the report's parts do not fit each other, or it has more than 4,000 labels, whose pairs
+            a browser cannot handle; nothing is written.
         OSError: the file cannot be written.
 
     Example:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 
@@ -48,6 +49,19 @@ def verb(number: int, plural: str) -> str:
         ('occurs', 'occur')
     """
     return f"{plural}s" if number == 1 else plural
+
+
+def fading_in_words(decay: float) -> str:
+    """For how long a batch counts under a decay below 1.
+
+    Example:
+        >>> fading_in_words(0.99)
+        'a batch counts half or less once 69 further ones have come'
+        >>> fading_in_words(0.2)
+        'a batch counts half or less once 1 further one has come'
+    """
+    half = math.ceil(math.log(0.5) / math.log(decay) - 1e-9)
+    return f"a batch counts half or less once {counted(half, 'further one')} {'has' if half == 1 else 'have'} come"
 
 
 def share_in_words(share: float) -> str:

@@ -11,6 +11,9 @@ import numpy as np
 import pytest
 
 from obrl import OBRLoss, OnlineBatchRelation, RelationLoss
+from obrl.measures import MEASURES
+from obrl.mining.cli import main
+from obrl.report import checks
 from obrl.report.findings import label_groups
 from obrl.report.from_relation import report_of_relation
 from tests.support.html_report import assert_reported, header, texts
@@ -83,7 +86,11 @@ def test_what_a_loss_cannot_act_on_is_a_warning() -> None:
     constant = np.column_stack([half[:, :2], np.ones(80)])
     relation = OnlineBatchRelation(3, label_names=["a", "b", "always"]).update(constant)
     assert any(
-        "2 pairs have no relation yet" in text and "“always” has none with any label" in text for text in said(relation)
+        "2 pairs have no relation yet: there is none while one of the two labels is the same in all rows of a batch "
+        "that know both"
+        in text
+        and "“always” has none with any label" in text
+        for text in said(relation)
     )
     (only,) = said(OnlineBatchRelation(3))
     assert only == "The relation is empty: no pair of labels has been learnt yet."
@@ -92,13 +99,97 @@ def test_what_a_loss_cannot_act_on_is_a_warning() -> None:
 def test_the_weight_says_how_long_a_batch_counts() -> None:
     relation = OnlineBatchRelation(LABELS)
     relation.update(table())
-    assert any("is 1.0 batches; with decay 0.99 a batch counts half once 69" in text for text in said(relation))
+    assert any("is 1 batch; with decay 0.99 a batch counts half or less once 69" in text for text in said(relation))
     for _ in range(400):
         relation.update(table())
     report = report_of_relation(relation, relation.settings)
     (weight,) = [finding for finding in report.findings if "relation weight" in finding.text]
     assert not weight.warning
     assert "98.2 batches" in weight.text
+
+
+@pytest.mark.parametrize(
+    ("decay", "words"), [(0.5, "1 further one has"), (0.2, "1 further one has"), (0.8, "4 further")]
+)
+def test_a_batch_counts_half_after_a_whole_number_of_batches(decay: float, words: str) -> None:
+    relation = OnlineBatchRelation(LABELS, decay=decay)
+    relation.update(table())
+    weight = relation.relation_weight[0, 1]
+    (text,) = [text for text in said(relation, decay=decay) if "relation weight" in text]
+    assert f"a batch counts half or less once {words}" in text
+    further = int(words.split(" ")[0])
+    assert weight * decay**further <= weight / 2 < weight * decay ** (further - 1)
+
+
+@pytest.mark.parametrize(
+    ("measure", "targets", "text"),
+    [
+        (
+            "conditional",
+            [[1, 0, 0], [1, 1, 0]],
+            "2 ordered pairs have no relation yet: there is none, given a label that",
+        ),
+        (
+            "cosine",
+            [[1, 0, 0], [1, 1, 0]],
+            "2 pairs have no relation yet: there is none while one of the two labels is ab",
+        ),
+        (
+            "jaccard",
+            [[0, 0, 1], [0, 0, 1]],
+            "1 pair has no relation yet: there is none while both labels are absent in a",
+        ),
+        (
+            "matching",
+            [[0, np.nan, 1], [np.nan, 0, 1]],
+            "1 pair has no relation yet: there is none without rows of a batch",
+        ),
+        (
+            "yule_q",
+            [[1, 0, 0], [0, 1, 0]],
+            "2 pairs have no relation yet: there is none while one of the two labels is th",
+        ),
+    ],
+)
+def test_why_a_pair_has_no_relation_depends_on_the_measure(measure: str, targets: Any, text: str) -> None:
+    relation = OnlineBatchRelation(3, measure=measure).update(targets)
+    unknown = np.isnan(relation.relation) & ~np.eye(3, dtype=bool)
+    assert unknown.sum() == int(text[0]) * (1 if measure == "conditional" else 2)
+    (sentence,) = [sentence for sentence in said(relation, measure=measure) if "no relation yet" in sentence]
+    assert sentence.startswith(text)
+
+
+def test_one_label_has_no_pairs() -> None:
+    relation = OnlineBatchRelation(1).update([[1], [0]])
+    assert said(relation) == ["There is one label alone, so there are no pairs that could be related."]
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_thresholds_start_on_the_scale_of_the_measure(tmp_path: Path, measure: str) -> None:
+    relation = OnlineBatchRelation(3, measure=measure).update(np.random.default_rng(0).integers(2, size=(2_000, 3)))
+    relation.report(tmp_path / "r.html")
+    low, high = MEASURES[measure].low, MEASURES[measure].high
+    expected = [low + 0.8 * (high - low), low + 0.2 * (high - low)]
+    np.testing.assert_allclose(header(tmp_path / "r.html")["thresholds"], expected)
+    relation.save(tmp_path / "r.npz")
+    assert main(["report", str(tmp_path / "r.npz"), "--out", str(tmp_path / "s.html"), "--quiet"]) == 0
+    np.testing.assert_allclose(header(tmp_path / "s.html")["thresholds"], expected)
+    if MEASURES[measure].low < 0:
+        assert "acts on no pair" in texts(tmp_path / "r.html")[0]  # the labels are independent
+    relation.report(tmp_path / "r.html", positive_threshold=0.9)
+    np.testing.assert_allclose(header(tmp_path / "r.html")["thresholds"], [0.9, expected[1]])
+
+
+def test_too_many_labels_are_refused_before_anything_is_computed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    relation = OnlineBatchRelation(LABELS).update(table())
+    monkeypatch.setattr(checks, "MOST_LABELS", LABELS - 1)
+    with pytest.raises(ValueError, match="at most 3 labels, since a browser cannot handle more pairs, got 4"):
+        report_of_relation(relation, relation.settings)
+    with pytest.raises(ValueError, match="at most 3 labels"):
+        relation.report(tmp_path / "r.html")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("measure", ["conditional", "yule_q", "cosine"])

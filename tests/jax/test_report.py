@@ -6,7 +6,8 @@ import jax.numpy as jnp
 import pytest
 
 from obrl.jax import OBRLoss, OnlineBatchRelation, RelationLoss
-from tests.support.html_report import assert_reported
+from obrl.storage import load_relation
+from tests.support.html_report import assert_reported, header
 from tests.support.start import LABELS, NAMES, table
 
 
@@ -29,3 +30,13 @@ def test_a_state_of_another_loss_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"state\.relation_sum must have shape"):
         OBRLoss(LABELS).report(tmp_path / "report.html", OBRLoss(2).init())
     assert not list(tmp_path.iterdir())
+
+
+def test_thresholds_start_on_the_scale_of_the_measure(tmp_path: Path) -> None:
+    relation = OnlineBatchRelation(LABELS, measure="pearson")
+    state = relation.update(jnp.asarray(table()), relation.init())
+    relation.report(tmp_path / "report.html", state)
+    assert header(tmp_path / "report.html")["thresholds"] == [0.6, -0.6]
+    relation.save(tmp_path / "relation.npz", state)
+    stored = load_relation(tmp_path / "relation.npz")[1]
+    assert (stored.positive_threshold, stored.negative_threshold) == (0.6, -0.6)

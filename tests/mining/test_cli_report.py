@@ -17,6 +17,7 @@ from obrl.mining import RelationMiner
 from obrl.mining.cli import main
 from obrl.mining.drift import history_drift
 from obrl.mining.report import report_of_table
+from obrl.report import checks
 from tests.mining.test_cli_suspects import NAMES, write_table
 from tests.mining.test_suspects import related_table
 from tests.support.html_report import column, columns, header, texts
@@ -97,6 +98,51 @@ def test_a_relation_that_stands_alone_is_named_by_its_file(place: Path) -> None:
     assert header(report("mined/r.npz"))["title"] == "How the labels of r.npz relate"
     Path("mined/r.npz").rename("relation.npz")
     assert header(report("relation.npz"))["title"] == "How the labels of relation.npz relate"
+
+
+@pytest.mark.parametrize("text", ['{"files": 5}', '{"files": [5]}', '{"files": "t.csv"}', "[]", "{", "\xff"])
+def test_a_damaged_run_file_costs_the_name_of_the_table_alone(place: Path, text: str) -> None:
+    Path("mined/run.json").write_bytes(text.encode("latin-1"))
+    assert header(report("mined"))["title"] == "How the labels of relation.npz relate"
+
+
+def test_paths_stay_as_the_user_typed_them(place: Path) -> None:
+    Path("deep").mkdir()
+    write_table(Path("deep/u.csv"), related_table(400))
+    assert main(["mine", "deep", "--out", "deep/out", "--quiet"]) == 0
+    for path in (Path("deep/out/report.html"), report("deep/out", "./deep/u.csv", "--top", "5")):
+        assert "OnlineBatchRelation.load('deep/out/relation.npz')" in header(path)["code"]
+        assert str(place).encode() not in path.read_bytes() + columns(path)
+    assert {row["file"] for row in column(Path("r.html"), "suspects")["rows"]} == {"./deep/u.csv"}
+
+
+def test_more_labels_than_a_browser_shows_have_no_page(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks, "MOST_LABELS", 5)
+    monkeypatch.setattr("obrl.mining.cli.mine.MOST_LABELS", 5)
+    capsys.readouterr()
+    assert "a report shows at most 5 labels" in refused(capsys, "mined", "none.csv", "--out", "r.html")
+    assert main(["compare", "mined", "mined", "--csv", "c.csv", "--report", "r.html", "--quiet"]) == 2
+    assert not Path("c.csv").exists()
+    assert "a report shows at most 5 labels" in capsys.readouterr().err
+    assert main(["mine", "t.csv", "--out", "new", "--quiet"]) == 0
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert said == (
+        "wrote new/relation.npz, pairs.csv, labels.csv and run.json; no report.html, which shows at most 5 labels"
+    )
+    assert sorted(path.name for path in Path("new").iterdir()) == [
+        "labels.csv",
+        "pairs.csv",
+        "relation.npz",
+        "run.json",
+    ]
+
+
+def test_a_comparison_of_relations_starts_on_the_scale_of_their_measure(place: Path) -> None:
+    OnlineBatchRelation(6, measure="pearson", decay=1).update(related_table(400)).save("learnt.npz")
+    assert main(["compare", "learnt.npz", "learnt.npz", "--report", "r.html", "--quiet"]) == 0
+    assert header(Path("r.html"))["thresholds"] == [0.6, -0.6]
 
 
 def test_a_table_adds_what_obrl_suspects_lists(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from obrl import OnlineBatchRelation
 from obrl.measures import MEASURES
 from obrl.mining import MiningWarning, RelationMiner
 from obrl.mining.report import report_of_table
+from obrl.report import checks
 from obrl.report.content import Drift, Finding
 from obrl.report.words import share_in_words
 from tests.support.html_report import header, texts
@@ -173,7 +175,7 @@ def test_rows_that_are_ordered() -> None:
     assert with_words(findings, "Rows are sorted by the label 'smile'").warning
     decay = with_words(findings, "mined with decay 0.9")
     assert decay.warning
-    assert "a batch counts half once 7 further ones have come" in decay.text
+    assert "a batch counts half or less once 7 further ones have come" in decay.text
     assert "mean of those of the batches" in with_words(said(table, estimator="batch"), "as a loss would").text
 
 
@@ -197,6 +199,33 @@ def test_the_relation_is_that_which_was_mined() -> None:
     assert dict(report.facts)["decay"] == "0.8"
     with pytest.raises(ValueError, match="measure must be one of"):
         report_of_table(miner.table_counts_, measure="phi")
+
+
+def test_one_label_has_no_pairs() -> None:
+    findings = said(drawn()[:, :1])
+    assert findings[0].text == "There is one label alone, so there are no pairs that could be related."
+    assert findings[0].warning
+    assert "no pair of labels is related" not in " ".join(finding.text for finding in findings)
+
+
+def test_a_decay_says_how_soon_a_batch_fades() -> None:
+    assert with_words(said(drawn(), decay=0.2, batch_size=50), "mined with decay").text.startswith(
+        "The relation was mined with decay 0.2: the last rows count most, and a batch counts half or less once 1 "
+        "further one has come."
+    )
+
+
+def test_more_labels_than_a_browser_shows_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = RelationMiner().fit(drawn()).table_counts_
+    monkeypatch.setattr(checks, "MOST_LABELS", 5)
+    with pytest.raises(ValueError, match="at most 5 labels, since a browser cannot handle more pairs, got 6"):
+        report_of_table(counts)
+
+
+def test_a_miner_of_what_a_loss_has_saved_starts_on_the_scale_of_its_measure(tmp_path: Path) -> None:
+    OnlineBatchRelation(3, measure="pearson").update(drawn()[:, :3]).save(tmp_path / "learnt.npz")
+    RelationMiner.load(tmp_path / "learnt.npz").report(tmp_path / "r.html")
+    assert header(tmp_path / "r.html")["thresholds"] == [0.6, -0.6]
 
 
 def test_what_others_add_comes_last() -> None:

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from obrl.storage import load_relation
 from obrl.torch import OBRLoss, OnlineBatchRelation, RelationLoss
-from tests.support.html_report import assert_reported
+from tests.support.html_report import assert_reported, header
 from tests.support.start import LABELS, NAMES, table
 
 
@@ -23,3 +24,13 @@ def test_a_relation_writes_a_report_under_thresholds(tmp_path: Path) -> None:
     relation.update(torch.from_numpy(table()))
     relation.report(tmp_path / "report.html", positive_threshold=0.6, negative_threshold=0.3)
     assert_reported(tmp_path / "report.html", (0.6, 0.3))
+
+
+def test_thresholds_start_on_the_scale_of_the_measure(tmp_path: Path) -> None:
+    relation = OnlineBatchRelation(LABELS, measure="pearson")
+    relation.update(torch.from_numpy(table()))
+    relation.report(tmp_path / "report.html")
+    assert header(tmp_path / "report.html")["thresholds"] == [0.6, -0.6]
+    relation.save(tmp_path / "relation.npz")
+    stored = load_relation(tmp_path / "relation.npz")[1]
+    assert (stored.positive_threshold, stored.negative_threshold) == (0.6, -0.6)

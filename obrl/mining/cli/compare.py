@@ -30,9 +30,11 @@ from obrl.mining.miner import RelationMiner
 from obrl.mining.output import RELATION, check_file, file_of_results
 from obrl.mining.report import report_of_table
 from obrl.mining.tables import open_tables
+from obrl.report.checks import check_size
 from obrl.report.content import Report
 from obrl.report.from_relation import report_of_relation
 from obrl.report.page import write_report
+from obrl.settings import with_thresholds
 
 FAILED = 1
 
@@ -60,6 +62,8 @@ def run(options: argparse.Namespace) -> int:
     a, b = (_side(path, options) for path in (options.a, options.b))
     for path, side in ((options.a, a), (options.b, b)):
         _warn_of_order(path, side)
+    if options.report is not None:
+        check_size(a.to_numpy().num_labels)
     try:
         comparison = compare(a, b, labels=options.labels, correction=options.correction)
     except MiningError as error:
@@ -150,7 +154,7 @@ def _report(options: argparse.Namespace, a: RelationMiner, comparison: TableComp
         facts = {"A": Path(options.a).name, "B": Path(options.b).name}
         report = report_of_table(a.table_counts_, mined=relation, title=title, file=file, facts=facts)
     else:
-        report = report_of_relation(relation, relation.settings, title=title, file=file)
+        report = report_of_relation(relation, with_thresholds(relation.settings), title=title, file=file)
     return replace(
         report,
         findings=(*comparison_findings(comparison, q=options.q), *report.findings),

@@ -29,6 +29,7 @@ from obrl.mining.suspect_list import read_suspects
 from obrl.mining.suspects import SuspectFinder
 from obrl.mining.tables import open_tables
 from obrl.relation import OnlineBatchRelation
+from obrl.report.checks import check_size
 from obrl.report.content import Finding, Report
 from obrl.report.from_relation import report_of_relation
 from obrl.report.page import write_report
@@ -57,6 +58,7 @@ def run(options: argparse.Namespace) -> int:
         raise MiningError(f"--top must be at least 1, got {options.top}")
     check_file(options.out)
     miner = load_relation(options)
+    check_size(miner.to_numpy().num_labels)
     report = _with_suspects(options, miner) if options.tables else _report(options, miner, miner.label_names_in_)
     with file_of_results(options.out) as part:
         write_report(part, report)
@@ -111,7 +113,11 @@ def _mined_files(relation: Path) -> tuple[str, ...]:
     """The table's files, which `obrl mine` names beside the relation; else the file of the relation."""
     run = relation.with_name(RUN)
     if relation.name == RELATION and run.is_file():
-        facts = json.loads(run.read_text(encoding="utf-8"))
-        if isinstance(facts, dict) and facts.get("files"):
-            return tuple(map(str, facts["files"]))
+        try:
+            facts = json.loads(run.read_text(encoding="utf-8"))
+        except ValueError:  # damaged, and only a name hangs on it
+            facts = None
+        files = facts.get("files") if isinstance(facts, dict) else None
+        if files and isinstance(files, list) and all(isinstance(name, str) for name in files):
+            return tuple(files)
     return (str(relation),)
