@@ -56,7 +56,8 @@ class History:
         counts: of a table's parts: `PairCounts` of integers; s has the shape (steps, num_labels, num_labels), and the
             others broadcast to it. None for a history of training.
         error_ratio: (num_labels, num_labels) float32, by how much the standard error of phi for dependent rows exceeds
-            that for independent ones, where the table had groups; else None.
+            that for independent ones, where the table had groups; on the diagonal the same of how often labels are
+            present. Else None.
 
     Raises:
         TypeError, ValueError: an argument of another type or outside its range.
@@ -208,6 +209,15 @@ class History:
             value, defined = apply_measure(NUMPY, self.measure, part)
             np.copyto(stack[position], value, where=defined > 0, casting="same_kind")
         return stack
+
+    def at(self, position: int, i: npt.NDArray[np.intp], j: npt.NDArray[np.intp]) -> npt.NDArray[np.float32]:
+        """The relation of the pairs (i, j) alone at the step `steps[position]`, (pairs,), NaN where undefined."""
+        if self.counts is None:
+            return self._snapshots[position].relation[i, j]
+        shape = self.counts.s.shape[1:]
+        part = PairCounts(*(np.broadcast_to(field[position], shape)[i, j].astype(np.float64) for field in self.counts))
+        value, defined = apply_measure(NUMPY, self.measure, part)
+        return np.where(defined > 0, value, np.nan).astype(np.float32)
 
     @property
     def thresholds(self) -> npt.NDArray[np.float64]:

@@ -133,14 +133,14 @@ class Monitor:
             shares = measure_shares(held, settings, batch, pos_weight=criterion.pos_weight)
         measurement = Measurement(together, apart, *shares)
         relation = OnlineBatchRelation.from_state(held, settings, criterion.label_names)
-        picture = heat_map(relation.relation, measure=settings.measure)
-        for sink in self._sinks:
-            sink.write(step, name, measurement, picture)
         if self._history_path is not None:
             history = self._history_of(name, settings, step)
             history.append(step, relation, (settings.positive_threshold, settings.negative_threshold))
             if len(history) * relation.num_labels**2 <= SAVED_AT_ONCE:
                 history.save(self._path_of(name))
+        picture = heat_map(relation.relation, measure=settings.measure)
+        for sink in self._sinks:
+            sink.write(step, name, measurement, picture)
         return measurement
 
     def _history_of(self, name: str, settings: Settings, step: int) -> History:

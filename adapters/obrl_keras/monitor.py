@@ -36,9 +36,9 @@ class OBRMonitor(keras.callbacks.Callback):
         batch: a tuple as `tf.data` would give it to `fit`: `(inputs,)` for a model that ends with the layer, where the
             targets are an input; `(inputs, targets)` or `(inputs, targets, sample_weight)` for a model that was
             compiled with a loss of `obrl.tensorflow`. None: the shares are not measured.
-        history: a file for the relation over time, an .npz that `obrl history` reads, written at the end of each epoch.
-            Where it exists, it is continued. With several layers the first has this name, and each other one a file
-            with its name in it.
+        history: a file for the relation over time, an .npz that `obrl history` reads, written at each logged step, or
+            with more than some hundred labels at the end of each epoch. Where it exists, it is continued. Of several
+            criteria the first has this name, and each other one a file with its name in the name.
         report: a file for the report on the relation, an .html, written at the end of the training; likewise.
 
     Raises:

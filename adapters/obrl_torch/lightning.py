@@ -53,9 +53,9 @@ class OBRMonitor(Callback):
             Compiled ones are watched too; inside of a larger compiled graph their batches cannot be seen, and the
             shares are left out.
         every: log each step of the optimizer that is a multiple of it.
-        history: a file for the relation over time, an .npz that `obrl history` reads, written at the end of each epoch.
-            Where it exists, it is continued. With several criteria the first has this name, and each other one a file
-            with its path in the name.
+        history: a file for the relation over time, an .npz that `obrl history` reads, written at each logged step, or
+            with more than some hundred labels at the end of each epoch. Where it exists, it is continued. Of several
+            criteria the first has this name, and each other one a file with its path in the name.
         report: a file for the report on the relation, an .html, written at the end of the training; likewise.
 
     Raises:

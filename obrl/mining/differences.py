@@ -176,11 +176,10 @@ def rate_variance(table: TableCounts) -> tuple[FloatArray, FloatArray]:
     """The variance of how often each label is present, and its degrees of freedom, (num_labels,) each."""
     known = np.maximum(table.counts.n.diagonal().astype(np.float64), 1)
     present = table.counts.s.diagonal()
-    share = (present + 0.5) / (known + 1)
-    variance = share * (1 - share) / known
+    variance = share_variance(known, present)
     endless = np.full(len(variance), ENDLESS)
     if not table.grouped or table.groups is None or len(table.groups.s) < 2:
-        return np.asarray(variance), endless
+        return variance, endless
     shape = table.groups.s.shape
     sizes, sums = (np.broadcast_to(f, shape).diagonal(axis1=1, axis2=2) for f in (table.groups.n, table.groups.s))
     deviations = sums - present / known * sizes
@@ -188,3 +187,10 @@ def rate_variance(table: TableCounts) -> tuple[FloatArray, FloatArray]:
     with np.errstate(divide="ignore", invalid="ignore"):
         of_parts = np.where(parts > 1, parts / (parts - 1), np.nan) * (deviations**2).sum(axis=0) / known**2
     return np.maximum(variance, of_parts), np.maximum(parts - 1.0, 1.0)
+
+
+def share_variance(known: npt.ArrayLike, present: npt.ArrayLike) -> FloatArray:
+    """The variance of the share of `known` independent rows that are present, with 1/2 added to either side."""
+    rows = np.maximum(np.asarray(known, np.float64), 1)
+    share = (np.asarray(present, np.float64) + 0.5) / (rows + 1)
+    return share * (1 - share) / rows

@@ -77,7 +77,7 @@ def history_drift(history: History, *, q: float = 0.05) -> Drift:
     order = over_time_words.shown_order(result, q)[:MOST_ROWS]
     head, rows = over_time_words.pair_table(result, order)
     unit = "rows" if result.tested else "steps"
-    lines = over_time_words.series(result, order[:LINES].tolist())
+    lines = over_time_words.series(result, order[:LINES])
     return Drift(
         title=f"The relation over the {unit}",
         note=_paragraph(over_time_words.sentences(result, q)),

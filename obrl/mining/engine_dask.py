@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from obrl.errors import check_label_names
 from obrl.mining.batches import relation_of_counts
 from obrl.mining.checkpoint import Checkpoint
 from obrl.mining.dask_client import local_cluster, mine_tasks, require_dask
@@ -144,6 +145,7 @@ def mine_table(
     if miner.history is not None:
         raise MiningError(f"history must be None where Dask mines, got {miner.history}")
     settings, batch_size = miner._checked_settings()
+    names = check_label_names(miner.label_names or table.label_names, len(table.label_names))
     cuts = cuts_of_table(
         num_labels=len(table.label_names),
         rows=table.rows or 0,
@@ -152,7 +154,6 @@ def mine_table(
         settings=settings,
         batch_size=batch_size,
     )
-    names = table.label_names if miner.label_names is None else tuple(miner.label_names)
     tasks = plan_tasks(tables, options, cuts)
     with tempfile.TemporaryDirectory(prefix="obrl-") as scratch:
         store = Checkpoint(Path(scratch, "pieces")) if checkpoint is None else checkpoint

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy.typing as npt
 from obrl.counts import PairCounts
 from obrl.history import History
 from obrl.mining.accumulate import MOST_LABELS_WITH_GROUPS, TableCounter, TableCounts, added
+from obrl.mining.differences import rate_variance
 from obrl.mining.errors import MiningError
 from obrl.mining.jackknife import jackknife
 
@@ -64,13 +66,18 @@ class HistoryCounter(TableCounter):
 
 
 def error_ratio(table: TableCounts) -> npt.NDArray[np.float32] | None:
-    """How much surer pairs look than they are, (num_labels, num_labels), from the groups of a table; None without."""
+    """How much surer pairs look than they are, (num_labels, num_labels), from the groups of a table; None without.
+
+    On the diagonal stands how much surer the labels' rates look.
+    """
     i, j = np.triu_indices(table.num_labels, 1)
     sure = jackknife(table, i, j) if table.grouped else None
     if sure is None:
         return None
     ratio = np.ones((table.num_labels, table.num_labels), np.float32)
     ratio[i, j] = ratio[j, i] = np.maximum(sure.ratio, 1)
+    alike, independent = (rate_variance(each)[0] for each in (table, replace(table, groups=None)))
+    np.fill_diagonal(ratio, np.sqrt(alike / independent))
     return ratio
 
 

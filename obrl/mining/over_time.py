@@ -29,7 +29,9 @@ FEWEST_A_PART = 2
 
 @dataclass(frozen=True, slots=True)
 class OverTime:
-    """All pairs of a history, one entry each: i < j, or for a measure that is not symmetric every ordered pair.
+    """All pairs of a history, one entry each: i < j, or in a run with a measure that has a direction both directions.
+
+    A table's values are phi, which has none, whatever the measure.
 
     Attributes:
         i: index of the first label.
@@ -232,13 +234,25 @@ def _merged(parts: PairCounts, whole: PairCounts) -> PairCounts:
     return PairCounts(*(np.add.reduceat(field, starts, axis=0, dtype=np.int64) for field in parts))
 
 
+def values_over_time(history: History, i: Indices, j: Indices) -> FloatArray:
+    """Phi of the pairs (i, j) at each step, (steps, pairs) float64, NaN where undefined.
+
+    Of a run whose measure phi does not follow from it is the relation, on the measure's scale.
+    """
+    if history.counts is not None:
+        parts = (PairCounts(*(field[number] for field in history.counts)) for number in range(len(history)))
+        return np.array([phi_coefficients(pairs_of(part, i, j)) for part in parts])
+    to_phi = MEASURES[history.measure].to_phi
+    values = np.array([history.at(step, i, j) for step in range(len(history))], np.float64)
+    return values if to_phi is None else np.asarray(to_phi(values))  # type: ignore[arg-type]
+
+
 def _of_snapshots(history: History) -> OverTime:
     """The values of a history of training; no test."""
     measure = MEASURES[history.measure]
     off_diagonal = ~np.eye(history.num_labels, dtype=np.bool_)
     i, j = np.triu_indices(history.num_labels, 1) if measure.symmetric else np.nonzero(off_diagonal)
-    values = history.relation[:, i, j].astype(np.float64)
-    values = values if measure.to_phi is None else np.asarray(measure.to_phi(values))  # type: ignore[arg-type]
+    values = values_over_time(history, i, j)
     known = ~np.isnan(values)
     ever = known.any(axis=0)
     columns = np.arange(len(i))

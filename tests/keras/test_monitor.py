@@ -83,6 +83,16 @@ def test_it_logs_and_changes_no_number_of_the_training(way: str) -> None:
 
 
 @KERAS_OWN
+def test_nothing_is_copied_on_other_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, _ = model_with_dropout()
+    copies: list[int] = []
+    original = OBRLossLayer._host_state
+    monkeypatch.setattr(OBRLossLayer, "_host_state", lambda self: copies.append(1) or original(self))
+    fit(model, OBRMonitor(memory := Memory(), every=5))
+    assert len(memory.rows) == len(copies) == 2
+
+
+@KERAS_OWN
 def test_the_shares_are_those_of_the_batch() -> None:
     model, layer = endpoint_model(alpha=2.0, pos_weight=[1.0, 2.0, *[1.0] * (LABELS - 2)])
     memory = Memory()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ import pytest
 
 from obrl.history import History
 from obrl.mining.cli import main
+from obrl.mining.history_counts import HistoryCounter
 from obrl.mining.over_time import over_time
 from tests.mining.test_compare import NAMES
 from tests.mining.test_history import drifting, history_of, snapshots
@@ -52,6 +54,34 @@ def test_the_history_of_a_run(place: Path, capsys: pytest.CaptureFixture[str]) -
     assert "10 snapshots from step 20 to 290" in capsys.readouterr().out
     assert main(["history", "run.npz", "--positive-threshold", ".95", "--negative-threshold", ".05"]) == 0
     assert "0 pairs at first, 0 at last" in capsys.readouterr().out
+    assert main(["history", "run.npz", "--positive-threshold", ".75"]) == 0
+    assert "active at unit_pearson >= 0.75 or <= 0.3: " in capsys.readouterr().out
+    assert main(["history", "run.npz"]) == 0
+    assert "active at the thresholds of the run on the scale of unit_pearson: " in capsys.readouterr().out
+
+
+def test_the_history_of_a_table_of_another_measure(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    thresholds = ["--positive-threshold", ".7", "--negative-threshold", ".1"]
+    for measure, words in (("pearson", "active at pearson >= 0.6 or <= -0.6: "), ("jaccard", "no thresholds on the")):
+        assert main(["mine", "t.csv", "--history", "4", "--out", measure, "--measure", measure]) == 0
+        capsys.readouterr()
+        assert main(["history", measure]) == 0
+        assert words in capsys.readouterr().out
+        assert main(["history", measure, "--csv", f"{measure}.csv", *thresholds]) == 0
+        assert f"active at {measure} >= 0.7 or <= 0.1: " in capsys.readouterr().out
+
+
+def test_mine_computes_the_history_once(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    times: list[str] = []
+
+    def history(counter: HistoryCounter, *arguments: Any) -> History:
+        times.append("once")
+        return of_counter(counter, *arguments)
+
+    of_counter = HistoryCounter.history
+    monkeypatch.setattr(HistoryCounter, "history", history)
+    assert main(["mine", "t.csv", "--history", "4", "--out", "mined"]) == 0
+    assert times == ["once"]
 
 
 @pytest.mark.parametrize(
@@ -63,7 +93,12 @@ def test_the_history_of_a_run(place: Path, capsys: pytest.CaptureFixture[str]) -
         (["history", "empty.npz"], "at least one step, got none"),
         (["history", "empty.npz", "--q", "2"], "--q must be in (0, 1], got 2.0"),
         (["history", "empty.npz", "--top", "-2"], "--top must be at least 0, got -2"),
-        (["history", "run.npz", "--positive-threshold", ".1"], "must be below --positive-threshold, got 0.2 and 0.1"),
+        (["history", "run.npz", "--positive-threshold", ".1"], "must be below --positive-threshold, got 0.3 and 0.1"),
+        (["history", "run.npz", "--negative-threshold", ".8"], "must be below --positive-threshold, got 0.8 and 0.7"),
+        (
+            ["history", "run.npz", "--positive-threshold", ".2", "--negative-threshold", ".2"],
+            "must be below --positive-threshold, got 0.2 and 0.2",
+        ),
         (["mine", "t.csv", "--history", "1", "--out", "m"], "--history must be at least 2"),
         (["mine", "t.csv", "--history", "4"], "with a folder to write to (--out)"),
     ],

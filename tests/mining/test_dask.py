@@ -24,6 +24,7 @@ from tests.mining.dask_support import (
     TASKS,
     assert_same,
     mined_here,
+    submitted,
     tables_and_tasks,
     two_workers,
     write,
@@ -195,3 +196,20 @@ def test_a_cluster_without_workers_is_not_waited_for_forever(
         pytest.raises(MiningError, match="all workers of Dask have gone; start some"),
     ):
         mine_with_dask([labels_folder], LABELS, client=client)
+
+
+def test_settings_are_checked_before_anything_is_mined(
+    dask_client: Any, labels_folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = submitted(dask_client, monkeypatch)
+    for miner, message in (
+        (RelationMiner(label_names=["a", "b"]), "label_names"),
+        (RelationMiner(batch_size=0), "batch_size must be a whole number of at least 1"),
+        (RelationMiner(decay=2), "decay"),
+        (RelationMiner(history=4), "history must be None where Dask mines, got 4"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            mine_with_dask([labels_folder], LABELS, miner=miner, client=dask_client)
+    renamed = RelationMiner(label_names=list("abcde"))
+    assert mine_with_dask([labels_folder], LABELS, miner=renamed, client=dask_client).label_names_in_ == tuple("abcde")
+    assert len(rows) == TASKS

@@ -13,10 +13,11 @@ from statsmodels.stats.meta_analysis import combine_effects
 from obrl import OnlineBatchRelation, PairCounts, count_pairs
 from obrl.history import History
 from obrl.mining import MiningError, RelationMiner
+from obrl.mining.comparison_words import percent
 from obrl.mining.counting import full_counts
 from obrl.mining.drift import history_drift
 from obrl.mining.over_time import over_time
-from obrl.mining.over_time_words import active_states, when_active
+from obrl.mining.over_time_words import summary
 from tests.mining.test_compare import NAMES, drawn, phi_of, variance_by_differences, with_phi
 
 
@@ -65,6 +66,54 @@ def test_the_parts_with_groups_are_still_consecutive() -> None:
     assert grouped.counts is not None
     assert np.array_equal(plain.counts.s, grouped.counts.s)
     assert ", by groups)" in str(over_time(grouped))
+
+
+def test_prevalence_that_changed_between_the_halves_is_told_from_chance() -> None:
+    still = drawn(2_000, 1)
+    unchanged = "no label changed its prevalence from the first to the second half of the parts (q <= 0.05)"
+    assert unchanged in str(over_time(history_of(still, 4)))
+    moved = still.copy()
+    moved[1_000:, 2] = np.random.default_rng(0).random(1_000) < 0.7
+    before, after = moved[:1_000, 2].mean(), moved[1_000:, 2].mean()
+    words = "prevalence changed from the first to the second half of the parts for 1 of 5 labels (q <= 0.05): beard "
+    assert f"{words}from {percent(before)} to {percent(after)}\n" in str(over_time(history_of(moved, 4)))
+    # A label that few people have, many times each.
+    people = np.repeat(np.arange(20), 100)
+    of_few = still.copy()
+    of_few[:, 4] = np.isin(people, [1, 2, 3, 4, 15])
+    assert "smile from 40.0 % to 10.0 %" in str(over_time(history_of(of_few, 4)))
+    assert "smile" not in str(over_time(history_of(of_few, 4, groups=people))).split("active")[0]
+
+
+def test_a_drift_of_a_table_is_in_phi_whatever_the_measure() -> None:
+    expected = history_drift(history_of(drifting(6_000), 4))
+    for measure in ("matching", "conditional"):
+        miner = RelationMiner(history=4, measure=measure, label_names=NAMES).fit(drifting(6_000))
+        drift = history_drift(miner.history_)
+        assert drift.series == expected.series
+        assert [row[:9] for row in drift.rows] == [row[:9] for row in expected.rows]
+        assert drift.columns == expected.columns[:-1]  # nothing says when pairs are active
+        assert f"No thresholds on the scale of {measure} are known" in drift.note
+        active = summary(over_time(miner.history_), thresholds=(0.9, 0.1))
+        assert f"active at {measure} >= 0.9 or <= 0.1: " in active
+        assert "q  " in active
+
+
+@pytest.mark.parametrize("measure", ["unit_pearson", "conditional", "jaccard"])
+def test_the_relation_of_some_pairs_is_that_of_all(measure: str) -> None:
+    i, j = np.array([0, 3, 1]), np.array([2, 1, 1])
+    table = RelationMiner(history=4, measure=measure, label_names=NAMES).fit(drifting(600)).history_
+    for history in (table, snapshots(measure)):
+        for position in range(len(history)):
+            assert np.array_equal(history.at(position, i, j), history.relation[position, i, j], equal_nan=True)
+
+
+def test_words_and_charts_compute_no_matrices_of_all_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    histories = history_of(drifting(600), 4), snapshots()
+    monkeypatch.delattr(History, "relation")
+    for history in histories:
+        assert history_drift(history).title
+        assert "active" in str(over_time(history))
 
 
 def test_the_setting_of_the_miner() -> None:
@@ -198,50 +247,6 @@ def test_pairs_that_are_never_defined() -> None:
     assert np.isnan([result.first[0], result.last[0], result.least[0], result.greatest[0]]).all()
     with pytest.raises(ValueError, match="at least one step, got none"):
         over_time(History())
-
-
-def test_when_pairs_are_active() -> None:
-    history = snapshots(thresholds=None)
-    i, j = np.array([0, 0]), np.array([1, 2])
-    values = history.relation[:, i, j]
-    for thresholds, (high, low) in ((None, (0.8, 0.2)), ((0.6, 0.56), (0.6, 0.56))):
-        states = active_states(history, thresholds, i, j)
-        assert np.array_equal(states == 1, values >= high)
-        assert np.array_equal(states == -1, values <= low)
-    stored = snapshots(thresholds=(0.6, 0.56))
-    assert np.array_equal(active_states(stored, None, i, j), states)
-    assert {1, -1} <= set(states[:, 0].tolist())
-
-
-def test_a_pair_without_rows_is_as_before() -> None:
-    """In the second part one label is constant; in the third they exclude each other."""
-    table = np.zeros((120, 2))
-    table[:40:2] = 1
-    table[40:80] = [1, 0]
-    table[80::2] = [0, 1]
-    table[81::2] = [1, 0]
-    states = active_states(history_of_two(table), (0.7, 0.3), np.array([0]), np.array([1]))
-    assert states[:, 0].tolist() == [1, 1, -1]
-
-
-def history_of_two(table: np.ndarray) -> History:
-    counts = [count_pairs(part) for part in np.array_split(table, 3)]
-    fields = [np.stack(field) for field in zip(*counts, strict=True)]
-    return History.from_counts([40, 80, 120], type(counts[0])(*fields))
-
-
-@pytest.mark.parametrize(
-    ("states", "words"),
-    [
-        ([0, 0, 0, 0], ""),
-        ([1, 1, 1, 1], "together always"),
-        ([-1, 0, 0, 0], "apart to 1,000"),
-        ([0, 1, 0, 1], "together 2,000 to 2,000, together from 4,000"),
-        ([0, 0, 1, -1], "together 3,000 to 3,000, apart from 4,000"),
-    ],
-)
-def test_states_in_words(states: list[int], words: str) -> None:
-    assert when_active(np.array(states, np.int8), 1_000 * np.arange(1, 5)) == words
 
 
 def test_a_drift_has_lines_for_the_pairs_that_moved_furthest() -> None:

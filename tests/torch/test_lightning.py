@@ -125,6 +125,14 @@ def test_a_criterion_in_a_larger_graph_is_logged_without_its_shares() -> None:
     assert list(rows[5]) == ["criterion/pairs_together", "criterion/pairs_apart"]
 
 
+def test_nothing_is_copied_on_other_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    module, copies = Module(), []
+    original = OBRLoss._host_state
+    monkeypatch.setattr(OBRLoss, "_host_state", lambda self: copies.append(self._see) or original(self))
+    assert list(monitored(module).rows) == [5, 10, 15, 20]
+    assert copies == [None] * 4
+
+
 def test_validation_in_between_logs_nothing_and_steps_go_on() -> None:
     module = Module()
     rows = monitored(module, val_check_interval=4).rows

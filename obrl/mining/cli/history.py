@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import numpy as np
+
 from obrl.history import History
+from obrl.mining.activity import DEFAULT_THRESHOLDS, limits
 from obrl.mining.cli.options import add_test_arguments, check_test_options
 from obrl.mining.errors import MiningError
 from obrl.mining.output import HISTORY, check_file, file_of_results
 from obrl.mining.over_time import over_time
-from obrl.mining.over_time_words import DEFAULT_THRESHOLDS, summary, write_over_time
+from obrl.mining.over_time_words import summary, write_over_time
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,12 +24,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the folder that `obrl mine --history N --out` wrote, or the .npz of a history, also one of training",
     )
     add_test_arguments(parser)
-    for sign, default in zip(("positive", "negative"), DEFAULT_THRESHOLDS, strict=True):
+    for sign, default in zip(("positive", "negative"), DEFAULT_THRESHOLDS["unit_pearson"], strict=True):
         parser.add_argument(
             f"--{sign}-threshold",
             type=float,
             metavar="R",
-            help=f"for when pairs are active, on the scale of the measure (default: the run's, or {default})",
+            help="for when pairs are active, on the scale of the measure (default: the run's; without those "
+            f"{default} of unit_pearson, {DEFAULT_THRESHOLDS['pearson'][sign == 'negative']} of pearson)",
         )
     parser.add_argument("--csv", metavar="FILE", help="write all pairs as CSV")
 
@@ -36,8 +40,9 @@ def run(options: argparse.Namespace) -> int:
     check_test_options(options)
     if options.csv is not None:
         check_file(options.csv, "--csv")
-    result = over_time(_load(options.history), correction=options.correction)
-    thresholds = _thresholds(options)
+    history = _load(options.history)
+    thresholds = _thresholds(options, history)
+    result = over_time(history, correction=options.correction)
     print(summary(result, options.q, options.top, thresholds))
     if options.csv is not None:
         with file_of_results(options.csv, "--csv") as part, part.open("w", encoding="utf-8", newline="") as file:
@@ -46,14 +51,20 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _thresholds(options: argparse.Namespace) -> tuple[float, float] | None:
-    """Those that the user gave; a default takes the place of one that is missing."""
-    chosen = (options.positive_threshold, options.negative_threshold)
-    if chosen == (None, None):
+def _thresholds(options: argparse.Namespace, history: History) -> tuple[float, float] | None:
+    """The positive and the negative threshold that the user chose, NaN where there is none; None without either.
+
+    Raises:
+        MiningError: with what the history says in place of a missing one, the negative is not below the positive.
+    """
+    high, low = (
+        np.nan if value is None else value for value in (options.positive_threshold, options.negative_threshold)
+    )
+    if np.isnan(high) and np.isnan(low):
         return None
-    high, low = (default if value is None else value for value, default in zip(chosen, DEFAULT_THRESHOLDS, strict=True))
-    if not low < high:
-        raise MiningError(f"--negative-threshold must be below --positive-threshold, got {low:g} and {high:g}")
+    for upper, lower in limits(history, (high, low)).tolist():
+        if lower >= upper:
+            raise MiningError(f"--negative-threshold must be below --positive-threshold, got {lower:g} and {upper:g}")
     return high, low
 
 

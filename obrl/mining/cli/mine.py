@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from obrl._version import __version__
+from obrl.history import History
 from obrl.mining.accumulate import TableCounts
 from obrl.mining.blocks import DenseLabels, SparseLabels
 from obrl.mining.checkpoint import Checkpoint
@@ -105,9 +106,11 @@ def run(options: argparse.Namespace) -> int:
     timing = {"seconds": seconds, "seconds_counting": miner.seconds_counting}
     if options.out is not None:
         with folder_of_results(options.out) as part:
-            _write(part, miner, pairs, _run_facts(options, table, counts, order.ratio, timing) | {"engine": engine})
+            history = None if options.history is None else miner.history_  # computed anew at each access
+            facts = _run_facts(options, table, counts, order.ratio, timing) | {"engine": engine}
+            _write(part, miner, pairs, history, facts)
             if counts.num_labels <= MOST_LABELS:
-                write_report(part / REPORT, _report(options, table, miner, counts, pairs, order))
+                write_report(part / REPORT, _report(options, table, miner, counts, pairs, order, history))
     if checkpoint is not None:
         checkpoint.remove()
     if options.png is not None:
@@ -165,11 +168,13 @@ def _check_varies(counts: TableCounts, files: tuple[str, ...]) -> None:
         )
 
 
-def _write(folder: Path, miner: RelationMiner, pairs: PairTable, facts: dict[str, Any]) -> None:
+def _write(
+    folder: Path, miner: RelationMiner, pairs: PairTable, history: History | None, facts: dict[str, Any]
+) -> None:
     counts = miner.table_counts_
     miner.save(folder / RELATION)
-    if miner.history is not None:
-        miner.history_.save(folder / HISTORY)
+    if history is not None:
+        history.save(folder / HISTORY)
     order = pairs_to_write(pairs)
     with (folder / "pairs.csv").open("w", encoding="utf-8", newline="") as file:
         write_pairs(file, pairs, label_names(counts), order)
@@ -208,6 +213,7 @@ def _report(
     counts: TableCounts,
     pairs: PairTable,
     order: RowOrder,
+    history: History | None,
 ) -> Report:
     """What report.html shows."""
     return report_of_table(
@@ -218,7 +224,7 @@ def _report(
         facts={"batch size": f"{options.batch_size:,}"},
         pairs=pairs,
         order=order,
-        drift=() if options.history is None else (history_drift(miner.history_),),
+        drift=() if history is None else (history_drift(history),),
     )
 
 
