@@ -14,9 +14,10 @@ from obrl.counts import PairCounts
 from obrl.measures import MEASURES, apply_measure
 from obrl.mining.accumulate import TableCounts
 from obrl.mining.errors import NoThresholds
-from obrl.mining.jackknife import FEWEST_GROUPS, RowOrder, row_order
+from obrl.mining.jackknife import FEWEST_GROUPS
 from obrl.mining.pair_table import PairTable, pair_table, unused_groups
 from obrl.mining.reports import label_names
+from obrl.mining.row_order import RowOrder, row_order
 from obrl.mining.thresholds import (
     FROM_PHI,
     MOST_CHANGES,
@@ -90,7 +91,7 @@ def report_of_table(
     evidence = PairEvidence(pairs.phi_low, pairs.phi_high, pairs.q, pairs.related())
     said = [
         *findings_of_counts(names, counts.counts, counts.rows, evidence),
-        *_of_the_rows(counts, pairs, order, settings.decay),
+        *_of_the_rows(counts, pairs, order),
         *([] if of_counts else [_of_the_settings(settings)]),
         *([] if ladder is None or not evidence.related.any() else [_of_thresholds(ladder)]),
         *findings,
@@ -153,9 +154,9 @@ def _code(num_labels: int, file: str | os.PathLike[str], measure: str) -> str:
     return line_of_code(num_labels, start, Settings(measure=measure))
 
 
-def _of_the_rows(counts: TableCounts, pairs: PairTable, order: RowOrder, decay: float) -> list[Finding]:
+def _of_the_rows(counts: TableCounts, pairs: PairTable, order: RowOrder) -> list[Finding]:
     """What the reader should know of how rows depend on each other."""
-    words = order.in_words(counts, decay)
+    words = order.in_words(counts)
     if words is not None:
         return [Finding(f"{words[0].upper()}{words[1:]}.", warning=True)]
     if not counts.grouped:

@@ -25,10 +25,10 @@ from obrl.mining.comparison_words import columns, summary, write_comparison
 from obrl.mining.conditions import columns_in, where
 from obrl.mining.drift import comparison_drift, comparison_findings
 from obrl.mining.errors import MiningError, MiningWarning
-from obrl.mining.jackknife import ORDERED_RATIO, row_order
 from obrl.mining.miner import RelationMiner
 from obrl.mining.output import RELATION, check_file, file_of_results
 from obrl.mining.report import report_of_table
+from obrl.mining.row_order import ORDERED_RATIO, row_order
 from obrl.mining.tables import open_tables
 from obrl.report.checks import check_size
 from obrl.report.content import Report
