@@ -12,6 +12,7 @@ import pytest
 
 from obrl.report import Drift
 from obrl.report.page import SCRIPTS, html_of, write_report
+from tests.project.helpers import ROOT
 from tests.report.reports import HOSTILE, drawn_table, evidence_of, full_report, loss_report, report_of
 
 ASSETS = resources.files("obrl.report") / "assets"
@@ -74,10 +75,34 @@ def test_every_script_is_joined_and_every_asset_is_short_ascii():
         assert "</script" not in text or name == "page.html"
 
 
+def test_every_class_of_an_element_is_used():
+    texts = {name: (ASSETS / name).read_text() for name in ("page.html", *(f"{script}.js" for script in SCRIPTS))}
+    selectors = (ASSETS / "report.css").read_text() + "".join(
+        re.findall(r"querySelector\(.*", "\n".join(texts.values()))
+    )
+    for name, text in texts.items():
+        classes = " ".join(re.findall(r'class(?:="|: (?:[^,"}]*\? )?")([\w -]+)"', text)).split()
+        unused = [word for word in classes if not re.search(rf"\.{word}(?![\w-])", selectors)]
+        assert unused == [], name
+    assert "rowClass" not in texts["pairs.js"] + texts["paged_table.js"]
+
+
+def test_the_documentation_calls_the_parts_as_the_page_does():
+    rows = re.findall(r"^\| (\w+) \| (.*) \|$", (ROOT / "docs" / "mining_report.md").read_text(), re.MULTILINE)
+    headings = re.findall(r"<h2[^>]*>([^<]*)</h2>", (ASSETS / "page.html").read_text())
+    assert [name for name, _ in rows[1:]] == [heading.split()[0] for heading in headings]
+    columns = re.findall(r'(?:title: |numberColumn\()"(\w+)"', (ASSETS / "labels.js").read_text())
+    assert columns == ["Label", "Known", "Present", "Share", "Together", "Apart"]
+    said = dict(rows)["Labels"]
+    assert all(word in said.lower() for word in ("known", "present", "together", "apart"))
+    assert "relates to" not in said
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"label_names": ()}, "at least one label, got none"),
+        ({"label_names": ("a",) * 4_001}, "at most 4,000 labels, since a browser cannot handle more pairs, got 4,001"),
         ({"measure": "phi"}, "measure must be one of"),
         ({"relation": np.zeros((4, 4))}, r"relation must have shape \(5, 5\), got \(4, 4\)"),
         ({"thresholds": (0.2, 0.2)}, "negative_threshold must be below positive_threshold"),
