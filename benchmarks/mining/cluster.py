@@ -79,12 +79,14 @@ def started(command: list[str], log: Path | None = None) -> Iterator[subprocess.
         command: to start.
         log: a file for all that it prints; None lets errors through and nothing else.
     """
-    with nullcontext() if log is None else log.open("ab") as file:
-        with subprocess.Popen(command, stdout=file or subprocess.DEVNULL, stderr=file) as process:
-            try:
-                yield process
-            finally:
-                process.kill()
+    with (
+        nullcontext() if log is None else log.open("ab") as file,
+        subprocess.Popen(command, stdout=file or subprocess.DEVNULL, stderr=file) as process,
+    ):
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 @contextmanager
@@ -96,17 +98,8 @@ def cluster(folder: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]
         scheduler = [*DASK, "scheduler", *LOOPBACK, "--port", "0", "--scheduler-file", str(place)]
         wait_until(place.exists, stack.enter_context(started(scheduler, log)), f"the scheduler wrote {place}")
         address = str(json.loads(place.read_text())["address"])
-        worker = [
-            *DASK,
-            "worker",
-            address,
-            *LOOPBACK,
-            "--no-nanny",
-            "--nthreads",
-            "1",
-            "--local-directory",
-            str(folder),
-        ]
+        alone = ["--no-nanny", "--nthreads", "1", "--local-directory", str(folder)]
+        worker = [*DASK, "worker", address, *LOOPBACK, *alone]
         yield address, [stack.enter_context(started(worker, log)) for _ in range(2)]
 
 
@@ -125,7 +118,7 @@ def wait_until(done: Callable[[], bool], process: subprocess.Popen[bytes], what:
     deadline = time.monotonic() + seconds
     while not done():
         if process.poll() is not None:
-            raise RuntimeError(f"a process ended before {what}; give more --rows, or see what it said")
+            raise RuntimeError(f"the process ended with status {process.returncode} before {what}")
         if time.monotonic() > deadline:
             raise RuntimeError(f"{seconds:.0f} seconds were over before {what}")
         time.sleep(0.005)
@@ -139,7 +132,7 @@ def results_in(out: Path) -> int:
 
 def kill_when(command: subprocess.Popen[bytes], out: Path, results: int, victim: subprocess.Popen[bytes]) -> None:
     """Kill a process once so many results are there; raises RuntimeError where the command was faster."""
-    wait_until(lambda: results_in(out) >= results, command, f"the command left {results} results")
+    wait_until(lambda: results_in(out) >= results, command, f"the command left {results} results; give more --rows")
     victim.kill()
 
 

@@ -49,7 +49,7 @@ def beside(folder: str | os.PathLike[str], ending: str) -> Path:
     """
     path = Path(folder)
     if path.name in ("", ".."):
-        path = Path(os.path.abspath(path))
+        path = path.resolve()
     return path.with_name(path.name + ending)
 
 

@@ -129,10 +129,9 @@ def test_a_worker_that_lacks_or_gets_another_file_says_so(tmp_path: Path) -> Non
     assert mine_task(tables, tasks[1], cuts, __version__) == f"{path}, row group 2: the file has changed; start again"
     Path(path).unlink()
     message = mine_task(tables, tasks[0], cuts, __version__)
-    assert message == f"{path}, row group 1: {'there is no such file'}; workers must find it under the same path or URL"
-    assert f"a worker runs obrl {__version__}, and the command obrl 9; install" in str(
-        mine_task(tables, tasks[0], cuts, "9")
-    )
+    assert message == f"{path}, row group 1: there is no such file; workers must find it under the same path or URL"
+    message = mine_task(tables, tasks[0], cuts, "9")
+    assert str(message).startswith(f"a worker runs obrl {__version__}, and the command obrl 9; install")
 
 
 def test_a_worker_that_dies_is_replaced(labels_folder: str) -> None:
