@@ -242,4 +242,5 @@ def _summary(counts: TableCounts, pairs: PairTable, timing: dict[str, float], to
     ]
     lines += [f"{constant:,} labels are constant and relate to nothing"] if constant else []
     lines += [shown_pairs(pairs, label_names(counts), order[: top or None])] if len(order) else []
+    lines += [f"... and {len(order) - top:,} more: --top 0 shows all"] if 0 < top < len(order) else []
     return "\n".join(lines)
