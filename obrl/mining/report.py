@@ -14,9 +14,10 @@ from obrl.counts import PairCounts
 from obrl.measures import MEASURES, apply_measure
 from obrl.mining.accumulate import TableCounts
 from obrl.mining.errors import NoThresholds
-from obrl.mining.jackknife import FEWEST_GROUPS, RowOrder, row_order
+from obrl.mining.jackknife import FEWEST_GROUPS
 from obrl.mining.pair_table import PairTable, pair_table, unused_groups
 from obrl.mining.reports import label_names
+from obrl.mining.row_order import RowOrder, row_order
 from obrl.mining.thresholds import (
     FROM_PHI,
     MOST_CHANGES,
@@ -28,9 +29,9 @@ from obrl.mining.thresholds import (
 from obrl.namespace import NUMPY
 from obrl.relation import OnlineBatchRelation
 from obrl.report.checks import check_size
+from obrl.report.code import code_of_mined
 from obrl.report.content import Drift, Finding, PairEvidence, Report, Suspects
 from obrl.report.findings import findings_of_counts
-from obrl.report.from_relation import FILE, line_of_code
 from obrl.report.words import counted, fading_in_words, verb
 from obrl.settings import Settings, scaled_thresholds
 
@@ -44,7 +45,7 @@ def report_of_table(
     mined: OnlineBatchRelation | None = None,
     title: str | None = None,
     files: Sequence[str] = (),
-    file: str | os.PathLike[str] = FILE,
+    file: str | os.PathLike[str] | None = None,
     facts: Mapping[str, str] | None = None,
     findings: Sequence[Finding] = (),
     pairs: PairTable | None = None,
@@ -60,7 +61,7 @@ def report_of_table(
         mined: the relation; needed where it is not that of the counts, with a decay below 1 or the estimator `"batch"`.
         title: of the page; None for one with the name of the first file.
         files: of the table.
-        file: the mined relation's .npz, from which the line of code starts.
+        file: the mined relation's .npz, from which the lines of code start; None where they start from `miner`.
         facts: further ones, by name.
         findings: further ones, put behind those of the table.
         pairs: those of the counts, where they have been tested already.
@@ -90,7 +91,7 @@ def report_of_table(
     evidence = PairEvidence(pairs.phi_low, pairs.phi_high, pairs.q, pairs.related())
     said = [
         *findings_of_counts(names, counts.counts, counts.rows, evidence),
-        *_of_the_rows(counts, pairs, order, settings.decay),
+        *_of_the_rows(counts, pairs, order),
         *([] if of_counts else [_of_the_settings(settings)]),
         *([] if ladder is None or not evidence.related.any() else [_of_thresholds(ladder)]),
         *findings,
@@ -106,7 +107,7 @@ def report_of_table(
         weight=None,
         thresholds=_first_thresholds(ladder, settings.measure),
         evidence=evidence,
-        code=_code(counts.num_labels, file, settings.measure),
+        code=code_of_mined(counts.num_labels, file, settings.measure),
         suspects=suspects,
         drift=tuple(drift),
     )
@@ -148,14 +149,9 @@ def _first_thresholds(ladder: Ladder | None, measure: str) -> tuple[float, float
     return suggestion["positive_threshold"], suggestion["negative_threshold"]
 
 
-def _code(num_labels: int, file: str | os.PathLike[str], measure: str) -> str:
-    start = f"OnlineBatchRelation.load({os.fspath(file)!r}).as_start()"
-    return line_of_code(num_labels, start, Settings(measure=measure))
-
-
-def _of_the_rows(counts: TableCounts, pairs: PairTable, order: RowOrder, decay: float) -> list[Finding]:
+def _of_the_rows(counts: TableCounts, pairs: PairTable, order: RowOrder) -> list[Finding]:
     """What the reader should know of how rows depend on each other."""
-    words = order.in_words(counts, decay)
+    words = order.in_words(counts)
     if words is not None:
         return [Finding(f"{words[0].upper()}{words[1:]}.", warning=True)]
     if not counts.grouped:

@@ -16,7 +16,7 @@ from obrl.mining.cli import main
 from obrl.report import checks
 from obrl.report.findings import label_groups
 from obrl.report.from_relation import report_of_relation
-from tests.support.html_report import assert_reported, header, texts
+from tests.support.html_report import assert_reported, header, run_code, texts
 from tests.support.start import LABELS, NAMES, table
 
 
@@ -40,13 +40,13 @@ def test_the_code_of_a_report_builds_the_loss_again(tmp_path: Path, monkeypatch:
     monkeypatch.chdir(tmp_path)
     criterion = OBRLoss(LABELS, decay=0.9, alpha=2, measure="pearson", positive_threshold=0.5, negative_threshold=-0.5)
     criterion(np.zeros((400, LABELS)), table())
-    criterion.save_relation("relation.npz")
     criterion.report("report.html")
-    code = header(Path("report.html"))["code"]
-    for name in ("positive_threshold", "negative_threshold"):
-        code = code.replace(f"{{{name}}}", repr(getattr(criterion.settings, name)))
-    again = eval(code, {"OBRLoss": OBRLoss})
+    again = run_code(Path("report.html"), criterion=criterion)
     assert again.settings == criterion.settings
+    assert again.pairs() == criterion.pairs()
+    relation = criterion.to_numpy()
+    relation.report("report.html", positive_threshold=0.5, negative_threshold=-0.5)
+    again = run_code(Path("report.html"), relation=relation)
     assert again.pairs() == criterion.pairs()
 
 

@@ -72,11 +72,10 @@ def test_suspects_by_column_names_the_annotator_who_inverted_a_label(tmp_path, c
     assert "Bob" in capsys.readouterr().out
 
 
-def test_fill_writes_what_python_computes(tmp_path, capsys, monkeypatch):
-    monkeypatch.chdir(tmp_path)  # a file's name decides which rows are held out
+def test_fill_writes_what_python_computes(tmp_path, capsys):
     table = related_table(2000)
     table[np.random.default_rng(0).random(table.shape) < 0.1] = np.nan
-    path = write_table(Path("a.csv"), table)
+    path = write_table(tmp_path / "a.csv", table)
     expected = fill_matrix(table)
     assert main(["fill", path, "--out", str(tmp_path / "p.csv")]) == 0
     rows = read(tmp_path / "p.csv")
@@ -93,6 +92,17 @@ def test_fill_writes_what_python_computes(tmp_path, capsys, monkeypatch):
         np.testing.assert_array_equal(arrays["probabilities"][known], table[known])
         np.testing.assert_allclose(arrays["probabilities"][~known], expected[~known], rtol=1e-5)
         assert arrays["label_names"].tolist() == NAMES and arrays["ids"][7] == "p7.jpg"
+
+
+def test_fill_does_not_depend_on_where_the_table_lies(tmp_path):
+    (tmp_path / "folder").mkdir()
+    filled = []
+    for place in (tmp_path / "a.csv", tmp_path / "folder" / "b.csv"):
+        path = write_table(place, related_table(200))
+        assert main(["fill", path, "--out-of-fold", "3", "--out", str(tmp_path / "p.npz")]) == 0
+        with np.load(tmp_path / "p.npz", allow_pickle=False) as arrays:
+            filled.append(arrays["probabilities"])
+    np.testing.assert_array_equal(*filled)
 
 
 def test_fill_chooses_between_methods_by_rows_that_were_not_counted(tmp_path, capsys):

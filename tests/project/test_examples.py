@@ -11,7 +11,7 @@ import pytest
 
 from tests.project.helpers import ROOT, run_python
 
-WITH_COMMANDS = {ROOT / "docs" / "mining.md", ROOT / "docs" / "mining_cluster.md"}
+WITH_COMMANDS = {ROOT / "docs" / page for page in ("mining.md", "mining_cluster.md", "mining_compare.md")}
 """Pages whose examples go on from their commands; `test_mining_pages.py` and `test_cluster_page.py` run both."""
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted({*(ROOT / "docs").rglob("*.md")} - WITH_COMMANDS)]
 FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -155,12 +155,15 @@ def _counts(options: argparse.Namespace, table: LabelTable, parts: int) -> list[
 
 
 def _parts(block: Block, rows: slice, table: LabelTable, parts: int) -> tuple[npt.NDArray[np.int64], BoolArray]:
-    """The part of each row, and whether it is held out: by the CRC-32 of its group, or else of its file and number."""
+    """The part of each row, and whether it is held out: by the CRC-32 of its group, or else of its number in its file.
+
+    Where a file lies makes no difference, only its place among the files.
+    """
     if table.group_column is not None:
         names, inverse = np.unique(block.columns[table.group_column][rows].astype(str), return_inverse=True)
         number = np.array([zlib.crc32(name.encode()) for name in names.tolist()], np.int64)[inverse]
     else:
-        file = zlib.crc32(block.file.encode())
+        file = table.files.index(block.file)
         first = block.first_row + rows.start
         numbers = range(first, first + rows.stop - rows.start)
         number = np.array([zlib.crc32(row.to_bytes(8, "little"), file) for row in numbers], np.int64)

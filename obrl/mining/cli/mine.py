@@ -27,7 +27,6 @@ from obrl.mining.cli.options import (
 from obrl.mining.cli.progress import Progress
 from obrl.mining.drift import history_drift
 from obrl.mining.errors import MiningError, TableError
-from obrl.mining.jackknife import RowOrder, warn_of_order
 from obrl.mining.miner import RelationMiner
 from obrl.mining.output import (
     HISTORY,
@@ -42,6 +41,7 @@ from obrl.mining.output import (
 from obrl.mining.pair_table import PAIRS_SHOWN, PairTable, pair_table
 from obrl.mining.report import report_of_table
 from obrl.mining.reports import label_names, pairs_to_write, shown_pairs, write_labels, write_pairs
+from obrl.mining.row_order import RowOrder, warn_of_order
 from obrl.mining.tables.options import LabelTable
 from obrl.report.checks import MOST_LABELS
 from obrl.report.content import Report
@@ -101,7 +101,7 @@ def run(options: argparse.Namespace) -> int:
     seconds = time.perf_counter() - start
     counts = miner.table_counts_
     _check_varies(counts, table.files)
-    order = warn_of_order(counts, decay=options.decay)
+    order = warn_of_order(counts)
     pairs = pair_table(counts)
     timing = {"seconds": seconds, "seconds_counting": miner.seconds_counting}
     if options.out is not None:
@@ -242,4 +242,5 @@ def _summary(counts: TableCounts, pairs: PairTable, timing: dict[str, float], to
     ]
     lines += [f"{constant:,} labels are constant and relate to nothing"] if constant else []
     lines += [shown_pairs(pairs, label_names(counts), order[: top or None])] if len(order) else []
+    lines += [f"... and {len(order) - top:,} more: --top 0 shows all"] if 0 < top < len(order) else []
     return "\n".join(lines)
