@@ -60,6 +60,17 @@ def test_workers_give_what_one_process_gives(
         miner.partial_fit(np.zeros((2, 5)))
 
 
+def test_few_groups_are_told_as_by_one_process(dask_client: Any, tmp_path: Path) -> None:
+    """Each of ten people is in several row groups."""
+    person = np.arange(100) % 10
+    write(tmp_path / "a.parquet", {"A": person < 5, "B": person % 2 == 0, "person": person.astype(str)})
+    options = TableOptions(groups="person")
+    miner = mine_with_dask([str(tmp_path)], options, client=dask_client)
+    assert miner.table_counts_.num_groups == 10
+    with pytest.warns(MiningWarning, match="rest on 10 groups alone"):
+        miner.pairs()
+
+
 def test_the_result_does_not_depend_on_the_pieces(
     dask_client: Any, labels_folder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

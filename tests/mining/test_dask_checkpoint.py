@@ -15,13 +15,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from obrl._version import __version__
 from obrl.mining import MiningError, RelationMiner, mine_with_dask, pieces
-from obrl.mining.checkpoint import Checkpoint
+from obrl.mining.checkpoint import Checkpoint, from_file
 from obrl.mining.cli import main
 from obrl.mining.engine_dask import mine_table, open_parquet_tables
 from obrl.mining.pieces import plan_tasks
 from obrl.mining.segments import Cuts
 from obrl.mining.tables import TableOptions
+from obrl.mining.worker import mine_task
 from tests.mining.dask_support import (
     GROUPED,
     LABELS,
@@ -143,6 +145,26 @@ def test_damaged_and_foreign_files_of_the_checkpoint_are_computed_again(
     assert_same(miner, mined_here([labels_folder], LABELS), bits=True)
     store.remove()
     assert [file.name for file in store.folder.iterdir()] == ["notes.txt"]
+
+
+def test_any_damaged_byte_has_a_result_computed_again(labels_folder: str, tmp_path: Path) -> None:
+    tables, tasks, cuts = tables_and_tasks([labels_folder])
+    data = mine_task(tables, tasks[0], cuts, __version__)
+    assert isinstance(data, bytes)
+    file = tmp_path / "result"
+    file.write_bytes(data)
+    assert from_file(file, tasks[0].key) is not None
+    with file.open("r+b", buffering=0) as content:
+        for position, byte in enumerate(data):
+            for damaged in (byte ^ 1, byte ^ 0xFF):
+                content.seek(position)
+                content.write(bytes([damaged]))
+                assert from_file(file, tasks[0].key) is None, position
+            content.seek(position)
+            content.write(bytes([byte]))
+    for length in (0, 31, 32, len(data) - 32, len(data) - 1):
+        file.write_bytes(data[:length])
+        assert from_file(file, tasks[0].key) is None
 
 
 def store_row(file: Path) -> int:
