@@ -41,8 +41,12 @@ function startSuspects() {
   rows.setRows(suspects.rows.map((_, row) => row));
 }
 
-/** A column of texts, one a row. */
+const LONGEST_WORDS = 30;
+const LONGEST_EXPLANATION = 1000;
+
+/** A column of texts, one a row; more than a few words get a broad column. */
 function textColumn(title, texts) {
   const places = ranks(texts);
-  return { title, value: (row) => places[row], cell: (row) => isolated(texts[row]) };
+  const cell = (row) => isolated(texts[row], {}, LONGEST_EXPLANATION);
+  return { title, value: (row) => places[row], cell, long: texts.some((text) => text.length > LONGEST_WORDS) };
 }
