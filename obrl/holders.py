@@ -21,6 +21,25 @@ from obrl.settings import Settings, with_thresholds
 from obrl.start import loaded_relation
 from obrl.storage import save_relation
 
+FRAMEWORKS = ("obrl", "obrl.torch", "obrl.jax", "obrl.keras", "obrl.tensorflow")
+
+
+def public_name(kind: type) -> str:
+    """The public name of a class of obrl, of a subclass that of the class of obrl.
+
+    Example:
+        >>> from obrl import OBRLoss
+        >>> public_name(OBRLoss)
+        'obrl.OBRLoss'
+    """
+    public = next(base for base in kind.__mro__ if base.__module__ in FRAMEWORKS)
+    return f"{public.__module__}.{public.__name__}"
+
+
+def public_module(kind: type) -> str:
+    """The module from which users import a class of obrl, such as `"obrl.torch"`."""
+    return public_name(kind).rpartition(".")[0]
+
 
 class RelationHolder(Conditioning):
     """Something with a relation.
@@ -57,6 +76,7 @@ class LossWithRelation(RelationHolder):
     """A loss, or a layer that adds one."""
 
     _joint = True  # whether L_E is part of it
+    _name_in_code = "criterion"  # in the examples of the docs, and in the code of a report
 
     def pairs(self) -> Pairs:
         """The pairs that the loss acts on now; printing them gives a table, or says that there is none.
@@ -73,7 +93,8 @@ class LossWithRelation(RelationHolder):
         Raises:
             OSError: the file cannot be written; one that exists stays as it was.
         """
-        self.to_numpy()._write_report(path, self.settings)
+        saved = f"{self._name_in_code}.save_relation({{file}})"
+        self.to_numpy()._write_report(path, self.settings, saved=saved, loss=public_name(type(self)))
 
     def save_relation(self, path: str | os.PathLike[str]) -> None:
         """Write the relation as an .npz (no pickle) that every framework of obrl can start from."""
@@ -119,7 +140,8 @@ class RelationAlone(RelationHolder):
             TypeError, ValueError: thresholds that are no numbers, or in the wrong order.
             OSError: the file cannot be written; one that exists stays as it was.
         """
-        self.to_numpy().report(path, positive_threshold=positive_threshold, negative_threshold=negative_threshold)
+        settings = with_thresholds(self.settings, positive_threshold, negative_threshold)
+        self.to_numpy()._write_report(path, settings, loss=f"{public_module(type(self))}.OBRLoss")
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the relation as an .npz (no pickle) that every framework of obrl can start from."""

@@ -153,12 +153,21 @@ class OnlineBatchRelation(Conditioning):
         """
         self._write_report(path, with_thresholds(self.settings, positive_threshold, negative_threshold))
 
-    def _write_report(self, path: str | os.PathLike[str], settings: Settings) -> None:
-        """Write the report under the settings of a loss."""
+    def _write_report(
+        self,
+        path: str | os.PathLike[str],
+        settings: Settings,
+        *,
+        saved: str = "relation.save({file})",
+        loss: str = "obrl.OBRLoss",
+    ) -> None:
+        """Write the report under the settings of a loss; its code begins with the statement that saves the relation."""
+        from obrl.report.code import code_of_saved
         from obrl.report.from_relation import report_of_relation  # so that `import obrl` does without them
         from obrl.report.page import write_report
 
-        write_report(path, report_of_relation(self, settings))
+        code = code_of_saved(self.num_labels, settings, saved=saved, loss=loss)
+        write_report(path, report_of_relation(self, settings, code=code))
 
     def as_start(self, *, decay: float = 0.99, estimator: str = "batch") -> OnlineBatchRelation:
         """This relation in the form from which a loss with these settings starts; this one stays as it is.

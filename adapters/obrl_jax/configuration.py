@@ -16,6 +16,7 @@ from jax import Array
 import obrl
 from obrl.conditional import FloatArray
 from obrl.errors import check_label_names, check_num_labels
+from obrl.holders import public_name
 from obrl.namespace import NUMPY
 from obrl.online import RelationState, known_relation, state_shapes
 from obrl.pairs import Pairs, active_pairs
@@ -114,7 +115,8 @@ class RelationConfiguration:
         Raises:
             OSError: the file cannot be written; one that exists stays as it was.
         """
-        self.to_numpy(state)._write_report(path, self.settings)
+        saved = "criterion.save_relation({file}, state)"
+        self.to_numpy(state)._write_report(path, self.settings, saved=saved, loss=public_name(type(self)))
 
     def to_numpy(self, state: RelationState) -> obrl.OnlineBatchRelation:
         """The relation as an `obrl.OnlineBatchRelation`, copied to the host in float64."""

@@ -184,8 +184,9 @@ class OnlineBatchRelation(RelationConfiguration):
             TypeError, ValueError: thresholds that are no numbers, or in the wrong order.
             OSError: the file cannot be written; one that exists stays as it was.
         """
-        relation = self.to_numpy(state)
-        relation.report(path, positive_threshold=positive_threshold, negative_threshold=negative_threshold)
+        settings = with_thresholds(self.settings, positive_threshold, negative_threshold)
+        saved = "relation.save({file}, state)"
+        self.to_numpy(state)._write_report(path, settings, saved=saved, loss="obrl.jax.OBRLoss")
 
     def save(self, path: str | os.PathLike[str], state: RelationState) -> None:
         """Write the relation as an .npz (no pickle) that every framework of obrl can start from."""

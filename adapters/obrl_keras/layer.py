@@ -78,6 +78,7 @@ class OBRLossLayer(StatefulLayer):
     """
 
     __module__ = "obrl.keras"
+    _name_in_code = "layer"
 
     def __call__(
         self,

@@ -14,8 +14,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -37,6 +37,8 @@ SETTINGS = {
 OBRL = [sys.executable, "-c", "import sys; from obrl.mining.cli import main; sys.exit(main(sys.argv[1:]))"]
 DASK = [sys.executable, "-m", "dask"]
 LOOPBACK = ["--host", "127.0.0.1", "--no-dashboard"]
+LONGEST = 1_800.0
+"""Seconds that anything may take; a benchmark that hangs says so."""
 
 
 @dataclass(frozen=True)
@@ -70,35 +72,56 @@ def write_files(folder: Path, block: NDArray[np.bool_], repeats: int) -> None:
 
 
 @contextmanager
+def started(command: list[str], log: Path | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that is killed, where it still runs, when the block ends, whatever ends it.
+
+    Args:
+        command: to start.
+        log: a file for all that it prints; None lets errors through and nothing else.
+    """
+    with (
+        nullcontext() if log is None else log.open("ab") as file,
+        subprocess.Popen(command, stdout=file or subprocess.DEVNULL, stderr=file) as process,
+    ):
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@contextmanager
 def cluster(folder: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
     """A scheduler and two workers, each a process that nobody replaces when it dies; yields its address and them."""
-    place = folder / "scheduler.json"
-    log = (folder / "dask.log").open("wb")
-    programs = [[*DASK, "scheduler", *LOOPBACK, "--port", "0", "--scheduler-file", str(place)]]
-    processes = [subprocess.Popen(programs[0], stdout=log, stderr=log)]
-    try:
-        while not place.exists():
-            time.sleep(0.05)
+    place, log = folder / "scheduler.json", folder / "dask.log"
+    place.unlink(missing_ok=True)
+    with ExitStack() as stack:
+        scheduler = [*DASK, "scheduler", *LOOPBACK, "--port", "0", "--scheduler-file", str(place)]
+        wait_until(place.exists, stack.enter_context(started(scheduler, log)), f"the scheduler wrote {place}")
         address = str(json.loads(place.read_text())["address"])
-        worker = [
-            *DASK,
-            "worker",
-            address,
-            *LOOPBACK,
-            "--no-nanny",
-            "--nthreads",
-            "1",
-            "--local-directory",
-            str(folder),
-        ]
-        processes += [subprocess.Popen(worker, stdout=log, stderr=log) for _ in range(2)]
-        yield address, processes[1:]
-    finally:
-        for process in reversed(processes):
-            process.kill()
-            process.wait()
-        place.unlink(missing_ok=True)
-        log.close()
+        alone = ["--no-nanny", "--nthreads", "1", "--local-directory", str(folder)]
+        worker = [*DASK, "worker", address, *LOOPBACK, *alone]
+        yield address, [stack.enter_context(started(worker, log)) for _ in range(2)]
+
+
+def wait_until(done: Callable[[], bool], process: subprocess.Popen[bytes], what: str, seconds: float = LONGEST) -> None:
+    """Wait for what a process does.
+
+    Args:
+        done: whether it is done.
+        process: that does it.
+        what: it is, in words.
+        seconds: to wait at most.
+
+    Raises:
+        RuntimeError: the process has ended before, or the time is over.
+    """
+    deadline = time.monotonic() + seconds
+    while not done():
+        if process.poll() is not None:
+            raise RuntimeError(f"the process ended with status {process.returncode} before {what}")
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"{seconds:.0f} seconds were over before {what}")
+        time.sleep(0.005)
 
 
 def results_in(out: Path) -> int:
@@ -109,16 +132,13 @@ def results_in(out: Path) -> int:
 
 def kill_when(command: subprocess.Popen[bytes], out: Path, results: int, victim: subprocess.Popen[bytes]) -> None:
     """Kill a process once so many results are there; raises RuntimeError where the command was faster."""
-    while results_in(out) < results:
-        if command.poll() is not None:
-            raise RuntimeError(f"the command ended before it left {results} results; give more --rows")
-        time.sleep(0.005)
+    wait_until(lambda: results_in(out) >= results, command, f"the command left {results} results; give more --rows")
     victim.kill()
 
 
 def finish(command: subprocess.Popen[bytes]) -> None:
-    """Wait for a command that must end well."""
-    if command.wait():
+    """Wait for a command that must end well; raises RuntimeError or TimeoutExpired where it does not."""
+    if command.wait(LONGEST):
         raise RuntimeError(f"obrl exited with {command.returncode}")
 
 
@@ -137,9 +157,8 @@ class Bench:
         self._runs = self._tasks = 0
         self._relation: NDArray[np.float64] | None = None
 
-    def _start(self, out: Path, further: list[str]) -> subprocess.Popen[bytes]:
-        command = [*OBRL, "mine", str(self._table), "--quiet", "--out", str(out), *SETTINGS[self._name], *further]
-        return subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    def _started(self, out: Path, further: list[str]) -> AbstractContextManager[subprocess.Popen[bytes]]:
+        return started([*OBRL, "mine", str(self._table), "--quiet", "--out", str(out), *SETTINGS[self._name], *further])
 
     def _out(self) -> Path:
         self._runs += 1
@@ -161,7 +180,8 @@ class Bench:
     def alone(self, name: str, further: list[str]) -> Run:
         """A command that nobody disturbs."""
         start, out = time.perf_counter(), self._out()
-        finish(self._start(out, further))
+        with self._started(out, further) as command:
+            finish(command)
         return self._checked(name, out, time.perf_counter() - start)
 
     def one_worker_killed(self) -> Run:
@@ -169,20 +189,20 @@ class Bench:
         out = self._out()
         with cluster(self._folder) as (address, workers):
             start = time.perf_counter()
-            command = self._start(out, ["--engine", "dask", "--scheduler", address])
-            kill_when(command, out, 1 + self._tasks // 10, workers[0])
-            finish(command)
+            with self._started(out, ["--engine", "dask", "--scheduler", address]) as command:
+                kill_when(command, out, 1 + self._tasks // 10, workers[0])
+                finish(command)
             return self._checked("cluster of two workers, one killed", out, time.perf_counter() - start)
 
     def command_killed(self) -> Run:
         """The whole command is killed after a third of the work, and started again."""
         out = self._out()
-        command = self._start(out, ["--engine", "dask"])
-        kill_when(command, out, 1 + self._tasks // 3, command)
-        command.wait()
+        with self._started(out, ["--engine", "dask"]) as command:
+            kill_when(command, out, 1 + self._tasks // 3, command)
         left = results_in(out)
         start = time.perf_counter()
-        finish(self._start(out, ["--engine", "dask"]))
+        with self._started(out, ["--engine", "dask"]) as command:
+            finish(command)
         run = self._checked("command killed, started again", out, time.perf_counter() - start)
         if run.from_checkpoint != left:
             raise RuntimeError(f"{left} results were left, and {run.from_checkpoint} were used")

@@ -1,8 +1,8 @@
 """Results of pieces of a table as files, from which an interrupted run goes on.
 
-Each is an .npz without pickle, named by the hash of all that it depends on: the file with its size and time, the row
-groups, the settings. It appears whole or not at all; one that is damaged, or says that it is of something else, is
-passed over.
+Each is an .npz without pickle and then its SHA-256, named by the hash of all that it depends on: the file with its size
+and time, the row groups, the settings. It appears whole or not at all; one that is damaged, or says that it is of
+something else, is passed over.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ import io
 import os
 import re
 import tempfile
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +28,7 @@ from obrl.mining.segments import Segment
 from obrl.online import RelationState
 
 SUFFIX = ".checkpoint"
+DIGEST_BYTES = hashlib.sha256().digest_size
 FIELDS = ("n", "s", "r")
 # Names that begin with an underscore are no tables where a folder of tables is read.
 NAMES = re.compile(r"_[0-9a-f]{64}\.npz(\.\w+)?(\.part)?")
@@ -52,7 +51,7 @@ class PieceResult:
 
 
 def to_bytes(result: PieceResult, key: str) -> bytes:
-    """A result as the content of an .npz.
+    """A result as the content of a file.
 
     Args:
         result: of a task.
@@ -73,30 +72,37 @@ def to_bytes(result: PieceResult, key: str) -> bytes:
     if segment.whole is not None:
         arrays |= dict(zip(("whole_sum", "whole_weight"), segment.whole.state, strict=True))
         arrays["whole_number"] = segment.whole.number
+    if segment.groups is not None:
+        arrays["groups"] = segment.groups
     file = io.BytesIO()
     np.savez_compressed(file, allow_pickle=False, **arrays)
-    return file.getvalue()
+    content = file.getvalue()
+    return content + hashlib.sha256(content).digest()
 
 
 def from_file(path: Path, key: str) -> PieceResult | None:
     """The result of a task from a file; None where there is none, or it is damaged or of something else."""
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
-            arrays = {name: content[name] for name in content.files}
-        if str(arrays["key"]) != key:
-            return None
-        first_row, rows = (int(value) for value in arrays["rows"])
-        parts = {number: _counts_from(arrays, f"part_{number}") for number in arrays["parts"].tolist()}
-        whole = None
-        if "whole_number" in arrays:
-            state = RelationState(arrays["whole_sum"], arrays["whole_weight"])
-            whole = WholeBatches(state, arrays["whole_number"])
-        head, tail = (_counts_from(arrays, name) if f"{name}_n" in arrays else None for name in ("head", "tail"))
-        segment = Segment(first_row, rows, parts, head, whole, tail)
-        occurred = tuple(tuple(flags) for flags in arrays["occurred"].tolist())
-        return PieceResult(segment, occurred, float(arrays["seconds_counting"]))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        data = path.read_bytes()
+    except OSError:
         return None
+    content, digest = data[:-DIGEST_BYTES], data[-DIGEST_BYTES:]
+    if hashlib.sha256(content).digest() != digest:
+        return None
+    with np.load(io.BytesIO(content), allow_pickle=False) as file:
+        arrays = {name: file[name] for name in file.files}
+    if str(arrays["key"]) != key:
+        return None
+    first_row, rows = (int(value) for value in arrays["rows"])
+    parts = {number: _counts_from(arrays, f"part_{number}") for number in arrays["parts"].tolist()}
+    whole = None
+    if "whole_number" in arrays:
+        state = RelationState(arrays["whole_sum"], arrays["whole_weight"])
+        whole = WholeBatches(state, arrays["whole_number"])
+    head, tail = (_counts_from(arrays, name) if f"{name}_n" in arrays else None for name in ("head", "tail"))
+    segment = Segment(first_row, rows, parts, head, whole, tail, arrays.get("groups"))
+    occurred = tuple(tuple(flags) for flags in arrays["occurred"].tolist())
+    return PieceResult(segment, occurred, float(arrays["seconds_counting"]))
 
 
 class Checkpoint:

@@ -39,15 +39,25 @@ def require_dask() -> None:
 def local_cluster(tasks: int, scratch: str) -> Iterator[Any]:
     """A client of processes on this machine, as many as cores, which listen on the loopback interface alone.
 
+    They talk in TLS with a certificate of this run, which nobody else has: whoever talks to Dask has it run programs.
+
     Args:
         tasks: there are no more processes than tasks.
         scratch: a folder for what Dask writes.
+
+    Raises:
+        MiningError: cryptography, which makes the certificate, is not installed.
     """
     from dask.system import CPU_COUNT
-    from distributed import Client, LocalCluster
+    from distributed import Client, LocalCluster, Security
 
+    try:
+        security = Security.temporary()
+    except ImportError:
+        raise MiningError("mining with Dask on this machine needs cryptography: pip install 'obrl[dask]'") from None
     with (
         LocalCluster(
+            security=security,
             n_workers=min(CPU_COUNT, tasks),
             threads_per_worker=1,
             host="127.0.0.1",

@@ -11,6 +11,7 @@ from obrl.mining.pair_table import PairTable, pair_table
 from obrl.mining.report import report_of_table
 from obrl.mining.thresholds import Ladder, suggest_thresholds, threshold_ladder
 from obrl.relation import OnlineBatchRelation
+from obrl.settings import with_thresholds
 
 
 class HasCounts(Protocol):
@@ -85,6 +86,6 @@ class EvidenceMethods:
         try:
             counts = self.table_counts_
         except MiningError:  # a relation that a loss has saved
-            relation.report(path)
+            relation._write_report(path, with_thresholds(relation.settings), saved="miner.save({file})")
         else:
             write_report(path, report_of_table(counts, mined=relation))

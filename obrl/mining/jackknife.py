@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import NamedTuple
 
 import numpy as np
@@ -11,19 +10,11 @@ import numpy.typing as npt
 from obrl.counts import PairCounts
 from obrl.evidence import estimate_phi, phi_coefficients
 from obrl.mining.accumulate import MOST_LABELS_WITH_GROUPS, TableCounts, without
-from obrl.mining.errors import MiningWarning
 from obrl.mining.student import t_quantile, t_test
-from obrl.significance import FEWEST_JOINT
 
 FloatArray = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
 
-ORDERED_RATIO = 1.5
-SORTED_SHARE = 0.5
-ROWS_A_PART = 10
-"""With fewer rows a part, chance alone puts much of a label's variance between the parts."""
-FEWEST_PARTS = 16
-"""With fewer parts the ratio to the naive standard error says little about the order of the rows."""
 FEWEST_GROUPS = 20
 """On fewer groups of rows intervals are rough, so that `pair_table` warns, and `assess` refuses."""
 
@@ -109,90 +100,3 @@ def pairs_of(counts: PairCounts, i: Indices, j: Indices) -> PairCounts:
     """The counts of the pairs (i, j), float64, one entry a pair."""
     shape = np.shape(counts.s)
     return PairCounts(*(np.broadcast_to(field, shape)[i, j].astype(np.float64) for field in counts))
-
-
-class RowOrder(NamedTuple):
-    """What the order of a table's rows says of how they depend on each other.
-
-    Attributes:
-        ratio: the median, over the pairs that occur together five times or more, of the jackknife's standard error
-            over that for independent rows; None where the parts are groups, are fewer than 16, or no pair occurs so
-            often.
-        label: the label that the rows are sorted by: more than half of its variance lies between the parts; or None.
-    """
-
-    ratio: float | None
-    label: int | None
-
-    def in_words(self, table: TableCounts, decay: float) -> str | None:
-        """What is the matter with the order of the rows, and what to do; None where it does not matter.
-
-        Args:
-            table: the counts.
-            decay: of the relation that was mined; with 1 the order of rows that are sorted by a label does not matter.
-        """
-        dependent = self.ratio is not None and self.ratio > ORDERED_RATIO
-        if not dependent and (self.label is None or decay == 1):
-            return None
-        parts = ["rows are ordered"]
-        if self.label is not None:
-            name = self.label if table.label_names is None else table.label_names[self.label]
-            parts[0] = f"rows are sorted by the label {name!r}"
-        if dependent:
-            alone = self.label is None
-            cause = "as neighbours resemble each other" if alone else "if neighbours also depend on each other"
-            parts.append(
-                f"{cause}, relations are {self.ratio:.1f} times less sure than intervals and q-values for independent "
-                "rows say: then name what groups the rows (--groups)"
-            )
-        parts.append("below decay 1 the last rows decide, unless you shuffle the rows")
-        return "; ".join(parts)
-
-
-def row_order(table: TableCounts) -> RowOrder:
-    """How the rows are ordered, from the parts of consecutive rows; nothing is known where the parts are groups."""
-    if table.grouped or table.groups is None or len(table.groups.s) < FEWEST_PARTS:
-        return RowOrder(None, None)
-    i, j = np.nonzero(np.triu(table.counts.s >= FEWEST_JOINT, 1))
-    result = jackknife(table, i, j)
-    ratios = np.zeros(0) if result is None else result.ratio[~np.isnan(result.ratio)]
-    return RowOrder(float(np.median(ratios)) if len(ratios) else None, _sorted_by(table))
-
-
-def warn_of_order(table: TableCounts, *, decay: float = 1.0) -> RowOrder:
-    """Warn where the order of the rows matters: neighbours resemble each other, or the rows are sorted by a label.
-
-    Args:
-        table: counts with parts of consecutive rows.
-        decay: of the relation that was mined.
-
-    Returns:
-        The order.
-
-    Warns:
-        MiningWarning: the median ratio is above 1.5; or the decay is below 1 and the rows are sorted by a label.
-    """
-    order = row_order(table)
-    words = order.in_words(table, decay)
-    if words is not None:
-        warnings.warn(words, MiningWarning, stacklevel=2)
-    return order
-
-
-def _sorted_by(table: TableCounts) -> int | None:
-    """The label of whose variance most lies between consecutive parts of the rows, if that is more than half."""
-    if table.groups is None or table.rows < ROWS_A_PART * len(table.groups.s):
-        return None
-    shape = table.groups.s.shape
-    known, present = (
-        np.diagonal(np.broadcast_to(field, shape), axis1=1, axis2=2).astype(np.float64)
-        for field in (table.groups.n, table.groups.s)
-    )
-    rates = present / np.maximum(known, 1)
-    total = known.sum(axis=0)
-    mean = present.sum(axis=0) / np.maximum(total, 1)
-    between = (known * (rates - mean) ** 2).sum(axis=0)
-    common = present.sum(axis=0) >= FEWEST_JOINT
-    share = np.where(common, between / np.maximum(total * mean * (1 - mean), 1e-300), 0.0)
-    label = int(share.argmax())
-    return label if share[label] > SORTED_SHARE else None

@@ -42,6 +42,17 @@ def check_folder(path: str | os.PathLike[str]) -> Path:
     return folder
 
 
+def beside(folder: str | os.PathLike[str], ending: str) -> Path:
+    """The path of what belongs to a folder and lies beside it, under the folder's name with an ending.
+
+    `.` and `..` are no names, so that the folder they stand for is asked.
+    """
+    path = Path(folder)
+    if path.name in ("", ".."):
+        path = path.resolve()
+    return path.with_name(path.name + ending)
+
+
 def check_file(path: str | os.PathLike[str], option: str = "--out") -> Path:
     """Check that a file of results can be written, before any work is done.
 
@@ -93,7 +104,7 @@ def folder_of_results(path: str | os.PathLike[str]) -> Iterator[Path]:
         ['mined']
     """
     folder = check_folder(path)
-    part = folder.with_name(folder.name + PART)
+    part = beside(folder, PART)
     _remove(part)
     try:
         part.mkdir(parents=True)

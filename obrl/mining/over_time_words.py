@@ -14,7 +14,7 @@ from obrl.mining.differences import share_variance
 from obrl.mining.over_time import Indices, values_over_time
 from obrl.mining.reports import LONGEST_NAME, as_text_table, q_in_words
 from obrl.mining.tails import normal_test
-from obrl.report.words import counted, one_line
+from obrl.report.words import counted, one_line, verb
 from obrl.significance import benjamini_hochberg
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ def sentences(result: OverTime, q: float = 0.05, thresholds: tuple[float, float]
         lines = [f"{counted(int(steps[-1]), 'row')} in {counted(len(steps), 'part')}; {history.num_labels:,} labels"]
         drifting = result.drifts(q)
         how = ", by groups" if history.error_ratio is not None else ""
-        words = f"{drifting.sum():,} of {counted(len(result), 'pair')} drift over the parts (q <= {q:g}{how})"
+        number = int(drifting.sum())
+        words = f"{number:,} of {counted(len(result), 'pair')} {verb(number, 'drift')} over the parts (q <= {q:g}{how})"
         if lacking := int((~result.supported).sum()):
             words += f"; {lacking:,} {has_or_have(lacking)} too few rows to say"
         lines.append(words)

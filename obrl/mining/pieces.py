@@ -15,7 +15,7 @@ from obrl.mining.segments import Cuts
 from obrl.mining.tables.options import LabelTable, TableOptions
 from obrl.mining.tables.paths import file_system
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Of the files that pieces leave; results of another version are computed again."""
 ROWS_PER_TASK = 2**18
 """Row groups with fewer rows are mined several at a time, since handing out a task takes some milliseconds."""

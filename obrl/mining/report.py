@@ -14,23 +14,25 @@ from obrl.counts import PairCounts
 from obrl.measures import MEASURES, apply_measure
 from obrl.mining.accumulate import TableCounts
 from obrl.mining.errors import NoThresholds
-from obrl.mining.jackknife import FEWEST_GROUPS, RowOrder, row_order
+from obrl.mining.jackknife import FEWEST_GROUPS
 from obrl.mining.pair_table import PairTable, pair_table, unused_groups
 from obrl.mining.reports import label_names
+from obrl.mining.row_order import RowOrder, row_order
 from obrl.mining.thresholds import (
     FROM_PHI,
     MOST_CHANGES,
     MOST_CHARGE,
     WEAKEST_PHI,
     Ladder,
+    Rung,
     threshold_ladder,
 )
 from obrl.namespace import NUMPY
 from obrl.relation import OnlineBatchRelation
 from obrl.report.checks import check_size
+from obrl.report.code import code_of_mined
 from obrl.report.content import Drift, Finding, PairEvidence, Report, Suspects
 from obrl.report.findings import findings_of_counts
-from obrl.report.from_relation import FILE, line_of_code
 from obrl.report.words import counted, fading_in_words, verb
 from obrl.settings import Settings, scaled_thresholds
 
@@ -44,7 +46,7 @@ def report_of_table(
     mined: OnlineBatchRelation | None = None,
     title: str | None = None,
     files: Sequence[str] = (),
-    file: str | os.PathLike[str] = FILE,
+    file: str | os.PathLike[str] | None = None,
     facts: Mapping[str, str] | None = None,
     findings: Sequence[Finding] = (),
     pairs: PairTable | None = None,
@@ -60,7 +62,7 @@ def report_of_table(
         mined: the relation; needed where it is not that of the counts, with a decay below 1 or the estimator `"batch"`.
         title: of the page; None for one with the name of the first file.
         files: of the table.
-        file: the mined relation's .npz, from which the line of code starts.
+        file: the mined relation's .npz, from which the lines of code start; None where they start from `miner`.
         facts: further ones, by name.
         findings: further ones, put behind those of the table.
         pairs: those of the counts, where they have been tested already.
@@ -90,7 +92,7 @@ def report_of_table(
     evidence = PairEvidence(pairs.phi_low, pairs.phi_high, pairs.q, pairs.related())
     said = [
         *findings_of_counts(names, counts.counts, counts.rows, evidence),
-        *_of_the_rows(counts, pairs, order, settings.decay),
+        *_of_the_rows(counts, pairs, order),
         *([] if of_counts else [_of_the_settings(settings)]),
         *([] if ladder is None or not evidence.related.any() else [_of_thresholds(ladder)]),
         *findings,
@@ -106,7 +108,7 @@ def report_of_table(
         weight=None,
         thresholds=_first_thresholds(ladder, settings.measure),
         evidence=evidence,
-        code=_code(counts.num_labels, file, settings.measure),
+        code=code_of_mined(counts.num_labels, file, settings.measure),
         suspects=suspects,
         drift=tuple(drift),
     )
@@ -148,14 +150,9 @@ def _first_thresholds(ladder: Ladder | None, measure: str) -> tuple[float, float
     return suggestion["positive_threshold"], suggestion["negative_threshold"]
 
 
-def _code(num_labels: int, file: str | os.PathLike[str], measure: str) -> str:
-    start = f"OnlineBatchRelation.load({os.fspath(file)!r}).as_start()"
-    return line_of_code(num_labels, start, Settings(measure=measure))
-
-
-def _of_the_rows(counts: TableCounts, pairs: PairTable, order: RowOrder, decay: float) -> list[Finding]:
+def _of_the_rows(counts: TableCounts, pairs: PairTable, order: RowOrder) -> list[Finding]:
     """What the reader should know of how rows depend on each other."""
-    words = order.in_words(counts, decay)
+    words = order.in_words(counts)
     if words is not None:
         return [Finding(f"{words[0].upper()}{words[1:]}.", warning=True)]
     if not counts.grouped:
@@ -191,7 +188,7 @@ def _of_thresholds(ladder: Ladder) -> Finding:
     together, apart = ladder.suggested()
     if together is None and apart is None:
         return Finding(
-            f"Too weak to supervise: no threshold of |phi| >= {WEAKEST_PHI} selects pairs that at most "
+            f"Too weak to supervise: no threshold of |phi| >= {WEAKEST_PHI} selects pairs that on average at most "
             f"{_percent(MOST_CHARGE)} of the rows contradict and of which at most {_percent(MOST_CHANGES)} change "
             "sides in a second sample of rows. Train with cross-entropy alone.",
             warning=True,
@@ -199,7 +196,7 @@ def _of_thresholds(ladder: Ladder) -> Finding:
     sides = (("together", "more", together), ("apart", "less", apart))
     parts = [
         f"{rung.threshold:g} (phi {rung.phi:g} or {further}) selects {counted(rung.pairs, 'pair')} that "
-        f"{verb(rung.pairs, 'occur')} {word}, contradicted by {_percent(rung.charge)} of the rows"
+        f"{verb(rung.pairs, 'occur')} {word}, {_contradicted(rung)}"
         if rung is not None
         else f"there is none for pairs that occur {word}"
         for word, further, rung in sides
@@ -208,6 +205,11 @@ def _of_thresholds(ladder: Ladder) -> Finding:
         f"Thresholds worth supervising with: {'; '.join(parts)}. The loss charges for those rows even where the "
         "predictions are the true labels."
     )
+
+
+def _contradicted(rung: Rung) -> str:
+    share = f"contradicted by {_percent(rung.charge)} of the rows"
+    return share if rung.pairs == 1 else f"each {share} on average"
 
 
 def _percent(share: float) -> str:

@@ -6,6 +6,7 @@ inside of one. Merging is associative, so that segments can be merged in any tre
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -60,6 +61,8 @@ class Segment:
         head: counts of the batch that began before the segment, as far as the segment goes; None without one.
         whole: of the batches that lie in the segment; None where the relation does not depend on batches.
         tail: counts of the batch that began in the segment and ends after it; None without one.
+        groups: (groups,), uint64, ascending, a hash of each group's name, from which groups of several segments are
+            counted; None where parts do not hold whole groups.
     """
 
     first_row: int
@@ -68,6 +71,7 @@ class Segment:
     head: PairCounts | None
     whole: WholeBatches | None
     tail: PairCounts | None
+    groups: npt.NDArray[np.uint64] | None
 
 
 def cuts_of_table(
@@ -148,9 +152,11 @@ class SegmentCounter:
     def result(self) -> Segment:
         """The segment of all rows so far."""
         batches = self._batches
-        if batches is None:
-            return Segment(self._first_row, self._rows, dict(self._parts), None, None, None)
-        return Segment(self._first_row, self._rows, dict(self._parts), batches.head, batches.whole, batches.tail)
+        head, whole, tail = (None, None, None) if batches is None else (batches.head, batches.whole, batches.tail)
+        groups = None
+        if self._cuts.part_rows is None:
+            groups = np.unique(np.array([_hash_of_name(name) for name in self._part_of], np.uint64))
+        return Segment(self._first_row, self._rows, dict(self._parts), head, whole, tail, groups)
 
 
 def merge(earlier: Segment, later: Segment, cuts: Cuts) -> Segment:
@@ -174,8 +180,11 @@ def merge(earlier: Segment, later: Segment, cuts: Cuts) -> Segment:
     for number, counts in later.parts.items():
         parts[number] = narrowed(added(parts.get(number), counts))
     rows = earlier.rows + later.rows
+    groups = None
+    if earlier.groups is not None and later.groups is not None:
+        groups = np.union1d(earlier.groups, later.groups)
     if cuts.settings is None or earlier.whole is None or later.whole is None:
-        return Segment(earlier.first_row, rows, parts, None, None, None)
+        return Segment(earlier.first_row, rows, parts, None, None, None, groups)
     whole, head, tail = earlier.whole, earlier.head, later.tail
     if not _has_boundary(earlier, cuts.batch_size):
         head = _sum(earlier.head, later.head)
@@ -183,7 +192,8 @@ def merge(earlier: Segment, later: Segment, cuts: Cuts) -> Segment:
         tail = _sum(earlier.tail, later.head)
     elif (batch := _sum(earlier.tail, later.head)) is not None:
         whole = with_batch(whole, batch, cuts.settings)
-    return Segment(earlier.first_row, rows, parts, head, join_batches(whole, later.whole, cuts.settings.decay), tail)
+    whole = join_batches(whole, later.whole, cuts.settings.decay)
+    return Segment(earlier.first_row, rows, parts, head, whole, tail, groups)
 
 
 def merge_all(count: int, segment: Callable[[int], Segment], cuts: Cuts) -> Segment:
@@ -210,7 +220,9 @@ def table_counts_of(segment: Segment, cuts: Cuts, *, grouped: bool, label_names:
     """The counts of a table, from the segment of all its rows."""
     parts = [segment.parts[number] for number in sorted(segment.parts)]
     names = None if label_names is None else tuple(label_names)
-    return TableCounts(total_of(parts, cuts.num_labels), segment.rows, stacked_parts(parts), grouped, names)
+    num_groups = None if segment.groups is None else len(segment.groups)
+    counts = total_of(parts, cuts.num_labels)
+    return TableCounts(counts, segment.rows, stacked_parts(parts), grouped, names, num_groups)
 
 
 def relation_of_segment(segment: Segment, cuts: Cuts, label_names: Sequence[str] | None) -> OnlineBatchRelation | None:
@@ -219,6 +231,11 @@ def relation_of_segment(segment: Segment, cuts: Cuts, label_names: Sequence[str]
         return None
     names = None if label_names is None else tuple(label_names)
     return relation_of_batches(segment.whole, segment.tail, cuts.settings, names)
+
+
+def _hash_of_name(group: Any) -> int:
+    """64 bits: among a million groups, two share them with a chance of 1 in 30 million."""
+    return int.from_bytes(hashlib.blake2b(str(group).encode(), digest_size=8).digest(), "little")
 
 
 def _has_boundary(segment: Segment, batch_size: int) -> bool:

@@ -130,7 +130,7 @@ class Report:
         weight: the relation weight of each pair of a loss, float64 (num_labels, num_labels); None for a table.
         thresholds: the positive and the negative threshold at which the page starts.
         evidence: of the pairs of a table.
-        code: the line that builds the loss, with `{positive_threshold}` and `{negative_threshold}` in the places of
+        code: the lines that build the loss, with `{positive_threshold}` and `{negative_threshold}` in the places of
             the numbers that the reader chooses.
         suspects: entries that are probably wrong.
         drift: what changed between two tables, or over time.

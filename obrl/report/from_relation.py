@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,6 +15,7 @@ from obrl.namespace import NUMPY
 from obrl.online import is_symmetric, select_pairs
 from obrl.relation import OnlineBatchRelation
 from obrl.report.checks import check_size
+from obrl.report.code import code_of_saved
 from obrl.report.content import Finding, Report
 from obrl.report.findings import ONE_LABEL, WHAT_PHI_IS, groups_in_words, label_groups
 from obrl.report.words import counted, fading_in_words, interval_in_words, listed, verb
@@ -24,8 +24,6 @@ from obrl.settings import Settings
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
-FILE = "relation.npz"
-"""Where the line of code expects the relation unless the report names a file."""
 FEW_BATCHES = 10.0
 _CONSTANT = "there is none while one of the two labels is the same in all {rows}"
 _REASONS = {
@@ -42,7 +40,7 @@ def report_of_relation(
     settings: Settings,
     *,
     title: str = "How labels relate",
-    file: str | os.PathLike[str] = FILE,
+    code: str | None = None,
     findings: Sequence[Finding] = (),
 ) -> Report:
     """What to show of a relation without the table behind it.
@@ -51,7 +49,7 @@ def report_of_relation(
         relation: the state, in float64.
         settings: of the loss; a relation by itself has thresholds here, too.
         title: of the page.
-        file: the .npz from which the line of code starts.
+        code: the lines that build the loss, as in `Report`; None for NumPy's loss after `relation.save`.
         findings: further ones, put behind those of the relation.
 
     Returns:
@@ -64,9 +62,11 @@ def report_of_relation(
         >>> from obrl import OnlineBatchRelation
         >>> relation = OnlineBatchRelation(2, label_names=["hat", "cap"]).update([[1, 1], [0, 0], [1, 1]])
         >>> report = report_of_relation(relation, relation.settings)
-        >>> report.code
-        "OBRLoss(2, relation='relation.npz', positive_threshold={positive_threshold}, \
-negative_threshold={negative_threshold})"
+        >>> print(report.code)
+        relation.save('relation.npz')
+        from obrl import OBRLoss
+        OBRLoss(2, relation='relation.npz', positive_threshold={positive_threshold}, \
+negative_threshold={negative_threshold})
         >>> print(report.findings[0].text)
         With these thresholds a loss acts on 1 of 1 pair of 2 labels: 1 occurs together, 0 occur apart.
     """
@@ -93,22 +93,8 @@ negative_threshold={negative_threshold})"
         weight=relation.relation_weight,
         thresholds=(settings.positive_threshold, settings.negative_threshold),
         evidence=None,
-        code=line_of_code(size, repr(os.fspath(file)), settings),
+        code=code_of_saved(size, settings) if code is None else code,
     )
-
-
-def line_of_code(num_labels: int, relation: str, settings: Settings) -> str:
-    """The line that builds the loss, with places for the thresholds.
-
-    Args:
-        num_labels: M.
-        relation: the expression for where it starts.
-        settings: those that differ from the defaults are written out.
-    """
-    changed = {name: value for name, value in settings.changed().items() if not name.endswith("_threshold")}
-    words = [str(num_labels), f"relation={relation}", *(f"{name}={value!r}" for name, value in changed.items())]
-    words += [f"{name}={{{name}}}" for name in ("positive_threshold", "negative_threshold")]
-    return f"OBRLoss({', '.join(words)})"
 
 
 def _findings(relation: OnlineBatchRelation, settings: Settings, names: Sequence[str]) -> tuple[Finding, ...]:

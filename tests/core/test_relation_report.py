@@ -16,7 +16,7 @@ from obrl.mining.cli import main
 from obrl.report import checks
 from obrl.report.findings import label_groups
 from obrl.report.from_relation import report_of_relation
-from tests.support.html_report import assert_reported, header, texts
+from tests.support.html_report import assert_reported, header, run_code, texts
 from tests.support.start import LABELS, NAMES, table
 
 
@@ -40,13 +40,13 @@ def test_the_code_of_a_report_builds_the_loss_again(tmp_path: Path, monkeypatch:
     monkeypatch.chdir(tmp_path)
     criterion = OBRLoss(LABELS, decay=0.9, alpha=2, measure="pearson", positive_threshold=0.5, negative_threshold=-0.5)
     criterion(np.zeros((400, LABELS)), table())
-    criterion.save_relation("relation.npz")
     criterion.report("report.html")
-    code = header(Path("report.html"))["code"]
-    for name in ("positive_threshold", "negative_threshold"):
-        code = code.replace(f"{{{name}}}", repr(getattr(criterion.settings, name)))
-    again = eval(code, {"OBRLoss": OBRLoss})
+    again = run_code(Path("report.html"), criterion=criterion)
     assert again.settings == criterion.settings
+    assert again.pairs() == criterion.pairs()
+    relation = criterion.to_numpy()
+    relation.report("report.html", positive_threshold=0.5, negative_threshold=-0.5)
+    again = run_code(Path("report.html"), relation=relation)
     assert again.pairs() == criterion.pairs()
 
 
@@ -218,8 +218,6 @@ def test_a_report_that_cannot_be_written_leaves_what_was_there(tmp_path: Path, m
     (tmp_path / "folder").mkdir()
     with pytest.raises(OSError, match="folder"):
         relation.report(tmp_path / "folder")
-    with pytest.raises(FileNotFoundError):
-        relation.report(tmp_path / "none" / "r.html")
     assert [entry.name for entry in tmp_path.iterdir()] == ["folder"]
     relation.report(tmp_path / "r.html")
     before = (tmp_path / "r.html").read_bytes()
@@ -232,6 +230,14 @@ def test_a_report_that_cannot_be_written_leaves_what_was_there(tmp_path: Path, m
         relation.report(tmp_path / "r.html", positive_threshold=0.9)
     assert (tmp_path / "r.html").read_bytes() == before
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["folder", "r.html"]
+
+
+def test_folders_that_are_missing_are_made(tmp_path: Path) -> None:
+    criterion = OBRLoss(LABELS)
+    criterion.report(tmp_path / "new" / "folder" / "report.html")
+    criterion.save_relation(tmp_path / "newer" / "folder" / "relation.npz")
+    assert [entry.name for entry in (tmp_path / "new" / "folder").iterdir()] == ["report.html"]
+    assert [entry.name for entry in (tmp_path / "newer" / "folder").iterdir()] == ["relation.npz"]
 
 
 def test_groups_are_of_labels_that_are_all_linked() -> None:

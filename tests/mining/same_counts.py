@@ -13,6 +13,7 @@ MOST_DIFFERENCE = 1e-12
 def assert_same_counts(counts: TableCounts, expected: TableCounts) -> None:
     """Bit for bit, the parts of the jackknife included."""
     assert counts.rows == expected.rows and counts.grouped == expected.grouped
+    assert counts.num_groups == expected.num_groups
     for field, other in zip(counts.counts, expected.counts, strict=True):
         assert field.dtype == other.dtype == np.int64 and np.array_equal(field, other)
     assert (counts.groups is None) == (expected.groups is None)

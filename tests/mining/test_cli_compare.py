@@ -15,7 +15,7 @@ from obrl.mining.cli import main
 from obrl.mining.comparison_words import columns
 from obrl.mining.conditions import where
 from tests.mining.test_compare import NAMES, drawn
-from tests.support.html_report import column, header
+from tests.support.html_report import column, header, run_code
 
 CONDITION = "q<=.05 and abs(delta)>=.1"
 
@@ -138,8 +138,9 @@ def test_a_label_that_vanished_is_named_and_a_condition_sees_it(
 
 
 def test_a_report_shows_a_and_what_changed(
-    tables: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tables: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     b = pd.read_csv(tables[1])
     b["hat"] = 1 - b["hat"]
     b.to_csv(tmp_path / "turned.csv", index=False)
@@ -147,6 +148,10 @@ def test_a_report_shows_a_and_what_changed(
     assert run(tables[0], str(tmp_path / "turned.csv"), "--report", str(page)) == 0
     assert f"wrote {page}" in capsys.readouterr().out
     assert header(page)["title"] == "How the labels of a.csv relate, and what changed in turned.csv"
+    first_line, *_ = header(page)["code"].splitlines()
+    assert first_line == f"# Mine A first, here {tables[0]!r}, with: obrl mine A --out mined"
+    assert main(["mine", tables[0], "--drop", "person", "--out", "mined", "--quiet"]) == 0
+    assert run_code(page).label_names == NAMES
     first, second, *_ = header(page)["findings"]
     assert first["text"].startswith("B against A: 7 of 10 pairs changed")
     assert second["text"].startswith(
@@ -250,7 +255,15 @@ def test_conditions(condition: str, expected: str) -> None:
         ("q<=", "expected a column or a number, got the end"),
         ("q<=.05)", "at character 7: expected and, or, or the end, got '\\)'"),
         ("(q<=.05", "expected \\), got the end"),
-        ("q<=.05 & old", "at character 8: '& old' is no part of a condition"),
+        ("q<=.05 & old", "at character 8: '& old' is no part of a condition: did you mean and\\?"),
+        ("q<=.05 && old", "did you mean and\\?"),
+        ("old || q<1", "did you mean or\\?"),
+        ("!old", "did you mean not\\?"),
+        ("q=.05", "at character 2: '=.05' is no part of a condition: did you mean <= or ==\\?"),
+        ("q=<.05", "did you mean <=\\?"),
+        ("delta=>.1", "did you mean >=\\?"),
+        ("q<=5%", "'%' is no part of a condition: write 0.05 for 5 %"),
+        ("q%", "'%' is no part of a condition$"),
         ("abs delta > 1", "at character 5: expected \\( after abs, got 'delta'"),
         ("q <= .05 <= delta", "at character 10: expected and, or, or the end, got '<='"),
         ("old < 1", "a condition is no number"),

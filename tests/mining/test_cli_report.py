@@ -20,7 +20,7 @@ from obrl.mining.report import report_of_table
 from obrl.report import checks
 from tests.mining.test_cli_suspects import NAMES, write_table
 from tests.mining.test_suspects import related_table
-from tests.support.html_report import column, columns, header, texts
+from tests.support.html_report import column, columns, header, run_code, texts
 
 
 @pytest.fixture
@@ -57,8 +57,8 @@ def test_mine_writes_the_report_of_what_it_mined(place: Path) -> None:
     assert content["thresholds"] == list(expected.thresholds)
     assert content["labels"] == NAMES
     assert dict(content["facts"])["table"] == "t.csv"
-    code = content["code"].format(**miner.suggest_thresholds())
-    again = eval(code, {"OBRLoss": OBRLoss, "OnlineBatchRelation": OnlineBatchRelation})
+    again = run_code(path)
+    assert again.settings.positive_threshold == miner.suggest_thresholds()["positive_threshold"]
     np.testing.assert_allclose(again.relation, miner.relation_, rtol=0, atol=1e-12)
     assert [name for name, *_ in content["columns"]].count("suspects") == 0
 
@@ -89,7 +89,7 @@ def test_a_mined_relation_is_reported_from_its_file(place: Path) -> None:
     path = report("mined")
     assert texts(path) == texts(Path("mined") / "report.html")
     assert header(path)["title"] == "How the labels of t.csv relate"
-    assert "OnlineBatchRelation.load('mined/relation.npz')" in header(path)["code"]
+    assert "RelationMiner.load('mined/relation.npz')" in header(path)["code"]
     assert column(path, "suspects") is None
 
 
@@ -111,7 +111,7 @@ def test_paths_stay_as_the_user_typed_them(place: Path) -> None:
     write_table(Path("deep/u.csv"), related_table(400))
     assert main(["mine", "deep", "--out", "deep/out", "--quiet"]) == 0
     for path in (Path("deep/out/report.html"), report("deep/out", "./deep/u.csv", "--top", "5")):
-        assert "OnlineBatchRelation.load('deep/out/relation.npz')" in header(path)["code"]
+        assert "RelationMiner.load('deep/out/relation.npz')" in header(path)["code"]
         assert str(place).encode() not in path.read_bytes() + columns(path)
     assert {row["file"] for row in column(Path("r.html"), "suspects")["rows"]} == {"./deep/u.csv"}
 
@@ -171,6 +171,15 @@ def test_a_table_adds_what_obrl_suspects_lists(place: Path, capsys: pytest.Captu
     )
 
 
+def test_no_label_is_named_where_no_entry_would_be_wrong(place: Path) -> None:
+    unrelated = (np.random.default_rng(1).random((20, 2)) < 0.5).astype(float)
+    write_table(Path("s.csv"), unrelated, NAMES[:2])
+    assert main(["mine", "s.csv", "--out", "small", "--quiet"]) == 0
+    text = texts(report("small", "s.csv"))[-1]
+    assert "about 0 would be wrong if 1 % of all entries were flipped at random. " in text
+    assert "the label with the most of them is" in texts(report("mined", "t.csv"))[-1]
+
+
 def test_no_rows_names_no_row(place: Path) -> None:
     assert re.search(rb"p\d+\.jpg", columns(report("mined", "t.csv"))) is not None
     path = report("mined", "t.csv", "--no-rows")
@@ -207,7 +216,7 @@ def test_a_relation_of_a_loss_shows_its_thresholds_and_takes_the_tables_names(pl
     assert header(path)["thresholds"] == [0.7, 0.31]
     assert header(path)["labels"] == [str(k) for k in range(6)]
     assert dict(header(path)["facts"])["alpha"] == "3"
-    assert header(path)["code"].startswith("OBRLoss(6, relation='learnt.npz', alpha=3")
+    assert run_code(path).settings == criterion.settings
     path = report("learnt.npz", "t.csv")
     assert header(path)["labels"] == NAMES
     assert len(column(path, "suspects")["rows"]) == 1000

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,7 +12,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.mining.cluster import FILES, SETTINGS, Run, kill_when, main, report, results_in, write_files
+from benchmarks.mining.cluster import (
+    FILES,
+    SETTINGS,
+    Run,
+    cluster,
+    kill_when,
+    main,
+    report,
+    results_in,
+    started,
+    wait_until,
+    write_files,
+)
 from benchmarks.mining.generate import draw_block
 
 parquet = pytest.importorskip("pyarrow.parquet")
@@ -36,13 +50,29 @@ def test_a_command_that_is_faster_than_the_kill_is_told(tmp_path: Path) -> None:
     (folder / "_a.npz").write_bytes(b"")
     assert results_in(tmp_path / "mined") == 1 and results_in(tmp_path / "other") == 0
     command = subprocess.Popen([sys.executable, "-c", ""])
-    with command, pytest.raises(RuntimeError, match="the command ended before it left 2 results; give more --rows"):
+    with command, pytest.raises(RuntimeError, match="before the command left 2 results; give more --rows"):
         kill_when(command, tmp_path / "mined", 2, command)
+
+
+def test_nothing_is_waited_for_forever_and_no_process_is_left(tmp_path: Path) -> None:
+    sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
+    with pytest.raises(RuntimeError, match="0 seconds were over before it woke"), started(sleep) as process:
+        wait_until(lambda: False, process, "it woke", 0.1)
+    assert process.returncode == -signal.SIGKILL
+
+
+def test_a_scheduler_that_does_not_start_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.mining.cluster.DASK", [sys.executable, "-c", "import sys; sys.exit(3)"])
+    with pytest.raises(RuntimeError, match="status 3 before the scheduler wrote"), cluster(tmp_path):
+        pass
 
 
 @pytest.mark.slow
 def test_all_runs_give_the_counts_of_one_process(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Two workers of which one is killed, and the whole command killed and started again."""
-    assert main(["--rows", "5e6", "--folder", str(tmp_path)]) == 0
+    assert main(["--rows", "5e6", "--folder", str(tmp_path), "--out", str(tmp_path / "mining_cluster")]) == 0
     printed = capsys.readouterr().out
     assert printed.count("| exact |") == 4 * len(SETTINGS)
+    assert (tmp_path / "mining_cluster.md").read_text() in printed
+    runs = json.loads((tmp_path / "mining_cluster.json").read_text())
+    assert len(runs) == 4 * len(SETTINGS) and {run["exact"] for run in runs} == {True}

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from obrl._version import __version__
 from obrl.mining import MiningError, MiningWarning, RelationMiner, TableError, mine_with_dask, pieces
 from obrl.mining import dask_client as dask_client_module
 from obrl.mining.engine_dask import mine_table, open_parquet_tables
@@ -57,6 +58,17 @@ def test_workers_give_what_one_process_gives(
     assert miner.pairs().phi_low.tolist() == expected.pairs().phi_low.tolist()
     with pytest.raises(MiningError, match="learns no further rows"):
         miner.partial_fit(np.zeros((2, 5)))
+
+
+def test_few_groups_are_told_as_by_one_process(dask_client: Any, tmp_path: Path) -> None:
+    """Each of ten people is in several row groups."""
+    person = np.arange(100) % 10
+    write(tmp_path / "a.parquet", {"A": person < 5, "B": person % 2 == 0, "person": person.astype(str)})
+    options = TableOptions(groups="person")
+    miner = mine_with_dask([str(tmp_path)], options, client=dask_client)
+    assert miner.table_counts_.num_groups == 10
+    with pytest.warns(MiningWarning, match="rest on 10 groups alone"):
+        miner.pairs()
 
 
 def test_the_result_does_not_depend_on_the_pieces(
@@ -125,11 +137,12 @@ def test_a_worker_that_lacks_or_gets_another_file_says_so(tmp_path: Path) -> Non
     path = write(tmp_path / "a.parquet", {"A": [0, 1] * 4, "B": [0, 1] * 4})
     tables, tasks, cuts = tables_and_tasks([path], TableOptions())
     write(tmp_path / "a.parquet", {"A": [0, 1, 1], "B": [0, 1, 1]})
-    assert mine_task(tables, tasks[1], cuts, "0.1.0") == f"{path}, row group 2: the file has changed; start again"
+    assert mine_task(tables, tasks[1], cuts, __version__) == f"{path}, row group 2: the file has changed; start again"
     Path(path).unlink()
-    message = mine_task(tables, tasks[0], cuts, "0.1.0")
-    assert message == f"{path}, row group 1: {'there is no such file'}; workers must find it under the same path or URL"
-    assert "a worker runs obrl 0.1.0, and the command obrl 9; install" in str(mine_task(tables, tasks[0], cuts, "9"))
+    message = mine_task(tables, tasks[0], cuts, __version__)
+    assert message == f"{path}, row group 1: there is no such file; workers must find it under the same path or URL"
+    message = mine_task(tables, tasks[0], cuts, "9")
+    assert str(message).startswith(f"a worker runs obrl {__version__}, and the command obrl 9; install")
 
 
 def test_a_worker_that_dies_is_replaced(labels_folder: str) -> None:

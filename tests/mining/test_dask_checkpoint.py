@@ -8,20 +8,22 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from obrl._version import __version__
 from obrl.mining import MiningError, RelationMiner, mine_with_dask, pieces
-from obrl.mining.checkpoint import Checkpoint
+from obrl.mining.checkpoint import Checkpoint, from_file
 from obrl.mining.cli import main
 from obrl.mining.engine_dask import mine_table, open_parquet_tables
 from obrl.mining.pieces import plan_tasks
 from obrl.mining.segments import Cuts
 from obrl.mining.tables import TableOptions
+from obrl.mining.worker import mine_task
 from tests.mining.dask_support import (
     GROUPED,
     LABELS,
@@ -40,6 +42,8 @@ pa = pytest.importorskip("pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet")
 distributed = pytest.importorskip("distributed")
 pytestmark = pytest.mark.usefixtures("one_row_group_a_task")
+LONGEST = 120
+"""Seconds that a command may take to come to four results, and then to end."""
 PROGRAM = """
 import sys, time
 from obrl.mining import pieces
@@ -58,6 +62,12 @@ def command_for(folder: str, out: Path) -> list[str]:
     return ["mine", folder, *options, "--engine", "dask", "--out", str(out)]
 
 
+def send(command: subprocess.Popen[str], number: signal.Signals) -> None:
+    """Send a signal to a command and its workers, where any of them still runs."""
+    with suppress(ProcessLookupError):
+        os.killpg(command.pid, number)
+
+
 def stopped(arguments: list[str], checkpoint: Checkpoint, number: signal.Signals) -> tuple[int, str]:
     """Run the command, and send it and its workers a signal after four results; its status and errors."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
@@ -68,10 +78,14 @@ def stopped(arguments: list[str], checkpoint: Checkpoint, number: signal.Signals
         start_new_session=True,
         text=True,
     ) as command:
-        while command.poll() is None and len(results_in(checkpoint)) < 4:
+        deadline = time.monotonic() + LONGEST
+        while command.poll() is None and len(results_in(checkpoint)) < 4 and time.monotonic() < deadline:
             time.sleep(0.002)
-        os.killpg(command.pid, number)
-        said = command.communicate()[1]
+        send(command, number)
+        try:
+            said = command.communicate(timeout=LONGEST)[1]
+        finally:
+            send(command, signal.SIGKILL)
     return command.returncode, said
 
 
@@ -127,10 +141,30 @@ def test_damaged_and_foreign_files_of_the_checkpoint_are_computed_again(
     rows = submitted(dask_client, monkeypatch)
     miner = RelationMiner()
     work = mine_table(table, LABELS, miner, client=dask_client, checkpoint=store)
-    assert sorted(rows) == [first, second, third] and work.from_checkpoint == 19
+    assert sorted(rows) == [first, second, third] and work.from_checkpoint == TASKS - 3
     assert_same(miner, mined_here([labels_folder], LABELS), bits=True)
     store.remove()
     assert [file.name for file in store.folder.iterdir()] == ["notes.txt"]
+
+
+def test_any_damaged_byte_has_a_result_computed_again(labels_folder: str, tmp_path: Path) -> None:
+    tables, tasks, cuts = tables_and_tasks([labels_folder])
+    data = mine_task(tables, tasks[0], cuts, __version__)
+    assert isinstance(data, bytes)
+    file = tmp_path / "result"
+    file.write_bytes(data)
+    assert from_file(file, tasks[0].key) is not None
+    with file.open("r+b", buffering=0) as content:
+        for position, byte in enumerate(data):
+            for damaged in (byte ^ 1, byte ^ 0xFF):
+                content.seek(position)
+                content.write(bytes([damaged]))
+                assert from_file(file, tasks[0].key) is None, position
+            content.seek(position)
+            content.write(bytes([byte]))
+    for length in (0, 31, 32, len(data) - 32, len(data) - 1):
+        file.write_bytes(data[:length])
+        assert from_file(file, tasks[0].key) is None
 
 
 def store_row(file: Path) -> int:
@@ -154,7 +188,7 @@ def test_what_a_result_depends_on_changes_its_key(labels_folder: str, tmp_path: 
     touched = Path(tables[1].place)
     state = touched.stat()
     os.utime(touched, ns=(state.st_atime_ns, state.st_mtime_ns + 1))
-    assert tasks_alike(LABELS, cuts) == 21
+    assert tasks_alike(LABELS, cuts) == TASKS - 1  # the file has one row group
     os.utime(touched, ns=(state.st_atime_ns, state.st_mtime_ns))
 
 

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
+from obrl.mining import MiningError
+from obrl.mining.checkpoint import Checkpoint
 from obrl.mining.cli import main
 from obrl.mining.dask_client import local_cluster
 from tests.mining.dask_support import (
@@ -32,6 +37,44 @@ def test_processes_of_this_machine_listen_on_the_loopback_interface_alone(tmp_pa
             if connection.status == psutil.CONN_LISTEN
         ]
     assert len(workers) in (1, 2) and len(places) > len(workers) and set(places) == {"127.0.0.1"}
+
+
+def test_nobody_without_the_certificate_talks_to_processes_of_this_machine(tmp_path: Path) -> None:
+    from distributed.comm.core import connect
+
+    with local_cluster(1, str(tmp_path)) as client:
+        scheduler = urlsplit(client.scheduler.address)
+        addresses = [client.scheduler.address, *client.scheduler_info()["workers"]]
+        assert {urlsplit(address).scheme for address in addresses} == {"tls"}
+        stranger = distributed.Security.temporary().get_connection_args("client")
+        for scheme, further, message in (("tcp", {}, "reset|closed"), ("tls", stranger, "certificate does not match")):
+            with pytest.raises(OSError, match=message):
+                client.sync(connect, f"{scheme}://{scheduler.netloc}", timeout=1, **further)
+
+
+def test_without_cryptography_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cryptography", None)
+    with pytest.raises(MiningError, match=r"needs cryptography: pip install 'obrl\[dask\]'"), local_cluster(1, "x"):
+        pass
+
+
+def test_the_checkpoint_of_the_folder_one_is_in_lies_beside_it(
+    dask_client: Any, labels_folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mined").mkdir()
+    monkeypatch.chdir(tmp_path / "mined")
+    monkeypatch.setattr("obrl.mining.engine_dask.local_cluster", lambda tasks, scratch: nullcontext(dask_client))
+    folders: list[Path] = []
+    remove = Checkpoint.remove
+
+    def watched(checkpoint: Checkpoint) -> None:
+        folders.append(checkpoint.folder)
+        remove(checkpoint)
+
+    monkeypatch.setattr(Checkpoint, "remove", watched)
+    assert main(["mine", labels_folder, "--labels", ",".join(NAMES), "--engine", "dask", "--out", "."]) == 0
+    assert folders == [tmp_path / "mined.checkpoint"] and Path("run.json").is_file()
+    assert [entry.name for entry in tmp_path.iterdir()] == ["mined"]
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,16 @@ def test_a_folder_takes_its_name_at_the_end(tmp_path):
     assert names_in(folder.parent) == ["mined"]
 
 
+@pytest.mark.parametrize("path", [".", ".."])
+def test_the_folder_one_is_in_can_be_written(tmp_path, monkeypatch, path):
+    write_folder(tmp_path / "mined", "old")
+    (tmp_path / "mined" / "below").mkdir()
+    monkeypatch.chdir(tmp_path / "mined" if path == "." else tmp_path / "mined" / "below")
+    write_folder(path, "new")
+    assert (tmp_path / "mined" / "run.json").read_text() == "new" and names_in(tmp_path) == ["mined"]
+    assert names_in(tmp_path / "mined") == ["below", "run.json"]
+
+
 def test_earlier_results_are_replaced_and_other_files_stay(tmp_path):
     write_folder(tmp_path / "mined", "old")
     (tmp_path / "mined" / "start.npz").write_text("x")  # `obrl start` writes it there

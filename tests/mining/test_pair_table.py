@@ -11,7 +11,7 @@ from scipy import stats
 from obrl.mining import MiningWarning
 from obrl.mining.accumulate import TableCounter, TableCounts
 from obrl.mining.blocks import MISSING, DenseLabels
-from obrl.mining.jackknife import jackknife, warn_of_order
+from obrl.mining.jackknife import jackknife
 from obrl.mining.pair_table import pair_table
 from obrl.mining.reports import pair_rows
 from obrl.mining.student import t_quantile, t_test
@@ -215,37 +215,6 @@ def test_a_single_group_warns() -> None:
     assert not pairs.grouped
 
 
-def test_rows_in_order_of_their_groups_warn() -> None:
-    table, groups = in_groups(150, 20, 6, seed=0)
-    with pytest.warns(
-        MiningWarning, match="rows are ordered; as neighbours resemble each other, relations are .* times less sure"
-    ):
-        assert warn_of_order(count(table)).ratio > 1.5  # type: ignore[operator]
-    shuffled = np.random.default_rng(0).permutation(table)
-    assert warn_of_order(count(shuffled)).ratio == pytest.approx(1, abs=0.25)
-    assert warn_of_order(count(table, groups)) == (None, None)
-
-
-def test_rows_sorted_by_a_label_warn_below_decay_one() -> None:
-    table = drawn(2_000)
-    ordered = table[np.argsort(table[:, 3], kind="stable")]
-    with pytest.warns(MiningWarning, match="sorted by the label 3; below decay 1 the last rows decide") as warned:
-        warn_of_order(count(ordered), decay=0.99)
-    assert len(warned) == 1
-    warn_of_order(count(ordered))  # with decay 1 the order does not matter: warnings are errors
-    for rows in (40, 320, 2_000):
-        warn_of_order(count(table[:rows]), decay=0.99)
-    rare = np.zeros((640, 3))
-    rare[[3, 100, 300, 500, 630], 0] = rare[:, 1] = 1
-    warn_of_order(count(rare), decay=0.99)
-
-
-def test_few_rows_do_not_warn() -> None:
-    for rows in (1, 2, 15, 40, 100):
-        warn_of_order(count(drawn(rows)))  # warnings are errors
-    assert warn_of_order(count(drawn(10))) == (None, None)
-
-
 def test_unknown_words_are_refused() -> None:
     counts = count(drawn(20))
     with pytest.raises(ValueError, match="correction must be one of"):
@@ -275,7 +244,7 @@ def test_printing_shows_the_surest_pairs(names: tuple[str, ...] | None) -> None:
     pairs = pair_table(TableCounts(counts.counts, counts.rows, None, False, names))
     lines = repr(pairs).splitlines()
     assert str(pairs) == repr(pairs)
-    assert lines[0] == "1 of 10 pairs are related (q <= 0.05)"
+    assert lines[0] == "1 of 10 pairs is related (q <= 0.05)"
     assert lines[2].split()[:3] == [*(("a", "b") if names else ("0", "1")), f"{pairs.phi[0]:+.3f}"]
     assert len(lines) == 3
     many = np.repeat(np.random.default_rng(0).integers(0, 2, (100, 1)), 8, axis=1).astype(float)

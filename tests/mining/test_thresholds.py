@@ -12,6 +12,7 @@ from obrl.mining.cli import main
 from obrl.mining.tables import open_tables
 from obrl.mining.thresholds import suggest_thresholds, threshold_ladder
 from tests.mining.shared_data import shared_labels
+from tests.support.html_report import header
 
 
 def drawn_labels(rows=600, seed=3):
@@ -151,13 +152,14 @@ def test_the_command_prints_code_that_runs(tmp_path, capsys, monkeypatch):
     capsys.readouterr()
     assert main(["thresholds", "mined"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    code = lines[lines.index("from obrl.mining import RelationMiner") :]
-    scope = {"OBRLoss": OBRLoss}
-    exec("\n".join([code[0], f"criterion = {code[1]}"]), scope)  # what a user pastes
-    assert (
-        scope["criterion"].settings.positive_threshold
-        == RelationMiner.load("mined/relation.npz").suggest_thresholds()["positive_threshold"]
-    )
+    *first, last = lines[lines.index("from obrl.mining import RelationMiner") :]
+    scope = {}
+    exec("\n".join(first), scope)  # what a user pastes
+    criterion = eval(last, scope)
+    thresholds = RelationMiner.load("mined/relation.npz").suggest_thresholds()
+    assert criterion.settings.positive_threshold == thresholds["positive_threshold"]
+    code = header(tmp_path / "mined" / "report.html")["code"]
+    assert code.format(**thresholds).splitlines() == [*first, last]  # the report offers the same lines
 
 
 def test_the_command_says_none(tmp_path, capsys):

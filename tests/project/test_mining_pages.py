@@ -83,6 +83,15 @@ def test_what_the_tutorial_shows_is_what_is_printed(folder: Path, capsys: pytest
         assert line in printed
 
 
+def test_what_the_page_on_thresholds_shows_is_what_is_printed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = (ROOT / "docs" / "mining_thresholds.md").read_text()
+    follow(text)
+    printed = capsys.readouterr().out
+    (block,) = re.findall(r"^```text\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    for line in block.splitlines():
+        assert line in printed
+
+
 def test_what_the_page_on_changes_shows_is_what_is_printed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = (ROOT / "docs" / "mining_compare.md").read_text()
     follow(text)

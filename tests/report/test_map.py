@@ -1,5 +1,7 @@
 """The map: its focused cell, its orders, its search, and what stands beside it."""
 
+import re
+
 import numpy as np
 import pytest
 from playwright.sync_api import expect
@@ -123,13 +125,44 @@ def map_pixels(page):
 
 def test_thresholds_mark_pairs(open_report):
     page = open_report(REPORT)
-    page.fill("#positive-number", "2")
-    page.fill("#negative-number", "-1")
+    page.fill("#positive-number", "1")
+    page.fill("#negative-number", "0")
     expect(page.locator("#positive-result")).to_contain_text("0 pairs")
     unmarked = map_pixels(page)
     page.fill("#positive-number", "0.7")
     expect(page.locator("#positive-result")).not_to_contain_text("0 pairs")
     assert map_pixels(page) != unmarked
+
+
+PIXELS = """cells => {
+    const canvas = document.getElementById("map");
+    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    const cell = 26, margin = canvas.width - 3 * cell;
+    const at = (place) => Math.round(margin + (place + 0.1) * cell); // beside the sign
+    return cells.map(([row, column]) => Array.from(data.slice(4 * (at(row) * canvas.width + at(column)))).slice(0, 3));
+}"""
+"""Red, green and blue of cells of the map of three labels."""
+SIDE_COLOURS = """side => {
+    const fieldset = document.querySelector(`fieldset.${side}`);
+    const slider = fieldset.querySelector("[type=range]");
+    return [getComputedStyle(fieldset).borderTopColor, getComputedStyle(slider).accentColor];
+}"""
+"""The colours of a threshold's frame and slider."""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_together_is_warm_and_apart_is_cold_as_in_the_pictures(open_report, scheme):
+    same = np.arange(100) % 2
+    page = open_report(report_of(np.stack([same, same, 1 - same], axis=1).astype(float)), color_scheme=scheme)
+    page.select_option("#map-order", "table")
+    page.wait_for_timeout(100)
+    together, apart = page.evaluate(PIXELS, [[0, 1], [0, 2]])
+    assert together[0] > together[2] + 50
+    assert apart[2] > apart[0] + 50
+    frames, sliders = zip(*(page.evaluate(SIDE_COLOURS, side) for side in ("positive", "negative")), strict=True)
+    assert frames == sliders
+    red, _, blue = re.findall(r"\d+", frames[0])
+    assert int(red) > int(blue)
 
 
 @pytest.mark.parametrize("size", [200, 6])

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from obrl.evidence import phi_interval
-from obrl.report import payload
+from obrl.report import Drift, SuspectRow, Suspects, payload
 from tests.report.reports import drawn_table, full_report, report_of
 
 pytestmark = pytest.mark.browser
@@ -192,3 +192,29 @@ def test_a_report_may_leave_rows_out(open_report):
     page = open_report(dataclasses.replace(report, suspects=dataclasses.replace(report.suspects, rows=None)))
     assert page.is_visible("#suspects-without-rows")
     assert page.locator("#suspects table").count() == 1
+
+
+UNCUT = """names => names.filter((name) => {
+    const cell = name.parentElement.getBoundingClientRect(), box = name.getBoundingClientRect();
+    return name.scrollWidth > name.clientWidth + 1 && name.clientWidth > 0 || box.right > cell.right + 1;
+}).map((name) => name.textContent)"""
+"""Names whose text reaches out of their cell, or out of their box, which would cut it."""
+
+
+@pytest.mark.parametrize("width", [1200, 390])
+@pytest.mark.parametrize("media", ["screen", "print"])
+def test_long_texts_wrap_and_are_not_cut(open_report, width, media):
+    names = tuple(f"a_name_that_is_longer_than_most_columns_{k}" for k in range(4))
+    because = ", ".join(f"{name} present" for name in names)
+    rows = (SuspectRow("train.csv", 1, "1", 0, 1, 0.1, because),)
+    drift = Drift("Drift", "", ("pair", "active"), ((f"{names[0]} and {names[1]}", because),), (1, 2), (("x", (0, 1)),))
+    report = report_of(drawn_table(100, 4, 0), names=names, suspects=Suspects((), rows), drift=(drift,))
+    page = open_report(report, viewport={"width": width, "height": 900})
+    page.emulate_media(media=media)
+    cells = page.locator("td .name, tbody th .name")
+    assert cells.evaluate_all(UNCUT) == []
+    for cell in page.locator(".name", has_text=names[0]).all():
+        assert cell.evaluate("node => getComputedStyle(node).whiteSpace") == "normal"
+    last = page.locator("#suspects-rows td .name").last
+    assert last.inner_text() == because
+    assert last.bounding_box()["width"] >= 150

@@ -55,7 +55,9 @@ def test_counts_are_those_of_python_at_values_of_the_relation(open_report, measu
     values = np.unique(report.relation[np.triu_indices(14, 1)])
     values = values[~np.isnan(values)]
     for value in values[:: max(1, len(values) // 6)].tolist():  # at a value, and right beside it
-        for positive in (value, float(np.nextafter(value, 9)), float(np.nextafter(value, -9))):
+        low, high = MEASURES[measure].low, MEASURES[measure].high
+        beside = np.clip(np.nextafter([value, value, value], [value, 9, -9]), low, high).tolist()
+        for positive in beside:
             set_thresholds(page, positive, float(values[0]))
             expect_results(page, report, positive, float(values[0]))
 
@@ -65,8 +67,8 @@ def test_a_relation_rounded_otherwise_is_compared_as_it_is(open_report):
     report = dataclasses.replace(report, relation=np.nextafter(report.relation, 2))
     page = open_report(report)
     for value in np.unique(report.relation[np.triu_indices(20, 1)])[::40].tolist():
-        set_thresholds(page, value, -1.0)
-        expect_results(page, report, value, -1.0)
+        set_thresholds(page, min(value, 1.0), 0.0)
+        expect_results(page, report, min(value, 1.0), 0.0)
 
 
 def test_a_loss_counts_pairs_without_a_charge(open_report):
@@ -122,12 +124,57 @@ def test_phi_and_the_measure_s_scale_go_together(open_report):
 
 def test_thresholds_that_a_loss_refuses_are_called_so(open_report):
     page = open_report(report_of(drawn_table(100, 6, 6)))
-    assert page.is_hidden("#threshold-problem")
+    expect_code(page, "0.65", "0.35")
     page.fill("#negative-number", "0.7")
-    expect(page.locator("#threshold-problem")).to_contain_text("refuses")
-    page.fill("#negative-number", "")
+    expect_no_code(page, "refuses", "negative-number", "positive-number")
     page.fill("#negative-number", "0.1")
+    expect_code(page, "0.65", "0.1")
+
+
+def expect_code(page, positive, negative):
     expect(page.locator("#threshold-problem")).to_be_hidden()
+    expect(page.locator("#code")).to_contain_text(f"positive_threshold={positive}, negative_threshold={negative})")
+    expect(page.locator("#copy")).to_be_enabled()
+    assert page.locator("[aria-invalid=true]").count() == 0
+
+
+def expect_no_code(page, problem, *wrong):
+    expect(page.locator("#threshold-problem")).to_contain_text(problem)
+    expect(page.locator("#code")).to_be_hidden()
+    expect(page.locator("#copy")).to_be_disabled()
+    assert page.inner_text("#threshold-problem") != ""
+    ids = page.locator("[aria-invalid=true]").evaluate_all("fields => fields.map(field => field.id)")
+    assert sorted(ids) == sorted(wrong)
+
+
+@pytest.mark.parametrize("typed", ["1.7", "-3", ""])
+def test_a_threshold_outside_of_the_range_gives_no_code(open_report, typed):
+    report = report_of(drawn_table(100, 6, 6))
+    page = open_report(report)
+    page.fill("#positive-number", typed)
+    expect_no_code(
+        page, "unit_pearson goes from 0 to 1, and phi from \u22121 to 1. The page stays at 0.65", "positive-number"
+    )
+    page.focus("#pair-search")
+    assert page.input_value("#positive-number") == typed  # it stays until it is mended
+    expect_results(page, report, *report.thresholds)
+    page.fill("#positive-phi", typed if typed != "-3" else "-1.01")
+    expect_no_code(page, "goes from", "positive-phi")
+    assert page.input_value("#positive-number") == "0.65"
+    page.fill("#positive-phi", "0.5")
+    expect_code(page, "0.75", "0.35")
+    page.fill("#negative-number", typed)
+    expect_no_code(page, "0.35 for pairs pushed apart", "negative-number")
+    page.click("#reset")
+    expect_code(page, "0.65", "0.35")
+    assert page.input_value("#negative-number") == "0.35"
+
+
+def test_a_loss_whose_threshold_no_relation_reaches_has_no_code(open_report):
+    page = open_report(dataclasses.replace(loss_report(6), thresholds=(1.5, 0.2)))
+    expect_no_code(page, "No pair, or every pair, passes", "positive-number")
+    page.fill("#positive-number", "1")
+    expect_code(page, "1", "0.2")
 
 
 def test_the_line_to_paste_runs_and_can_be_copied(open_report):
@@ -142,6 +189,21 @@ def test_the_line_to_paste_runs_and_can_be_copied(open_report):
     page.click("#copy")
     expect(page.locator("#copy-result")).not_to_be_empty()
     assert page.inner_text("#copy-result") in ("copied", "selected: press Ctrl+C")
+
+
+def test_several_lines_are_shown_and_copied_as_they_are(open_report):
+    line = "OBRLoss(6, positive_threshold={positive_threshold}, negative_threshold={negative_threshold})"
+    code = f"from obrl import OBRLoss\n\nif True:\n    criterion = {line}\n"
+    report = dataclasses.replace(report_of(drawn_table(100, 6, 6)), code=code)
+    page = open_report(report, permissions=["clipboard-read", "clipboard-write"])
+    text = code.format(positive_threshold=0.65, negative_threshold=0.35)
+    assert page.locator("#code").evaluate("node => node.textContent") == text
+    assert page.inner_text("#code").splitlines() == text.splitlines()
+    page.click("#copy")
+    expect(page.locator("#copy-result")).to_have_text("copied")
+    assert page.evaluate("navigator.clipboard.readText()") == text
+    page.fill("#positive-number", "0.9")
+    expect(page.locator("#copy-result")).to_be_empty()
 
 
 def test_many_labels(open_report):

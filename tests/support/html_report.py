@@ -74,3 +74,19 @@ def assert_reported(path: Path, thresholds: tuple[float, float] = (0.8, 0.2)) ->
     assert "3 of 6 pairs of 4 labels: 1 occurs together, 2 occur apart" in texts(path)[0]
     assert dict(content["facts"]) == dict(wanted["facts"])
     assert [name for name, *_ in content["columns"]] == [name for name, *_ in wanted["columns"]]
+
+
+def run_code(path: Path, **variables: Any) -> Any:
+    """What the last line of a report's code gives, once the others have run, with the thresholds of the page's start.
+
+    Args:
+        path: the report.
+        variables: what the session in which a user pastes it has.
+    """
+    content = header(path)
+    code = content["code"]
+    for name, value in zip(("positive_threshold", "negative_threshold"), content["thresholds"], strict=True):
+        code = code.replace(f"{{{name}}}", repr(value))
+    *first, last = code.splitlines()
+    exec("\n".join(first), variables)
+    return eval(last, variables)

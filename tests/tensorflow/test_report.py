@@ -6,20 +6,28 @@ import numpy as np
 import pytest
 
 from obrl.tensorflow import OBRLoss, OnlineBatchRelation, RelationLoss
-from tests.support.html_report import assert_reported
+from tests.support.html_report import assert_reported, run_code
 from tests.support.start import LABELS, NAMES, table
 
 
 @pytest.mark.parametrize("kind", [OBRLoss, RelationLoss])
-def test_a_loss_writes_a_report(tmp_path: Path, kind: type) -> None:
+def test_a_loss_writes_a_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type) -> None:
     criterion = kind(LABELS, estimator="counts", label_names=NAMES)
     criterion(table(), np.zeros((400, LABELS), np.float32))
     criterion.report(tmp_path / "report.html")
     assert_reported(tmp_path / "report.html")
+    monkeypatch.chdir(tmp_path)
+    again = run_code(tmp_path / "report.html", criterion=criterion)
+    assert type(again) is kind
+    assert again.pairs() == criterion.pairs()
 
 
-def test_a_relation_writes_a_report_under_thresholds(tmp_path: Path) -> None:
+def test_a_relation_writes_a_report_under_thresholds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     relation = OnlineBatchRelation(LABELS, estimator="counts", label_names=NAMES)
     relation.update(table())
     relation.report(tmp_path / "report.html", positive_threshold=0.6, negative_threshold=0.3)
     assert_reported(tmp_path / "report.html", (0.6, 0.3))
+    monkeypatch.chdir(tmp_path)
+    criterion = run_code(tmp_path / "report.html", relation=relation)
+    assert type(criterion) is OBRLoss
+    assert criterion.pairs() == relation.pairs(positive_threshold=0.6, negative_threshold=0.3)

@@ -25,18 +25,21 @@ from obrl.mining.comparison_words import columns, summary, write_comparison
 from obrl.mining.conditions import columns_in, where
 from obrl.mining.drift import comparison_drift, comparison_findings
 from obrl.mining.errors import MiningError, MiningWarning
-from obrl.mining.jackknife import ORDERED_RATIO, row_order
 from obrl.mining.miner import RelationMiner
 from obrl.mining.output import RELATION, check_file, file_of_results
 from obrl.mining.report import report_of_table
+from obrl.mining.row_order import ORDERED_RATIO, row_order
 from obrl.mining.tables import open_tables
 from obrl.report.checks import check_size
+from obrl.report.code import code_of_file
 from obrl.report.content import Report
 from obrl.report.from_relation import report_of_relation
 from obrl.report.page import write_report
 from obrl.settings import with_thresholds
 
 FAILED = 1
+MINED = "mined"
+"""Where the code of a report expects A, if A is a table."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -148,15 +151,20 @@ def _failing(condition: str, comparison: TableComparison, q: float) -> np.ndarra
 def _report(options: argparse.Namespace, a: RelationMiner, comparison: TableComparison) -> Report:
     """The page on A, which begins with what changed."""
     title = f"How the labels of {Path(options.a).name} relate, and what changed in {Path(options.b).name}"
-    file = relation_file(argparse.Namespace(relation=options.a)) if is_relation(options.a) else RELATION
+    table = not is_relation(options.a)
+    file = Path(MINED, RELATION) if table else relation_file(argparse.Namespace(relation=options.a))
     relation = a.to_numpy()
     if comparison.tested:
         facts = {"A": Path(options.a).name, "B": Path(options.b).name}
         report = report_of_table(a.table_counts_, mined=relation, title=title, file=file, facts=facts)
     else:
-        report = report_of_relation(relation, with_thresholds(relation.settings), title=title, file=file)
+        settings = with_thresholds(relation.settings)
+        code = code_of_file(relation.num_labels, file, settings)
+        report = report_of_relation(relation, settings, title=title, code=code)
+    first = f"# Mine A first, here {options.a!r}, with: obrl mine A --out {MINED}\n" if table else ""
     return replace(
         report,
+        code=first + report.code,
         findings=(*comparison_findings(comparison, q=options.q), *report.findings),
         drift=(comparison_drift(comparison, q=options.q),),
     )

@@ -7,7 +7,6 @@ import logging
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,6 +17,7 @@ from obrl.mining.dask_client import require_dask
 from obrl.mining.engine_dask import Work, mine_table, open_parquet_tables
 from obrl.mining.errors import MiningError
 from obrl.mining.miner import RelationMiner
+from obrl.mining.output import beside
 from obrl.mining.tables import open_tables
 from obrl.mining.tables.options import LabelTable
 
@@ -65,7 +65,7 @@ def mine_by_dask(
         MiningError: no scheduler answers, or it has no workers.
         KeyboardInterrupt: after Ctrl-C, with words on how to go on.
     """
-    checkpoint = None if options.out is None else Checkpoint(_folder(options.out))
+    checkpoint = None if options.out is None else Checkpoint(beside(options.out, SUFFIX))
     try:
         with _silent_logs(), _client(options.scheduler) as client:
             work = mine_table(
@@ -76,12 +76,6 @@ def mine_by_dask(
             raise KeyboardInterrupt(f"the same command goes on from {checkpoint.folder}") from None
         raise
     return work, checkpoint
-
-
-def _folder(out: str) -> Path:
-    """Where results of pieces wait beside the folder of results."""
-    folder = Path(out)
-    return folder.with_name(folder.name + SUFFIX)
 
 
 @contextmanager

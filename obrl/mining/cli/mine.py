@@ -27,7 +27,6 @@ from obrl.mining.cli.options import (
 from obrl.mining.cli.progress import Progress
 from obrl.mining.drift import history_drift
 from obrl.mining.errors import MiningError, TableError
-from obrl.mining.jackknife import RowOrder, warn_of_order
 from obrl.mining.miner import RelationMiner
 from obrl.mining.output import (
     HISTORY,
@@ -42,10 +41,12 @@ from obrl.mining.output import (
 from obrl.mining.pair_table import PAIRS_SHOWN, PairTable, pair_table
 from obrl.mining.report import report_of_table
 from obrl.mining.reports import label_names, pairs_to_write, shown_pairs, write_labels, write_pairs
+from obrl.mining.row_order import RowOrder, warn_of_order
 from obrl.mining.tables.options import LabelTable
 from obrl.report.checks import MOST_LABELS
 from obrl.report.content import Report
 from obrl.report.page import write_report
+from obrl.report.words import counted, verb
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -101,7 +102,7 @@ def run(options: argparse.Namespace) -> int:
     seconds = time.perf_counter() - start
     counts = miner.table_counts_
     _check_varies(counts, table.files)
-    order = warn_of_order(counts, decay=options.decay)
+    order = warn_of_order(counts)
     pairs = pair_table(counts)
     timing = {"seconds": seconds, "seconds_counting": miner.seconds_counting}
     if options.out is not None:
@@ -234,11 +235,12 @@ def _summary(counts: TableCounts, pairs: PairTable, timing: dict[str, float], to
     order = pairs.order("lower")
     order = order[related[order]]
     constant = int(np.isin(counts.rates, (0.0, 1.0)).sum())
+    together, apart = (int((pairs.sign[order] == sign).sum()) for sign in (1, -1))
     lines = [
         f"{counts.rows:,} rows x {counts.num_labels} labels in {seconds:.2f} s ({counts.rows / seconds:,.0f} rows/s; "
         f"counting alone {timing['seconds_counting']:.2f} s)",
-        f"{len(order):,} of {len(pairs):,} pairs are related (q <= .05): {int((pairs.sign[order] > 0).sum()):,} occur "
-        f"together, {int((pairs.sign[order] < 0).sum()):,} apart",
+        f"{len(order):,} of {counted(len(pairs), 'pair')} {'is' if len(order) == 1 else 'are'} related (q <= .05): "
+        f"{together:,} {verb(together, 'occur')} together, {apart:,} apart",
     ]
     lines += [f"{constant:,} labels are constant and relate to nothing"] if constant else []
     lines += [shown_pairs(pairs, label_names(counts), order[: top or None])] if len(order) else []

@@ -30,6 +30,7 @@ from obrl.mining.suspects import SuspectFinder
 from obrl.mining.tables import open_tables
 from obrl.relation import OnlineBatchRelation
 from obrl.report.checks import check_size
+from obrl.report.code import code_of_file
 from obrl.report.content import Finding, Report
 from obrl.report.from_relation import report_of_relation
 from obrl.report.page import write_report
@@ -99,7 +100,8 @@ def _report(
         state, settings, _ = load_stored(file)
         relation = OnlineBatchRelation.from_state(state, settings, names)
         title = f"How the labels of {file.name} relate"
-        report = report_of_relation(relation, settings, title=title, file=file, findings=findings)
+        code = code_of_file(relation.num_labels, file, settings)
+        report = report_of_relation(relation, settings, title=title, code=code, findings=findings)
     else:
         files = _mined_files(file)
         report = report_of_table(counts, mined=miner.to_numpy(), files=files, file=file, findings=findings)

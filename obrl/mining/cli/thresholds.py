@@ -1,4 +1,4 @@
-"""`obrl thresholds R`: what thresholds would select and cost, and the line of code to paste."""
+"""`obrl thresholds R`: what thresholds would select and cost, and the lines of code to paste."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import argparse
 from obrl.mining.cli.options import add_relation_argument, load_relation, relation_file
 from obrl.mining.errors import NoThresholds
 from obrl.mining.thresholds import FROM_PHI, Ladder, threshold_ladder
+from obrl.report.code import code_of_mined
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,11 +37,10 @@ def run(options: argparse.Namespace) -> int:
     if ladder.measure != miner.measure:
         print(f"for a loss with measure={ladder.measure!r}, mine the relation with --measure {ladder.measure}")
         return 0
-    words = [f"{name}={value!r}" for name, value in thresholds.items()]
-    words += [] if ladder.measure == "unit_pearson" else [f"measure={ladder.measure!r}"]
-    print("from obrl.mining import RelationMiner")
-    start = f"RelationMiner.load({str(relation_file(options))!r}).as_start()"
-    print(f"OBRLoss({counts.num_labels}, relation={start}, {', '.join(words)})")
+    code = code_of_mined(counts.num_labels, relation_file(options), ladder.measure)
+    for name, value in thresholds.items():
+        code = code.replace(f"{{{name}}}", repr(value))
+    print(code)
     return 0
 
 

@@ -28,14 +28,15 @@ function drawChart(canvas, { steps, series }) {
   const width = Math.floor(canvas.parentElement.clientWidth);
   if (width === 0) return;
   const context = sharpContext(canvas, width, CHART_HEIGHT);
-  const right = Math.min(150, width * 0.3);
+  context.font = canvasFont(12);
+  const widest = Math.max(0, ...series.map(([name]) => context.measureText(name.slice(0, LONGEST_SHOWN)).width));
+  const right = Math.min(widest + 24, width * 0.4);
   const box = { left: 52, top: 10, right: width - right, bottom: CHART_HEIGHT - 30 };
   const [xs, ys] = [range(steps), range(series.flatMap(([, values]) => values))];
   const scale = {
     x: (value) => box.left + ((value - xs[0]) / (xs[1] - xs[0])) * (box.right - box.left),
     y: (value) => box.bottom - ((value - ys[0]) / (ys[1] - ys[0])) * (box.bottom - box.top),
   };
-  context.font = canvasFont(12);
   drawAxes(context, box, scale, xs, ys);
   const ends = series.map(([name, values], number) => drawLine(context, scale, steps, values, name, number));
   drawEnds(context, box, right, ends.filter((end) => end !== null));

@@ -16,6 +16,12 @@ function mixed(from, to, share) {
   return from.map((value, k) => Math.round(value + (to[k] - value) * share));
 }
 
+/** How bright the eye sees a colour, from 0 to 1. */
+function luminance(colour) {
+  const [red, green, blue] = colour.map((value) => (value / 255) ** 2.2);
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+}
+
 const pixel = ([red, green, blue]) => (255 << 24) | (blue << 16) | (green << 8) | red;
 
 /** Colours of all levels as pixels, and the same faded, for what no threshold selects. */
@@ -32,7 +38,7 @@ function palette() {
     css: colours.map((colour) => `rgb(${colour.join(",")})`),
     pixels: Int32Array.from(colours, pixel),
     faded: Int32Array.from(colours, (colour) => pixel(mixed(zero, colour, 0.45))),
-    dark: colours.map(([red, green, blue]) => 0.3 * red + 0.59 * green + 0.11 * blue < 150),
+    dark: colours.map((colour) => luminance(colour) < 0.18), // white stands out more than black
     positive: styleColour("mark-positive"),
     negative: styleColour("mark-negative"),
     line: styleColour("line"),

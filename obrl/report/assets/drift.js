@@ -29,7 +29,7 @@ const chartInWords = ({ title, series }) =>
 function valuesTable({ title, steps, series }) {
   const columns = [
     { ...numberColumn("Step", undefined, (row) => steps[row], whole), header: true },
-    ...series.map(([name, values]) => numberColumn(spoken(name, 30), name, (row) => values[row] ?? NaN, significant)),
+    ...series.map(([name, values]) => numberColumn(spoken(name), name, (row) => values[row] ?? NaN, significant)),
   ];
   const table = pagedTable({ caption: `Values of the chart: ${spoken(title)}`, columns, pageSize: 10, sorted: 0, descending: false });
   table.setRows(steps.map((_, row) => row));

@@ -26,8 +26,11 @@ function startTheme() {
   const button = byId("theme");
   const systemDark = matchMedia("(prefers-color-scheme: dark)");
   const isDark = () => (root.dataset.theme ?? (systemDark.matches ? "dark" : "light")) === "dark";
+  const nameButton = () => {
+    button.textContent = isDark() ? "Light mode" : "Dark mode";
+  };
   const repaint = () => {
-    button.setAttribute("aria-pressed", String(isDark()));
+    nameButton();
     drawNow();
     charts.forEach((draw) => draw());
   };
@@ -47,7 +50,7 @@ function startTheme() {
     else root.dataset.theme = before;
     repaint();
   });
-  button.setAttribute("aria-pressed", String(isDark()));
+  nameButton();
 }
 
 function startParts() {

@@ -14,9 +14,10 @@ function widestName() {
   return Math.max(...report.labels.map((name) => context.measureText(name.slice(0, LONGEST_SHOWN)).width));
 }
 
-/** Where the cells lie: the size of one, and the margins that names take. */
+/** Where the cells lie: the size of one, and the margins that names take, wider ones where few labels leave room. */
 function mapLayout(width, numLabels) {
-  const names = Math.min(150, width * 0.28, widestName() + 14);
+  const room = Math.min(260, width - LARGEST_CELL * numLabels);
+  const names = Math.min(Math.max(room, Math.min(150, width * 0.28)), widestName() + 14);
   const withNames = (width - names) / numLabels >= ROOM_FOR_NAMES;
   const margin = withNames ? names : 0;
   const cell = Math.min(LARGEST_CELL, (width - margin) / numLabels);

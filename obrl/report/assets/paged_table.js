@@ -1,8 +1,11 @@
 // A table in pages, sorted by the column whose heading is pressed.
 
+const LONGEST_HEADING = 24; // in one line
+
 /**
- * @param {object} options caption, columns (title, value(row) to sort by, cell(row), numeric, hint), pageSize, and
- *   sorted: the number of the column to sort by at first, and descending.
+ * @param {object} options caption, columns (title, value(row) to sort by, cell(row), numeric, hint, and of texts a kind,
+ *   "text" for sentences, "word" for what stays in a line), pageSize, and sorted: the number of the column to sort by at
+ *   first, and descending.
  * Rows are numbers that the columns understand. A value of NaN comes last in either direction.
  */
 function pagedTable({ caption, columns, pageSize = 25, sorted = null, descending = true }) {
@@ -26,7 +29,8 @@ function pagedTable({ caption, columns, pageSize = 25, sorted = null, descending
       show(0);
       announce(`sorted by ${title}, ${state.descending ? "descending" : "ascending"}`);
     });
-    return element("th", { scope: "col", class: numeric ? "number" : undefined }, button);
+    const kinds = [...(numeric ? ["number"] : []), ...(title.length > LONGEST_HEADING ? ["text"] : [])];
+    return element("th", { scope: "col", class: kinds.join(" ") || undefined }, button);
   }
 
   function pager() {
@@ -70,8 +74,8 @@ function pagedTable({ caption, columns, pageSize = 25, sorted = null, descending
   }
 
   function line(row) {
-    const cells = columns.map(({ cell, numeric, header }) =>
-      element(header ? "th" : "td", { class: numeric ? "number" : undefined, scope: header ? "row" : undefined }, cell(row)),
+    const cells = columns.map(({ cell, numeric, kind, header }) =>
+      element(header ? "th" : "td", { class: numeric ? "number" : kind, scope: header ? "row" : undefined }, cell(row)),
     );
     return element("tr", {}, ...cells);
   }

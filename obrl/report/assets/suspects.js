@@ -41,8 +41,15 @@ function startSuspects() {
   rows.setRows(suspects.rows.map((_, row) => row));
 }
 
-/** A column of texts, one a row. */
+const LONGEST_WORD = 20;
+const LONGEST_WORDS = 30;
+const LONGEST_EXPLANATION = 1000;
+
+/** A column of texts, one a row: short ones stay in a line, and more than a few words get a broad column. */
 function textColumn(title, texts) {
   const places = ranks(texts);
-  return { title, value: (row) => places[row], cell: (row) => isolated(texts[row]) };
+  const cell = (row) => isolated(texts[row], {}, LONGEST_EXPLANATION);
+  const longest = texts.reduce((most, text) => Math.max(most, text.length), 0);
+  const kind = longest > LONGEST_WORDS ? "text" : longest > LONGEST_WORD ? undefined : "word";
+  return { title, value: (row) => places[row], cell, kind };
 }

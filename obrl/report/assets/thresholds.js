@@ -1,4 +1,4 @@
-// The two thresholds: slider, fields, what they select, and the line that builds the loss.
+// The two thresholds: slider, fields, what they select, and the code that builds the loss.
 
 const selection = { positive: NaN, negative: NaN, listeners: [] };
 
@@ -29,25 +29,62 @@ function add(side, charge) {
 }
 
 function setThreshold(side, value) {
-  if (!Number.isFinite(value) || value === selection[side]) return;
   selection[side] = value;
+  selection.fields[side].refused = null;
   showThreshold(side);
   selection.changed();
 }
 
-/** Whether the loss takes these thresholds. */
-const thresholdsFit = () => selection.negative < selection.positive;
+const inRange = (value) => value >= report.measure.low && value <= report.measure.high;
+
+/** Take what is typed into a field where it is a number of the measure's range; the rest is marked and stays out. */
+function typeThreshold(side, field, threshold) {
+  const value = field.value === "" ? NaN : threshold(Number(field.value));
+  if (inRange(value)) {
+    setThreshold(side, value);
+    return;
+  }
+  selection.fields[side].refused = field;
+  showThreshold(side);
+  selection.changed();
+}
+
+/** Sentences on why there is no code for these thresholds: those that a loss refuses or warns of. */
+function thresholdProblems() {
+  const { low, high } = report.measure;
+  const { positive, negative, fields } = selection;
+  const refused = [["positive", "pulled together"], ["negative", "pushed apart"]].filter(([side]) => fields[side].refused);
+  const used = refused.map(([side, word]) => `${significant(selection[side])} for pairs ${word}`);
+  const range = `${scaleName()} goes from ${significant(low)} to ${significant(high)}${fields.positive.phi ? ", and phi from \u22121 to 1" : ""}.`;
+  const sentences = [];
+  if (used.length > 0) sentences.push(`${range} The page stays at ${used.join(" and ")}.`);
+  else if (!inRange(positive) || !inRange(negative)) sentences.push(`${range} No pair, or every pair, passes a threshold outside.`);
+  if (negative >= positive) sentences.push("OBRLoss refuses these: the threshold for apart must be below the other.");
+  return sentences;
+}
+
+/** Tell a screen reader which fields are wrong. */
+function markFields() {
+  const crossed = selection.negative >= selection.positive;
+  for (const side of ["positive", "negative"]) {
+    const { number, phi, refused } = selection.fields[side];
+    const wrong = refused ?? (crossed || !inRange(selection[side]) ? number : null);
+    for (const field of [number, phi]) field?.setAttribute("aria-invalid", String(field === wrong));
+  }
+}
 
 function showThreshold(side) {
   const value = selection[side];
   const fields = selection.fields[side];
   fields.slider.value = value;
   fields.slider.setAttribute("aria-valuetext", `${significant(value)}`);
-  if (document.activeElement !== fields.number) fields.number.value = value;
-  if (fields.phi !== null && document.activeElement !== fields.phi) {
-    fields.phi.value = Number(centred(value).toPrecision(12));
+  const shown = [[fields.number, value], [fields.phi, Number(centred(value).toPrecision(12))]];
+  for (const [field, number] of shown) {
+    if (field !== null && field !== document.activeElement && field !== fields.refused) field.value = number;
   }
 }
+
+const scaleName = () => (report.measure.name === "pearson" ? "phi" : report.measure.name);
 
 function thresholdFields(side) {
   const { low, high, name, follows_phi: followsPhi } = report.measure;
@@ -55,18 +92,17 @@ function thresholdFields(side) {
   const step = high - low > 1 ? 0.01 : 0.005;
   const sliderId = `${side}-slider`;
   const slider = element("input", { type: "range", id: sliderId, min: low, max: high, step });
-  const number = element("input", { type: "number", id: `${side}-number`, step: "any" });
+  const field = (kind, range) =>
+    element("input", { type: "number", id: `${side}-${kind}`, ...range, "aria-describedby": "threshold-problem" });
+  const number = field("number", { min: low, max: high, step });
   const hasPhi = followsPhi && name !== "pearson";
-  const phi = hasPhi ? element("input", { type: "number", id: `${side}-phi`, step: "any" }) : null;
+  const phi = hasPhi ? field("phi", { min: -1, max: 1, step: 0.01 }) : null;
   slider.addEventListener("input", () => setThreshold(side, Number(slider.value)));
-  number.addEventListener("input", () => number.value !== "" && setThreshold(side, Number(number.value)));
-  number.addEventListener("blur", () => showThreshold(side));
-  if (phi !== null) {
-    phi.addEventListener("input", () => phi.value !== "" && setThreshold(side, (1 + Number(phi.value)) / 2));
-    phi.addEventListener("blur", () => showThreshold(side));
-  }
-  selection.fields[side] = { slider, number, phi };
-  const scale = name === "pearson" ? "phi" : name;
+  number.addEventListener("input", () => typeThreshold(side, number, (value) => value));
+  phi?.addEventListener("input", () => typeThreshold(side, phi, (value) => (1 + value) / 2));
+  for (const input of [number, phi]) input?.addEventListener("blur", () => showThreshold(side));
+  selection.fields[side] = { slider, number, phi, refused: null };
+  const scale = scaleName();
   const legend = element("legend", {}, signMark(side === "positive" ? 1 : -1), ` ${word}: ${scale} ${rule}`);
   return element(
     "fieldset",
@@ -89,14 +125,24 @@ function showSelected() {
   const counts = countSelected();
   const texts = { positive: resultText("positive", counts.together), negative: resultText("negative", counts.apart) };
   for (const [side, text] of Object.entries(texts)) byId(`${side}-result`).textContent = text;
-  const problem = byId("threshold-problem");
-  problem.textContent = thresholdsFit() ? "" : "OBRLoss refuses these: the threshold for apart must be below the other.";
-  problem.hidden = thresholdsFit();
-  byId("code").textContent = report.code
-    .replace("{positive_threshold}", () => String(selection.positive))
-    .replace("{negative_threshold}", () => String(selection.negative));
+  showCode(thresholdProblems());
+  markFields();
   announce(`${texts.positive}; ${texts.negative}`);
   selection.listeners.forEach((listener) => listener());
+}
+
+/** The code that builds the loss, or in its place why there is none. */
+function showCode(problems) {
+  const none = problems.length > 0;
+  byId("threshold-problem").textContent = problems.join(" ");
+  byId("code").textContent = none
+    ? ""
+    : report.code
+        .replace("{positive_threshold}", () => String(selection.positive))
+        .replace("{negative_threshold}", () => String(selection.negative));
+  byId("code").parentElement.hidden = none;
+  byId("copy").disabled = none;
+  byId("copy-result").textContent = "";
 }
 
 function startThresholds() {
@@ -113,7 +159,7 @@ function startThresholds() {
   });
 }
 
-/** Copy the line; where the browser forbids it, select it instead. */
+/** Copy the code; where the browser forbids it, select it instead. */
 async function copyCode() {
   try {
     await navigator.clipboard.writeText(byId("code").textContent);
