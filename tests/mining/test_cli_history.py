@@ -84,6 +84,15 @@ def test_mine_computes_the_history_once(place: Path, monkeypatch: pytest.MonkeyP
     assert times == ["once"]
 
 
+def test_one_pair_that_drifts_is_named_as_one(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = np.random.default_rng(0).random(400) < 0.5
+    rows = np.column_stack([first, np.where(np.arange(400) < 200, first, ~first)]).astype(int)
+    pd.DataFrame(rows, columns=["a", "b"]).to_csv("turned.csv", index=False)
+    assert main(["mine", "turned.csv", "--history", "4", "--out", "turned", "--quiet"]) == 0
+    assert main(["history", "turned"]) == 0
+    assert "1 of 1 pair drifts over the parts (q <= 0.05)" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
