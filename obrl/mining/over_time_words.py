@@ -58,9 +58,9 @@ def drift_in_words(result: OverTime, q: float = 0.05) -> str:
         return number
     pair = int(order[0])
     names = listed([result.names[int(end[pair])] for end in (result.i, result.j)])
-    which = "of" if len(order) == 1 else "most of all"
+    most = "" if len(order) == 1 else "most of all "
     return (
-        f"{number}: {which} {names}, whose phi goes from "
+        f"{number}: {most}{names}, whose phi goes from "
         f"{result.first[pair]:+.2f} in the first rows to {result.last[pair]:+.2f} in the last, and lies between "
         f"{result.least[pair]:+.2f} and {result.greatest[pair]:+.2f}"
     )
