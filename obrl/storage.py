@@ -83,7 +83,7 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     """A file to write bytes to, which appears once the block ends well, and not at all otherwise.
 
     Args:
-        path: the file, under exactly this name; one that exists is replaced.
+        path: the file, under exactly this name; one that exists is replaced, and folders that are missing are made.
 
     Example:
         >>> with tempfile.TemporaryDirectory() as folder:
@@ -93,6 +93,7 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
         'hello'
     """
     target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=target.parent, prefix=target.name, suffix=".part", delete=False) as file:
         part = Path(file.name)
         try:

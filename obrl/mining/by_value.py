@@ -14,7 +14,12 @@ from obrl.mining.errors import MiningError
 
 FloatArray = npt.NDArray[np.float64]
 MOST_SUMS = 20_000_000
-COLUMNS = ("rows", "entries", "mean_score", "expected_score", "z", "worst_label", "label_score", "label_expected", "z")
+COLUMNS = (
+    *("rows", "entries", "mean_score", "expected_score", "z"),
+    *("worst_label", "label_score", "label_expected", "label_z"),
+)
+EMPTY = "(empty)"
+"""What a printed table shows for a value that is empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,5 +137,5 @@ def cells(scores: Sequence[ValueScore], names: Sequence[str]) -> Iterator[tuple[
 def write_values(file: TextIO, column: str, scores: Sequence[ValueScore], names: Sequence[str]) -> None:
     """Write them as CSV, to a file that was opened with `newline=""`."""
     writer = csv.writer(file)
-    writer.writerow((column, *COLUMNS[:-1], "label_z"))
+    writer.writerow((column, *COLUMNS))
     writer.writerows(cells(scores, names))

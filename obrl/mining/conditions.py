@@ -33,6 +33,15 @@ COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     "==": operator.eq,
     "!=": operator.ne,
 }
+HINTS = {
+    "=>": "did you mean >=?",
+    "=<": "did you mean <=?",
+    "=": "did you mean <= or ==?",
+    "&": "did you mean and?",
+    "|": "did you mean or?",
+    "!": "did you mean not?",
+}
+"""What other languages write, with what a condition has in its place."""
 WORDS = ("and", "or", "not", "abs")
 MOST_TOKENS = 200
 DEEPEST = 50
@@ -65,6 +74,13 @@ def columns_in(condition: str) -> set[str]:
     return {match[2] for match in TOKEN.finditer(condition) if match[2] and match[2].lower() not in WORDS}
 
 
+def _hint(rest: str, before: str) -> str:
+    """What the user may have meant, who wrote what no condition begins with, behind a word or number."""
+    if rest.startswith("%") and before[:1] in {*"0123456789."}:
+        return f": write {float(before) / 100:g} for {before} %"
+    return next((f": {words}" for sign, words in HINTS.items() if rest.startswith(sign)), "")
+
+
 class _Parser:
     """Reads a condition from left to right, and computes as it goes.
 
@@ -83,12 +99,14 @@ class _Parser:
 
     def _split(self) -> list[tuple[str, int]]:
         """The words, numbers and signs of the text, each with its place."""
-        tokens, place, text = [], 0, self._text.rstrip()
+        tokens: list[tuple[str, int]] = []
+        place, text = 0, self._text.rstrip()
         while place < len(text):
             match = TOKEN.match(text, place)
             if match is None:
                 start = place + len(text[place:]) - len(text[place:].lstrip())
-                raise self._error(f"{shortened(text[start : start + 10])} is no part of a condition", start)
+                hint = _hint(text[start:], tokens[-1][0] if tokens else "")
+                raise self._error(f"{shortened(text[start : start + 10])} is no part of a condition{hint}", start)
             tokens.append((match[0].strip(), match.end() - len(match[0].lstrip())))
             place = match.end()
         if len(tokens) > MOST_TOKENS:

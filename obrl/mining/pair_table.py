@@ -14,6 +14,7 @@ from obrl.mining.accumulate import MOST_LABELS_WITH_GROUPS, TableCounts
 from obrl.mining.errors import MiningWarning
 from obrl.mining.jackknife import FEWEST_GROUPS, Jackknife, jackknife, pairs_of
 from obrl.mining.reports import shown_pairs
+from obrl.report.words import counted
 from obrl.significance import FEWEST_JOINT, RELATED_Q, benjamini_hochberg, benjamini_yekutieli, mid_p
 
 FloatArray = npt.NDArray[np.float64]
@@ -74,7 +75,8 @@ class PairTable:
         order = order[self.related()[order]]
         names = self.label_names or tuple(map(str, range(int(self.j.max(initial=0)) + 1)))
         by = ", by groups" if self.grouped else ""
-        lines = [f"{len(order):,} of {len(self):,} pairs are related (q <= {RELATED_Q:g}{by})"]
+        are = "is" if len(order) == 1 else "are"
+        lines = [f"{len(order):,} of {counted(len(self), 'pair')} {are} related (q <= {RELATED_Q:g}{by})"]
         lines += [shown_pairs(self, names, order[:PAIRS_SHOWN])] if len(order) else []
         lines += [f"... and {len(order) - PAIRS_SHOWN:,} more"] if len(order) > PAIRS_SHOWN else []
         return "\n".join(lines)

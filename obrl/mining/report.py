@@ -24,6 +24,7 @@ from obrl.mining.thresholds import (
     MOST_CHARGE,
     WEAKEST_PHI,
     Ladder,
+    Rung,
     threshold_ladder,
 )
 from obrl.namespace import NUMPY
@@ -187,7 +188,7 @@ def _of_thresholds(ladder: Ladder) -> Finding:
     together, apart = ladder.suggested()
     if together is None and apart is None:
         return Finding(
-            f"Too weak to supervise: no threshold of |phi| >= {WEAKEST_PHI} selects pairs that at most "
+            f"Too weak to supervise: no threshold of |phi| >= {WEAKEST_PHI} selects pairs that on average at most "
             f"{_percent(MOST_CHARGE)} of the rows contradict and of which at most {_percent(MOST_CHANGES)} change "
             "sides in a second sample of rows. Train with cross-entropy alone.",
             warning=True,
@@ -195,7 +196,7 @@ def _of_thresholds(ladder: Ladder) -> Finding:
     sides = (("together", "more", together), ("apart", "less", apart))
     parts = [
         f"{rung.threshold:g} (phi {rung.phi:g} or {further}) selects {counted(rung.pairs, 'pair')} that "
-        f"{verb(rung.pairs, 'occur')} {word}, contradicted by {_percent(rung.charge)} of the rows"
+        f"{verb(rung.pairs, 'occur')} {word}, {_contradicted(rung)}"
         if rung is not None
         else f"there is none for pairs that occur {word}"
         for word, further, rung in sides
@@ -204,6 +205,11 @@ def _of_thresholds(ladder: Ladder) -> Finding:
         f"Thresholds worth supervising with: {'; '.join(parts)}. The loss charges for those rows even where the "
         "predictions are the true labels."
     )
+
+
+def _contradicted(rung: Rung) -> str:
+    share = f"contradicted by {_percent(rung.charge)} of the rows"
+    return share if rung.pairs == 1 else f"each {share} on average"
 
 
 def _percent(share: float) -> str:

@@ -47,7 +47,7 @@ def suspects_of(
     order = [label for label in np.argsort(-by_label, kind="stable").tolist() if by_label[label] > 0]
     labels = tuple(SuspectLabel(int(which[k]), int(finder.known[k]), float(by_label[k])) for k in order)
     rows = tuple(_rows(finder, probability, places, which, names)) if show_rows else None
-    first = f"; the label with the most of them is {listed([names[which[order[0]]]])}" if order else ""
+    first = f"; the label with the most of them is {listed([names[which[order[0]]]])}" if wrong.sum() >= 0.5 else ""
     return Suspects(labels, rows), Finding(
         f"Of the {counted(len(listed_entries), 'entry', 'entries')} that most contradict the other labels of their "
         f"row, about {wrong.sum():,.0f} would be wrong if {100 * ERROR_RATE:g} % of all entries were flipped at "

@@ -212,7 +212,7 @@ def _exclusive(pairs: CountedPairs) -> Finding | None:
     return Finding(
         f"{counted(len(order), 'pair')} of labels never {verb(len(order), 'occur')} together, though by "
         f"chance alone {'it' if len(order) == 1 else 'each'} would in {FEWEST_JOINT} rows or more: {pairs.pair(first)} "
-        f"in {expected[first]:,.0f}{'' if len(order) == 1 else ', for example'}."
+        f"would by chance in {expected[first]:,.0f}{'' if len(order) == 1 else ', for example'}."
     )
 
 

@@ -218,8 +218,6 @@ def test_a_report_that_cannot_be_written_leaves_what_was_there(tmp_path: Path, m
     (tmp_path / "folder").mkdir()
     with pytest.raises(OSError, match="folder"):
         relation.report(tmp_path / "folder")
-    with pytest.raises(FileNotFoundError):
-        relation.report(tmp_path / "none" / "r.html")
     assert [entry.name for entry in tmp_path.iterdir()] == ["folder"]
     relation.report(tmp_path / "r.html")
     before = (tmp_path / "r.html").read_bytes()
@@ -232,6 +230,14 @@ def test_a_report_that_cannot_be_written_leaves_what_was_there(tmp_path: Path, m
         relation.report(tmp_path / "r.html", positive_threshold=0.9)
     assert (tmp_path / "r.html").read_bytes() == before
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["folder", "r.html"]
+
+
+def test_folders_that_are_missing_are_made(tmp_path: Path) -> None:
+    criterion = OBRLoss(LABELS)
+    criterion.report(tmp_path / "new" / "folder" / "report.html")
+    criterion.save_relation(tmp_path / "newer" / "folder" / "relation.npz")
+    assert [entry.name for entry in (tmp_path / "new" / "folder").iterdir()] == ["report.html"]
+    assert [entry.name for entry in (tmp_path / "newer" / "folder").iterdir()] == ["relation.npz"]
 
 
 def test_groups_are_of_labels_that_are_all_linked() -> None:

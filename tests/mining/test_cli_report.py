@@ -171,6 +171,15 @@ def test_a_table_adds_what_obrl_suspects_lists(place: Path, capsys: pytest.Captu
     )
 
 
+def test_no_label_is_named_where_no_entry_would_be_wrong(place: Path) -> None:
+    unrelated = (np.random.default_rng(1).random((20, 2)) < 0.5).astype(float)
+    write_table(Path("s.csv"), unrelated, NAMES[:2])
+    assert main(["mine", "s.csv", "--out", "small", "--quiet"]) == 0
+    text = texts(report("small", "s.csv"))[-1]
+    assert "about 0 would be wrong if 1 % of all entries were flipped at random. " in text
+    assert "the label with the most of them is" in texts(report("mined", "t.csv"))[-1]
+
+
 def test_no_rows_names_no_row(place: Path) -> None:
     assert re.search(rb"p\d+\.jpg", columns(report("mined", "t.csv"))) is not None
     path = report("mined", "t.csv", "--no-rows")

@@ -69,7 +69,16 @@ def test_suspects_by_column_names_the_annotator_who_inverted_a_label(tmp_path, c
     assert rows[0]["annotator"] == "Bob" and rows[0]["worst_label"] == NAMES[5]
     assert rows[0]["rows"] == "300" and rows[0]["entries"] == "1800"
     assert float(rows[0]["z"]) > 5 > max(float(row["z"]) for row in rows[1:])
-    assert "Bob" in capsys.readouterr().out
+    head, *lines = capsys.readouterr().out.split("\n\n")[-1].splitlines()
+    assert len(set(head.split())) == len(head.split())  # no two columns of one name
+    assert lines[0].startswith("Bob  ")
+
+
+def test_suspects_by_column_names_values_that_are_empty(tmp_path, capsys):
+    path = write_table(tmp_path / "a.csv", related_table(90), by=["Ann", "", "Bob"] * 30)
+    assert main(["suspects", path, "--by", "annotator", "--out", str(tmp_path / "out")]) == 0
+    assert sum(line.startswith("(empty)  ") for line in capsys.readouterr().out.splitlines()) == 1
+    assert {row["annotator"] for row in read(tmp_path / "out" / "by.csv")} == {"Ann", "", "Bob"}
 
 
 def test_fill_writes_what_python_computes(tmp_path, capsys):

@@ -126,6 +126,14 @@ def test_settings_reach_the_relation(tmp_path, labels, table):
     np.testing.assert_allclose(relation.ravel(), expected, atol=1e-10)
 
 
+def test_one_pair_is_named_as_one(tmp_path, capsys):
+    first = np.random.default_rng(0).random(600) < 0.5
+    rows = np.column_stack([first, first, np.random.default_rng(1).random(600) < 0.5])
+    pd.DataFrame(rows.astype(int), columns=["a", "b", "c"]).to_csv(tmp_path / "t.csv", index=False)
+    assert main(["mine", str(tmp_path / "t.csv")]) == 0
+    assert "\n1 of 3 pairs is related (q <= .05): 1 occurs together, 0 apart\n" in capsys.readouterr().out
+
+
 def test_nothing_is_written_without_out(tmp_path, table, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(["mine", table]) == 0

@@ -244,7 +244,7 @@ def test_printing_shows_the_surest_pairs(names: tuple[str, ...] | None) -> None:
     pairs = pair_table(TableCounts(counts.counts, counts.rows, None, False, names))
     lines = repr(pairs).splitlines()
     assert str(pairs) == repr(pairs)
-    assert lines[0] == "1 of 10 pairs are related (q <= 0.05)"
+    assert lines[0] == "1 of 10 pairs is related (q <= 0.05)"
     assert lines[2].split()[:3] == [*(("a", "b") if names else ("0", "1")), f"{pairs.phi[0]:+.3f}"]
     assert len(lines) == 3
     many = np.repeat(np.random.default_rng(0).integers(0, 2, (100, 1)), 8, axis=1).astype(float)

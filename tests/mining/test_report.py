@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,7 @@ def test_a_plain_table_has_the_findings_that_every_table_has() -> None:
     assert text.startswith(
         "2 pairs of labels never occur together, though by chance alone each would in 5 rows or more"
     )
+    assert re.search(r": “\w+” and “bald” would by chance in \d+, for example\.$", text)
     assert len(findings) == 5
 
 
@@ -74,6 +76,14 @@ def test_the_thresholds_are_those_suggested_with_their_charge() -> None:
     assert f"{together.threshold:g} (phi 0.3 or more) selects 1 pair that occurs together" in text
     assert f"contradicted by {100 * together.charge:.0f} % of the rows" in text
     assert ("there is none for pairs that occur apart" in text) == (apart is None)
+    table = drawn()
+    table[:, 3:5] = table[:, :2]
+    (one,) = [t for t in RelationMiner().fit(table).thresholds().suggested() if t is not None and t.phi > 0]
+    assert one.pairs > 1
+    assert (
+        f"selects {one.pairs} pairs that occur together, each contradicted by {100 * one.charge:.0f} % of the rows on "
+        "average" in with_words(said(table), "Thresholds worth").text
+    )
 
 
 @pytest.mark.parametrize("measure", MEASURES)

@@ -30,8 +30,10 @@ def test_the_file_is_the_page_and_replaces_an_older_one(tmp_path):
 
 
 def test_nothing_is_written_where_the_page_cannot_be(tmp_path):
-    with pytest.raises(FileNotFoundError):
-        write_report(tmp_path / "absent" / "report.html", REPORT)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="file"):
+        write_report(tmp_path / "file" / "report.html", REPORT)
+    (tmp_path / "file").unlink()
     wrong = dataclasses.replace(REPORT, label_names=("a",))
     with pytest.raises(ValueError, match=r"relation must have shape \(1, 1\)"):
         write_report(tmp_path / "report.html", wrong)

@@ -47,6 +47,7 @@ from obrl.mining.tables.options import LabelTable
 from obrl.report.checks import MOST_LABELS
 from obrl.report.content import Report
 from obrl.report.page import write_report
+from obrl.report.words import counted, verb
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -238,11 +239,12 @@ def _summary(counts: TableCounts, pairs: PairTable, timing: dict[str, float], to
     order = pairs.order("lower")
     order = order[related[order]]
     constant = int(np.isin(counts.rates, (0.0, 1.0)).sum())
+    together, apart = (int((pairs.sign[order] == sign).sum()) for sign in (1, -1))
     lines = [
         f"{counts.rows:,} rows x {counts.num_labels} labels in {seconds:.2f} s ({counts.rows / seconds:,.0f} rows/s; "
         f"counting alone {timing['seconds_counting']:.2f} s)",
-        f"{len(order):,} of {len(pairs):,} pairs are related (q <= .05): {int((pairs.sign[order] > 0).sum()):,} occur "
-        f"together, {int((pairs.sign[order] < 0).sum()):,} apart",
+        f"{len(order):,} of {counted(len(pairs), 'pair')} {'is' if len(order) == 1 else 'are'} related (q <= .05): "
+        f"{together:,} {verb(together, 'occur')} together, {apart:,} apart",
     ]
     lines += [f"{constant:,} labels are constant and relate to nothing"] if constant else []
     lines += [shown_pairs(pairs, label_names(counts), order[: top or None])] if len(order) else []

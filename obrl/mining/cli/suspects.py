@@ -109,7 +109,9 @@ def _summary(
     ]
     if by:
         head = (options.by, *by_value.COLUMNS)
-        lines += ["", as_text_table(head, list(by_value.cells(by[:VALUES_SHOWN], table.label_names)), left=1)]
+        cells_by = by_value.cells(by[:VALUES_SHOWN], table.label_names)
+        named = [(value or by_value.EMPTY, *numbers) for value, *numbers in cells_by]
+        lines += ["", as_text_table(head, named, left=1)]
     return "\n".join(lines)
 
 
