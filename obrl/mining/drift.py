@@ -41,7 +41,8 @@ def comparison_drift(comparison: TableComparison, *, q: float = 0.05) -> Drift:
 def comparison_findings(comparison: TableComparison, *, q: float = 0.05) -> tuple[Finding, ...]:
     """What a reader should know first of what changed from A to B.
 
-    Warnings name the labels that were turned round, and those that vary on one side alone.
+    Warnings name the labels that were turned round, and those that vary on one side alone; further sentences say
+    how prevalence changed.
 
     Args:
         comparison: of `obrl.mining.compare`.
@@ -50,7 +51,12 @@ def comparison_findings(comparison: TableComparison, *, q: float = 0.05) -> tupl
     changed, *_ = comparison_words.changes(comparison, q)
     warnings = [f"In B, {words}." for words in comparison_words.inverted(comparison)]
     warnings += [f"{words[0].upper()}{words[1:]}." for words in comparison_words.constant(comparison, q)]
-    return (Finding(f"B against A: {changed}."), *(Finding(words, warning=True) for words in warnings))
+    moved = comparison_words.prevalence(comparison, q) if comparison.labels_changed(q).any() else []
+    return (
+        Finding(f"B against A: {changed}."),
+        *(Finding(words, warning=True) for words in warnings),
+        *(Finding(f"{words[0].upper()}{words[1:]}.") for words in moved),
+    )
 
 
 def history_drift(history: History, *, q: float = 0.05) -> Drift:
