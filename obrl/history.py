@@ -156,13 +156,7 @@ class History:
             raise TypeError(f"step must be a whole number, got {step!r}")
         if self._snapshots and step <= self._snapshots[-1].step:
             raise ValueError(f"step must be above the last step {self._snapshots[-1].step}, got {step}")
-        if relation.settings.measure != self.measure:
-            raise ValueError(f"relation must have measure={self.measure!r}, got {relation.settings.measure!r}")
-        size = self.num_labels or relation.num_labels
-        if relation.num_labels != size:
-            raise ValueError(f"relation must have {size} labels, got {relation.num_labels}")
-        if None not in (self.label_names, relation.label_names) and self.label_names != relation.label_names:
-            raise ValueError("relation must have the label names of this history, got others")
+        self._check_fits(relation.settings.measure, relation.num_labels, relation.label_names)
         limits = (np.nan, np.nan) if thresholds is None else thresholds
         high, low = (check_number(f"thresholds[{i}]", limit) for i, limit in enumerate(limits))
         self.label_names = self.label_names or relation.label_names
@@ -174,6 +168,15 @@ class History:
             self._stride *= 2
             newest = self._snapshots[-1]
             self._snapshots = [each for each in self._snapshots if not each.number % self._stride or each is newest]
+
+    def _check_fits(self, measure: str, num_labels: int, label_names: tuple[str, ...] | None) -> None:
+        """Raise ValueError unless a relation of this measure and these labels can be appended."""
+        if measure != self.measure:
+            raise ValueError(f"relation must have measure={self.measure!r}, got {measure!r}")
+        if num_labels != (self.num_labels or num_labels):
+            raise ValueError(f"relation must have {self.num_labels} labels, got {num_labels}")
+        if None not in (self.label_names, label_names) and self.label_names != label_names:
+            raise ValueError("relation must have the label names of this history, got others")
 
     def forget_from(self, step: int) -> None:
         """Drop the snapshots of this step and later ones, as a run needs that is resumed at an earlier step."""

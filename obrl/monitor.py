@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -55,11 +56,12 @@ class Monitor:
             a SummaryWriter; a run of Weights & Biases.
         every: log the steps that are multiples of it.
         history: a file for the relation over time, an .npz that `obrl history` and `obrl.history.History` read;
-            `close` writes it, and up to some hundred labels each logged step. Where it exists, it is continued.
+            `close` writes it, and up to some hundred labels each logged step. Where it exists, it is continued. A
+            criterion that `log` gets a name for has a file with that name in the name.
 
     Raises:
         TypeError: a sink of another kind, or `every` that is no whole number.
-        ValueError: `every` below 1, or a file that is no history.
+        ValueError: `every` below 1, or a file that is no history of a training.
 
     A run that was resumed goes on with its step numbers: rows of the CSV and snapshots of the history from its first
     logged step on are replaced, and TensorBoard hides what it had of these steps. In distributed training create a
@@ -82,8 +84,23 @@ class Monitor:
         self._sinks = as_sinks(sinks)
         self._history_path = None if history is None else Path(history)
         if self._history_path is not None and self._history_path.exists():
-            History.load(self._history_path)
+            load_history(self._history_path)
         self._histories: dict[str, History] = {}
+        self._first = "relation"  # the name of the criterion whose history has exactly that file
+
+    def expect(self, criteria: Mapping[str, Any]) -> None:
+        """Say before a training which criteria will be logged, so that a history of others is refused now.
+
+        Args:
+            criteria: by their names; the first has the history's file, whatever its name.
+
+        Raises:
+            ValueError: a file that is no history of a training, or one of another measure or of other labels.
+        """
+        self._first = next(iter(criteria), self._first)
+        if self._history_path is not None:
+            for name, criterion in criteria.items():
+                self._history_of(name, criterion)
 
     def log(
         self,
@@ -114,7 +131,8 @@ class Monitor:
             What was measured, or None where nothing was.
 
         Raises:
-            TypeError, ValueError: arrays that the criterion would refuse.
+            TypeError, ValueError: arrays that the criterion would refuse, or a history of another measure or of other
+                labels, which stays as it was.
         """
         if step % self.every:
             return None
@@ -125,16 +143,17 @@ class Monitor:
         self, step: int, criterion: Any, state: Any = None, *, batch: Arrays | None = None, name: str = "relation"
     ) -> Measurement:
         """Log a step, whatever `every` says; as `log`, with the batch in one tuple."""
-        held = RelationState(*map(np.asarray, state)) if state is not None else criterion._host_state()
+        on_host = RelationState(*map(np.asarray, state)) if state is not None else criterion._host_state()
         settings = criterion.settings
-        together, apart = (_count_pairs(selected, settings) for selected in select_pairs(NUMPY, held, settings))
+        together, apart = (_count_pairs(selected, settings) for selected in select_pairs(NUMPY, on_host, settings))
         shares = NOT_MEASURED
         if batch is not None and criterion._joint:
-            shares = measure_shares(held, settings, batch, pos_weight=criterion.pos_weight)
+            shares = measure_shares(on_host, settings, batch, pos_weight=criterion.pos_weight)
         measurement = Measurement(together, apart, *shares)
-        relation = OnlineBatchRelation.from_state(held, settings, criterion.label_names)
+        relation = OnlineBatchRelation.from_state(on_host, settings, criterion.label_names)
         if self._history_path is not None:
-            history = self._history_of(name, settings, step)
+            history = self._history_of(name, criterion)
+            history.forget_from(step)
             history.append(step, relation, (settings.positive_threshold, settings.negative_threshold))
             if len(history) * relation.num_labels**2 <= SAVED_AT_ONCE:
                 history.save(self._path_of(name))
@@ -143,22 +162,27 @@ class Monitor:
             sink.write(step, name, measurement, picture)
         return measurement
 
-    def _history_of(self, name: str, settings: Settings, step: int) -> History:
-        if name not in self._histories:
-            path = self._path_of(name)
-            history = History.load(path) if path.exists() else History(measure=settings.measure)
-            self._histories[name] = history
-        self._histories[name].forget_from(step)
-        return self._histories[name]
+    def _history_of(self, name: str, criterion: Any) -> History:
+        path, measure = self._path_of(name), criterion.settings.measure
+        history = self._histories.get(name)
+        if history is None:
+            history = load_history(path) if path.exists() else History(measure=measure)
+        try:
+            history._check_fits(measure, criterion.num_labels, criterion.label_names)
+        except ValueError as error:
+            raise ValueError(f"{path} does not fit {name!r}: {error}; name another file") from error
+        self._histories[name] = history
+        return history
 
     def _path_of(self, name: str) -> Path:
         assert self._history_path is not None
-        return file_of(self._history_path, name, first=next(iter(self._histories), name))
+        return file_of(self._history_path, name, first=self._first)
 
     def save(self) -> None:
-        """Write the history as it is now."""
+        """Write the history as it is now; without a snapshot there is none."""
         for name, history in self._histories.items():
-            history.save(self._path_of(name))
+            if len(history):
+                history.save(self._path_of(name))
 
     def close(self) -> None:
         """Write the history, and close the files; a writer or run that was handed in stays open."""
@@ -171,6 +195,14 @@ class Monitor:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+
+def load_history(path: Path) -> History:
+    """The history of a training; raise ValueError where the file is none."""
+    history = History.load(path)
+    if history.counts is not None:
+        raise ValueError(f"expected a history of training to go on with, got that of a table: {path}")
+    return history
 
 
 def file_of(path: str | os.PathLike[str], name: str, *, first: str) -> Path:
@@ -199,7 +231,8 @@ def measure_shares(
         pos_weight: (num_labels,), or None.
 
     Returns:
-        Both shares in [0, 1]; 0 where the relation loss has no active pair, or everything is 0.
+        Both shares in [0, 1]; 0 where the relation loss has no active pair, or everything is 0; NaN where a term or a
+        norm is NaN or infinite.
 
     Raises:
         TypeError, ValueError: arrays that the criterion would refuse.
@@ -212,8 +245,9 @@ def measure_shares(
     _, cross_entropy, relation_loss = map(float, terms)
     norms = [float(np.linalg.norm(gradient)) for gradient in gradients]
     alpha = settings.alpha
-    return _share(alpha * max(relation_loss, 0.0), max(cross_entropy, 0.0)), _share(alpha * norms[1], norms[0])
+    return share_of(alpha * max(relation_loss, 0.0), max(cross_entropy, 0.0)), share_of(alpha * norms[1], norms[0])
 
 
-def _share(part: float, rest: float) -> float:
-    return part / (part + rest) if part > 0 else 0.0
+def share_of(part: float, rest: float) -> float:
+    """How much of a sum one of its two parts is; 0 where both are, NaN where the part is NaN or infinite."""
+    return 0.0 if part == 0 else part / (part + rest)

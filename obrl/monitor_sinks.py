@@ -20,9 +20,10 @@ class Measurement(NamedTuple):
     Attributes:
         pairs_together: how many pairs the relation loss pulls together (i < j, or ordered for `conditional`).
         pairs_apart: how many it pushes apart.
-        share_of_loss: alpha L_B / (L_E + alpha L_B) on the batch, in [0, 1]; NaN where it was not measured.
+        share_of_loss: alpha L_B / (L_E + alpha L_B) on the batch, in [0, 1]; NaN where it was not measured, or the loss
+            is NaN or infinite. Logs leave a NaN out.
         share_of_gradient: G_B / (G_E + G_B), in [0, 1], where G_B is the Euclidean norm of the gradient of alpha L_B
-            with respect to the logits of the batch, and G_E that of L_E; NaN where it was not measured.
+            with respect to the logits of the batch, and G_E that of L_E; NaN likewise.
     """
 
     pairs_together: int
@@ -48,7 +49,7 @@ class Sink(Protocol):
 class CSVFile:
     """A row a step and criterion, in a file that a resumed run continues.
 
-    At its first row the rows of earlier runs from this step on are removed; the others stay.
+    At its first row the rows of earlier runs from this step on are removed; the others stay. An empty file is as none.
 
     Args:
         path: of the file; its folder is made if it is missing.
@@ -86,9 +87,9 @@ class CSVFile:
         return self.path.open("a", newline="", encoding="utf-8")
 
     def _earlier_rows(self) -> list[list[str]]:
-        if not self.path.exists():
+        text = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
+        if not text:
             return []
-        text = self.path.read_text(encoding="utf-8")
         rows = list(csv.reader(text[: text.rfind("\n") + 1].splitlines()))  # a last row that was cut off is left out
         whole = [row for row in rows[1:] if len(row) == len(self._columns()) and row[0].isdecimal()]
         if rows[:1] != [self._columns()] or len(whole) != len(rows) - 1:

@@ -23,6 +23,14 @@ def nested_layers(layer: Any) -> list[Any]:
     return layers
 
 
+def applied_batches(optimizer: Any) -> Any:
+    """The variable that counts the batches whose gradients the optimizer got, those that it only accumulated included.
+
+    The public `optimizer.iterations` counts whole steps only, so what it says within an accumulated step is too little.
+    """
+    return optimizer._iterations
+
+
 def added_losses(layer: Any) -> list[Any]:
     """The list that `add_loss` appends to.
 

@@ -11,6 +11,7 @@ from keras import backend, ops, tree
 
 from obrl.holders import LossWithRelation
 from obrl.monitor import Arrays, Monitor, file_of
+from obrl.report.checks import check_size
 from obrl_keras import compat
 from obrl_keras.inputs import on_host
 from obrl_keras.stateful import StatefulLayer
@@ -43,8 +44,8 @@ class OBRMonitor(keras.callbacks.Callback):
 
     Raises:
         TypeError: a sink or batch of another kind, or `every` that is no whole number.
-        ValueError: `every` below 1, a history that is none; or, when `fit` starts, a model without a layer or loss of
-            obrl.
+        ValueError: `every` below 1, a history that is none of a training; or, when `fit` starts, a model without a
+            layer or loss of obrl, a history of another measure or of other labels, or more labels than a report shows.
     """
 
     __module__ = "obrl.keras"
@@ -69,7 +70,7 @@ class OBRMonitor(keras.callbacks.Callback):
         self._monitor = Monitor(sinks, every=every, history=history)
         self._criteria: dict[str, LossWithRelation] = {}
         self._is_first = True
-        self._epoch_start = self._logged = 0
+        self._batches = self._logged = 0  # batches before the epoch; multiples of `every` that have passed
         self._accumulated = 1
 
     def on_train_begin(self, logs: Any = None) -> None:
@@ -80,22 +81,28 @@ class OBRMonitor(keras.callbacks.Callback):
             raise ValueError(
                 f"the model {model.name} must have an OBRLossLayer, or a loss of obrl.tensorflow, got neither"
             )
+        if self.report is not None:
+            for criterion in self._criteria.values():
+                check_size(criterion.num_labels)
         self._is_first = is_first_process()
-        self._logged = self._steps_made() // self._monitor.every
+        if self._is_first:
+            self._monitor.expect(self._criteria)
+        self._count_batches()
+        self._logged = self._batches // self._accumulated // self._monitor.every
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Note the step, since the batches of the epoch are counted from it."""
-        self._epoch_start = self._steps_made()
+        """Note the batches so far, since those of the epoch are counted from them."""
+        self._count_batches()
 
-    def _steps_made(self) -> int:
+    def _count_batches(self) -> None:
         optimizer = self.model.optimizer
         optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # of a LossScaleOptimizer
         self._accumulated = optimizer.gradient_accumulation_steps or 1
-        return int(on_host(ops.convert_to_tensor(optimizer.iterations)))
+        self._batches = int(on_host(ops.convert_to_tensor(compat.applied_batches(optimizer))))
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Log the step, if it is one to log."""
-        step = self._epoch_start + (batch + 1) // self._accumulated
+        step = (self._batches + batch + 1) // self._accumulated
         passed = step // self._monitor.every
         if not self._is_first or passed <= self._logged:
             return

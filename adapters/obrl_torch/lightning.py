@@ -12,6 +12,7 @@ from torch import nn
 from obrl.errors import check_whole_number
 from obrl.monitor import Measurement, Monitor, file_of
 from obrl.pictures import Pixels
+from obrl.report.checks import check_size
 from obrl_torch.watching import Watched, Watcher, find_criteria
 
 
@@ -60,7 +61,8 @@ class OBRMonitor(Callback):
 
     Raises:
         TypeError: `criterion` is no criterion of obrl.torch, or `every` no whole number.
-        ValueError: `every` below 1; or, when `fit` starts, a module without a criterion, or a history that is none.
+        ValueError: `every` below 1; or, when `fit` starts, a module without a criterion, a history that is none of a
+            training, or one of another measure or of other labels, or more labels than a report shows.
     """
 
     __module__ = "obrl.torch.lightning"
@@ -89,10 +91,14 @@ class OBRMonitor(Callback):
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Find the criteria."""
         watched = self._find(pl_module)
+        if self.report is not None:
+            for _, criterion, _ in watched:
+                check_size(criterion.num_labels)
         if trainer.is_global_zero:
             self._watchers = [Watcher(each) for each in watched]
             sinks = [LoggerSink(logger) for logger in trainer.loggers]
             self._monitor = Monitor(sinks, every=self.every, history=self.history)
+            self._monitor.expect({name: criterion for name, criterion, _ in watched})
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Go on from the step that the training starts with, above 0 where it is resumed."""

@@ -153,7 +153,8 @@ def compare(
 
     Args:
         a: a miner, its `table_counts_`, or a relation without counts, as a loss has it.
-        b: the same. Labels are matched by name, in any order; without names on both sides by position.
+        b: the same. Labels are matched by name, in any order; where a side has no names by position, with a
+            warning if only one has none.
         labels: compare these alone, in this order.
         correction: for the number of pairs: `"bh"`, Benjamini-Hochberg, or `"by"`, Benjamini-Yekutieli.
 

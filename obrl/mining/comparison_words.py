@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 SHOWN = 10
 LABELS_SHOWN = 5
 SAME_ODDS_P = 0.05
+CLEAR_PHI = 0.1
+"""A pair of at least this |phi| on both sides may be said to have changed sign; else it became stronger or weaker."""
 
 
 def columns(comparison: TableComparison, q: float = 0.05) -> dict[str, npt.NDArray[Any]]:
@@ -97,7 +99,7 @@ def sentences(comparison: TableComparison, q: float = 0.05) -> list[str]:
     """What changed, a line each: sizes, pairs, labels that were turned round, and prevalence."""
     c = comparison
     size = f"A: {_rows(c.rows[0])}; B: {_rows(c.rows[1])}; {counted(c.num_labels, 'label')}"
-    return [size, *changes(c, q), *constant(c, q), *inverted(c), *(_prevalence(c, q) if c.tested else [])]
+    return [size, *changes(c, q), *constant(c, q), *inverted(c), *(prevalence(c, q) if c.tested else [])]
 
 
 def changes(c: TableComparison, q: float = 0.05) -> list[str]:
@@ -106,11 +108,10 @@ def changes(c: TableComparison, q: float = 0.05) -> list[str]:
         words = "no test: at least one side holds no counts of a table, as a relation that a loss has saved"
         return [f"{words}; so nothing says whether a difference is more than chance"]
     changed = c.changed(q)
-    weaker = changed & (np.abs(c.phi_b) < np.abs(c.phi_a))
     how = ", by groups" if c.grouped else ""
     words = f"{changed.sum():,} of {counted(len(c), 'pair')} changed (q <= {q:g}{how})"
     if changed.any():
-        words += f": {(changed & ~weaker).sum():,} are stronger in B, {weaker.sum():,} weaker"
+        words += f": {_how(c, changed)}"
     samples = np.minimum(c.samples_a, c.samples_b)
     undefined = np.isnan(c.phi_a + c.phi_b) & (samples > 0)
     if fixed := int(undefined.sum()):
@@ -118,6 +119,19 @@ def changes(c: TableComparison, q: float = 0.05) -> list[str]:
     if lacking := int((~c.supported & ~undefined).sum()):
         words += f"; {lacking:,} {has_or_have(lacking)} too few rows to say"
     return [words]
+
+
+def _how(c: TableComparison, changed: npt.NDArray[np.bool_]) -> str:
+    """How many of the pairs that changed became stronger or weaker, or changed sign."""
+    turned = changed & (c.phi_a * c.phi_b < 0) & (np.minimum(np.abs(c.phi_a), np.abs(c.phi_b)) >= CLEAR_PHI)
+    weaker = changed & ~turned & (np.abs(c.phi_b) < np.abs(c.phi_a))
+    stronger = changed & ~turned & ~weaker
+    words = [
+        f"{number:,} {'is' if number == 1 else 'are'} {what} in B"
+        for what, number in (("stronger", int(stronger.sum())), ("weaker", int(weaker.sum())))
+        if number
+    ]
+    return ", ".join([*words, *([f"{turned.sum():,} changed sign"] if turned.any() else [])])
 
 
 def constant(c: TableComparison, q: float = 0.05) -> list[str]:
@@ -158,7 +172,7 @@ def inverted(c: TableComparison) -> list[str]:
     return lines
 
 
-def _prevalence(c: TableComparison, q: float) -> list[str]:
+def prevalence(c: TableComparison, q: float = 0.05) -> list[str]:
     """Lines on the labels that are not present equally often, and on the pairs that changed with them."""
     labels = np.flatnonzero(c.labels_changed(q))
     if not len(labels):
@@ -224,6 +238,21 @@ def pair_table(
             cells = (*cells, *sure, float(c.log_odds_a[k]), float(c.log_odds_b[k]), prevalence_in_words(c, k, q))
         rows.append(cells)
     return (*head, *(("95 % interval", "q", "log odds A", "log odds B", "prevalence") if c.tested else ())), rows
+
+
+def some_pairs(c: TableComparison, which: npt.NDArray[np.intp], names: Sequence[str], q: float = 0.05) -> str:
+    """Some pairs as an aligned table with columns of the CSV.
+
+    Args:
+        c: of two tables.
+        which: the positions of the pairs.
+        names: of the columns.
+        q: for the columns `changed` and `constant`.
+    """
+    by_name = columns(c, q)
+    cells = zip(*(_cells(by_name[name][which]) for name in names), strict=True)
+    rows = [(*_ends(c, pair), *row) for pair, row in zip(which.tolist(), cells, strict=True)]
+    return as_text_table(("label", "label", *names), rows, left=2)
 
 
 def in_text(head: Sequence[str], rows: Sequence[Sequence[str | float]]) -> tuple[Sequence[str], list[tuple[str, ...]]]:

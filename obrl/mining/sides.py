@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from obrl.conditioning import relation_phi
 from obrl.counts import PairCounts
 from obrl.evidence import phi_coefficients
 from obrl.mining.accumulate import TableCounts
-from obrl.mining.errors import MiningError
+from obrl.mining.errors import MiningError, MiningWarning
 from obrl.mining.jackknife import pairs_of
 from obrl.mining.miner import RelationMiner
 from obrl.relation import OnlineBatchRelation
@@ -78,12 +79,17 @@ def as_side(value: RelationMiner | TableCounts | OnlineBatchRelation, name: str)
 def in_one_order(a: Side, b: Side, labels: Sequence[str] | None) -> tuple[Side, Side]:
     """Both sides with the same labels in the same order: that of `labels`, or else of a.
 
+    A side without names gets those of the other, with a warning, where it has as many labels.
+
     Raises:
         TypeError: labels that are no sequence of strings.
-        MiningError: labels that only one side has, fewer than two, or one twice; or sides of which not both have names.
+        MiningError: labels that only one side has, fewer than two, or one twice; or sides without names that have
+            another number of labels.
     """
     if labels is not None:
         labels = _checked(labels)
+    if (a.label_names is None) != (b.label_names is None):
+        a, b = _named_alike(a, b)
     if a.label_names is None or b.label_names is None:
         return _without_names(a, b, labels)
     if labels is None:
@@ -117,15 +123,32 @@ def _checked(labels: Sequence[str]) -> tuple[str, ...]:
     return tuple(labels)
 
 
-def _without_names(a: Side, b: Side, labels: Sequence[str] | None) -> tuple[Side, Side]:
-    """Sides that are matched by position, as at least one has no names."""
-    if labels is not None:
-        raise MiningError("labels can be chosen by name where both sides have names, but one has none")
-    if (a.label_names is None) != (b.label_names is None):
-        with_names = "B" if a.label_names is None else "A"
+def _named_alike(a: Side, b: Side) -> tuple[Side, Side]:
+    """The sides with the names of the one that has some; warns, as labels in another order would be mistaken."""
+    with_names, without = ("B", "A") if a.label_names is None else ("A", "B")
+    if a.num_labels != b.num_labels:
         raise MiningError(
-            f"only {with_names} has label names, so labels cannot be matched; give both names, or neither"
+            f"only {with_names} has label names, and A has {a.num_labels} labels but B {b.num_labels}, so labels "
+            "cannot be matched; give both names"
         )
+    warnings.warn(
+        f"{without} has no label names, so its labels are taken to be those of {with_names}, in the same order",
+        MiningWarning,
+        stacklevel=4,  # the line that calls compare
+    )
+    names = a.label_names or b.label_names
+    return _named(a, names), _named(b, names)
+
+
+def _named(side: Side, names: tuple[str, ...] | None) -> Side:
+    counts = None if side.counts is None else replace(side.counts, label_names=names)
+    return replace(side, counts=counts, label_names=names)
+
+
+def _without_names(a: Side, b: Side, labels: Sequence[str] | None) -> tuple[Side, Side]:
+    """Sides that are matched by position, as neither has names."""
+    if labels is not None:
+        raise MiningError("labels can be chosen by name where a side has names, but none has")
     if a.num_labels != b.num_labels:
         raise MiningError(f"expected two tables with as many labels, got {a.num_labels} and {b.num_labels}")
     return a, b

@@ -1,6 +1,5 @@
-"""The monitor for loops: what it measures, where it writes, how a run that is resumed goes on."""
+"""The monitor for loops: what it measures, and where it writes."""
 
-import csv
 import io
 import subprocess
 import sys
@@ -13,27 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from obrl import MEASURES, OBRLoss, RelationLoss
-from obrl.history import History
 from obrl.monitor import Monitor, heat_map
 from obrl.pictures import HIGHEST, LOWEST, MIDDLE, UNDEFINED, encode_png
+from tests.core.monitored import LABELS, batch, train
 from tests.support.tolerances import assert_close, band
-
-LABELS = 4
-COLUMNS = ["step", "criterion", "pairs_together", "pairs_apart", "share_of_loss", "share_of_gradient"]
-
-
-def batch(step: int, rows: int = 16) -> tuple[NDArray[Any], NDArray[Any]]:
-    rng = np.random.default_rng(step)
-    targets = rng.integers(0, 2, (rows, LABELS))
-    targets[:, 1], targets[:, 2] = targets[:, 0], 1 - targets[:, 0]
-    return rng.normal(size=(rows, LABELS)), targets
-
-
-def train(monitor: Monitor, criterion: Any, steps: range) -> None:
-    for step in steps:
-        logits, targets = batch(step)
-        criterion(logits, targets)
-        monitor.log(step, criterion, logits=logits, targets=targets)
 
 
 @pytest.mark.parametrize("estimator", ["batch", "counts"])
@@ -89,50 +71,6 @@ def test_shares_are_0_without_an_active_pair_and_unknown_to_a_relation_loss() ->
     assert measured is not None
     assert measured[:2] == (1, 2)
     assert np.isnan(measured[2:]).all()
-
-
-def rows_of(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as file:
-        reader = csv.DictReader(file)
-        rows = list(reader)
-    assert reader.fieldnames == COLUMNS
-    return rows
-
-
-def test_a_resumed_run_continues_its_files(tmp_path: Path) -> None:
-    table, history = tmp_path / "deep" / "relation.csv", tmp_path / "deep" / "history.npz"
-
-    def run(steps: range) -> None:
-        with Monitor(table, every=5, history=history) as monitor:
-            train(monitor, OBRLoss(LABELS), steps)
-
-    run(range(1, 23))
-    assert [row["step"] for row in rows_of(table)] == ["5", "10", "15", "20"]
-    before = table.read_text().splitlines()
-    run(range(13, 31))  # from the checkpoint of step 12
-    assert [row["step"] for row in rows_of(table)] == ["5", "10", "15", "20", "25", "30"]
-    assert table.read_text().splitlines()[:3] == before[:3]
-    assert History.load(history).steps.tolist() == [5, 10, 15, 20, 25, 30]
-
-
-def test_a_last_row_that_was_cut_off_is_dropped(tmp_path: Path) -> None:
-    table = tmp_path / "relation.csv"
-    with Monitor(table, every=5) as monitor:
-        train(monitor, OBRLoss(LABELS), range(1, 11))
-    table.write_text(table.read_text()[:-20])
-    with Monitor(table, every=5) as monitor:
-        train(monitor, OBRLoss(LABELS), range(11, 16))
-    assert [row["step"] for row in rows_of(table)] == ["5", "15"]
-
-
-def test_the_history_holds_the_relation_and_the_thresholds(tmp_path: Path) -> None:
-    criterion = OBRLoss(LABELS, positive_threshold=0.9, label_names=list("abcd"))
-    with Monitor([], every=2, history=tmp_path / "history.npz") as monitor:
-        train(monitor, criterion, range(1, 5))
-    history = History.load(tmp_path / "history.npz")
-    assert history.label_names == tuple("abcd")
-    np.testing.assert_array_equal(history.relation[-1], criterion.relation.astype(np.float32))
-    assert history.thresholds.tolist() == [[0.9, 0.2]] * 2
 
 
 class Writer:

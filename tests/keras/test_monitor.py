@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 import obrl
 from obrl.history import History
 from obrl.keras import OBRLossLayer, OBRMonitor
-from obrl.monitor import Measurement
+from obrl.monitor import Measurement, Monitor
 from obrl.pictures import Pixels
 from tests.keras.data import BACKEND, FEATURES, KERAS_OWN, SIZE, data, endpoint_model, host
 from tests.tensorflow.data import LABELS
@@ -58,10 +58,14 @@ def weights(model: keras.Model) -> list[NDArray[Any]]:
     return [host(variable) for variable in (*model.weights, *model.optimizer.variables)]
 
 
+def accumulating(batches: int) -> keras.optimizers.Optimizer:
+    return keras.optimizers.Adam(gradient_accumulation_steps=batches)
+
+
 WAYS: dict[str, Any] = {
     "plain": lambda: {},
     "eager": lambda: {"run_eagerly": True},
-    "accumulated": lambda: {"optimizer": keras.optimizers.Adam(gradient_accumulation_steps=3)},
+    "accumulated": lambda: {"optimizer": accumulating(3)},
 }
 
 
@@ -80,6 +84,18 @@ def test_it_logs_and_changes_no_number_of_the_training(way: str) -> None:
     assert list(memory.rows) == [(step, "obrl") for step in range(2, last + 1, 2)]
     assert all(0 < row.share_of_loss < 1 and 0 < row.share_of_gradient < 1 for row in memory.rows.values())
     assert all(row.pairs_together for row in memory.rows.values())
+
+
+@KERAS_OWN
+def test_accumulated_steps_that_end_within_an_epoch_are_numbered_as_the_optimizer_counts() -> None:
+    model, _ = model_with_dropout()
+    memory, counted = Memory(), []
+    fit(model, OBRMonitor(memory, every=1), epochs=3, compiled={"optimizer": accumulating(4)})  # 18 batches of 6
+    counted.append(int(host(model.optimizer.iterations)))
+    fit(model, OBRMonitor(memory, every=1), epochs=1)  # goes on within a step
+    counted.append(int(host(model.optimizer.iterations)))
+    assert counted == [4, 6]
+    assert list(memory.rows) == [(step, "obrl") for step in range(1, 7)]
 
 
 @KERAS_OWN
@@ -176,6 +192,22 @@ def test_several_layers_have_names_of_their_own(tmp_path: Path) -> None:
     fit(keras.Model([features, targets], ends), OBRMonitor(memory := Memory(), every=12, **files))
     assert list(memory.rows) == [(12, "face"), (12, "hair")]
     assert {path.name for path in tmp_path.iterdir()} == {"h.npz", "h.hair.npz", "r.html", "r.hair.html"}
+
+
+@KERAS_OWN
+def test_a_training_that_the_files_do_not_fit_does_not_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "history.npz"
+    with Monitor([], every=1, history=file) as monitor:
+        monitor.log(1, obrl.OBRLoss(LABELS + 1))
+    content = file.read_bytes()
+    model, _ = model_with_dropout()
+    with pytest.raises(ValueError, match=f"history.npz does not fit 'obrl': .* {LABELS + 1} labels, got {LABELS}"):
+        fit(model, OBRMonitor([], every=4, history=file))
+    assert file.read_bytes() == content
+    monkeypatch.setattr("obrl.report.checks.MOST_LABELS", LABELS - 1)
+    with pytest.raises(ValueError, match=f"at most {LABELS - 1} labels.* got {LABELS}"):
+        fit(model, OBRMonitor([], report=tmp_path / "report.html"))
+    assert int(host(model.optimizer.iterations)) == 0
 
 
 def test_errors_come_before_the_training(tmp_path: Path) -> None:

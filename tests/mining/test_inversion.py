@@ -23,6 +23,7 @@ def test_labels_that_were_turned_round_are_named(turned: list[int]) -> None:
             f"label “{label}”: all its {8 - len(turned)} clear pairs with labels that kept their meaning changed sign"
         )
         assert words in str(result)
+    assert f"pairs changed (q <= 0.05): {len(turned) * (8 - len(turned))} changed sign\n" in str(result)
     assert "its meaning may have been inverted" in comparison_drift(result).note
     touched = np.isin(result.i, turned) ^ np.isin(result.j, turned)
     assert np.array_equal(result.changed(), touched)

@@ -10,7 +10,7 @@ LOSSES = "tests/core/test_losses.py"
 CORE_MUTANTS = (
     Mutant(
         "Eq. 1: the decay stays away from the sum",
-        "obrl:update_state",
+        "obrl:add_evidence",
         "total = remaining * total",
         "pass",
         PARITY,

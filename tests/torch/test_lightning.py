@@ -15,6 +15,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger, WandbLogger
 
 from obrl.history import History
+from obrl.monitor import Monitor
 from obrl.torch import OBRLoss, RelationLoss
 from obrl.torch.lightning import OBRMonitor
 from tests.torch.lightning_runs import EPOCH, LABELS, Memory, Module, assert_same, numbers, train
@@ -211,7 +212,11 @@ def test_loggers_of_lightning(offline: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setitem(sys.modules, "tensorboard.compat.notf", ModuleType("tensorboard.compat.notf"))
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    loggers = [CSVLogger(offline, name="csv"), TensorBoardLogger(offline, name="events"), WandbLogger(offline=True)]
+    loggers = [
+        CSVLogger(offline, name="csv"),
+        TensorBoardLogger(offline, name="events"),
+        WandbLogger(save_dir=offline, offline=True),
+    ]
     train(Module(), OBRMonitor(every=10), logger=loggers)
     with (offline / "csv" / "version_0" / "metrics.csv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["criterion/pairs_apart"]]
@@ -221,6 +226,7 @@ def test_loggers_of_lightning(offline: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert [event.step for event in events.Scalars("criterion/share_of_loss")] == [10, 20]
     assert [event.step for event in events.Images("criterion/relation")] == [10, 20]
     run = loggers[2].experiment
+    assert Path(run.dir).is_relative_to(offline)
     assert run.summary["criterion/pairs_together"] == 1
     assert run.summary["criterion/relation"]["count"] == 1
     run.finish()
@@ -252,6 +258,26 @@ def test_errors_come_before_the_training(tmp_path: Path) -> None:
     (tmp_path / "history.npz").write_bytes(b"other")
     with pytest.raises(ValueError, match=r"expected a history"):
         train(Module(), OBRMonitor(history=tmp_path / "history.npz"))
+
+
+class Untrained(Module):
+    """Fails where it is trained."""
+
+    def training_step(self, batch: Any, batch_idx: int) -> Any:
+        raise AssertionError("trained")
+
+
+def test_a_training_that_the_files_do_not_fit_does_not_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "history.npz"
+    with Monitor([], every=1, history=file) as monitor:
+        monitor.log(1, OBRLoss(LABELS, measure="jaccard"))
+    content, module = file.read_bytes(), Untrained()
+    with pytest.raises(ValueError, match=r"history.npz does not fit 'criterion': .*'jaccard', got 'unit_pearson'"):
+        train(module, OBRMonitor(every=5, history=file))
+    assert file.read_bytes() == content
+    monkeypatch.setattr("obrl.report.checks.MOST_LABELS", LABELS - 1)
+    with pytest.raises(ValueError, match=f"at most {LABELS - 1} labels.* got {LABELS}"):
+        train(module, OBRMonitor(report=tmp_path / "report.html"))
 
 
 def test_of_two_processes_the_first_logs_and_all_train_the_same(tmp_path: Path) -> None:

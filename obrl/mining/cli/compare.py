@@ -21,7 +21,7 @@ from obrl.mining.cli.options import (
 )
 from obrl.mining.cli.progress import Progress
 from obrl.mining.comparison import TableComparison, compare
-from obrl.mining.comparison_words import columns, summary, write_comparison
+from obrl.mining.comparison_words import columns, some_pairs, summary, write_comparison
 from obrl.mining.conditions import columns_in, where
 from obrl.mining.drift import comparison_drift, comparison_findings
 from obrl.mining.errors import MiningError, MiningWarning
@@ -30,11 +30,13 @@ from obrl.mining.output import RELATION, check_file, file_of_results
 from obrl.mining.report import report_of_table
 from obrl.mining.row_order import ORDERED_RATIO, row_order
 from obrl.mining.tables import open_tables
+from obrl.relation import OnlineBatchRelation
 from obrl.report.checks import check_size
 from obrl.report.code import code_of_file
-from obrl.report.content import Report
+from obrl.report.content import Finding, Report
 from obrl.report.from_relation import report_of_relation
 from obrl.report.page import write_report
+from obrl.report.words import counted, listed, verb
 from obrl.settings import with_thresholds
 
 FAILED = 1
@@ -63,6 +65,7 @@ def run(options: argparse.Namespace) -> int:
     """Compare, print what changed, and write the results."""
     _check(options)
     a, b = (_side(path, options) for path in (options.a, options.b))
+    names = a.label_names_in_ or b.label_names_in_
     for path, side in ((options.a, a), (options.b, b)):
         _warn_of_order(path, side)
     if options.report is not None:
@@ -79,12 +82,27 @@ def run(options: argparse.Namespace) -> int:
         print(f"wrote {len(comparison):,} pairs to {options.csv}")
     if options.report is not None:
         with file_of_results(options.report, "--report") as part:
-            write_report(part, _report(options, a, comparison))
+            write_report(part, _report(options, a, names, comparison))
         print(f"wrote {options.report}")
     if failing is None:
         return 0
-    print(f"{len(failing):,} pairs fulfil {options.fail_on}")
+    print(_in_words(failing, comparison, options))
     return FAILED if len(failing) else 0
+
+
+def _in_words(failing: np.ndarray, comparison: TableComparison, options: argparse.Namespace) -> str:
+    """The pairs that fulfil the condition, with what it asks for."""
+    fulfil = f"{counted(len(failing), 'pair')} {verb(len(failing), 'fulfil')} {options.fail_on}"
+    if not len(failing):
+        return fulfil
+    order = comparison.order()
+    order = order[np.isin(order, failing)]
+    shown = order[: options.top or None]
+    asked = columns_in(options.fail_on)
+    names = [name for name in columns(comparison, options.q) if name in asked]
+    lines = [f"{fulfil}:", some_pairs(comparison, shown, names, options.q)]
+    lines += [f"... and {len(order) - len(shown):,} more: --top 0 shows all"] if len(shown) < len(order) else []
+    return "\n".join(lines)
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -148,7 +166,9 @@ def _failing(condition: str, comparison: TableComparison, q: float) -> np.ndarra
     return np.flatnonzero(where(condition, by_name))
 
 
-def _report(options: argparse.Namespace, a: RelationMiner, comparison: TableComparison) -> Report:
+def _report(
+    options: argparse.Namespace, a: RelationMiner, names: tuple[str, ...] | None, comparison: TableComparison
+) -> Report:
     """The page on A, which begins with what changed."""
     title = f"How the labels of {Path(options.a).name} relate, and what changed in {Path(options.b).name}"
     table = not is_relation(options.a)
@@ -156,15 +176,21 @@ def _report(options: argparse.Namespace, a: RelationMiner, comparison: TableComp
     relation = a.to_numpy()
     if comparison.tested:
         facts = {"A": Path(options.a).name, "B": Path(options.b).name}
-        report = report_of_table(a.table_counts_, mined=relation, title=title, file=file, facts=facts)
+        counts = replace(a.table_counts_, label_names=names)
+        report = report_of_table(counts, mined=relation, title=title, file=file, facts=facts)
     else:
         settings = with_thresholds(relation.settings)
+        relation = OnlineBatchRelation.from_state(relation.state, relation.settings, names)
         code = code_of_file(relation.num_labels, file, settings)
         report = report_of_relation(relation, settings, title=title, code=code)
     first = f"# Mine A first, here {options.a!r}, with: obrl mine A --out {MINED}\n" if table else ""
     return replace(
         report,
         code=first + report.code,
-        findings=(*comparison_findings(comparison, q=options.q), *report.findings),
+        findings=(
+            *comparison_findings(comparison, q=options.q),
+            Finding(f"All that follows is about A alone, {listed([Path(options.a).name])}."),
+            *report.findings,
+        ),
         drift=(comparison_drift(comparison, q=options.q),),
     )

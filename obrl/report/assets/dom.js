@@ -16,10 +16,11 @@ function element(tag, attributes = {}, ...children) {
   return node;
 }
 
-/** A text of any length and direction, cut off for the eye; the whole is its title. Sentences are not cut. */
+/** A text of any length and direction, cut off for the eye; the whole is its title. Sentences are not cut. A line may end after _ or /. */
 function isolated(text, attributes = {}, longest = LONGEST_SHOWN) {
   const cut = text.length > longest ? `${text.slice(0, longest)}\u2026` : text;
-  return element("bdi", { class: "name", title: text, ...attributes }, cut.trim() === "" ? "(empty)" : cut);
+  const parts = cut.split(/(?<=[_/])(?=[^_/])/).flatMap((part, k) => (k === 0 ? [part] : [element("wbr"), part]));
+  return element("bdi", { class: "name", title: text, ...attributes }, ...(cut.trim() === "" ? ["(empty)"] : parts));
 }
 
 /** A name inside a sentence that is spoken or drawn. */

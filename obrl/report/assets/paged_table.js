@@ -3,8 +3,9 @@
 const LONGEST_HEADING = 24; // in one line
 
 /**
- * @param {object} options caption, columns (title, value(row) to sort by, cell(row), numeric, long for sentences, hint),
- *   pageSize, and sorted: the number of the column to sort by at first, and descending.
+ * @param {object} options caption, columns (title, value(row) to sort by, cell(row), numeric, hint, and of texts a kind,
+ *   "text" for sentences, "word" for what stays in a line), pageSize, and sorted: the number of the column to sort by at
+ *   first, and descending.
  * Rows are numbers that the columns understand. A value of NaN comes last in either direction.
  */
 function pagedTable({ caption, columns, pageSize = 25, sorted = null, descending = true }) {
@@ -73,8 +74,8 @@ function pagedTable({ caption, columns, pageSize = 25, sorted = null, descending
   }
 
   function line(row) {
-    const cells = columns.map(({ cell, numeric, long, header }) =>
-      element(header ? "th" : "td", { class: numeric ? "number" : long ? "text" : undefined, scope: header ? "row" : undefined }, cell(row)),
+    const cells = columns.map(({ cell, numeric, kind, header }) =>
+      element(header ? "th" : "td", { class: numeric ? "number" : kind, scope: header ? "row" : undefined }, cell(row)),
     );
     return element("tr", {}, ...cells);
   }

@@ -41,12 +41,15 @@ function startSuspects() {
   rows.setRows(suspects.rows.map((_, row) => row));
 }
 
+const LONGEST_WORD = 20;
 const LONGEST_WORDS = 30;
 const LONGEST_EXPLANATION = 1000;
 
-/** A column of texts, one a row; more than a few words get a broad column. */
+/** A column of texts, one a row: short ones stay in a line, and more than a few words get a broad column. */
 function textColumn(title, texts) {
   const places = ranks(texts);
   const cell = (row) => isolated(texts[row], {}, LONGEST_EXPLANATION);
-  return { title, value: (row) => places[row], cell, long: texts.some((text) => text.length > LONGEST_WORDS) };
+  const longest = texts.reduce((most, text) => Math.max(most, text.length), 0);
+  const kind = longest > LONGEST_WORDS ? "text" : longest > LONGEST_WORD ? undefined : "word";
+  return { title, value: (row) => places[row], cell, kind };
 }
