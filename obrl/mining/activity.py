@@ -78,14 +78,27 @@ def active_states(history: History, thresholds: tuple[float, float] | None, i: I
     return states
 
 
-def when_active(states: States, steps: npt.NDArray[np.int64]) -> str:
+def first_of_each(history: History) -> npt.NDArray[np.int64]:
+    """Where each step begins: the number of a part's first row, from 1; a snapshot's own step."""
+    steps = history.steps
+    return steps if history.counts is None else np.concatenate([[1], steps[:-1] + 1])
+
+
+def when_active(states: States, firsts: npt.NDArray[np.int64], lasts: npt.NDArray[np.int64]) -> str:
     """One pair's states in words.
 
+    Args:
+        states: (steps,), those of the pair.
+        firsts: (steps,), where each step begins, as of `first_of_each`.
+        lasts: (steps,), where it ends: `history.steps`.
+
     Example:
-        >>> when_active(np.array([0, 1, 1, 0], np.int8), np.array([10, 20, 30, 40]))
-        'together 20 to 30'
-        >>> when_active(np.array([-1, -1, 1], np.int8), np.array([1, 2, 3]))
-        'apart to 2, together from 3'
+        >>> when_active(np.array([0, 1, 1, 0], np.int8), np.array([1, 11, 21, 31]), np.array([10, 20, 30, 40]))
+        'together 11 to 30'
+        >>> when_active(np.array([-1, -1, 1], np.int8), np.array([1, 11, 21]), np.array([10, 20, 30]))
+        'apart to 20, together from 21'
+        >>> when_active(np.array([0, 1, 0], np.int8), *[np.array([100, 200, 300])] * 2)
+        'together at 200'
     """
     starts = np.flatnonzero(np.diff(states, prepend=states[:1] - 1) != 0).tolist()
     spans = []
@@ -95,10 +108,12 @@ def when_active(states: States, steps: npt.NDArray[np.int64]) -> str:
             if (start, stop) == (0, len(states)):
                 when = "always"
             elif start == 0:
-                when = f"to {steps[stop - 1]:,}"
+                when = f"to {lasts[stop - 1]:,}"
             elif stop == len(states):
-                when = f"from {steps[start]:,}"
+                when = f"from {firsts[start]:,}"
+            elif firsts[start] == lasts[stop - 1]:
+                when = f"at {firsts[start]:,}"
             else:
-                when = f"{steps[start]:,} to {steps[stop - 1]:,}"
+                when = f"{firsts[start]:,} to {lasts[stop - 1]:,}"
             spans.append(f"{sign} {when}")
     return ", ".join(spans)

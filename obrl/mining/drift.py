@@ -7,7 +7,7 @@ import numpy as np
 from obrl.history import History
 from obrl.mining import comparison_words, over_time_words
 from obrl.mining.comparison import TableComparison
-from obrl.mining.over_time import over_time
+from obrl.mining.over_time import OverTime, over_time
 from obrl.report.content import Drift, Finding
 
 MOST_ROWS = 200
@@ -79,19 +79,36 @@ def history_drift(history: History, *, q: float = 0.05) -> Drift:
         >>> drift.steps, drift.series
         ((40, 80, 120, 160), (('0 and 1', (1.0, 1.0, -1.0, -1.0)),))
     """
-    result = over_time(history)
+    return drift_over_time(over_time(history), q=q)
+
+
+def drift_over_time(result: OverTime, *, q: float = 0.05) -> Drift:
+    """As `history_drift`, of what `over_time` said of the history."""
     order = over_time_words.shown_order(result, q)[:MOST_ROWS]
     head, rows = over_time_words.pair_table(result, order)
-    unit = "rows" if result.tested else "steps"
     lines = over_time_words.series(result, order[:LINES])
     return Drift(
-        title=f"The relation over the {unit}",
+        title=f"The relation over the {over_time_words.unit_of(result)}",
         note=_paragraph(over_time_words.sentences(result, q)),
         columns=head,
         rows=tuple(rows),
-        steps=tuple(history.steps.tolist()) if lines else (),
+        steps=tuple(result.history.steps.tolist()) if lines else (),
         series=lines,
+        step="Last row" if result.tested else "Step",
     )
+
+
+def history_findings(result: OverTime, *, q: float = 0.05) -> tuple[Finding, ...]:
+    """How many pairs drift over the rows of a table, a warning where some do; nothing for a history of training.
+
+    Args:
+        result: of `over_time`.
+        q: the largest share of false discoveries.
+    """
+    if not result.tested:
+        return ()
+    words = over_time_words.drift_in_words(result, q)
+    return (Finding(f"{words[0].upper()}{words[1:]}.", warning=bool(result.drifts(q).any())),)
 
 
 def _paragraph(sentences: list[str]) -> str:

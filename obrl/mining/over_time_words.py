@@ -8,19 +8,21 @@ from typing import TYPE_CHECKING, TextIO
 import numpy as np
 import numpy.typing as npt
 
-from obrl.mining.activity import active_states, limits_in_words, when_active
+from obrl.mining.activity import active_states, first_of_each, limits_in_words, when_active
 from obrl.mining.comparison_words import LABELS_SHOWN, has_or_have, in_text, percent
 from obrl.mining.differences import share_variance
 from obrl.mining.over_time import Indices, values_over_time
 from obrl.mining.reports import LONGEST_NAME, as_text_table, q_in_words
 from obrl.mining.tails import normal_test
-from obrl.report.words import counted, one_line, verb
+from obrl.report.words import counted, listed, one_line, verb
 from obrl.significance import benjamini_hochberg
 
 if TYPE_CHECKING:
     from obrl.mining.over_time import OverTime
 
 SHOWN = 10
+LEAST_CHANGE = 1e-5
+"""Smaller changes of a relation that a model learnt are those of float32, whose mean is never quite the same twice."""
 
 
 def sentences(result: OverTime, q: float = 0.05, thresholds: tuple[float, float] | None = None) -> list[str]:
@@ -29,10 +31,7 @@ def sentences(result: OverTime, q: float = 0.05, thresholds: tuple[float, float]
     if result.tested:
         assert history.counts is not None
         lines = [f"{counted(int(steps[-1]), 'row')} in {counted(len(steps), 'part')}; {history.num_labels:,} labels"]
-        drifting = result.drifts(q)
-        how = ", by groups" if history.error_ratio is not None else ""
-        number = int(drifting.sum())
-        words = f"{number:,} of {counted(len(result), 'pair')} {verb(number, 'drift')} over the parts (q <= {q:g}{how})"
+        words = f"{how_many_drift(result, q)} over the parts ({_bound(result, q)})"
         if lacking := int((~result.supported).sum()):
             words += f"; {lacking:,} {has_or_have(lacking)} too few rows to say"
         lines.append(words)
@@ -45,6 +44,33 @@ def sentences(result: OverTime, q: float = 0.05, thresholds: tuple[float, float]
     return [*lines, _activity(result, thresholds)]
 
 
+def how_many_drift(result: OverTime, q: float = 0.05) -> str:
+    """How many pairs of all drift."""
+    number = int(result.drifts(q).sum())
+    return f"{number:,} of {counted(len(result), 'pair')} {verb(number, 'drift')}"
+
+
+def drift_in_words(result: OverTime, q: float = 0.05) -> str:
+    """How many pairs of a table drift, and from where to where the pair goes whose phi moves furthest."""
+    order = shown_order(result, q)
+    number = f"over the rows {how_many_drift(result, q)} ({_bound(result, q)})"
+    if not len(order):
+        return number
+    pair = int(order[0])
+    names = listed([result.names[int(end[pair])] for end in (result.i, result.j)])
+    most = "" if len(order) == 1 else "most of all "
+    return (
+        f"{number}: {most}{names}, whose phi goes from "
+        f"{result.first[pair]:+.2f} in the first rows to {result.last[pair]:+.2f} in the last, and lies between "
+        f"{result.least[pair]:+.2f} and {result.greatest[pair]:+.2f}"
+    )
+
+
+def _bound(result: OverTime, q: float) -> str:
+    """The largest q, and whether groups of rows were allowed for."""
+    return f"q <= {q:g}{', by groups' if result.history.error_ratio is not None else ''}"
+
+
 def _activity(result: OverTime, thresholds: tuple[float, float] | None) -> str:
     """How many pairs a loss would have acted on, and how often that changed."""
     at = limits_in_words(result.history, thresholds)
@@ -54,11 +80,14 @@ def _activity(result: OverTime, thresholds: tuple[float, float] | None) -> str:
             "name them with --positive-threshold and --negative-threshold"
         )
     states = active_states(result.history, thresholds, result.i, result.j)
-    became, stopped = ((states[:-1] == 0) & (states[1:] != 0)).sum(), ((states[:-1] != 0) & (states[1:] == 0)).sum()
+    before, after = states[:-1], states[1:]
+    became, stopped = ((before == 0) & (after != 0)).sum(), ((before != 0) & (after == 0)).sum()
+    turned = (before * after < 0).sum()
     first, last = ((states[end] != 0).sum() for end in (0, -1))
     return (
         f"active at {at}: {counted(int(first), 'pair')} at first, {last:,} at last; pairs became active "
-        f"{counted(int(became), 'time')} and stopped {counted(int(stopped), 'time')}"
+        f"{counted(int(became), 'time')}, stopped {counted(int(stopped), 'time')} and changed sides "
+        f"{counted(int(turned), 'time')}"
     )
 
 
@@ -95,21 +124,36 @@ def pair_table(
     """The heading and the cells of a table of some pairs."""
     states = active_states(result.history, thresholds, result.i[order], result.j[order])
     known = limits_in_words(result.history, thresholds) is not None
+    firsts, lasts = first_of_each(result.history), result.history.steps
     rows: list[tuple[str | float, ...]] = []
     for position, pair in enumerate(order.tolist()):
         names = (one_line(result.names[int(end[pair])], LONGEST_NAME) for end in (result.i, result.j))
         values = (float(column[pair]) for column in (result.first, result.last, result.least, result.greatest))
         test = (f"{result.statistic[pair]:.1f}", f"{result.degrees[pair]}", q_in_words(float(result.q[pair])))
-        active = when_active(states[:, position], result.history.steps) or "never"
+        active = when_active(states[:, position], firsts, lasts) or "never"
         rows.append((*names, *values, *(test if result.tested else ()), *((active,) if known else ())))
     head = ("label", "label", f"first {result.scale}", "last", "least", "greatest")
-    return (*head, *(("Q", "df", "q") if result.tested else ()), *(("active",) if known else ())), rows
+    return (
+        *head,
+        *(("Q", "df", "q") if result.tested else ()),
+        *((f"active ({unit_of(result)})",) if known else ()),
+    ), rows
 
 
-def shown_order(result: OverTime, q: float = 0.05) -> npt.NDArray[np.intp]:
-    """The pairs that drift, or without a test those that moved, the furthest first."""
+def unit_of(result: OverTime) -> str:
+    """What the steps of a history count."""
+    return "rows" if result.tested else "steps"
+
+
+def shown_order(
+    result: OverTime, q: float = 0.05, thresholds: tuple[float, float] | None = None
+) -> npt.NDArray[np.intp]:
+    """The pairs that drift, the furthest first; without a test those that were ever active, then those that moved."""
     order = result.order()
-    return order[(result.drifts(q) if result.tested else result.range > 0)[order]]
+    if result.tested:
+        return order[result.drifts(q)[order]]
+    ever = (active_states(result.history, thresholds, result.i, result.j) != 0).any(axis=0)
+    return np.concatenate([order[ever[order]], order[(~ever & (result.range > LEAST_CHANGE))[order]]])
 
 
 def summary(result: OverTime, q: float = 0.05, top: int = SHOWN, thresholds: tuple[float, float] | None = None) -> str:
@@ -121,7 +165,7 @@ def summary(result: OverTime, q: float = 0.05, top: int = SHOWN, thresholds: tup
         top: the pairs to show; 0 for all.
         thresholds: as in `obrl.mining.activity.limits`.
     """
-    lines, order = sentences(result, q, thresholds), shown_order(result, q)
+    lines, order = sentences(result, q, thresholds), shown_order(result, q, thresholds)
     shown = order[:top] if top else order
     if len(shown):
         lines += ["", as_text_table(*in_text(*pair_table(result, shown, thresholds)), left=2)]
@@ -145,7 +189,7 @@ def write_over_time(
     states = active_states(result.history, thresholds, result.i, result.j)
     numbers = ("first", "last", "least", "greatest", "statistic", "p", "q")
     writer.writerow(("label_1", "label_2", *numbers, "degrees", "supported", "drifts", "active"))
-    drifting, steps = result.drifts(q), result.history.steps
+    drifting, firsts, lasts = result.drifts(q), first_of_each(result.history), result.history.steps
     for pair in order.tolist():
         writer.writerow(
             (
@@ -154,7 +198,7 @@ def write_over_time(
                 *(_number(float(getattr(result, name)[pair])) for name in numbers),
                 int(result.degrees[pair]),
                 *("yes" if column[pair] else "no" for column in (result.supported, drifting)),
-                when_active(states[:, pair], steps),
+                when_active(states[:, pair], firsts, lasts),
             )
         )
 

@@ -105,6 +105,7 @@ class Drift:
         rows: one cell a column each; a float is shown with three digits, and NaN as a dash.
         steps: what the chart's x axis shows; empty without a chart.
         series: the lines of the chart, a name and one value a step each; NaN leaves a gap.
+        step: the heading of the steps, such as `"Last row"` for the parts of a table.
     """
 
     title: str
@@ -113,6 +114,7 @@ class Drift:
     rows: tuple[tuple[str | float, ...], ...]
     steps: tuple[int, ...] = ()
     series: tuple[tuple[str, tuple[float, ...]], ...] = ()
+    step: str = "Step"
 
 
 @dataclass(frozen=True, slots=True)

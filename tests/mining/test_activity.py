@@ -9,7 +9,7 @@ from obrl import count_pairs
 from obrl.history import History
 from obrl.measures import MEASURES
 from obrl.mining import RelationMiner
-from obrl.mining.activity import DEFAULT_THRESHOLDS, active_states, limits, limits_in_words, when_active
+from obrl.mining.activity import DEFAULT_THRESHOLDS, active_states, first_of_each, limits, limits_in_words, when_active
 from tests.mining.test_compare import drawn
 from tests.mining.test_history import snapshots
 
@@ -50,12 +50,21 @@ def history_of_two(table: np.ndarray) -> History:
         ([0, 0, 0, 0], ""),
         ([1, 1, 1, 1], "together always"),
         ([-1, 0, 0, 0], "apart to 1,000"),
-        ([0, 1, 0, 1], "together 2,000 to 2,000, together from 4,000"),
-        ([0, 0, 1, -1], "together 3,000 to 3,000, apart from 4,000"),
+        ([0, 1, 0, 1], "together 1,001 to 2,000, together from 3,001"),
+        ([0, 0, 1, -1], "together 2,001 to 3,000, apart from 3,001"),
     ],
 )
 def test_states_in_words(states: list[int], words: str) -> None:
-    assert when_active(np.array(states, np.int8), 1_000 * np.arange(1, 5)) == words
+    """A part of a table is named by its first and its last row, a snapshot by its step."""
+    ends = 1_000 * np.arange(1, 5)
+    of_table, of_run = history_of_two(np.eye(2)[np.arange(120) % 2]), snapshots(thresholds=None)
+    assert first_of_each(of_table).tolist() == [1, 41, 81]
+    assert np.array_equal(first_of_each(of_run), of_run.steps)
+    assert when_active(np.array(states, np.int8), ends - 999, ends) == words
+
+
+def test_a_single_snapshot_is_no_span() -> None:
+    assert when_active(np.array([1, 0, -1, 0], np.int8), *[np.arange(1, 5)] * 2) == "together to 1, apart at 3"
 
 
 def test_a_missing_threshold_is_the_run_s_or_the_default() -> None:

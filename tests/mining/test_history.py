@@ -253,7 +253,18 @@ def test_a_drift_has_lines_for_the_pairs_that_moved_furthest() -> None:
     history = history_of(drifting(6_000), 4)
     drift = history_drift(history)
     assert drift.title == "The relation over the rows"
-    assert drift.columns == ("label", "label", "first phi", "last", "least", "greatest", "Q", "df", "q", "active")
+    assert drift.columns == (
+        "label",
+        "label",
+        "first phi",
+        "last",
+        "least",
+        "greatest",
+        "Q",
+        "df",
+        "q",
+        "active (rows)",
+    )
     assert len(drift.rows) == len(drift.series) == 4
     assert drift.steps == tuple(history.steps.tolist())
     name, values = drift.series[0]
@@ -263,6 +274,8 @@ def test_a_drift_has_lines_for_the_pairs_that_moved_furthest() -> None:
     assert drift.note.startswith(f"6,000 rows in {len(history)} parts; 5 labels. 4 of 10 pairs drift")
     run = history_drift(snapshots())
     assert run.title == "The relation over the steps"
+    assert run.columns[-1] == "active (steps)"
+    assert (drift.step, run.step) == ("Last row", "Step")
     assert len(run.series) == 8
     still = history_drift(history_of(drawn(400, 3), 2))
     assert (still.rows, still.steps, still.series) == ((), (), ())

@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 from obrl._version import __version__
-from obrl.history import History
 from obrl.mining.accumulate import TableCounts
 from obrl.mining.blocks import DenseLabels, SparseLabels
 from obrl.mining.checkpoint import Checkpoint
@@ -25,7 +24,7 @@ from obrl.mining.cli.options import (
     check_settings,
 )
 from obrl.mining.cli.progress import Progress
-from obrl.mining.drift import history_drift
+from obrl.mining.drift import drift_over_time, history_findings
 from obrl.mining.errors import MiningError, TableError
 from obrl.mining.miner import RelationMiner
 from obrl.mining.output import (
@@ -38,6 +37,8 @@ from obrl.mining.output import (
     file_of_results,
     folder_of_results,
 )
+from obrl.mining.over_time import OverTime, over_time
+from obrl.mining.over_time_words import drift_in_words
 from obrl.mining.pair_table import PAIRS_SHOWN, PairTable, pair_table
 from obrl.mining.report import report_of_table
 from obrl.mining.reports import label_names, pairs_to_write, shown_pairs, write_labels, write_pairs
@@ -104,14 +105,14 @@ def run(options: argparse.Namespace) -> int:
     _check_varies(counts, table.files)
     order = warn_of_order(counts)
     pairs = pair_table(counts)
+    changes = None if options.history is None else over_time(miner.history_)
     timing = {"seconds": seconds, "seconds_counting": miner.seconds_counting}
     if options.out is not None:
         with folder_of_results(options.out) as part:
-            history = None if options.history is None else miner.history_  # computed anew at each access
             facts = _run_facts(options, table, counts, order.ratio, timing) | {"engine": engine}
-            _write(part, miner, pairs, history, facts)
+            _write(part, miner, pairs, changes, facts)
             if counts.num_labels <= MOST_LABELS:
-                write_report(part / REPORT, _report(options, table, miner, counts, pairs, order, history))
+                write_report(part / REPORT, _report(options, table, miner, counts, pairs, order, changes))
     if checkpoint is not None:
         checkpoint.remove()
     if options.png is not None:
@@ -120,6 +121,8 @@ def run(options: argparse.Namespace) -> int:
         with file_of_results(options.png, "--png") as part:
             draw_heat_map(part, miner.phi_, label_names(counts))
     print(_summary(counts, pairs, timing, options.top))
+    if changes is not None:
+        print(drift_in_words(changes))
     if options.out is not None:
         further = "" if options.history is None else f"{HISTORY}, "
         shown = counts.num_labels <= MOST_LABELS
@@ -139,6 +142,8 @@ def _mine(
         return {"name": "local"}, None
     work, checkpoint = mine_by_dask(options, table, miner, progress)
     miner.seconds_counting = work.seconds_counting
+    if work.from_checkpoint:
+        print(f"{work.from_checkpoint} of {work.tasks} pieces were in the checkpoint of an earlier run")
     return {"name": "dask", "tasks": work.tasks, "tasks_from_checkpoint": work.from_checkpoint}, checkpoint
 
 
@@ -170,12 +175,12 @@ def _check_varies(counts: TableCounts, files: tuple[str, ...]) -> None:
 
 
 def _write(
-    folder: Path, miner: RelationMiner, pairs: PairTable, history: History | None, facts: dict[str, Any]
+    folder: Path, miner: RelationMiner, pairs: PairTable, changes: OverTime | None, facts: dict[str, Any]
 ) -> None:
     counts = miner.table_counts_
     miner.save(folder / RELATION)
-    if history is not None:
-        history.save(folder / HISTORY)
+    if changes is not None:
+        changes.history.save(folder / HISTORY)
     order = pairs_to_write(pairs)
     with (folder / "pairs.csv").open("w", encoding="utf-8", newline="") as file:
         write_pairs(file, pairs, label_names(counts), order)
@@ -214,7 +219,7 @@ def _report(
     counts: TableCounts,
     pairs: PairTable,
     order: RowOrder,
-    history: History | None,
+    changes: OverTime | None,
 ) -> Report:
     """What report.html shows."""
     return report_of_table(
@@ -225,7 +230,8 @@ def _report(
         facts={"batch size": f"{options.batch_size:,}"},
         pairs=pairs,
         order=order,
-        drift=() if history is None else (history_drift(history),),
+        findings=() if changes is None else history_findings(changes),
+        drift=() if changes is None else (drift_over_time(changes),),
     )
 
 

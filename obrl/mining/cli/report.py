@@ -19,10 +19,11 @@ from obrl.mining.cli.options import (
 )
 from obrl.mining.cli.progress import Progress
 from obrl.mining.cli.table_counts import count_parts, counts_in_order, table_order
-from obrl.mining.drift import history_drift
+from obrl.mining.drift import drift_over_time, history_findings
 from obrl.mining.errors import MiningError
 from obrl.mining.miner import RelationMiner
 from obrl.mining.output import HISTORY, RELATION, RUN, check_file, file_of_results
+from obrl.mining.over_time import over_time
 from obrl.mining.report import report_of_table
 from obrl.mining.report_suspects import REFUSED, suspects_of
 from obrl.mining.suspect_list import read_suspects
@@ -107,7 +108,10 @@ def _report(
         report = report_of_table(counts, mined=miner.to_numpy(), files=files, file=file, findings=findings)
     history = file.with_name(HISTORY)
     if file.name == RELATION and history.is_file():  # of `obrl mine --history`, or of a training run
-        report = replace(report, drift=(history_drift(History.load(history)),))
+        changes = over_time(History.load(history))
+        report = replace(
+            report, drift=(drift_over_time(changes),), findings=(*report.findings, *history_findings(changes))
+        )
     return report
 
 

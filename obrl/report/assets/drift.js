@@ -26,9 +26,9 @@ const chartInWords = ({ title, series }) =>
   `line chart of ${spoken(title)}: ${series.map(([name]) => spoken(name, 30)).join(", ")}; the table beside it has the values`;
 
 /** The values of the chart, a row a step. */
-function valuesTable({ title, steps, series }) {
+function valuesTable({ title, step, steps, series }) {
   const columns = [
-    { ...numberColumn("Step", undefined, (row) => steps[row], whole), header: true },
+    { ...numberColumn(step, undefined, (row) => steps[row], whole), header: true },
     ...series.map(([name, values]) => numberColumn(spoken(name), name, (row) => values[row] ?? NaN, significant)),
   ];
   const table = pagedTable({ caption: `Values of the chart: ${spoken(title)}`, columns, pageSize: 10, sorted: 0, descending: false });
