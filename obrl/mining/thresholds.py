@@ -82,8 +82,8 @@ class Ladder:
         if together is None and apart is None:
             raise NoThresholds(
                 f"none: too weak to supervise; no threshold of |phi| >= {WEAKEST_PHI} selects pairs that on average "
-                f"at most {MOST_CHARGE:.0%} of the rows contradict and of which at most {MOST_CHANGES:.0%} change sides "
-                "in a second sample"
+                f"at most {MOST_CHARGE:.0%} of the rows contradict and of which at most {MOST_CHANGES:.0%} change "
+                "sides in a second sample"
             )
         measure = MEASURES[self.measure]
         return {
