@@ -106,7 +106,9 @@ def test_a_command_that_is_killed_goes_on_from_its_checkpoint(
     rows = submitted(dask_client, monkeypatch)
     monkeypatch.setattr("obrl.mining.engine_dask.local_cluster", lambda tasks, scratch: nullcontext(dask_client))
     assert main(arguments) == 0
-    assert capsys.readouterr().err == ""
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    assert printed.out.startswith(f"{len(finished)} of {TASKS} pieces were in the checkpoint of an earlier run\n")
     facts = json.loads((out / "run.json").read_text())["engine"]
     assert facts == {"name": "dask", "tasks": TASKS, "tasks_from_checkpoint": len(finished)}
     assert len(rows) == TASKS - len(finished) == len(set(rows))

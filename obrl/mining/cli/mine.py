@@ -142,6 +142,8 @@ def _mine(
         return {"name": "local"}, None
     work, checkpoint = mine_by_dask(options, table, miner, progress)
     miner.seconds_counting = work.seconds_counting
+    if work.from_checkpoint:
+        print(f"{work.from_checkpoint} of {work.tasks} pieces were in the checkpoint of an earlier run")
     return {"name": "dask", "tasks": work.tasks, "tasks_from_checkpoint": work.from_checkpoint}, checkpoint
 
 
