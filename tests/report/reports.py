@@ -128,6 +128,7 @@ def full_report(size: int = 40, rows: int = 1_500) -> Report:
         rows=tuple((f"{HOSTILE[k % 4]} and more", 0.1 * k, float("nan") if k == 2 else 0.2) for k in range(30)),
         steps=steps,
         series=lines,
+        step="Last row",
     )
     return report_of(
         drawn_table(rows, size, 3, missing=0.1),

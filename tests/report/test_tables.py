@@ -184,6 +184,7 @@ def test_suspects_and_drift_are_shown_where_there_are_any(open_report, table):
     assert tables.count() == 2
     assert page.locator("#drift canvas").is_visible()
     assert tables.nth(0).locator("tbody tr").count() == 10
+    assert tables.nth(0).locator("thead th").first.inner_text().startswith("Last row")
     assert tables.nth(1).locator("tbody tr").nth(2).locator("td").last.inner_text() == "\u2013"
 
 
