@@ -5,8 +5,8 @@ Importing this package imports NumPy alone; reading tables takes the extra `obrl
 
 from obrl.mining.assess import assess
 from obrl.mining.assessment import Assessment, Comparison
-from obrl.mining.comparison import TableComparison, compare
-from obrl.mining.engine_dask import mine_with_dask
+from obrl.mining.changes.comparison import TableComparison, compare
+from obrl.mining.cluster.engine_dask import mine_with_dask
 from obrl.mining.errors import MiningError, MiningWarning, NoThresholds, TableError
 from obrl.mining.miner import RelationMiner
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from obrl.mining.accumulate import TableCounts
 from obrl.mining.errors import MiningError
 from obrl.mining.pair_table import pair_table
-from obrl.mining.reports import label_names
+from obrl.mining.result_tables import label_names
 from obrl.significance import RELATED_Q
 
 FloatArray = npt.NDArray[np.float64]

@@ -16,12 +16,12 @@ from obrl.evidence import phi_coefficients
 from obrl.mining.accumulate import TableCounter, TableCounts
 from obrl.mining.batches import Batches, relation_of_counts
 from obrl.mining.blocks import Block, DenseLabels, SparseLabels
+from obrl.mining.changes.history_counts import HistoryCounter, HistoryMethods, check_history
 from obrl.mining.entries import Entries
 from obrl.mining.errors import MiningError
 from obrl.mining.evidence_methods import EvidenceMethods
 from obrl.mining.export_methods import ExportMethods
 from obrl.mining.files import load_mined, save_mined
-from obrl.mining.history_counts import HistoryCounter, HistoryMethods, check_history
 from obrl.mining.inputs import column_names, read_matrix
 from obrl.mining.parameters import Parameters
 from obrl.mining.tables.ahead import read_ahead

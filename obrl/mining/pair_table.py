@@ -13,7 +13,7 @@ from obrl.evidence import estimate_phi, phi_coefficients, phi_interval
 from obrl.mining.accumulate import MOST_LABELS_WITH_GROUPS, TableCounts
 from obrl.mining.errors import MiningWarning
 from obrl.mining.jackknife import FEWEST_GROUPS, Jackknife, jackknife, pairs_of
-from obrl.mining.reports import shown_pairs
+from obrl.mining.result_tables import shown_pairs
 from obrl.report.words import counted
 from obrl.significance import FEWEST_JOINT, RELATED_Q, benjamini_hochberg, benjamini_yekutieli, mid_p
 

@@ -16,7 +16,7 @@ from obrl.mining.accumulate import TableCounts
 from obrl.mining.errors import NoThresholds
 from obrl.mining.jackknife import FEWEST_GROUPS
 from obrl.mining.pair_table import PairTable, pair_table, unused_groups
-from obrl.mining.reports import label_names
+from obrl.mining.result_tables import label_names
 from obrl.mining.row_order import RowOrder, row_order
 from obrl.mining.thresholds import (
     FROM_PHI,

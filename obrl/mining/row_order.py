@@ -11,9 +11,9 @@ import numpy.typing as npt
 from obrl.counts import PairCounts
 from obrl.evidence import phi_coefficients
 from obrl.mining.accumulate import TableCounts
+from obrl.mining.changes.tails import chi_square_test
 from obrl.mining.errors import MiningWarning
 from obrl.mining.jackknife import FloatArray, Indices, jackknife, pairs_of
-from obrl.mining.tails import chi_square_test
 from obrl.significance import FEWEST_JOINT
 
 ORDERED_RATIO = 1.5

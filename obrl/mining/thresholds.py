@@ -15,7 +15,7 @@ from obrl.mining.accumulate import TableCounts
 from obrl.mining.errors import NoThresholds
 from obrl.mining.jackknife import pairs_of
 from obrl.mining.pair_table import PairTable, pair_table
-from obrl.mining.reports import as_text_table
+from obrl.mining.result_tables import as_text_table
 
 FloatArray = npt.NDArray[np.float64]
 

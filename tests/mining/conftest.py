@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from obrl.mining import pieces
+from obrl.mining.cluster import pieces
 
 
 @pytest.fixture(scope="session")

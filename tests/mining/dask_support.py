@@ -11,14 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from obrl.mining import RelationMiner, pieces
-from obrl.mining.checkpoint import Checkpoint
-from obrl.mining.engine_dask import open_parquet_tables
-from obrl.mining.pieces import PieceTable, plan_tasks
-from obrl.mining.segments import Cuts
+from obrl.mining import RelationMiner
+from obrl.mining.cluster import pieces
+from obrl.mining.cluster.checkpoint import Checkpoint
+from obrl.mining.cluster.engine_dask import open_parquet_tables
+from obrl.mining.cluster.pieces import PieceTable, plan_tasks
+from obrl.mining.cluster.segments import Cuts
+from obrl.mining.cluster.worker import mine_task
 from obrl.mining.tables import TableOptions, open_tables
 from obrl.mining.tables.several import SeveralTables
-from obrl.mining.worker import mine_task
 from tests.mining.same_counts import MOST_DIFFERENCE, assert_same_counts
 
 NAMES = ("Hat", "Beard", "Bald", "Smile", "Gown")

@@ -9,7 +9,14 @@ from obrl import count_pairs
 from obrl.history import History
 from obrl.measures import MEASURES
 from obrl.mining import RelationMiner
-from obrl.mining.activity import DEFAULT_THRESHOLDS, active_states, first_of_each, limits, limits_in_words, when_active
+from obrl.mining.changes.activity import (
+    DEFAULT_THRESHOLDS,
+    active_states,
+    first_of_each,
+    limits,
+    limits_in_words,
+    when_active,
+)
 from tests.mining.test_compare import drawn
 from tests.mining.test_history import snapshots
 

@@ -11,8 +11,8 @@ import pytest
 
 from obrl import OnlineBatchRelation
 from obrl.mining import RelationMiner, compare
+from obrl.mining.changes.comparison_words import columns
 from obrl.mining.cli import main
-from obrl.mining.comparison_words import columns
 from tests.mining.test_compare import NAMES, drawn
 from tests.support.html_report import column, header, run_code, texts
 

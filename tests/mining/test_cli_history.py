@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 
 from obrl.history import History
+from obrl.mining.changes.history_counts import HistoryCounter
+from obrl.mining.changes.over_time import over_time
 from obrl.mining.cli import main
-from obrl.mining.history_counts import HistoryCounter
-from obrl.mining.over_time import over_time
 from tests.mining.test_compare import NAMES
 from tests.mining.test_history import drifting, history_of, snapshots
 

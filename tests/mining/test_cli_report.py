@@ -14,8 +14,8 @@ import pytest
 from obrl import OBRLoss, OnlineBatchRelation
 from obrl.history import History
 from obrl.mining import RelationMiner
+from obrl.mining.changes.drift import history_drift
 from obrl.mining.cli import main
-from obrl.mining.drift import history_drift
 from obrl.mining.report import report_of_table
 from obrl.report import checks
 from tests.mining.test_cli_suspects import NAMES, write_table

@@ -12,8 +12,8 @@ from statsmodels.stats.proportion import test_proportions_2indep as two_proporti
 
 from obrl import OnlineBatchRelation
 from obrl.mining import MiningError, MiningWarning, RelationMiner, TableComparison, compare
-from obrl.mining.drift import comparison_drift
-from obrl.mining.tails import chi_square_test, normal_test
+from obrl.mining.changes.drift import comparison_drift
+from obrl.mining.changes.tails import chi_square_test, normal_test
 
 NAMES = ("hat", "cap", "beard", "moustache", "smile")
 

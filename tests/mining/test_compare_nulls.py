@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from obrl.mining import RelationMiner, compare
-from obrl.mining.differences import rates_p
-from obrl.mining.over_time import over_time
+from obrl.mining.changes.differences import rates_p
+from obrl.mining.changes.over_time import over_time
 from tests.mining.shared_data import shared_labels
 from tests.mining.test_compare import drawn, in_groups, mined
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from obrl.mining import MiningError
-from obrl.mining.conditions import where
+from obrl.mining.changes.conditions import where
 
 ROWS = {"q": np.array([0.01, 0.2, np.nan, 0.05]), "delta": np.array([-0.3, 0.5, 0.0, 0.1]), "old": np.array([True] * 4)}
 

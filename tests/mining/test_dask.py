@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 from obrl._version import __version__
-from obrl.mining import MiningError, MiningWarning, RelationMiner, TableError, mine_with_dask, pieces
-from obrl.mining import dask_client as dask_client_module
-from obrl.mining.engine_dask import mine_table, open_parquet_tables
+from obrl.mining import MiningError, MiningWarning, RelationMiner, TableError, mine_with_dask
+from obrl.mining.cluster import dask_client as dask_client_module
+from obrl.mining.cluster import pieces
+from obrl.mining.cluster.engine_dask import mine_table, open_parquet_tables
+from obrl.mining.cluster.worker import mine_task
 from obrl.mining.tables import TableOptions
-from obrl.mining.worker import mine_task
 from tests.mining.dask_support import (
     GROUPED,
     LABELS,

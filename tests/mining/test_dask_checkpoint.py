@@ -16,14 +16,15 @@ import numpy as np
 import pytest
 
 from obrl._version import __version__
-from obrl.mining import MiningError, RelationMiner, mine_with_dask, pieces
-from obrl.mining.checkpoint import Checkpoint, from_file
+from obrl.mining import MiningError, RelationMiner, mine_with_dask
 from obrl.mining.cli import main
-from obrl.mining.engine_dask import mine_table, open_parquet_tables
-from obrl.mining.pieces import plan_tasks
-from obrl.mining.segments import Cuts
+from obrl.mining.cluster import engine_dask, pieces
+from obrl.mining.cluster.checkpoint import Checkpoint, from_file
+from obrl.mining.cluster.engine_dask import mine_table, open_parquet_tables
+from obrl.mining.cluster.pieces import plan_tasks
+from obrl.mining.cluster.segments import Cuts
+from obrl.mining.cluster.worker import mine_task
 from obrl.mining.tables import TableOptions
-from obrl.mining.worker import mine_task
 from tests.mining.dask_support import (
     GROUPED,
     LABELS,
@@ -46,8 +47,8 @@ LONGEST = 120
 """Seconds that a command may take to come to four results, and then to end."""
 PROGRAM = """
 import sys, time
-from obrl.mining import pieces
-from obrl.mining.checkpoint import Checkpoint
+from obrl.mining.cluster import pieces
+from obrl.mining.cluster.checkpoint import Checkpoint
 from obrl.mining.cli import main
 pieces.ROWS_PER_TASK = 1
 write = Checkpoint.write
@@ -104,7 +105,7 @@ def test_a_command_that_is_killed_goes_on_from_its_checkpoint(
     assert status == -signal.SIGKILL and 4 <= len(finished) < TASKS and not out.exists()
 
     rows = submitted(dask_client, monkeypatch)
-    monkeypatch.setattr("obrl.mining.engine_dask.local_cluster", lambda tasks, scratch: nullcontext(dask_client))
+    monkeypatch.setattr(engine_dask, "local_cluster", lambda tasks, scratch: nullcontext(dask_client))
     assert main(arguments) == 0
     printed = capsys.readouterr()
     assert printed.err == ""

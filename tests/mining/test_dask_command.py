@@ -12,9 +12,10 @@ from urllib.parse import urlsplit
 import pytest
 
 from obrl.mining import MiningError
-from obrl.mining.checkpoint import Checkpoint
 from obrl.mining.cli import main
-from obrl.mining.dask_client import local_cluster
+from obrl.mining.cluster import engine_dask
+from obrl.mining.cluster.checkpoint import Checkpoint
+from obrl.mining.cluster.dask_client import local_cluster
 from tests.mining.dask_support import (
     NAMES,
 )
@@ -63,7 +64,7 @@ def test_the_checkpoint_of_the_folder_one_is_in_lies_beside_it(
 ) -> None:
     (tmp_path / "mined").mkdir()
     monkeypatch.chdir(tmp_path / "mined")
-    monkeypatch.setattr("obrl.mining.engine_dask.local_cluster", lambda tasks, scratch: nullcontext(dask_client))
+    monkeypatch.setattr(engine_dask, "local_cluster", lambda tasks, scratch: nullcontext(dask_client))
     folders: list[Path] = []
     remove = Checkpoint.remove
 

@@ -13,11 +13,11 @@ from statsmodels.stats.meta_analysis import combine_effects
 from obrl import OnlineBatchRelation, PairCounts, count_pairs
 from obrl.history import History
 from obrl.mining import MiningError, RelationMiner
-from obrl.mining.comparison_words import percent
+from obrl.mining.changes.comparison_words import percent
+from obrl.mining.changes.drift import history_drift
+from obrl.mining.changes.over_time import over_time
+from obrl.mining.changes.over_time_words import summary
 from obrl.mining.counting import full_counts
-from obrl.mining.drift import history_drift
-from obrl.mining.over_time import over_time
-from obrl.mining.over_time_words import summary
 from tests.mining.test_compare import NAMES, drawn, phi_of, variance_by_differences, with_phi
 
 

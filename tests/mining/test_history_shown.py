@@ -10,10 +10,10 @@ import pytest
 
 from obrl import OBRLoss, OnlineBatchRelation
 from obrl.history import History
+from obrl.mining.changes.drift import history_drift, history_findings
+from obrl.mining.changes.over_time import over_time
+from obrl.mining.changes.over_time_words import drift_in_words, shown_order
 from obrl.mining.cli import main
-from obrl.mining.drift import history_drift, history_findings
-from obrl.mining.over_time import over_time
-from obrl.mining.over_time_words import drift_in_words, shown_order
 from obrl.online import RelationState
 from tests.mining.test_compare import NAMES, drawn
 from tests.mining.test_history import history_of, snapshots

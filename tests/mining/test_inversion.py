@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from obrl.mining import compare
-from obrl.mining.drift import comparison_drift
-from obrl.mining.inversion import inversions
+from obrl.mining.changes.drift import comparison_drift
+from obrl.mining.changes.inversion import inversions
 from tests.mining.test_compare import drawn, mined
 
 

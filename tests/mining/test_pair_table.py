@@ -13,7 +13,7 @@ from obrl.mining.accumulate import TableCounter, TableCounts
 from obrl.mining.blocks import MISSING, DenseLabels
 from obrl.mining.jackknife import jackknife
 from obrl.mining.pair_table import pair_table
-from obrl.mining.reports import pair_rows
+from obrl.mining.result_tables import pair_rows
 from obrl.mining.student import t_quantile, t_test
 
 

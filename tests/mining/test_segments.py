@@ -10,8 +10,7 @@ import pytest
 from obrl.mining import RelationMiner
 from obrl.mining.accumulate import TableCounter, rows_of_parts
 from obrl.mining.blocks import DenseLabels
-from obrl.mining.counting import as_sparse, count_labels
-from obrl.mining.segments import (
+from obrl.mining.cluster.segments import (
     Cuts,
     Segment,
     SegmentCounter,
@@ -21,6 +20,7 @@ from obrl.mining.segments import (
     relation_of_segment,
     table_counts_of,
 )
+from obrl.mining.counting import as_sparse, count_labels
 from obrl.mining.tables import open_tables
 from obrl.settings import Settings
 from tests.mining.same_counts import MOST_DIFFERENCE, assert_same_counts

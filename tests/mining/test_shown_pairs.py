@@ -24,7 +24,9 @@ def test_mine_shows_as_many_pairs_as_are_asked_for(tmp_path, capsys):
     shown = []
     for further in ([], ["--top", "3"], ["--top", "0"]):
         assert main(["mine", path, *further]) == 0
-        shown.append(len(capsys.readouterr().out.splitlines()) - 3)
-    assert shown == [10, 3, 15]
+        lines = capsys.readouterr().out.splitlines()[3:]
+        shown.append((len([line for line in lines if not line.startswith("...")]), lines[-1].partition(":")[0]))
+    assert [number for number, _ in shown] == [10, 3, 15]
+    assert [last for _, last in shown[:2]] == ["... and 5 more", "... and 12 more"]
     assert main(["mine", path, "--top", "-1"]) == 2
     assert "--top must be at least 0" in capsys.readouterr().err

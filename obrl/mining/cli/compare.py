@@ -10,6 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from obrl.mining.changes.comparison import TableComparison, compare
+from obrl.mining.changes.comparison_words import columns, some_pairs, summary, write_comparison
+from obrl.mining.changes.conditions import columns_in, where
+from obrl.mining.changes.drift import comparison_drift, comparison_findings
 from obrl.mining.cli.options import (
     add_quiet_argument,
     add_table_options,
@@ -20,10 +24,6 @@ from obrl.mining.cli.options import (
     table_options,
 )
 from obrl.mining.cli.progress import Progress
-from obrl.mining.comparison import TableComparison, compare
-from obrl.mining.comparison_words import columns, some_pairs, summary, write_comparison
-from obrl.mining.conditions import columns_in, where
-from obrl.mining.drift import comparison_drift, comparison_findings
 from obrl.mining.errors import MiningError, MiningWarning
 from obrl.mining.miner import RelationMiner
 from obrl.mining.output import RELATION, check_file, file_of_results

@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from obrl.mining.checkpoint import SUFFIX, Checkpoint
 from obrl.mining.cli.options import table_options
 from obrl.mining.cli.progress import Progress
-from obrl.mining.dask_client import require_dask
-from obrl.mining.engine_dask import Work, mine_table, open_parquet_tables
+from obrl.mining.cluster.checkpoint import SUFFIX, Checkpoint
+from obrl.mining.cluster.dask_client import require_dask
+from obrl.mining.cluster.engine_dask import Work, mine_table, open_parquet_tables
 from obrl.mining.errors import MiningError
 from obrl.mining.miner import RelationMiner
 from obrl.mining.output import beside

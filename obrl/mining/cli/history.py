@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from obrl.history import History
-from obrl.mining.activity import DEFAULT_THRESHOLDS, limits
+from obrl.mining.changes.activity import DEFAULT_THRESHOLDS, limits
+from obrl.mining.changes.over_time import over_time
+from obrl.mining.changes.over_time_words import summary, write_over_time
 from obrl.mining.cli.options import add_test_arguments, check_test_options
 from obrl.mining.errors import MiningError
 from obrl.mining.output import HISTORY, check_file, file_of_results
-from obrl.mining.over_time import over_time
-from obrl.mining.over_time_words import summary, write_over_time
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

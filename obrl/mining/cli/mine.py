@@ -15,7 +15,9 @@ import numpy.typing as npt
 from obrl._version import __version__
 from obrl.mining.accumulate import TableCounts
 from obrl.mining.blocks import DenseLabels, SparseLabels
-from obrl.mining.checkpoint import Checkpoint
+from obrl.mining.changes.drift import drift_over_time, history_findings
+from obrl.mining.changes.over_time import OverTime, over_time
+from obrl.mining.changes.over_time_words import drift_in_words
 from obrl.mining.cli.engine import add_engine_arguments, mine_by_dask, open_for_engine
 from obrl.mining.cli.options import (
     add_quiet_argument,
@@ -24,7 +26,7 @@ from obrl.mining.cli.options import (
     check_settings,
 )
 from obrl.mining.cli.progress import Progress
-from obrl.mining.drift import drift_over_time, history_findings
+from obrl.mining.cluster.checkpoint import Checkpoint
 from obrl.mining.errors import MiningError, TableError
 from obrl.mining.miner import RelationMiner
 from obrl.mining.output import (
@@ -37,11 +39,9 @@ from obrl.mining.output import (
     file_of_results,
     folder_of_results,
 )
-from obrl.mining.over_time import OverTime, over_time
-from obrl.mining.over_time_words import drift_in_words
 from obrl.mining.pair_table import PAIRS_SHOWN, PairTable, pair_table
 from obrl.mining.report import report_of_table
-from obrl.mining.reports import label_names, pairs_to_write, shown_pairs, write_labels, write_pairs
+from obrl.mining.result_tables import label_names, pairs_to_write, shown_pairs, write_labels, write_pairs
 from obrl.mining.row_order import RowOrder, warn_of_order
 from obrl.mining.tables.options import LabelTable
 from obrl.report.checks import MOST_LABELS

@@ -19,7 +19,7 @@ from obrl.mining.cli.options import (
 from obrl.mining.errors import MiningError
 from obrl.mining.output import file_of_results
 from obrl.mining.pair_table import PairTable, pair_table
-from obrl.mining.reports import label_names, shown_pairs, write_pairs
+from obrl.mining.result_tables import label_names, shown_pairs, write_pairs
 
 ORDERS = ("lower", "phi", "q", "p", "both")
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from obrl.counts import two_present
 from obrl.history import History
+from obrl.mining.changes.drift import drift_over_time, history_findings
+from obrl.mining.changes.over_time import over_time
 from obrl.mining.cli.options import (
     add_quiet_argument,
     add_relation_argument,
@@ -19,11 +21,9 @@ from obrl.mining.cli.options import (
 )
 from obrl.mining.cli.progress import Progress
 from obrl.mining.cli.table_counts import count_parts, counts_in_order, table_order
-from obrl.mining.drift import drift_over_time, history_findings
 from obrl.mining.errors import MiningError
 from obrl.mining.miner import RelationMiner
 from obrl.mining.output import HISTORY, RELATION, RUN, check_file, file_of_results
-from obrl.mining.over_time import over_time
 from obrl.mining.report import report_of_table
 from obrl.mining.report_suspects import REFUSED, suspects_of
 from obrl.mining.suspect_list import read_suspects

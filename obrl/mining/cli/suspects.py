@@ -19,8 +19,8 @@ from obrl.mining.cli.progress import Progress
 from obrl.mining.cli.table_counts import add_counted_arguments, counts_of, predictions_of
 from obrl.mining.errors import MiningError
 from obrl.mining.output import SUSPECTS, check_folder, folder_of_results
-from obrl.mining.reports import as_text_table
 from obrl.mining.residual import BoolArray, FloatArray
+from obrl.mining.result_tables import as_text_table
 from obrl.mining.suspect_list import COLUMNS, Places, cells, read_suspects, write_suspects
 from obrl.mining.suspects import BLIND, SuspectFinder, wrong_entries, wrong_probability
 from obrl.mining.tables import open_tables

@@ -10,11 +10,11 @@ import numpy.typing as npt
 
 from obrl.errors import check_choice
 from obrl.mining.accumulate import TableCounts
-from obrl.mining.differences import log_odds, log_odds_p, phi_difference, phi_side, rates_p
-from obrl.mining.inversion import Inversion, inversions
+from obrl.mining.changes.differences import log_odds, log_odds_p, phi_difference, phi_side, rates_p
+from obrl.mining.changes.inversion import Inversion, inversions
+from obrl.mining.changes.sides import Side, as_side, in_one_order
 from obrl.mining.miner import RelationMiner
 from obrl.mining.pair_table import CORRECTIONS
-from obrl.mining.sides import Side, as_side, in_one_order
 from obrl.relation import OnlineBatchRelation
 
 FloatArray = npt.NDArray[np.float64]
@@ -52,7 +52,7 @@ class TableComparison:
         rates_a: how often each label is present in A, (num_labels,) float64.
         rates_b: the same for B.
         rates_q: that a label is present equally often, by the same correction over all labels.
-        inverted: labels whose pairs changed sign; see `obrl.mining.inversion`.
+        inverted: labels whose pairs changed sign; see `obrl.mining.changes.inversion`.
         rows: the rows of A and of B; 0 without counts.
         tested: whether both sides have counts; else there are phi and delta alone.
         grouped: whether a side's intervals and tests are those for dependent rows, by a jackknife over groups.
@@ -134,7 +134,7 @@ class TableComparison:
         return np.lexsort((-np.abs(self.delta), -self.at_least if self.tested else -np.abs(self.delta)))
 
     def __repr__(self) -> str:
-        from obrl.mining.comparison_words import summary
+        from obrl.mining.changes.comparison_words import summary
 
         return summary(self)
 

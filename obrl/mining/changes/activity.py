@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from obrl.counts import PairCounts
 from obrl.history import History
-from obrl.mining.differences import joint_rows
+from obrl.mining.changes.differences import joint_rows
 from obrl.mining.jackknife import pairs_of
 from obrl.significance import FEWEST_JOINT
 

@@ -8,10 +8,10 @@ import time
 from collections.abc import Sequence
 
 from obrl._version import __version__
-from obrl.mining.checkpoint import PieceResult, to_bytes
+from obrl.mining.cluster.checkpoint import PieceResult, to_bytes
+from obrl.mining.cluster.pieces import PieceTable, Task
+from obrl.mining.cluster.segments import Cuts, SegmentCounter
 from obrl.mining.errors import MiningError, TableError
-from obrl.mining.pieces import PieceTable, Task
-from obrl.mining.segments import Cuts, SegmentCounter
 
 NO_FILE = "there is no such file"
 

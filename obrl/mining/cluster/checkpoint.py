@@ -22,9 +22,9 @@ import numpy.typing as npt
 
 from obrl.counts import PairCounts
 from obrl.mining.batches import WholeBatches
+from obrl.mining.cluster.segments import Segment
 from obrl.mining.errors import MiningError
 from obrl.mining.output import PART
-from obrl.mining.segments import Segment
 from obrl.online import RelationState
 
 SUFFIX = ".checkpoint"

@@ -12,10 +12,10 @@ from obrl.errors import check_choice
 from obrl.evidence import estimate_phi, phi_coefficients
 from obrl.history import History
 from obrl.measures import MEASURES
-from obrl.mining.differences import at_phi, joint_rows
+from obrl.mining.changes.differences import at_phi, joint_rows
+from obrl.mining.changes.tails import chi_square_test
 from obrl.mining.jackknife import pairs_of
 from obrl.mining.pair_table import CORRECTIONS
-from obrl.mining.tails import chi_square_test
 from obrl.significance import FEWEST_JOINT
 
 FloatArray = npt.NDArray[np.float64]
@@ -89,7 +89,7 @@ class OverTime:
         return np.argsort(-self.range, kind="stable")
 
     def __str__(self) -> str:
-        from obrl.mining.over_time_words import summary
+        from obrl.mining.changes.over_time_words import summary
 
         return summary(self)
 

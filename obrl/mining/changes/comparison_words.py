@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, TextIO
 import numpy as np
 import numpy.typing as npt
 
-from obrl.mining.reports import LONGEST_NAME, PAIRS_AT_ONCE, as_text_table, q_in_words
+from obrl.mining.result_tables import LONGEST_NAME, PAIRS_AT_ONCE, as_text_table, q_in_words
 from obrl.report.words import counted, listed, one_line
 
 if TYPE_CHECKING:
-    from obrl.mining.comparison import TableComparison
+    from obrl.mining.changes.comparison import TableComparison
 
 SHOWN = 10
 LABELS_SHOWN = 5

@@ -12,10 +12,10 @@ import numpy.typing as npt
 from obrl.counts import PairCounts
 from obrl.evidence import estimate_phi, phi_coefficients
 from obrl.mining.accumulate import TableCounts
+from obrl.mining.changes.tails import normal_test
 from obrl.mining.jackknife import pairs_of
 from obrl.mining.pair_table import jackknife_of_groups
 from obrl.mining.student import t_quantile, t_test
-from obrl.mining.tails import normal_test
 from obrl.significance import FEWEST_JOINT
 
 FloatArray = npt.NDArray[np.float64]

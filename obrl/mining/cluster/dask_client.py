@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from obrl._version import __version__
+from obrl.mining.cluster.pieces import PieceTable, Task
+from obrl.mining.cluster.segments import Cuts
+from obrl.mining.cluster.worker import ignore_interrupts, mine_task
 from obrl.mining.errors import MiningError
-from obrl.mining.pieces import PieceTable, Task
-from obrl.mining.segments import Cuts
-from obrl.mining.worker import ignore_interrupts, mine_task
 
 RETRIES = 2
 """Of a task that fails, as where a store does not answer for a moment."""

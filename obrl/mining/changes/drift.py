@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from obrl.history import History
-from obrl.mining import comparison_words, over_time_words
-from obrl.mining.comparison import TableComparison
-from obrl.mining.over_time import OverTime, over_time
+from obrl.mining.changes import comparison_words, over_time_words
+from obrl.mining.changes.comparison import TableComparison
+from obrl.mining.changes.over_time import OverTime, over_time
 from obrl.report.content import Drift, Finding
 
 MOST_ROWS = 200

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, TextIO
 import numpy as np
 import numpy.typing as npt
 
-from obrl.mining.activity import active_states, first_of_each, limits_in_words, when_active
-from obrl.mining.comparison_words import LABELS_SHOWN, has_or_have, in_text, percent
-from obrl.mining.differences import share_variance
-from obrl.mining.over_time import Indices, values_over_time
-from obrl.mining.reports import LONGEST_NAME, as_text_table, q_in_words
-from obrl.mining.tails import normal_test
+from obrl.mining.changes.activity import active_states, first_of_each, limits_in_words, when_active
+from obrl.mining.changes.comparison_words import LABELS_SHOWN, has_or_have, in_text, percent
+from obrl.mining.changes.differences import share_variance
+from obrl.mining.changes.over_time import Indices, values_over_time
+from obrl.mining.changes.tails import normal_test
+from obrl.mining.result_tables import LONGEST_NAME, as_text_table, q_in_words
 from obrl.report.words import counted, listed, one_line, verb
 from obrl.significance import benjamini_hochberg
 
 if TYPE_CHECKING:
-    from obrl.mining.over_time import OverTime
+    from obrl.mining.changes.over_time import OverTime
 
 SHOWN = 10
 LEAST_CHANGE = 1e-5
@@ -163,7 +163,7 @@ def summary(result: OverTime, q: float = 0.05, top: int = SHOWN, thresholds: tup
         result: of `over_time`.
         q: the largest share of false discoveries.
         top: the pairs to show; 0 for all.
-        thresholds: as in `obrl.mining.activity.limits`.
+        thresholds: as in `obrl.mining.changes.activity.limits`.
     """
     lines, order = sentences(result, q, thresholds), shown_order(result, q, thresholds)
     shown = order[:top] if top else order
@@ -183,7 +183,7 @@ def write_over_time(
         file: opened with `newline=""`.
         result: of `over_time`.
         q: for the column `drifts`.
-        thresholds: as in `obrl.mining.activity.limits`.
+        thresholds: as in `obrl.mining.changes.activity.limits`.
     """
     order, names, writer = result.order(), result.names, csv.writer(file)
     states = active_states(result.history, thresholds, result.i, result.j)

@@ -17,12 +17,10 @@ from typing import Any
 
 from obrl.errors import check_label_names
 from obrl.mining.batches import relation_of_counts
-from obrl.mining.checkpoint import Checkpoint
-from obrl.mining.dask_client import local_cluster, mine_tasks, require_dask
-from obrl.mining.errors import MiningError, TableError
-from obrl.mining.miner import RelationMiner
-from obrl.mining.pieces import PieceTable, Task, plan_tasks
-from obrl.mining.segments import (
+from obrl.mining.cluster.checkpoint import Checkpoint
+from obrl.mining.cluster.dask_client import local_cluster, mine_tasks, require_dask
+from obrl.mining.cluster.pieces import PieceTable, Task, plan_tasks
+from obrl.mining.cluster.segments import (
     Cuts,
     Segment,
     cuts_of_table,
@@ -30,6 +28,8 @@ from obrl.mining.segments import (
     relation_of_segment,
     table_counts_of,
 )
+from obrl.mining.errors import MiningError, TableError
+from obrl.mining.miner import RelationMiner
 from obrl.mining.tables import format_of_content, open_tables
 from obrl.mining.tables.options import LabelTable, TableOptions
 from obrl.mining.tables.paths import expand

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from obrl.counts import PairCounts
 from obrl.history import History
 from obrl.mining.accumulate import MOST_LABELS_WITH_GROUPS, TableCounter, TableCounts, added
-from obrl.mining.differences import rate_variance
+from obrl.mining.changes.differences import rate_variance
 from obrl.mining.errors import MiningError
 from obrl.mining.jackknife import jackknife
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from obrl._version import __version__
 from obrl.mining.blocks import Block
-from obrl.mining.segments import Cuts
+from obrl.mining.cluster.segments import Cuts
 from obrl.mining.tables.options import LabelTable, TableOptions
 from obrl.mining.tables.paths import file_system
 

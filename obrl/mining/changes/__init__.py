@@ -1,0 +1,1 @@
+"""What changed between two tables, and over the rows of one."""

@@ -1,0 +1,1 @@
+"""Mining with Dask: rows of a table mined where they lie, and merged in order."""
