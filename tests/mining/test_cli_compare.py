@@ -205,6 +205,18 @@ def test_a_report_shows_a_and_what_changed(
     assert column(page, "drift")[0]["columns"] == ["label", "label", "phi A", "phi B", "delta"]
 
 
+def test_a_report_tells_tables_of_one_name_apart(
+    tables: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder, table in zip(("before", "after"), tables, strict=True):
+        Path(folder).mkdir()
+        Path(folder, "labels.csv").write_bytes(Path(table).read_bytes())
+    assert run("before/labels.csv", "after/labels.csv", "--report", "report.html") == 0
+    title = header(Path("report.html"))["title"]
+    assert title == "How the labels of before/labels.csv relate, and what changed in after/labels.csv"
+
+
 def test_labels_restrict(tables: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     other = write_table(tmp_path / "c.csv", drawn(50, 3)[:, :3], ("hat", "cap", "scarf"))
     assert run(tables[0], other) == 2

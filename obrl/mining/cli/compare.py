@@ -170,12 +170,15 @@ def _report(
     options: argparse.Namespace, a: RelationMiner, names: tuple[str, ...] | None, comparison: TableComparison
 ) -> Report:
     """The page on A, which begins with what changed."""
-    title = f"How the labels of {Path(options.a).name} relate, and what changed in {Path(options.b).name}"
+    name_a, name_b = Path(options.a).name, Path(options.b).name
+    if name_a == name_b:  # the paths, as typed, tell them apart
+        name_a, name_b = options.a, options.b
+    title = f"How the labels of {name_a} relate, and what changed in {name_b}"
     table = not is_relation(options.a)
     file = Path(MINED, RELATION) if table else relation_file(argparse.Namespace(relation=options.a))
     relation = a.to_numpy()
     if comparison.tested:
-        facts = {"A": Path(options.a).name, "B": Path(options.b).name}
+        facts = {"A": name_a, "B": name_b}
         counts = replace(a.table_counts_, label_names=names)
         report = report_of_table(counts, mined=relation, title=title, file=file, facts=facts)
     else:
@@ -189,7 +192,7 @@ def _report(
         code=first + report.code,
         findings=(
             *comparison_findings(comparison, q=options.q),
-            Finding(f"All that follows is about A alone, {listed([Path(options.a).name])}."),
+            Finding(f"All that follows is about A alone, {listed([name_a])}."),
             *report.findings,
         ),
         drift=(comparison_drift(comparison, q=options.q),),
