@@ -161,6 +161,16 @@ def q_in_words(q: float) -> str:
     return f"<{SMALLEST_Q:g}" if q < SMALLEST_Q else f"{q:.2g}"
 
 
+def hidden_rows(total: int, shown: int) -> list[str]:
+    """The line under a table that shows the first rows alone; none where it shows them all.
+
+    Example:
+        >>> hidden_rows(1_200, 20), hidden_rows(20, 20)
+        (['... and 1,180 more: --top 0 shows all'], [])
+    """
+    return [f"... and {total - shown:,} more: --top 0 shows all"] if shown < total else []
+
+
 def as_text_table(head: Sequence[str], rows: Iterable[Sequence[Any]], *, left: int) -> str:
     """Rows in aligned columns, of which the first `left` hold words.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import numpy as np
 import numpy.typing as npt
 
-from obrl.mining.result_tables import LONGEST_NAME, PAIRS_AT_ONCE, as_text_table, q_in_words
+from obrl.mining.result_tables import LONGEST_NAME, PAIRS_AT_ONCE, as_text_table, hidden_rows, q_in_words
 from obrl.report.words import counted, listed, one_line
 
 if TYPE_CHECKING:
@@ -90,9 +90,7 @@ def summary(comparison: TableComparison, q: float = 0.05, top: int = SHOWN) -> s
     shown = order[:top] if top else order
     if len(shown):
         lines += ["", as_text_table(*in_text(*pair_table(comparison, shown, q)), left=2)]
-    if len(shown) < len(order):
-        lines.append(f"... and {len(order) - len(shown):,} more: --top 0 shows all")
-    return "\n".join(lines)
+    return "\n".join([*lines, *hidden_rows(len(order), len(shown))])
 
 
 def sentences(comparison: TableComparison, q: float = 0.05) -> list[str]:

@@ -13,7 +13,7 @@ from obrl.mining.changes.comparison_words import LABELS_SHOWN, has_or_have, in_t
 from obrl.mining.changes.differences import share_variance
 from obrl.mining.changes.over_time import Indices, values_over_time
 from obrl.mining.changes.tails import normal_test
-from obrl.mining.result_tables import LONGEST_NAME, as_text_table, q_in_words
+from obrl.mining.result_tables import LONGEST_NAME, as_text_table, hidden_rows, q_in_words
 from obrl.report.words import counted, listed, one_line, verb
 from obrl.significance import benjamini_hochberg
 
@@ -169,9 +169,7 @@ def summary(result: OverTime, q: float = 0.05, top: int = SHOWN, thresholds: tup
     shown = order[:top] if top else order
     if len(shown):
         lines += ["", as_text_table(*in_text(*pair_table(result, shown, thresholds)), left=2)]
-    if len(shown) < len(order):
-        lines.append(f"... and {len(order) - len(shown):,} more: --top 0 shows all")
-    return "\n".join(lines)
+    return "\n".join([*lines, *hidden_rows(len(order), len(shown))])
 
 
 def write_over_time(

@@ -28,6 +28,7 @@ from obrl.mining.errors import MiningError, MiningWarning
 from obrl.mining.miner import RelationMiner
 from obrl.mining.output import RELATION, check_file, file_of_results
 from obrl.mining.report import report_of_table
+from obrl.mining.result_tables import hidden_rows
 from obrl.mining.row_order import ORDERED_RATIO, row_order
 from obrl.mining.tables import open_tables
 from obrl.relation import OnlineBatchRelation
@@ -101,7 +102,7 @@ def _in_words(failing: np.ndarray, comparison: TableComparison, options: argpars
     asked = columns_in(options.fail_on)
     names = [name for name in columns(comparison, options.q) if name in asked]
     lines = [f"{fulfil}:", some_pairs(comparison, shown, names, options.q)]
-    lines += [f"... and {len(order) - len(shown):,} more: --top 0 shows all"] if len(shown) < len(order) else []
+    lines += hidden_rows(len(order), len(shown))
     return "\n".join(lines)
 
 

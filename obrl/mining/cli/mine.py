@@ -41,7 +41,7 @@ from obrl.mining.output import (
 )
 from obrl.mining.pair_table import PAIRS_SHOWN, PairTable, pair_table
 from obrl.mining.report import report_of_table
-from obrl.mining.result_tables import label_names, pairs_to_write, shown_pairs, write_labels, write_pairs
+from obrl.mining.result_tables import hidden_rows, label_names, pairs_to_write, shown_pairs, write_labels, write_pairs
 from obrl.mining.row_order import RowOrder, warn_of_order
 from obrl.mining.tables.options import LabelTable
 from obrl.report.checks import MOST_LABELS
@@ -249,6 +249,7 @@ def _summary(counts: TableCounts, pairs: PairTable, timing: dict[str, float], to
         f"{together:,} {verb(together, 'occur')} together, {apart:,} apart",
     ]
     lines += [f"{constant:,} labels are constant and relate to nothing"] if constant else []
-    lines += [shown_pairs(pairs, label_names(counts), order[: top or None])] if len(order) else []
-    lines += [f"... and {len(order) - top:,} more: --top 0 shows all"] if 0 < top < len(order) else []
+    shown = order[: top or None]
+    lines += [shown_pairs(pairs, label_names(counts), shown)] if len(shown) else []
+    lines += hidden_rows(len(order), len(shown))
     return "\n".join(lines)

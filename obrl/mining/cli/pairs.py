@@ -19,7 +19,7 @@ from obrl.mining.cli.options import (
 from obrl.mining.errors import MiningError
 from obrl.mining.output import file_of_results
 from obrl.mining.pair_table import PairTable, pair_table
-from obrl.mining.result_tables import label_names, shown_pairs, write_pairs
+from obrl.mining.result_tables import hidden_rows, label_names, shown_pairs, write_pairs
 
 ORDERS = ("lower", "phi", "q", "p", "both")
 
@@ -67,8 +67,8 @@ def run(options: argparse.Namespace) -> int:
         )
         if len(top):
             print(shown_pairs(pairs, labels, top, q=options.q, mark=options.all))
-        if len(top) < len(order):
-            print(f"... and {len(order) - len(top):,} more: --top 0 shows all")
+        for line in hidden_rows(len(order), len(top)):
+            print(line)
     return 0
 
 
