@@ -22,6 +22,7 @@ from obrl.errors import (
 )
 from obrl.holders import LossWithRelation
 from obrl.labels import Labels, read_labels
+from obrl.logits import warn_of_probabilities
 from obrl.namespace import NUMPY
 from obrl.online import RelationState, state_laplacians
 from obrl.pairs import describe
@@ -63,6 +64,7 @@ def checked_batch(logits: Any, targets: Any, observed: Any, sample_weight: Any, 
         None if weight is None else metadata(weight),
         num_labels=num_labels,
     )
+    warn_of_probabilities(x, np.asarray)
     labels = read_labels(y, mask)
     return Batch(
         logits=x.astype(np.float64),

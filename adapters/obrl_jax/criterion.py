@@ -26,6 +26,7 @@ from obrl_jax.inputs import (
     optional_metadata,
     split_labels,
     values_are_complete,
+    warn_of_logits,
 )
 from obrl_jax.namespace import JAX
 from obrl_jax.relation import advance
@@ -133,6 +134,7 @@ class Criterion(RelationConfiguration):
         )
         state = jax.lax.stop_gradient(self._checked(state))
         moves = resolve_update(update, default=True, freeze=self.freeze)
+        warn_of_logits(batch.logits, self.validate)
         build = self._fused_loss if self.impl == "fused" else self._algebra_loss
         loss, state = build(batch, state, moves=moves, joint=joint)
         options = LossOptions(self.settings.alpha, self.reduction, self.settings.normalization, parts)

@@ -12,8 +12,9 @@ from obrl.arrays import check_dense
 from obrl.errors import Metadata
 from obrl.labels import Labels, check_values
 from obrl.labels import split_labels as split
+from obrl.logits import warn_of_probabilities, warn_of_sigmoid
 from obrl.namespace import NUMPY
-from obrl_jax.compat import is_traced
+from obrl_jax.compat import is_traced, primal_value, traced_operation
 from obrl_jax.namespace import JAX
 
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
@@ -27,7 +28,7 @@ def metadata(name: str, value: Any) -> Metadata:
     """
     check_dense(name, value)
     if not isinstance(value, jax.Array | np.ndarray):
-        raise TypeError(f"{name} must be a JAX or NumPy array, got {type(value).__name__}")
+        raise TypeError(f"{name} must be a JAX or NumPy array, got {type(value).__name__}: use jnp.asarray({name})")
     return Metadata(tuple(value.shape), kind_of(value.dtype), str(value.dtype))
 
 
@@ -70,6 +71,18 @@ def values_are_complete(validate: bool | None, targets: Any, observed: Any) -> b
         ValueError: an observed target outside [0, 1].
     """
     return _may_read_values(validate, targets, observed) and check_values(on_host(targets), on_host(observed))
+
+
+def warn_of_logits(logits: Any, validate: bool | None) -> None:
+    """Warn of logits that are probabilities, as far as that shows: from the program traced, or from values in [0, 1].
+
+    Values are read where those of targets would be, also where `jax.grad` differentiates outside of `jax.jit`.
+    """
+    logits = primal_value(logits)
+    if traced_operation(logits) == "logistic":
+        warn_of_sigmoid("a sigmoid")
+    elif _may_read_values(validate, logits):
+        warn_of_probabilities(logits, on_host)
 
 
 def _may_read_values(validate: bool | None, *arrays: Any) -> bool:

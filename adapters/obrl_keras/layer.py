@@ -22,7 +22,7 @@ from obrl_keras.graphs import (
     with_rows_of,
     with_shape,
 )
-from obrl_keras.inputs import check_metadata, check_tensor, may_read_values, row_count, split_labels
+from obrl_keras.inputs import check_metadata, check_tensor, may_read_values, row_count, split_labels, warn_of_logits
 from obrl_keras.namespace import KERAS, Tensor
 from obrl_keras.stateful import StatefulLayer
 
@@ -129,6 +129,7 @@ class OBRLossLayer(StatefulLayer):
         logits, targets, observed, sample_weight = self._checked(logits, targets, observed, sample_weight)
         if self._see is not None:
             self._see(logits, targets, observed, sample_weight)
+        warn_of_logits(logits, self.validate)
         read_values = may_read_values(self.validate, targets, observed)
         labels = split_labels(targets, observed, read_values=read_values)
         state = self._state()
@@ -154,6 +155,7 @@ class OBRLossLayer(StatefulLayer):
         """The logits, unchanged; what else is given is checked."""
         if targets is not None:
             check_metadata(logits, targets, observed, sample_weight, num_labels=self.num_labels)
+            warn_of_logits(logits, self.validate)
         return keras.KerasTensor(logits.shape, dtype=logits.dtype)
 
     def _checked(self, *batch: Tensor | None) -> tuple[Any, ...]:

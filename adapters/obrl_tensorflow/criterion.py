@@ -20,6 +20,7 @@ from obrl_tensorflow.inputs import (
     check_values,
     computation_dtype,
     may_read_values,
+    warn_of_logits,
     row_count,
     split_labels,
 )
@@ -104,6 +105,7 @@ class Criterion(StatefulLoss):
             return self._frozen_terms(logits, targets, observed, sample_weight, reduction)
         batch = check_batch(logits, targets, observed, sample_weight, num_labels=self.num_labels)
         moves = resolve_update(update, default=True, freeze=self.freeze)
+        warn_of_logits(batch.logits, self.validate)
         read_values = may_read_values(self.validate, batch.targets, batch.observed)
         hold = self._paused | self._validating if moves and update is None else None
         options = _Options(moves, hold, read_values, reduction, parts)
