@@ -262,8 +262,8 @@ def merged_names(first: tuple[str, ...] | None, second: tuple[str, ...] | None) 
         position = next(i for i, pair in enumerate(zip(first, second, strict=True)) if pair[0] != pair[1])
         if set(first) == set(second):
             remedy = (
-                "they are the same names in another order: use one order for label_names, for the columns of logits and "
-                "targets, and for the relation"
+                "they are the same names in another order: use one order for label_names, the columns of logits and "
+                "targets, and the relation"
             )
         else:
             remedy = f"only one of them knows {', '.join(sorted(map(repr, {*first} ^ {*second}))[:6])}"

@@ -20,9 +20,9 @@ from obrl_tensorflow.inputs import (
     check_values,
     computation_dtype,
     may_read_values,
-    warn_of_logits,
     row_count,
     split_labels,
+    warn_of_logits,
 )
 from obrl_tensorflow.namespace import TENSORFLOW, Tensor
 from obrl_tensorflow.relation import advance, host_state, values_of
