@@ -19,6 +19,7 @@ from obrl_keras.graphs import (
     next_state,
     replica_context,
     tensorflow_backend,
+    with_range_check,
     with_rows_of,
     with_shape,
 )
@@ -130,6 +131,7 @@ class OBRLossLayer(StatefulLayer):
         if self._see is not None:
             self._see(logits, targets, observed, sample_weight)
         warn_of_logits(logits, self.validate)
+        targets = with_range_check(tensorflow_backend(), targets, observed, self.validate)
         read_values = may_read_values(self.validate, targets, observed)
         labels = split_labels(targets, observed, read_values=read_values)
         state = self._state()

@@ -11,7 +11,7 @@ from obrl.errors import resolve_update
 from obrl.online import state_laplacians
 from obrl.problem import Problem
 from obrl_keras.functions import frozen_terms
-from obrl_keras.graphs import after
+from obrl_keras.graphs import after, with_range_check
 from obrl_tensorflow import fused
 from obrl_tensorflow.functions import Results, differentiable_terms
 from obrl_tensorflow.inputs import (
@@ -106,6 +106,7 @@ class Criterion(StatefulLoss):
         batch = check_batch(logits, targets, observed, sample_weight, num_labels=self.num_labels)
         moves = resolve_update(update, default=True, freeze=self.freeze)
         warn_of_logits(batch.logits, self.validate)
+        batch = batch._replace(targets=with_range_check(tf, batch.targets, batch.observed, self.validate))
         read_values = may_read_values(self.validate, batch.targets, batch.observed)
         hold = self._paused | self._validating if moves and update is None else None
         options = _Options(moves, hold, read_values, reduction, parts)

@@ -1,11 +1,10 @@
-"""What a user hears who pastes a block of the README with something wrong: each row is a block, a change, and key words.
+"""What a user hears who pastes a block of the README with something wrong: a row is a block, a change, and key words.
 
 A block runs to its end with its change, or raises; what counts is the last error, and all warnings. TensorFlow's blocks
 run in a process of their own.
 """
 
 import json
-import os
 from functools import cache
 
 import pytest
@@ -13,7 +12,6 @@ import pytest
 from tests.project.helpers import ROOT, run_python
 from tests.project.test_examples import examples
 
-NAMES = "[f'name {i}' for i in range(40)]"
 BLOCKS = {
     "PyTorch": ("from obrl.torch import OBRLoss", "criterion(model(features), targets)"),
     "Lightning": ("import lightning", "self.criterion(self.model(features), targets)"),
@@ -28,11 +26,6 @@ PROCESSES = {"torch": ("NumPy", "PyTorch", "Lightning"), "jax": ("JAX",), "tenso
 RANGE = ("targets must lie in [0, 1]", "NaN", "ignore_index", "got values from -1 to 1")
 PROBABILITIES = ("probabilities", "pass the values before the sigmoid")
 LOSS = {"Keras": "OBRLossLayer(40"}
-COLUMNS = 39
-OTHER_ORDER = (
-    "import numpy as np; import obrl; names = [f'name {i}' for i in range(SIZE)]\n"
-    "mined = obrl.OnlineBatchRelation(SIZE, label_names=names[::-1])\n"
-)
 
 
 def with_names(block, names):
@@ -44,7 +37,8 @@ def with_names(block, names):
 def rows_of(block):
     """The changes of names that every block has, with the words of the answer."""
     size = 3 if block == "NumPy" else 40
-    names, mined = f"[f'name {{i}}' for i in range({size})]", f"__import__('obrl').OnlineBatchRelation({size}, label_names="
+    names = f"[f'name {{i}}' for i in range({size})]"
+    mined = f"__import__('obrl').OnlineBatchRelation({size}, label_names="
     return {
         "a name too few": (
             with_names(block, f"label_names={names}[1:]"),
@@ -71,7 +65,10 @@ ROWS = {
             (BLOCKS["NumPy"][1], "criterion.value_and_grad(features @ weights, [[0], [0, 2]] * 128)"),
             ("targets must be an array with rows of one length", "an entry for each label"),
         ),
-        "-1 for missing": ((BLOCKS["NumPy"][1], "criterion.value_and_grad(features @ weights, targets * 2 - 1)"), RANGE),
+        "-1 for missing": (
+            (BLOCKS["NumPy"][1], "criterion.value_and_grad(features @ weights, targets * 2 - 1)"),
+            RANGE,
+        ),
         "probabilities": (
             (BLOCKS["NumPy"][1], "criterion.value_and_grad(1 / (1 + np.exp(-features)[:, :3]), targets)"),
             PROBABILITIES,
@@ -105,7 +102,18 @@ ROWS = {
             (BLOCKS["JAX"][1], "criterion(model(x), [[0] * 40] * 64, state)"),
             ("targets must be a JAX or NumPy array, got list: use jnp.asarray(targets)",),
         ),
-        "-1 for missing, compiled": ((BLOCKS["JAX"][1], "criterion(model(x), y * 2 - 1, state)"), RANGE),
+        "-1 for missing, compiled, validate=True": (
+            (BLOCKS["JAX"][1], "criterion(model(x), y * 2 - 1, state)", "OBRLoss(40)", "OBRLoss(40, validate=True)"),
+            RANGE,
+        ),
+        "-1 for missing, not compiled": (
+            (BLOCKS["JAX"][1], "criterion(model(x), y * 2 - 1, state)", "@nnx.jit\n", ""),
+            RANGE,
+        ),
+        "probabilities, not compiled": (
+            (BLOCKS["JAX"][1], "criterion(nnx.sigmoid(model(x)), y, state)", "@nnx.jit\n", ""),
+            PROBABILITIES,
+        ),
         "probabilities": ((BLOCKS["JAX"][1], "criterion(nnx.sigmoid(model(x)), y, state)"), PROBABILITIES),
     },
     "Keras": {
@@ -129,12 +137,12 @@ TABLE = {block: {**rows_of(block), **rows} for block, rows in ROWS.items()}
 
 RUN = """
 import json, sys, warnings
-answers = {}
-for name, source in json.loads(sys.stdin.read()).items():
+answers = {{}}
+for name, source in {sources!r}.items():
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            exec(compile(source, name, "exec"), {"__name__": "__main__"})
+            exec(compile(source, name, "exec"), {{"__name__": "__main__"}})
             words = []
         except Exception as error:
             words = [str(error)]
@@ -143,8 +151,42 @@ print("ANSWERS", json.dumps(answers))
 """
 
 
-def source_of(block):
-    """The block of the README."""
-    marker = BLOCKS[block][0]
-    found = [source for _, source in examples((ROOT / "README.md").read_text()) if marker in source]
-    return found[0]
+def changed(block, change):
+    """The block of the README, with each of the replacements of a change; each must occur in it."""
+    marker, call = BLOCKS[block]
+    source = next(
+        source for _, source in examples((ROOT / "README.md").read_text()) if marker in source and call in source
+    )
+    for old, new in zip(change[::2], change[1::2], strict=True):
+        assert source.count(old) == 1, f"the block of {block} has {old!r} {source.count(old)} times"
+        source = source.replace(old, new)
+    return source
+
+
+@cache
+def answers_of(process):
+    """What each row of the blocks of one process says, by block and row."""
+    sources = {
+        f"{block}: {row}": changed(block, change)
+        for block in PROCESSES[process]
+        for row, (change, _) in {**TABLE[block], "as it is": ((), ())}.items()
+    }
+    told = run_python(RUN.format(sources=sources), environment={"KERAS_BACKEND": "tensorflow"})
+    return json.loads(told.partition("ANSWERS ")[2])
+
+
+@pytest.mark.parametrize(
+    ("process", "block", "row"),
+    [(process, block, row) for process, blocks in PROCESSES.items() for block in blocks for row in TABLE[block]],
+)
+def test_a_wrong_paste_is_told_what_to_do(process, block, row):
+    answer = answers_of(process)[f"{block}: {row}"]
+    assert [words for words in TABLE[block][row][1] if words not in answer] == [], answer
+
+
+@pytest.mark.parametrize(
+    ("process", "block"), [(process, block) for process in PROCESSES for block in PROCESSES[process]]
+)
+def test_the_block_itself_is_told_nothing(process, block):
+    answer = answers_of(process)[f"{block}: as it is"]
+    assert not any(words in answer for words in ("targets must", "label_names must", *PROBABILITIES)), answer
