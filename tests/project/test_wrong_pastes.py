@@ -23,7 +23,7 @@ BLOCKS = {
 """The words by which each block is recognised, and its call of the loss."""
 PROCESSES = {"torch": ("NumPy", "PyTorch", "Lightning"), "jax": ("JAX",), "tensorflow": ("Keras", "TensorFlow")}
 
-RANGE = ("targets must lie in [0, 1]", "NaN", "ignore_index", "got values from -1 to 1")
+RANGE = ("targets must lie in [0, 1]", "NaN", "ignore_index", "got values from", "(targets + 1) / 2")
 PROBABILITIES = ("probabilities", "pass the values before the sigmoid")
 LOSS = {"Keras": "OBRLossLayer(40"}
 
