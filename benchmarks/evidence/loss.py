@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from benchmarks.evidence.condition import FloatArray
-from benchmarks.evidence.loss_nets import LOSSES, NETS, chosen_rates, fit
+from benchmarks.evidence.loss_nets import LOSSES, NETS, chosen_rate, fit
 from benchmarks.evidence.loss_report import markdown
 from benchmarks.evidence.loss_tables import DRAWN, REAL, SITUATIONS, Part, Table, degraded, load
 from benchmarks.evidence.paired import METRICS, paired_interval, scored
@@ -33,17 +33,18 @@ def losses_of(situation: str) -> tuple[str, ...]:
     return tuple(LOSSES) if missing else tuple(LOSSES)[:-1]
 
 
-def measure(table: Table, situation: str, net: str, *, rate: float, seeds: int) -> dict[str, Any]:
+def measure(table: Table, situation: str, net: str, seeds: int) -> dict[str, Any]:
     """One cell: each loss's metrics by seed, and the paired difference of each joint loss from cross-entropy."""
     scores: dict[str, list[dict[str, FloatArray]]] = {loss: [] for loss in losses_of(situation)}
     pairs: dict[str, list[int]] = {loss: [] for loss in scores}
+    rate = chosen_rate(degraded(table.train, situation, 0), net)
     for seed in range(seeds):
         part: Part = degraded(table.train, situation, seed)
         for loss in scores:
             fitted = fit(part, net, loss, rate=rate, seed=seed)
             scores[loss].append(scored(fitted.probabilities(table.test.features), table.test))
             pairs[loss].append(fitted.active_pairs)
-    cell: dict[str, Any] = {}
+    cell: dict[str, Any] = {"rate": rate}
     for loss, by_seed in scores.items():
         cell[loss] = {"active_pairs": float(np.mean(pairs[loss]))}
         for metric in METRICS:
@@ -70,7 +71,6 @@ def start_document(out: Path | None, seeds: int) -> dict[str, Any]:
         "versions": {"numpy": np.__version__, "torch": torch.__version__},
         "seconds": 0.0,
         "seeds": seeds,
-        "rates": chosen_rates(),
         "losses": LOSSES,
         "tables": {},
         "cells": {},
@@ -97,8 +97,7 @@ def main(arguments: list[str]) -> int:
                 if key in document["cells"]:
                     continue
                 start = time.perf_counter()
-                rate = document["rates"][net]
-                document["cells"][key] = measure(table, situation, net, rate=rate, seeds=options.seeds)
+                document["cells"][key] = measure(table, situation, net, options.seeds)
                 seconds = time.perf_counter() - start
                 document["seconds"] += seconds
                 print(f"{key}: {seconds:.0f} s", flush=True)

@@ -35,7 +35,6 @@ def summary_rows(document: dict[str, Any]) -> list[tuple[str, ...]]:
 def markdown(document: dict[str, Any]) -> str:
     """The results, with date, commit, machine and how they were measured."""
     about = document["machine"]
-    rates = ", ".join(f"{rate:g} ({net})" for net, rate in document["rates"].items())
     sizes = ", ".join(
         f"{name} {table['train_rows']:,} training rows, {table['test_rows']:,} test rows, {table['labels']} labels"
         for name, table in document["tables"].items()
@@ -45,9 +44,9 @@ def markdown(document: dict[str, Any]) -> str:
         f"cores of {about['cpu']}, one thread, in {document['seconds'] / 60:.0f} minutes; PyTorch "
         f"{document['versions']['torch']}; {document['seeds']} seeds. {HOW}",
         "",
-        f"Rows are the first of each table, labels those in 1 to 99 % of its training rows: {sizes}. Learning rates, "
-        f"{rates}, were chosen for cross-entropy on a drawn table that is not reported; held-out training rows decide "
-        "when to stop. The loss's settings are its defaults, and those that the tables of faces call strong.",
+        f"Rows are the first of each table, labels those in 1 to 99 % of its training rows: {sizes}. Held-out "
+        "training rows choose the learning rate, for cross-entropy and then for all losses, and decide when to stop. The "
+        "loss's settings are its defaults, and those that the tables of faces call strong.",
         "",
         "How often a joint loss was higher than cross-entropy, no different, and lower, over tables and both nets:",
         "",
