@@ -45,8 +45,8 @@ def markdown(document: dict[str, Any]) -> str:
         f"{document['versions']['torch']}; {document['seeds']} seeds. {HOW}",
         "",
         f"Rows are the first of each table, labels those in 1 to 99 % of its training rows: {sizes}. Held-out "
-        "training rows choose the learning rate, for cross-entropy and then for all losses, and decide when to stop. The "
-        "loss's settings are its defaults, and those that the tables of faces call strong.",
+        "training rows choose the learning rate, for cross-entropy and then for all losses, and decide when to stop. "
+        "The loss's settings are its defaults, and those that the tables of faces call strong.",
         "",
         "How often a joint loss was higher than cross-entropy, no different, and lower, over tables and both nets:",
         "",
