@@ -102,7 +102,7 @@ class Condition(WideModule):
             check_device(name, data, "the module", metadata("correlations", self.correlations))
         read_values = may_read_values(None, targets)
         if read_values and len(probabilities):
-            check_probability_range(*(float(value) for value in probabilities.aminmax()))
+            check_probability_range(*(float(value) for value in probabilities.detach().aminmax()))
         labels = split_targets(targets, observed, read_values=read_values)
         with without_autocast(targets.device.type):
             dtype = self.correlations.dtype
@@ -120,7 +120,7 @@ class Condition(WideModule):
         """
         scale = torch.sqrt(p * (1 - p) + VARIANCE_FLOOR)
         start = known * (p - y) / scale
-        swept = torch.cat([self.correlations.expand(len(p), -1, -1), start.unsqueeze(2)], 2)
+        swept = torch.cat([self.correlations.expand(p.shape[0], -1, -1), start.unsqueeze(2)], 2)
         for j, takes_in in enumerate(known.unsqueeze(2).split(1, 1)):
             row = swept.narrow(1, j, 1)
             swept = swept - swept.narrow(2, j, 1) * (takes_in / row.narrow(2, j, 1)) * row
@@ -146,12 +146,13 @@ class Condition(WideModule):
                 f'to_onnx needs {", ".join(absent)}, not installed here: pip install "obrl[torch,export]"'
             )
         device = self.correlations.device
-        numbers = torch.full((2, self.num_labels), 0.5, device=device)
+        shape = (2, self.num_labels)
+        numbers = [torch.full(shape, 0.5, device=device) for _ in range(2)]  # of one tensor the graph made one input
         batch = {0: torch.export.Dim("batch")}
         with _quiet():
             program: Any = torch.onnx.export(
                 self,
-                (numbers, numbers, numbers > 0),
+                (*numbers, torch.ones(shape, dtype=torch.bool, device=device)),
                 dynamo=True,
                 opset_version=OPSET,
                 input_names=["probabilities", "targets", "observed"],
