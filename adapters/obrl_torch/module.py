@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 
 from obrl.errors import check_ignore_index, check_label_names, check_num_labels
 from obrl.holders import RelationHolder
