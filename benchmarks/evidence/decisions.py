@@ -33,7 +33,7 @@ THRESHOLDS = (0.8, 0.2)
 SYMMETRIC_THRESHOLDS = (0.8, 0.75, 0.7, 0.65)
 RARE = 0.2
 """A label that fewer rows have counts as rare."""
-BATCH_SIZES = (32, 64, 128)
+BATCH_SIZES, SHUFFLES_FOR_CONSTANT = (32, 64, 128), 20
 ESTIMATOR_BATCH, DECAYS = 32, (0.99, 1.0)
 UNRELATED = 0.4
 """A pair that is pulled together although its phi over the whole table is below this counts as wrongly active."""
@@ -165,10 +165,10 @@ def from_counts(table: Table) -> dict[str, Any]:
     }
 
 
-def constant_batches(labels: NDArray[np.uint8], size: int, seeds: int) -> float:
+def constant_batches(labels: NDArray[np.uint8], size: int) -> float:
     """The share of shuffled batches of this size in which some label is constant."""
     shares = []
-    for seed in range(seeds):
+    for seed in range(SHUFFLES_FOR_CONSTANT):
         ones = np.array([batch.sum(axis=0) for batch in batches(labels, size, seed)])
         shares.append(((ones == 0) | (ones == size)).any(axis=1).mean())
     return float(np.mean(shares))
@@ -215,7 +215,8 @@ def from_tables(folder: Path, labels: NDArray[np.uint8], table: Table, seeds: in
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": commit(),
         "seeds": seeds,
-        "constant_batches": {str(size): constant_batches(labels, size, seeds) for size in BATCH_SIZES},
+        "shuffles_for_constant": SHUFFLES_FOR_CONSTANT,
+        "constant_batches": {str(size): constant_batches(labels, size) for size in BATCH_SIZES},
         "largest_error": {
             estimator: {str(decay): largest_error(labels, table, estimator, decay, seeds) for decay in DECAYS}
             for estimator in ("batch", "counts")

@@ -44,7 +44,7 @@ def markdown(document: dict[str, Any]) -> str:
     for pair in figures["active"]:
         words = " and ".join(name(label) for label in pair["names"])
         sign = "together" if pair["phi"] > 0 else "apart"
-        values = f"{pair['phi']:+.3f} | {pair['relation']:.3f} | {pair['differing']:.1%}"
+        values = f"{pair['phi']:+.3f} | {pair['relation']:.3f} | {100 * pair['differing']:.1f} %"
         lines.append(f"| {words} | {sign} | {values} |")
     lines += [
         "",
@@ -62,12 +62,13 @@ def markdown(document: dict[str, Any]) -> str:
 
 
 def _of_tables(figures: dict[str, Any]) -> list[str]:
-    constant = ", ".join(f"{share:.1%} of {size}" for size, share in figures["constant_batches"].items())
+    constant = ", ".join(f"{100 * share:.1f} % of {size} rows" for size, share in figures["constant_batches"].items())
     lines = [
-        f"Some label is constant in {constant} rows (shuffled batches of the same rows; means of {figures['seeds']} "
-        "shuffles, as below).",
+        f"Some label is constant in this share of batches: {constant} (the same rows, shuffled "
+        f"{figures['shuffles_for_constant']} times).",
         "",
-        "After one pass in batches of 32, against the relation of all rows at once:",
+        "After one pass over the shuffled rows in batches of 32, against the relation of all rows at once; means of "
+        f"{figures['seeds']} shuffles:",
         "",
         '| | `"batch"` | `"counts"` |',
         "|---|---:|---:|",
