@@ -64,6 +64,8 @@ def markdown(document: dict[str, Any]) -> str:
 def _of_tables(figures: dict[str, Any]) -> list[str]:
     constant = ", ".join(f"{100 * share:.1f} % of {size} rows" for size, share in figures["constant_batches"].items())
     lines = [
+        "<!-- rows -->",
+        "",
         f"Some label is constant in this share of batches: {constant} (the same rows, shuffled "
         f"{figures['shuffles_for_constant']} times).",
         "",
