@@ -118,8 +118,8 @@ ROWS = {
     },
     "Keras": {
         "a list": (
-            ("layer(keras.layers.Dense(40)(features), targets)", "layer(keras.layers.Dense(40)(features), [[0] * 40])"),
-            ("targets must be a tensor of Keras's", "got list: use keras.ops.convert_to_tensor(targets)"),
+            (BLOCKS["Keras"][1], "model.fit([x, y.tolist()]"),
+            ("Unrecognized data type",),  # Keras refuses it before obrl sees it
         ),
         "-1 for missing, compiled": ((BLOCKS["Keras"][1], "model.fit([x, y * 2 - 1]"), RANGE),
         "probabilities": (("Dense(40)(", "Dense(40, activation='sigmoid')("), PROBABILITIES),
