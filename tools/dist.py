@@ -1,8 +1,8 @@
 """Build the wheel and the source distribution, twice, and refuse what differs: python -m tools.dist OUT.
 
-Both builds start from copies of the repository's files as git knows them, in folders of other names, with the time of the
-last commit for every file. What is equal goes to OUT, after the checks of twine, of the wheel's contents and of the source
-distribution's files, and after a test that runs from the latter.
+Both builds start from copies of the repository's files as git knows them, in folders of other names, with the time of
+the last commit for every file. What is equal goes to OUT, after the checks of twine, of the wheel's contents and of the
+source distribution's files, and after a test that runs from the latter.
 """
 
 from __future__ import annotations
