@@ -5,7 +5,10 @@ run in a process of their own.
 """
 
 import json
+import os
+import tempfile
 from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -171,7 +174,9 @@ def answers_of(process):
         for block in PROCESSES[process]
         for row, (change, _) in {**TABLE[block], "as it is": ((), ())}.items()
     }
-    told = run_python(RUN.format(sources=sources), environment={"KERAS_BACKEND": "tensorflow"})
+    with tempfile.TemporaryDirectory() as folder:  # where Lightning leaves checkpoints
+        variables = {"KERAS_BACKEND": "tensorflow", "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "adapters")])}
+        told = run_python(RUN.format(sources=sources), cwd=Path(folder), environment=variables)
     return json.loads(told.partition("ANSWERS ")[2])
 
 
