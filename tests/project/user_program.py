@@ -33,12 +33,13 @@ def train_in_numpy(features: np.ndarray, targets: np.ndarray) -> float:
 def train_in_torch(model: torch.nn.Module, features: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """A step with PyTorch."""
     criterion = obrl.torch.OBRLoss(3, impl="auto")
-    loss: torch.Tensor = criterion(model(features), targets)
+    loss = criterion(model(features), targets)
     loss.backward()
     terms = criterion.terms(model(features), targets)
     relation = obrl.torch.OnlineBatchRelation(3)
     relation.update(targets)
-    return loss + terms.relation_loss
+    total: torch.Tensor = loss + terms.relation_loss
+    return total
 
 
 def train_in_jax(logits: jax.Array, targets: jax.Array) -> jax.Array:
