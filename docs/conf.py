@@ -14,16 +14,29 @@ copyright = "The obrl developers"
 version = release = obrl.__version__
 
 extensions = [
-    "myst_parser",
+    "myst_nb",
     "sphinx.ext.autodoc",
-    "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "mathml",
     "coverage_check",
 ]
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3
 exclude_patterns = ["_build"]
 nitpicky = False
+
+# A page with Jupytext's header runs when the site is built, in an empty folder and in a kernel of its own, so that
+# frameworks do not meet. An error, or anything on the standard error, is a warning and fails the build. Nothing is
+# cached: a cache knows a page by its text, and would show what an older obrl printed.
+nb_execution_mode = "force"
+nb_execution_in_temp = True
+nb_execution_timeout = 300
+nb_execution_show_tb = True
+nb_merge_streams = True
+nb_output_stderr = "warn"
+nb_ipywidgets_js = {}  # the scripts would come from another host
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # the docstrings state shapes and dtypes, which the hints cannot
@@ -40,6 +53,7 @@ public_modules = [
     "obrl.monitor",
     "obrl.torch",
     "obrl.torch.lightning",
+    "obrl.torch.transformers",
     "obrl.jax",
     "obrl.keras",
     "obrl.tensorflow",
@@ -52,3 +66,8 @@ html_theme = "furo"
 html_title = f"obrl {release}"
 html_copy_source = False
 html_show_sourcelink = False
+html_math_renderer = "mathml"
+
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+copybutton_line_continuation_character = "\\"

@@ -1,4 +1,4 @@
-"""Draw the picture of `docs/monitoring.md`.
+"""Draw the picture of `docs/guides/monitoring.md`.
 
     python -m tools.monitoring_picture docs/pictures/monitoring.png
 

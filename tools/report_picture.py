@@ -31,9 +31,11 @@ def write_report(folder: Path) -> None:
     Raises:
         ValueError: the tutorial draws no table any more.
     """
-    block = re.search(r"^```python\n(.*?)^```$", (DOCS / "mining.md").read_text(encoding="utf-8"), re.M | re.S)
+    block = re.search(
+        r"^```python\n(.*?)^```$", (DOCS / "mining" / "mining.md").read_text(encoding="utf-8"), re.M | re.S
+    )
     if block is None or "train" not in block[1]:
-        raise ValueError("expected the first example of docs/mining.md to draw train.csv, got another one")
+        raise ValueError("expected the first example of docs/mining/mining.md to draw train.csv, got another one")
     before = Path.cwd()
     os.chdir(folder)
     try:

@@ -47,7 +47,7 @@ def measured(name: str, pairs: counts.PairCounts, dtype: type[np.floating] = np.
 
 
 def test_the_documentation_lists_every_measure_with_its_range() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "relation.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "explanation" / "relation.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(\w+)`[^|]*\|[^|]*\| (-?\d) to (\d) \|", page, flags=re.MULTILINE)
     ranges = {name: (float(low), float(high)) for name, low, high in rows}
     assert ranges == {name: (measure.low, measure.high) for name, measure in MEASURES.items()}

@@ -12,7 +12,7 @@ from tests.mining.test_cli_suspects import write_table
 from tests.mining.test_suspects import related_table
 from tests.project.test_mining_pages import follow
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[2] / "docs" / "mining"
 PAGES = ("mining_suspects.md", "mining_fill.md")
 
 

@@ -21,7 +21,7 @@ def test_the_commands_of_the_page_run(tmp_path: Path, monkeypatch: pytest.Monkey
     criterion = OBRLoss(6)
     criterion(np.zeros((200, 6)), related_table(200))
     criterion.save_relation("learnt.npz")
-    text = (ROOT / "docs" / "mining_report.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "mining" / "mining_report.md").read_text(encoding="utf-8")
     blocks = [source for language, source in BLOCK.findall(text) if language == "console"]
     assert len(blocks) == 3
     for source in blocks:

@@ -12,7 +12,7 @@ import pytest
 
 from obrl.mining.cli import main
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "mining_formats.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "mining" / "mining_formats.md"
 COMMANDS = re.findall(r"^\$ obrl (.+)$", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)
 Y = np.random.default_rng(0).integers(0, 2, (60, 3))
 IDS = [f"{number:06d}.jpg" for number in range(60)]

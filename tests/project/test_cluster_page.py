@@ -22,7 +22,7 @@ from tests.project.helpers import ROOT
 
 pytest.importorskip("pyarrow")
 pytest.importorskip("distributed")
-PAGE = (ROOT / "docs" / "mining_cluster.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "mining" / "mining_cluster.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HOST, PORT = "10.0.0.1", "8786"
 

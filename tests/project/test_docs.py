@@ -28,12 +28,19 @@ def site(tmp_path_factory):
 
 
 def test_the_site_builds_without_warnings(site):
-    for page in ("index", "guide", "numpy", "relation", "definition", "evidence", "reference_model", "api/torch"):
+    for page in (
+        "index",
+        "guides/torch",
+        "explanation/relation",
+        "evidence",
+        "reference_model/reference_model",
+        "api/torch",
+    ):
         assert (site / f"{page}.html").exists()
 
 
 def test_the_equations_stand_beside_their_code(site):
-    text = (site / "definition.html").read_text()
+    text = (site / "explanation" / "definition.html").read_text()
     for name in ("Eq. 1, R_sb", "Eq. 2, second term", "Eq. 3, f_n", "# Eq. 4", "merge_states", "relation_terms"):
         assert name in text
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.project.helpers import ROOT, run_python
 
-WITH_COMMANDS = {ROOT / "docs" / page for page in ("mining.md", "mining_cluster.md", "mining_compare.md")}
+WITH_COMMANDS = {ROOT / "docs" / "mining" / page for page in ("mining.md", "mining_cluster.md", "mining_compare.md")}
 """Pages whose examples go on from their commands; `test_mining_pages.py` and `test_cluster_page.py` run both."""
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted({*(ROOT / "docs").rglob("*.md")} - WITH_COMMANDS)]
 FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -123,7 +123,9 @@ def test_examples_are_read_from_a_page_and_can_fail():
         run_example(examples(page)[1][1])
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/guide.md", "docs/numpy.md", "docs/relation.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/guides/torch.md", "docs/guides/numpy.md", "docs/explanation/relation.md"]
+)
 def test_the_main_pages_have_examples(page):
     assert examples((ROOT / page).read_text())
 

@@ -35,7 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     place = tmp_path_factory.mktemp("mined")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
-        follow((ROOT / "docs" / "mining.md").read_text())
+        follow((ROOT / "docs" / "mining" / "mining.md").read_text())
         with Path("train.csv").open(newline="") as file:
             ids = [row[0] for row in csv.reader(file)][1:]
         Path("people.txt").write_text("".join(f"{name} {number // 4}\n" for number, name in enumerate(ids)))
@@ -71,11 +71,11 @@ def test_the_tutorial_leaves_what_it_says(folder: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES[1:])
 def test_a_page_can_be_followed(page: str, folder: Path) -> None:
-    follow((ROOT / "docs" / page).read_text())
+    follow((ROOT / "docs" / "mining" / page).read_text())
 
 
 def test_what_the_tutorial_shows_is_what_is_printed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    text = (ROOT / "docs" / "mining.md").read_text()
+    text = (ROOT / "docs" / "mining" / "mining.md").read_text()
     run_commands("$ obrl mine train.csv\n$ obrl thresholds mined\n$ obrl suspects train.csv --relation mined --out s\n")
     printed = capsys.readouterr().out
     for start in ("12 of 36", "beard     moustache   +", "suggestion: together", "1381  1380.jpg  bald"):
@@ -84,7 +84,7 @@ def test_what_the_tutorial_shows_is_what_is_printed(folder: Path, capsys: pytest
 
 
 def test_what_the_page_on_thresholds_shows_is_what_is_printed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    text = (ROOT / "docs" / "mining_thresholds.md").read_text()
+    text = (ROOT / "docs" / "mining" / "mining_thresholds.md").read_text()
     follow(text)
     printed = capsys.readouterr().out
     (block,) = re.findall(r"^```text\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
@@ -93,7 +93,7 @@ def test_what_the_page_on_thresholds_shows_is_what_is_printed(folder: Path, caps
 
 
 def test_what_the_page_on_changes_shows_is_what_is_printed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    text = (ROOT / "docs" / "mining_compare.md").read_text()
+    text = (ROOT / "docs" / "mining" / "mining_compare.md").read_text()
     follow(text)
     printed = capsys.readouterr().out
     for block in re.findall(r"^```text\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
@@ -103,7 +103,7 @@ def test_what_the_page_on_changes_shows_is_what_is_printed(folder: Path, capsys:
 
 def test_every_command_of_every_page_is_run_by_a_test() -> None:
     with_commands = {
-        page.name for page in (ROOT / "docs").glob("*.md") if re.search(r"^\$ obrl ", page.read_text(), re.MULTILINE)
+        page.name for page in (ROOT / "docs").rglob("*.md") if re.search(r"^\$ obrl ", page.read_text(), re.MULTILINE)
     }
     assert with_commands == {*PAGES, *TESTED_ELSEWHERE}
 

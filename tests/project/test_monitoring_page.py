@@ -16,7 +16,7 @@ from tests.project.helpers import ROOT
 from tests.project.test_examples import examples, run_example
 from tools.monitoring_picture import draw
 
-PAGE = (ROOT / "docs" / "monitoring.md").read_text()
+PAGE = (ROOT / "docs" / "guides" / "monitoring.md").read_text()
 
 
 def test_the_commands_follow_from_the_first_loop(

@@ -26,15 +26,15 @@ from reference_model.data.writers.user_table import write_table
 from tests.project.helpers import ROOT
 
 PAGES = (
-    "docs/reference_model.md",
-    "docs/stages.md",
-    "docs/data_sets.md",
-    "docs/predict.md",
-    "docs/export.md",
-    "docs/relation_over_batches.md",
-    "docs/tables.md",
-    "docs/studies.md",
-    "docs/your_own_pictures.md",
+    "docs/reference_model/reference_model.md",
+    "docs/reference_model/stages.md",
+    "docs/reference_model/data_sets.md",
+    "docs/reference_model/predict.md",
+    "docs/reference_model/export.md",
+    "docs/reference_model/relation_over_batches.md",
+    "docs/reference_model/tables.md",
+    "docs/reference_model/studies.md",
+    "docs/reference_model/your_own_pictures.md",
     "README.md",
 )
 PROGRAMS = {
@@ -203,7 +203,7 @@ def test_commands_for_several_processes_run(workspace: Path) -> None:
 def test_commands_are_read_from_a_page() -> None:
     page = "```console\n$ pip install x\n$ python -m reference_model.train \\\n    --out a\n```\n```text\n$ no\n```\n"
     assert commands(page) == [["python", "-m", "reference_model.train", "--out", "a"]]
-    assert len(BY_PAGE["docs/stages.md"]) > 10
+    assert len(BY_PAGE["docs/reference_model/stages.md"]) > 10
     assert with_tiny_settings("train", ["--train.epochs", "2"])[:2] == ["--train.epochs", "2"]
     assert "--train.epochs=1" not in with_tiny_settings("train", ["--train.epochs", "2"])
 

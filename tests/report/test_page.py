@@ -90,7 +90,9 @@ def test_every_class_of_an_element_is_used():
 
 
 def test_the_documentation_calls_the_parts_as_the_page_does():
-    rows = re.findall(r"^\| (\w+) \| (.*) \|$", (ROOT / "docs" / "mining_report.md").read_text(), re.MULTILINE)
+    rows = re.findall(
+        r"^\| (\w+) \| (.*) \|$", (ROOT / "docs" / "mining" / "mining_report.md").read_text(), re.MULTILINE
+    )
     headings = re.findall(r"<h2[^>]*>([^<]*)</h2>", (ASSETS / "page.html").read_text())
     assert [name for name, _ in rows[1:]] == [heading.split()[0] for heading in headings]
     columns = re.findall(r'(?:title: |numberColumn\()"(\w+)"', (ASSETS / "labels.js").read_text())

@@ -76,11 +76,13 @@ def test_the_onnx_file_says_what_goes_in_and_what_comes_out(exported: Path, fini
 def test_the_program_of_the_documentation_reads_the_file(
     exported: Path, faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (program,) = re.findall(r"```\{code-block\} python\n(.*?)```", (ROOT / "docs/export.md").read_text(), re.DOTALL)
+    (program,) = re.findall(
+        r"```\{code-block\} python\n(.*?)```", (ROOT / "docs/reference_model/export.md").read_text(), re.DOTALL
+    )
     shutil.copy(exported / "attributes.onnx", tmp_path / "faces.onnx")
     shutil.copy(next(faces.rglob("*.jpg")), tmp_path / "face.jpg")
     monkeypatch.chdir(tmp_path)
-    exec(compile(program, "docs/export.md", "exec"), {})
+    exec(compile(program, "docs/reference_model/export.md", "exec"), {})
     answers = ast.literal_eval(capsys.readouterr().out)
     assert list(answers) == list(CELEBA_ATTRIBUTES)
     assert all(0 <= probability <= 1 for probability in answers.values())
