@@ -1,6 +1,6 @@
 """A Sphinx extension that gives the pages of other Keras backends the text of one, with the backend's name exchanged.
 
-The text is written once; every page is executed, in a kernel of its own, since Keras chooses its backend once a process.
+The text is written once. Every page runs in a kernel of its own, since Keras chooses its backend once a process.
 """
 
 from __future__ import annotations
