@@ -74,7 +74,10 @@ def _matching_relation(
 ) -> OnlineBatchRelation:
     """The relation, with the names that both know; raises ValueError where it does not fit the loss."""
     if relation.num_labels != num_labels:
-        raise ValueError(f"relation must have {num_labels} labels, got {relation.num_labels}")
+        raise ValueError(
+            f"relation must have {num_labels} labels, got {relation.num_labels}; num_labels of the loss, columns of "
+            "logits and targets, and the table that was mined must have the same labels"
+        )
     check_compatible(relation.settings, settings)
     relation.label_names = merged_names(label_names, relation.label_names)
     return relation
