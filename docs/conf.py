@@ -65,7 +65,10 @@ html_theme = "furo"
 html_title = f"obrl {release}"
 html_copy_source = False
 html_show_sourcelink = False
+html_show_search_summary = False  # a page from the disk may not read the text of others
 html_math_renderer = "mathml"
+html_static_path = ["_static"]
+html_js_files = ["keyboard.js"]
 
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
