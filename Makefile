@@ -9,7 +9,7 @@ COMMIT ?= $(shell git describe --always --dirty --abbrev=40)
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 PIP := $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt
-SUITES := core mining report native torch kernels cubins jax tensorflow reference_model benchmarks docs project
+SUITES := core mining report native torch hub kernels cubins jax tensorflow reference_model benchmarks docs project
 BACKENDS := tensorflow jax torch
 FRAMEWORKS := numpy torch torch_native torch_fused torch_wide jax jax_fused tensorflow tensorflow_fused $(BACKENDS:%=keras_%)
 # The longest runs start first, so that all processors finish at about the same time. `ALSO` adds other targets.

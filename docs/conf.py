@@ -53,6 +53,7 @@ public_modules = [
     "obrl.monitor",
     "obrl.torch",
     "obrl.torch.lightning",
+    "obrl.torch.transformers",
     "obrl.jax",
     "obrl.keras",
     "obrl.tensorflow",

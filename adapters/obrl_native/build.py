@@ -90,28 +90,47 @@ def build(recipe: Recipe, *, sources: Path = SOURCES) -> Path:
     Raises:
         BuildError: no compiler, one that fails, or a cache that cannot be used or that somebody else could write to.
     """
+    with _errors_of_the_cache():
+        return _build(recipe, sources)
+
+
+def is_compiled(recipe: Recipe, *, sources: Path = SOURCES) -> bool:
+    """Whether a library is in the cache, so that `build` would not compile it; creates no file or folder.
+
+    Raises:
+        BuildError: a system without native code, or a library that somebody else could write to.
+    """
+    with _errors_of_the_cache():
+        return _is_whole(cache_directory() / "native" / _file_name(recipe, sources))
+
+
+@contextmanager
+def _errors_of_the_cache() -> Iterator[None]:
     if os.name != "posix":
         raise BuildError(f"the native code of obrl runs on Linux and macOS, got {sys.platform}")
     try:
-        return _build(recipe, sources)
+        yield
     except (OSError, RuntimeError) as error:  # the latter where a user has no home
         raise BuildError(
             f"the native code of obrl cannot be stored: {error}; OBRL_CACHE in the environment may name another folder"
         ) from error
 
 
-def _build(recipe: Recipe, sources: Path) -> Path:
+def _file_name(recipe: Recipe, sources: Path) -> str:
     processor = _processor()
     key = _hash(
         *(part for path in sorted(sources.iterdir()) if path.is_file() for part in (path.name, path.read_bytes())),
         *(repr((recipe, FLAGS)), sys.platform, platform.machine(), processor or "any", os.environ.get("CXX", "")),
     )
-    folder = _private(_private(cache_directory()) / "native")
-    library = folder / f"{recipe.name}-{key[:24]}.so"
+    return f"{recipe.name}-{key[:24]}.so"
+
+
+def _build(recipe: Recipe, sources: Path) -> Path:
+    library = _private(_private(cache_directory()) / "native") / _file_name(recipe, sources)
     if not _is_whole(library):
         with _locked(library.with_suffix(".lock")):
             if not _is_whole(library):
-                _compile(library, recipe, sources, for_this_processor=processor is not None)
+                _compile(library, recipe, sources, for_this_processor=_processor() is not None)
     return library
 
 

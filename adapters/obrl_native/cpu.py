@@ -13,6 +13,9 @@ from obrl_native.build import BuildError, Recipe, Unit, build
 UNITS = (Unit("relation.cc", ("-ffp-contract=off",)), Unit("loss.cc", ("-ffp-contract=fast",)))
 """The sources of the functions on a CPU, for libraries that add others to them, too."""
 
+RECIPE = Recipe("obrl_cpu", UNITS)
+"""The library of these sources alone, for frameworks that hand over addresses."""
+
 UINT8, FLOAT32, FLOAT64 = range(3)
 MAX_LABELS = 2**14
 """The most labels of every fused implementation: the kernels hold three times the number of their pairs in an int32."""
@@ -43,7 +46,7 @@ def library() -> ctypes.CDLL:
     Raises:
         BuildError: an ImportError; it cannot be compiled or written to the cache.
     """
-    return load(str(build(Recipe("obrl_cpu", UNITS))))
+    return load(str(build(RECIPE)))
 
 
 @cache

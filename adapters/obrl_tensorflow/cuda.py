@@ -14,7 +14,7 @@ import tensorflow as tf
 from obrl.online import RelationState
 from obrl.settings import Settings
 from obrl_native import cuda
-from obrl_native.build import BuildError, build
+from obrl_native.build import BuildError, Recipe, build
 from obrl_tensorflow.namespace import Tensor
 from obrl_tensorflow.native import (
     RelationUpdate,
@@ -36,11 +36,15 @@ def operations() -> Any:
     """
     if not tf.test.is_built_with_cuda():
         raise BuildError('impl="fused" runs on GPUs with CUDA, which this TensorFlow was built without')
-    units = (source_unit("tensorflow_cuda.cc"), *cuda.UNITS)
-    library = build(library_recipe("obrl_tensorflow_cuda", units, *cuda.LINKS))
+    library = build(recipe())
     module = load_operations(library)
     cuda.start(ctypes.CDLL(str(library)))
     return module
+
+
+def recipe() -> Recipe:
+    """The library of the operations on a GPU."""
+    return library_recipe("obrl_tensorflow_cuda", (source_unit("tensorflow_cuda.cc"), *cuda.UNITS), *cuda.LINKS)
 
 
 def mark_missing(values: Tensor, observed: Tensor | None) -> Tensor:

@@ -28,7 +28,12 @@ def operations() -> Any:
     Raises:
         BuildError: an ImportError; they cannot be built, stored or loaded here.
     """
-    return load_operations(build(library_recipe("obrl_tensorflow", (*cpu.UNITS, source_unit("tensorflow_ops.cc")))))
+    return load_operations(build(recipe()))
+
+
+def recipe() -> Recipe:
+    """The library of the operations on a CPU."""
+    return library_recipe("obrl_tensorflow", (*cpu.UNITS, source_unit("tensorflow_ops.cc")))
 
 
 def library_recipe(name: str, units: Sequence[Unit], *links: str) -> Recipe:

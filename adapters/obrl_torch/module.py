@@ -10,7 +10,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from obrl.errors import check_label_names, check_num_labels
+from obrl.errors import check_ignore_index, check_label_names, check_num_labels
 from obrl.holders import RelationHolder
 from obrl.labels import Labels
 from obrl.online import RelationState, batch_evidence, known_relation, remaining_share, state_shapes
@@ -47,8 +47,10 @@ class RelationModule(RelationHolder, nn.Module):
         sync: bool,
         process_group: dist.ProcessGroup | None,
         validate: bool | None,
+        ignore_index: int | None,
     ) -> None:
         super().__init__()
+        self.ignore_index = check_ignore_index(ignore_index)
         self.num_labels = check_num_labels(num_labels)
         self.settings = settings
         self.sync = sync
@@ -65,12 +67,18 @@ class RelationModule(RelationHolder, nn.Module):
     def reset_parameters(self) -> None:
         """Set every buffer as the constructor does: to the relation it started from, or to no evidence.
 
-        FSDP calls this on modules that were built on the meta device. Unlike `reset`, it keeps `relation=`.
+        FSDP calls this on modules that were built on the meta device. Unlike `reset`, it keeps `relation=`. Called in
+        `_init_weights` of a model of Transformers, it leaves a relation alone that was loaded from a checkpoint.
         """
-        if self._start is None:
-            self.reset()
-        else:
-            self._write(self._start)
+        # While Transformers initialises a model, functions of torch.nn.init do not write into what it has loaded.
+        for name in RelationState._fields:
+            buffer = self.get_buffer(name)
+            if self._start is None:
+                nn.init.zeros_(buffer)
+            else:
+                start = torch.from_numpy(getattr(self._start, name)).to(buffer)
+                nn.init.constant_(buffer, torch.nan)
+                buffer.copy_(torch.where(buffer.isnan(), start, buffer))
 
     def reset(self) -> None:
         """Forget all evidence, also what the relation started from."""

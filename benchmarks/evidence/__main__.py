@@ -13,6 +13,8 @@ MEASUREMENTS = {
     "fill": "log-loss of hidden entries, beside a regression for each label",
     "compare": "pairs called changed between random parts of a table, and where labels were turned round",
     "condition": "what a relation adds to a trained net, beside a net that takes known labels",
+    "loss": "whether the joint loss predicts better than cross-entropy on label tables",
+    "recipes": "a weight prior for few rows, and smoothed targets for noisy labels",
 }
 
 

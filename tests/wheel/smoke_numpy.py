@@ -1,5 +1,6 @@
 """Use the installed wheel with nothing but NumPy: smoke_numpy.py ENVIRONMENT."""
 
+import subprocess
 import sys
 import tempfile
 from importlib import import_module
@@ -45,6 +46,10 @@ def main() -> None:
         check('pip install "obrl[torch]"' in str(error), "a missing framework names its extra")
     else:
         sys.exit("failed: obrl.torch needs PyTorch")
+    command = Path(sys.executable).with_name("obrl")
+    told = subprocess.run([command, "env"], capture_output=True, text=True, check=True).stdout
+    check(told.startswith(f"obrl: {obrl.__version__}\n"), "`obrl env` starts with the version")
+    check("torch: not installed" in told, "`obrl env` says which frameworks are not installed")
     print(f"NumPy works: {criterion}")
 
 

@@ -26,6 +26,7 @@ COMMANDS: dict[str, str] = {
     "report": "write a web page on a mined relation, or on one that a loss has saved",
     "export": "write a mined relation for other programs: ML-GCN, NumPy, spreadsheets, graphs",
     "assess": "say what the relation would gain, from a model's held-out predictions",
+    "env": "describe this environment for a bug report: versions, what impl= runs here, compiler, GPU",
 }
 """The subcommands and what each does, in the order of `--help`. The module `obrl.mining.cli.NAME` has
 `add_arguments(parser)` and `run(options) -> int`, the exit status."""
@@ -81,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parse(arguments: list[str]) -> argparse.Namespace:
     """Read the command line; only the subcommand that is called adds its arguments."""
     name = arguments[0] if arguments else None
-    parser = _Parser(prog="obrl", description="Relation mining over label tables.")
+    parser = _Parser(prog="obrl", description="Relation mining over label tables, and a report of the environment.")
     parser.add_argument("--version", action="version", version=f"obrl {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for command, summary in COMMANDS.items():
