@@ -90,6 +90,17 @@ class OBRLossLayer(StatefulLayer):
         UserWarning: a threshold outside of the range of the measure.
 
     Source: Wang, Su and Zhao, Eq. 1 to 4.
+
+    Example:
+        >>> import numpy as np
+        >>> logits, targets = keras.Input((3,)), keras.Input((3,))
+        >>> layer = OBRLossLayer(3)
+        >>> model = keras.Model([logits, targets], layer(logits, targets))
+        >>> model.compile("sgd")
+        >>> y = np.tile([[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]], (4, 1))
+        >>> history = model.fit([np.zeros((8, 3)), y], verbose=0)
+        >>> round(history.history["loss"][0], 4)  # 3 log 2 + 0.5 * 4 / 18
+        2.1906
     """
 
     __module__ = "obrl.keras"
