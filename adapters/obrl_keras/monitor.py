@@ -50,6 +50,7 @@ class OBRMonitor(keras.callbacks.Callback):
     Example:
         >>> import tempfile
         >>> from pathlib import Path
+        >>> import keras
         >>> import numpy as np
         >>> from obrl.keras import OBRLossLayer
         >>> inputs, targets = keras.Input((2,)), keras.Input((3,))

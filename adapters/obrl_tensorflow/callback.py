@@ -24,6 +24,7 @@ class OBRLossCallback(keras.callbacks.Callback):
         ValueError: the model has no such loss, when `fit` or `evaluate` starts.
 
     Example:
+        >>> import keras
         >>> import numpy as np
         >>> from obrl.tensorflow import OBRLoss
         >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])

@@ -66,11 +66,12 @@ class OBRMonitor(Callback):
 
     Example:
         >>> import lightning
+        >>> import torch
         >>> from obrl.torch import OBRLoss
         >>> class Attributes(lightning.LightningModule):
         ...     def __init__(self):
         ...         super().__init__()
-        ...         self.model, self.criterion = nn.Linear(2, 3), OBRLoss(3)
+        ...         self.model, self.criterion = torch.nn.Linear(2, 3), OBRLoss(3)
         >>> monitor = OBRMonitor(every=50)  # logs `criterion/pairs_together` and so on
         >>> trainer = lightning.Trainer(callbacks=[monitor], accelerator="cpu", enable_checkpointing=False)
     """
