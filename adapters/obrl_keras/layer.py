@@ -92,6 +92,18 @@ class OBRLossLayer(StatefulLayer):
         UserWarning: a threshold outside of the range of the measure.
 
     Source: Wang, Su and Zhao, Eq. 1 to 4.
+
+    Example:
+        >>> import keras
+        >>> import numpy as np
+        >>> inputs, targets = keras.Input((2,)), keras.Input((3,))
+        >>> logits = keras.layers.Dense(3, kernel_initializer="zeros")(inputs)
+        >>> model = keras.Model([inputs, targets], OBRLossLayer(3)(logits, targets))
+        >>> model.compile("sgd")
+        >>> y = np.tile([[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]], (4, 1))
+        >>> history = model.fit([np.ones((8, 2)), y], verbose=0)
+        >>> round(history.history["loss"][0], 4)  # 3 log 2 + 0.5 * 4 / 18
+        2.1906
     """
 
     __module__ = "obrl.keras"
