@@ -19,6 +19,7 @@ from obrl_keras.graphs import (
     next_state,
     replica_context,
     tensorflow_backend,
+    with_range_check,
     with_rows_of,
     with_shape,
 )
@@ -29,6 +30,7 @@ from obrl_keras.inputs import (
     may_read_values,
     row_count,
     split_labels,
+    warn_of_logits,
 )
 from obrl_keras.namespace import KERAS, Tensor
 from obrl_keras.stateful import StatefulLayer
@@ -90,6 +92,18 @@ class OBRLossLayer(StatefulLayer):
         UserWarning: a threshold outside of the range of the measure.
 
     Source: Wang, Su and Zhao, Eq. 1 to 4.
+
+    Example:
+        >>> import keras
+        >>> import numpy as np
+        >>> inputs, targets = keras.Input((2,)), keras.Input((3,))
+        >>> logits = keras.layers.Dense(3, kernel_initializer="zeros")(inputs)
+        >>> model = keras.Model([inputs, targets], OBRLossLayer(3)(logits, targets))
+        >>> model.compile("sgd")
+        >>> y = np.tile([[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]], (4, 1))
+        >>> history = model.fit([np.ones((8, 2)), y], verbose=0)
+        >>> round(history.history["loss"][0], 4)  # 3 log 2 + 0.5 * 4 / 18
+        2.1906
     """
 
     __module__ = "obrl.keras"
@@ -146,6 +160,8 @@ class OBRLossLayer(StatefulLayer):
         observed = known_targets(targets, observed, self.ignore_index, read_values=read_values)
         if self._see is not None:
             self._see(logits, targets, observed, sample_weight)
+        warn_of_logits(logits, self.validate)
+        targets = with_range_check(tensorflow_backend(), targets, observed, self.validate)
         labels = split_labels(targets, observed, read_values=read_values)
         x, function = ops.cast(logits, computation_dtype(logits)), self.cross_entropy
         losses = function_losses(function, x, labels) if callable(function) else None
@@ -172,6 +188,7 @@ class OBRLossLayer(StatefulLayer):
         """The logits, unchanged; what else is given is checked."""
         if targets is not None:
             self._check(logits, targets, observed, sample_weight)
+            warn_of_logits(logits, self.validate)
         return keras.KerasTensor(logits.shape, dtype=logits.dtype)
 
     def _checked(self, *batch: Tensor | None) -> tuple[Any, ...]:
