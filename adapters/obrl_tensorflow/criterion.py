@@ -129,9 +129,7 @@ class Criterion(StatefulLoss):
         """The terms where a function computes L_E, before the relation moves; TensorFlow differentiates it."""
         labels = split_labels(batch.targets, batch.observed, read_values=options.read_values)
         dtype, weight = computation_dtype(batch.logits), batch.sample_weight
-        batch = batch._replace(
-            logits=tf.cast(batch.logits, dtype)
-        )  # once: both gradients add up in it
+        batch = batch._replace(logits=tf.cast(batch.logits, dtype))  # once: both gradients add up in it
         losses = function_losses(function, batch.logits, labels)
         (relation_loss,) = self._evaluate(batch, options._replace(parts=False, losses=losses))
         weight = None if weight is None else tf.cast(weight, dtype)[:, None]
