@@ -37,6 +37,13 @@ class Pair(NamedTuple):
         phi_high: the upper end.
         q: of the test that the labels are unrelated (`obrl.significance.mid_p` on counts rounded to whole numbers), by
             Benjamini-Hochberg over all pairs of the relation.
+
+    Example:
+        >>> from obrl import OnlineBatchRelation
+        >>> relation = OnlineBatchRelation(3, label_names=["lipstick", "make-up", "beard"])
+        >>> first, *_ = relation.update([[1, 1, 0], [0, 0, 1], [1, 1, 0]]).pairs()
+        >>> first.names, first.relation, first.phi, first.sign
+        (('lipstick', 'make-up'), 1.0, 1.0, 1)
     """
 
     i: int
@@ -65,7 +72,17 @@ class _Columns(NamedTuple):
 
 
 class Pairs(tuple[Pair, ...]):
-    """The active pairs, strongest first within each sign; printing it gives a table, or says that there is none."""
+    """The active pairs, strongest first within each sign; printing it gives a table, or says that there is none.
+
+    Example:
+        >>> from obrl import OnlineBatchRelation
+        >>> relation = OnlineBatchRelation(2, label_names=["bald", "bangs"])
+        >>> print(relation.pairs())
+        no active pair: no relation reaches a threshold, so the relation loss has no effect
+        >>> print(relation.update([[1, 0], [0, 1]]).pairs())
+        sign     label label relation    phi evidence
+        apart    bald  bangs    0.000  -1.00      1.0
+    """
 
     __slots__ = ()
 
@@ -180,6 +197,14 @@ def describe(num_labels: int, settings: Settings, *, thresholds: bool = True, **
     """
     in_order = sorted(options.items(), key=lambda option: list(OPTION_DEFAULTS).index(option[0]))
     changed = {name: value for name, value in in_order if value != OPTION_DEFAULTS[name]}
-    words = (f"{name}={reprlib.repr(value)}" for name, value in (settings.changed() | changed).items())
+    words = (f"{name}={_in_words(value)}" for name, value in (settings.changed() | changed).items())
     parts = [str(num_labels), *words]
     return ", ".join([*parts, *([settings.describe_thresholds()] if thresholds else [])])
+
+
+def _in_words(value: Any) -> str:
+    """What a `repr` shows of an option; a function, and one that `functools.partial` binds, shows its name."""
+    if not callable(value):
+        return reprlib.repr(value)
+    function = getattr(value, "func", value)
+    return str(getattr(function, "__name__", type(function).__name__))

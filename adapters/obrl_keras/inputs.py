@@ -13,6 +13,8 @@ from obrl.arrays import check_dense
 from obrl.counts import MAX_EXACT_COUNT
 from obrl.errors import Metadata, check_batch
 from obrl.labels import Labels
+from obrl.logits import warn_of_probabilities, warn_of_sigmoid
+from obrl_keras.compat import activation_of
 from obrl_keras.namespace import KERAS, Tensor, dtype_name
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
@@ -63,7 +65,10 @@ def metadata(name: str, value: Any, known: tuple[int | None, ...]) -> Metadata:
     """
     check_tensor(name, value)
     if not (ops.is_tensor(value) or isinstance(value, KerasTensor | np.ndarray)):
-        raise TypeError(f"{name} must be a tensor of Keras's {backend.backend()} backend, got {type(value).__name__}")
+        raise TypeError(
+            f"{name} must be a tensor of Keras's {backend.backend()} backend, got {type(value).__name__}: use "
+            f"keras.ops.convert_to_tensor({name})"
+        )
     shape = tuple(value.shape)
     if None in shape and len(shape) == len(known):
         shape = tuple(instead if size is None else size for size, instead in zip(shape, known, strict=True))
@@ -77,7 +82,15 @@ def known_rows(*tensors: Any) -> int | None:
     return next((size for size in sizes if size is not None), None)
 
 
-def check_metadata(logits: Any, targets: Any, observed: Any, sample_weight: Any, *, num_labels: int) -> None:
+def check_metadata(
+    logits: Any,
+    targets: Any,
+    observed: Any,
+    sample_weight: Any,
+    *,
+    num_labels: int,
+    ignore_index: int | None = None,
+) -> None:
     """Check what a loss takes, as far as it is known; raises TypeError or ValueError."""
     rows = known_rows(logits, targets, observed, sample_weight)
     check_batch(
@@ -86,7 +99,21 @@ def check_metadata(logits: Any, targets: Any, observed: Any, sample_weight: Any,
         None if observed is None else metadata("observed", observed, (rows, num_labels)),
         None if sample_weight is None else metadata("sample_weight", sample_weight, (rows,)),
         num_labels=num_labels,
+        ignore_index=ignore_index,
     )
+
+
+def known_targets(
+    targets: Tensor, observed: Tensor | None, ignore_index: int | None, *, read_values: bool
+) -> Tensor | None:
+    """`observed`, and False where checked targets equal `ignore_index`.
+
+    Raises:
+        ValueError: targets that `obrl.labels.check_ignored` refuses, where values may be read.
+    """
+    if ignore_index is not None and read_values:
+        labels.check_ignored(on_host(targets), None if observed is None else on_host(observed), ignore_index)
+    return labels.without_ignored(targets, observed, ignore_index)
 
 
 def split_labels(targets: Tensor, observed: Tensor | None, *, read_values: bool) -> Labels:
@@ -141,6 +168,18 @@ def may_read_values(validate: bool | None, *tensors: Any) -> bool:
     if validate is False or any(isinstance(tensor, KerasTensor) or _is_traced(tensor) for tensor in present):
         return False
     return validate is True or all(_is_on_cpu(tensor) for tensor in present)
+
+
+def warn_of_logits(logits: Any, validate: bool | None) -> None:
+    """Warn of logits that are probabilities, as far as that shows: from the functional model, or from values in [0, 1].
+
+    Values are read where those of targets would be, so not in `fit` on TensorFlow and JAX, which compile it.
+    """
+    if isinstance(logits, KerasTensor):
+        if (activation := activation_of(logits)) in ("sigmoid", "softmax"):
+            warn_of_sigmoid(activation)
+    elif may_read_values(validate, logits):
+        warn_of_probabilities(logits, on_host)
 
 
 def _is_traced(tensor: Tensor) -> bool:

@@ -13,6 +13,7 @@ from obrl.arrays import check_dense, unmask_labels
 from obrl.counts import MAX_EXACT_COUNT
 from obrl.errors import Metadata
 from obrl.labels import Labels
+from obrl.logits import warn_of_probabilities, warn_of_sigmoid
 from obrl_keras.graphs import with_rows_of, with_shape
 from obrl_keras.inputs import known_rows
 from obrl_tensorflow.namespace import TENSORFLOW, Tensor
@@ -28,7 +29,9 @@ def as_tensor(name: str, value: Any) -> Tensor:
     if isinstance(value, tf.SparseTensor | tf.RaggedTensor | tf.IndexedSlices):
         raise TypeError(f"{name} must be a dense tensor, got {type(value).__name__}")
     if not isinstance(value, tf.Tensor | tf.Variable | keras.Variable | np.ndarray):
-        raise TypeError(f"{name} must be a TensorFlow tensor or NumPy array, got {type(value).__name__}")
+        raise TypeError(
+            f"{name} must be a TensorFlow tensor or NumPy array, got {type(value).__name__}: use np.asarray({name})"
+        )
     return tf.convert_to_tensor(value)
 
 
@@ -59,7 +62,9 @@ class Batch(NamedTuple):
     sample_weight: Tensor | None
 
 
-def check_batch(logits: Any, targets: Any, observed: Any, sample_weight: Any, *, num_labels: int) -> Batch:
+def check_batch(
+    logits: Any, targets: Any, observed: Any, sample_weight: Any, *, num_labels: int, ignore_index: int | None
+) -> Batch:
     """The arguments of a loss as tensors; raises TypeError or ValueError where one is not as it must be."""
     targets, observed = unmask_labels(targets, observed)
     width = (None, num_labels)
@@ -71,27 +76,41 @@ def check_batch(logits: Any, targets: Any, observed: Any, sample_weight: Any, *,
     )
     rows = known_rows(*batch)
     metadata_of: list[Any] = [None if tensor is None else metadata(tensor, rows=rows) for tensor in batch]
-    errors.check_batch(*metadata_of, num_labels=num_labels)
+    errors.check_batch(*metadata_of, num_labels=num_labels, ignore_index=ignore_index)
     others = (None if tensor is None else with_rows_of(tf, tensor, batch.logits) for tensor in batch[1:])
     return Batch(batch.logits, *others)
 
 
-def check_labels(targets: Any, observed: Any, *, num_labels: int) -> tuple[Tensor, Tensor | None]:
+def check_labels(
+    targets: Any, observed: Any, *, num_labels: int, ignore_index: int | None
+) -> tuple[Tensor, Tensor | None]:
     """The arguments of an update as tensors; raises TypeError or ValueError where one is not as it must be."""
     targets, observed = unmask_labels(targets, observed)
     width = (None, num_labels)
     y = _with_shape("targets", targets, width)
     mask = None if observed is None else _with_shape("observed", observed, width)
     rows = known_rows(y, mask)
-    errors.check_labels(
-        metadata(y, rows=rows), None if mask is None else metadata(mask, rows=rows), num_labels=num_labels
-    )
+    known = None if mask is None else metadata(mask, rows=rows)
+    errors.check_labels(metadata(y, rows=rows), known, num_labels=num_labels, ignore_index=ignore_index)
     return y, None if mask is None else with_rows_of(tf, mask, y)
 
 
 def _with_shape(name: str, value: Any, shape: tuple[int | None, ...]) -> Tensor:
     """The argument as a tensor, of this shape where a graph does not know it; that is checked when the graph runs."""
     return with_shape(tf, as_tensor(name, value), shape)
+
+
+def known_targets(
+    targets: Tensor, observed: Tensor | None, ignore_index: int | None, *, read_values: bool
+) -> Tensor | None:
+    """`observed`, and False where checked targets equal `ignore_index`.
+
+    Raises:
+        ValueError: targets that `obrl.labels.check_ignored` refuses, where values may be read.
+    """
+    if ignore_index is not None and read_values:
+        labels.check_ignored(on_host(targets), on_host(observed), ignore_index)
+    return labels.without_ignored(targets, observed, ignore_index)
 
 
 def split_labels(targets: Tensor, observed: Tensor | None, *, read_values: bool) -> Labels:
@@ -141,6 +160,18 @@ def may_read_values(validate: bool | None, *tensors: Tensor | None) -> bool:
     if validate is False or not tf.executing_eagerly() or not all(hasattr(tensor, "numpy") for tensor in present):
         return False
     return validate is True or all("CPU" in tensor.device for tensor in present)
+
+
+def warn_of_logits(logits: Tensor, validate: bool | None) -> None:
+    """Warn of logits that are probabilities, as far as that shows: from the graph, or from values in [0, 1].
+
+    Values are read where those of targets would be.
+    """
+    if not tf.executing_eagerly():
+        if logits.op.type in ("Sigmoid", "Softmax"):
+            warn_of_sigmoid(logits.op.type.lower())
+    elif may_read_values(validate, logits):
+        warn_of_probabilities(logits, on_host)
 
 
 def computation_dtype(logits: Tensor) -> tf.DType:

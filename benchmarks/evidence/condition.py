@@ -29,8 +29,11 @@ FloatArray = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 
-def read(folder: Path, name: str) -> tuple[FloatArray, FloatArray, Flags]:
-    """Features, scaled where dense, labels present in 3 to 97 % of the training rows, and which rows those are."""
+def read(folder: Path, name: str, *, least_rate: float = LEAST_RATE) -> tuple[FloatArray, FloatArray, Flags]:
+    """Features, scaled where dense, labels neither too rare nor too common, and which rows are for training.
+
+    A label is used if the share of training rows that have it lies within `least_rate` and 1 - `least_rate`.
+    """
     with np.load(folder / f"{name}.npz", allow_pickle=False) as content:
         arrays = {key: content[key] for key in content.files}
     if "X" in arrays:
@@ -42,7 +45,7 @@ def read(folder: Path, name: str) -> tuple[FloatArray, FloatArray, Flags]:
         rows = np.repeat(np.arange(len(dense)), np.diff(arrays["X_indptr"]))
         dense[rows, arrays["X_indices"]] = arrays["X_data"]
     rates = arrays["Y"][arrays["is_train"]].mean(axis=0)
-    usual = (rates >= LEAST_RATE) & (rates <= 1 - LEAST_RATE)
+    usual = (rates >= least_rate) & (rates <= 1 - least_rate)
     return dense, arrays["Y"][:, usual].astype(np.float64), arrays["is_train"]
 
 

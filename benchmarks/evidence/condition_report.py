@@ -57,7 +57,8 @@ def _paired(table: dict[str, Any], figure: str, before: str, after: str) -> str:
     return f"{differences.mean():+.2f} ± {error:.2f}"
 
 
-def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+def table_lines(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+    """A table of Markdown, its first column at the left, as lines with an empty one at the end."""
     align = "|" + "|".join(["---", *["---:"] * (len(header) - 1)]) + "|"
     return [f"| {' | '.join(row)} |" if row else align for row in (header, (), *rows)] + [""]
 
@@ -89,7 +90,7 @@ def markdown(document: dict[str, Any]) -> str:
         for name, table in tables.items()
         for share in ("10%", "25%", "50%")
     ]
-    lines += _table(("table", "net alone", "with `condition`", "gain", "masked-label net"), rows)
+    lines += table_lines(("table", "net alone", "with `condition`", "gain", "masked-label net"), rows)
     lines += ["Area under the ROC curve (%) of finding 5 % flipped labels in the test rows.", ""]
     rows = [
         (
@@ -99,7 +100,7 @@ def markdown(document: dict[str, Any]) -> str:
         )
         for name, table in tables.items()
     ]
-    lines += _table(("table", "net alone", "with `suspicion`", "gain"), rows)
+    lines += table_lines(("table", "net alone", "with `suspicion`", "gain"), rows)
     lines += [
         "Wrong entries (%) of the first 400 test rows and 60 labels, once a fifth of the labels was asked for one at a "
         "time. Both orders of asking are followed by `condition`; the third column leaves it out.",
@@ -116,7 +117,7 @@ def markdown(document: dict[str, Any]) -> str:
         for name, table in tables.items()
     ]
     header = ("table", "questions", "none asked", "least sure, no relation", "least sure", "`query_scores`", "fewer by")
-    lines += _table(header, rows)
+    lines += table_lines(header, rows)
     lines += [
         "What `assess` on one half of the test rows foretells of the gain of `condition` on the other half (points of "
         "mAP, a quarter known): from that half alone, and with the relation of the training rows.",
@@ -124,7 +125,7 @@ def markdown(document: dict[str, Any]) -> str:
     ]
     columns = ("from_the_half_alone", "with_the_training_relation", "gain")
     rows = [(name, *(f"{mean(table, 'assess', key):.1f}" for key in columns)) for name, table in tables.items()]
-    lines += _table(("table", "foretold", "with the training relation", "found"), rows)
+    lines += table_lines(("table", "foretold", "with the training relation", "found"), rows)
     missed = misses(document)
     lines += ["Goals missed:", "", *(f"- {line}" for line in missed)] if missed else ["Every goal was reached."]
     return "\n".join(lines) + "\n"
