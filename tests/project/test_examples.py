@@ -11,7 +11,7 @@ import pytest
 
 from tests.project.helpers import ROOT, run_python
 
-FOLLOWED = ("choose_thresholds.md", "find_wrong_labels.md", "start_from_mined.md", "watch_drift.md")
+FOLLOWED = ("choose_thresholds.md", "find_wrong_labels.md", "label_studio.md", "start_from_mined.md", "watch_drift.md")
 WITH_COMMANDS = {
     *(ROOT / "docs" / "mining" / page for page in ("mining.md", "mining_cluster.md", "mining_compare.md")),
     *(ROOT / "docs" / "howto" / page for page in FOLLOWED),
