@@ -11,10 +11,13 @@ import pytest
 
 from tests.project.helpers import ROOT, run_python
 
-FOLLOWED = ("choose_thresholds.md", "find_wrong_labels.md", "label_studio.md", "start_from_mined.md", "watch_drift.md")
+FOLLOWED = (
+    *("howto/choose_thresholds.md", "howto/find_wrong_labels.md", "howto/label_studio.md", "howto/start_from_mined.md"),
+    *("howto/watch_drift.md", "start/first_relation.md"),
+)
 WITH_COMMANDS = {
     *(ROOT / "docs" / "mining" / page for page in ("mining.md", "mining_cluster.md", "mining_compare.md")),
-    *(ROOT / "docs" / "howto" / page for page in FOLLOWED),
+    *(ROOT / "docs" / page for page in FOLLOWED),
 }
 """Pages whose examples go on from their commands; `test_mining_pages.py`, `test_cluster_page.py` and
 `test_howto_pages.py` run both."""
