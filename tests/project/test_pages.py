@@ -22,7 +22,8 @@ def run_modules(text):
 
 
 def relative_links(text):
-    """The files that a page links to, without the section."""
+    """The files that a page links to, without the section; code has no links."""
+    text = re.sub(r"^```.*?^```$|`[^`\n]+`", "", text, flags=re.MULTILINE | re.DOTALL)
     return {link for link in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text) if "://" not in link}
 
 
