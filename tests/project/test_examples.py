@@ -101,6 +101,7 @@ def run_example(source, name="<example>"):
 @pytest.mark.filterwarnings("ignore:.*isinstance\\(treespec, LeafSpec\\):FutureWarning")  # Lightning's own
 @pytest.mark.filterwarnings("ignore:The 'train_dataloader' does not have many workers")  # advice to its user
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # torch's compiler, of itself
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # likewise
 @pytest.mark.parametrize("name", EXAMPLES[None])
 def test_example_runs(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -26,6 +26,7 @@ TESTED_ELSEWHERE = {
     "mining_fill.md",
     "mining_formats.md",
     "mining_report.md",
+    "report_a_bug.md",
 }
 BLOCK = re.compile(r"^```(python|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
