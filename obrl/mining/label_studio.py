@@ -188,10 +188,10 @@ def write_label_studio(folder: str | os.PathLike[str], tasks: Sequence[Task], *,
     Example:
         >>> import tempfile
         >>> from pathlib import Path
-        >>> tasks = suspect_tasks([[0.1, 2.0]], [[1, 0]], [{"text": "a photo"}], label_names=["hat", "head"], top=1)
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     write_label_studio(Path(folder) / "tasks", tasks, label_names=["hat", "head"])
-        ...     sorted(path.name for path in (Path(folder) / "tasks").iterdir())
+        >>> tasks = suspect_tasks([[0.1, 2.0]], [[1, 0]], [{"text": "a photo"}], label_names=["hat", "head"])
+        >>> with tempfile.TemporaryDirectory() as directory:
+        ...     write_label_studio(f"{directory}/import", tasks, label_names=["hat", "head"])
+        ...     sorted(path.name for path in Path(directory, "import").iterdir())
         ['config.xml', 'tasks.json']
     """
     shown = {_shown(task["data"]) for task in tasks} or {SHOWN[1]}
