@@ -47,7 +47,9 @@ def test_every_figure_stands_in_the_results_that_its_section_names() -> None:
     assert sum(len(FIGURE.findall(NOT_PROSE.sub(" ", text))) for text in sections(page).values()) > 20
 
 
-@pytest.mark.parametrize("heading", [name for name in sections(PAGE.read_text()) if SOURCE.search(sections(PAGE.read_text())[name])])
+@pytest.mark.parametrize(
+    "heading", [name for name in sections(PAGE.read_text()) if SOURCE.search(sections(PAGE.read_text())[name])]
+)
 def test_a_planted_figure_is_reported(heading: str) -> None:
     page = PAGE.read_text()
     for planted, figure in (("gains 98.76 points", "98.76"), ("rose by 98.76 %", "98.76"), ("or 7,654 times", "7,654")):
