@@ -135,7 +135,7 @@ class LossTerms(NamedTuple):
 
     Attributes:
         total: L = L_E + alpha L_B.
-        cross_entropy: L_E of Eq. 4.
+        cross_entropy: L_E of Eq. 4, or of the function that takes its place.
         relation_loss: L_B of Eq. 2, before alpha.
     """
 

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from obrl.arrays import host_array
+from obrl.arrays import host_array, unmask_labels
 from obrl.conditional import FloatArray, check_rates, condition, query_scores, suspicion
 from obrl.counts import PairCounts
+from obrl.labels import without_ignored
 from obrl.measures import MEASURES, apply_measure
 from obrl.namespace import NUMPY
 from obrl.online import RelationState, known_relation
@@ -47,7 +48,13 @@ def state_rates(state: RelationState, settings: Settings) -> FloatArray | None:
 
 
 class Conditioning:
-    """The three functions as methods of whatever holds a relation."""
+    """The three functions as methods of whatever holds a relation.
+
+    Attributes:
+        ignore_index: the number that marks missing targets where they are integers, or None.
+    """
+
+    ignore_index: int | None = None
 
     def _phi_and_rates(self) -> tuple[FloatArray, FloatArray | None]:
         """The correlations, and how often each label is present where that is known."""
@@ -69,7 +76,8 @@ class Conditioning:
             TypeError, ValueError: wrong shapes or ranges, or a measure that phi does not follow from.
         """
         phi, rates = self._phi_and_rates()
-        return condition(phi, self._or_rates(probabilities, targets, rates), targets, observed=observed)
+        known = self._known(targets, observed)
+        return condition(phi, self._or_rates(probabilities, targets, rates), targets, observed=known)
 
     def suspicion(
         self, probabilities: Any, targets: Any, *, observed: Any = None, rates: npt.ArrayLike | None = None
@@ -91,7 +99,8 @@ class Conditioning:
         """
         phi, counted = self._phi_and_rates()
         p = self._or_rates(probabilities, targets, counted)
-        return suspicion(phi, p, targets, observed=observed, rates=counted if rates is None else rates)
+        known = self._known(targets, observed)
+        return suspicion(phi, p, targets, observed=known, rates=counted if rates is None else rates)
 
     def query_scores(self, probabilities: Any, targets: Any, *, observed: Any = None) -> FloatArray:
         """Which unknown label of each row an annotator should be asked next: the one with the highest score.
@@ -108,7 +117,17 @@ class Conditioning:
             TypeError, ValueError: as `condition`.
         """
         phi, rates = self._phi_and_rates()
-        return query_scores(phi, self._or_rates(probabilities, targets, rates), targets, observed=observed)
+        known = self._known(targets, observed)
+        return query_scores(phi, self._or_rates(probabilities, targets, rates), targets, observed=known)
+
+    def _known(self, targets: Any, observed: Any) -> Any:
+        """`observed`, and False where an integer target is the one to ignore."""
+        if self.ignore_index is None:
+            return observed
+        y, mask = unmask_labels(host_array("targets", targets), observed)
+        if y.dtype.kind not in "iu":
+            return observed
+        return without_ignored(y, None if mask is None else host_array("observed", mask), self.ignore_index)
 
     @staticmethod
     def _or_rates(probabilities: Any, targets: Any, rates: FloatArray | None) -> Any:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from obrl.arrays import as_array, as_labels
+from obrl.cross_entropy import CrossEntropy, check_losses, checked_cross_entropy, function_arguments
 from obrl.errors import (
     REDUCTIONS,
     check_batch,
     check_choice,
+    check_ignore_index,
     check_impl,
     check_label_names,
     check_num_labels,
@@ -25,7 +27,7 @@ from obrl.labels import Labels, read_labels
 from obrl.namespace import NUMPY
 from obrl.online import RelationState, state_laplacians
 from obrl.pairs import describe
-from obrl.problem import Problem, evaluate
+from obrl.problem import Problem, Reduction, evaluate, joint_gradient, joint_terms
 from obrl.relation import FloatArray, OnlineBatchRelation, updated_state
 from obrl.settings import Settings
 from obrl.start import starting_relation
@@ -47,7 +49,15 @@ class Batch(NamedTuple):
     sample_weight: FloatArray | None
 
 
-def checked_batch(logits: Any, targets: Any, observed: Any, sample_weight: Any, *, num_labels: int) -> Batch:
+def checked_batch(
+    logits: Any,
+    targets: Any,
+    observed: Any,
+    sample_weight: Any,
+    *,
+    num_labels: int,
+    ignore_index: int | None = None,
+) -> Batch:
     """Refuse a bad batch of NumPy arrays, or give it in float64.
 
     Raises:
@@ -62,8 +72,9 @@ def checked_batch(logits: Any, targets: Any, observed: Any, sample_weight: Any, 
         None if mask is None else metadata(mask),
         None if weight is None else metadata(weight),
         num_labels=num_labels,
+        ignore_index=ignore_index,
     )
-    labels = read_labels(y, mask)
+    labels = read_labels(y, mask, ignore_index)
     return Batch(
         logits=x.astype(np.float64),
         labels=labels._replace(targets=labels.targets.astype(np.float64)),
@@ -94,6 +105,24 @@ def batch_problem(
     )
 
 
+def function_losses(function: Callable[..., Any], batch: Batch) -> tuple[FloatArray, FloatArray]:
+    """The losses of a function for L_E and their gradients, each (batch, num_labels).
+
+    Raises:
+        TypeError, ValueError: it returned something else.
+    """
+    results = function(*function_arguments(NUMPY, batch.logits, batch.labels, like=batch.logits))
+    if not isinstance(results, tuple) or len(results) != 2:
+        raise TypeError(
+            "cross_entropy must return two arrays, the losses and their gradients with respect to the logits, since "
+            f"NumPy does not differentiate, got {type(results).__name__}"
+        )
+    losses, slopes = map(np.asarray, results)
+    check_losses(metadata(losses), metadata(batch.logits))
+    check_losses(metadata(slopes), metadata(batch.logits), what="gradients")
+    return losses, slopes
+
+
 class RelationCriterion(LossWithRelation):
     """What the two losses share: settings, the relation, and how a call moves it.
 
@@ -113,6 +142,8 @@ class RelationCriterion(LossWithRelation):
         normalization: str = "all_pairs",
         reduction: str = "mean",
         pos_weight: npt.ArrayLike | None = None,
+        cross_entropy: CrossEntropy = "bce",
+        ignore_index: int | None = None,
         label_names: Sequence[str] | None = None,
         relation: Any = None,
         freeze: bool = False,
@@ -134,6 +165,8 @@ class RelationCriterion(LossWithRelation):
         self.impl = impl
         self.freeze = bool(freeze)
         self.pos_weight = checked_pos_weight(pos_weight, num_labels=self.num_labels)
+        self.cross_entropy = checked_cross_entropy(cross_entropy, pos_weight)
+        self.ignore_index = check_ignore_index(ignore_index)
         names = check_label_names(label_names, self.num_labels)
         self._online = starting_relation(relation, self.settings, self.num_labels, names, freeze=self.freeze)
         self.label_names = self._online.label_names
@@ -165,23 +198,36 @@ class RelationCriterion(LossWithRelation):
 
     def _checked(self, logits: Any, targets: Any, observed: Any, sample_weight: Any) -> Batch:
         """Refuse a bad batch, or give it in float64."""
-        return checked_batch(logits, targets, observed, sample_weight, num_labels=self.num_labels)
+        labels: dict[str, Any] = {"num_labels": self.num_labels, "ignore_index": self.ignore_index}
+        return checked_batch(logits, targets, observed, sample_weight, **labels)
 
     def _evaluate(
         self, batch: Batch, update: bool | None, *, joint: bool, gradients_of: str
     ) -> tuple[tuple[Reduced, ...], tuple[FloatArray, ...]]:
         """Move the relation, then evaluate L, L_E and L_B, or without `joint` L_B alone."""
         state = self._online.state
+        losses = function_losses(self.cross_entropy, batch) if joint and callable(self.cross_entropy) else None
         if resolve_update(update, default=True, freeze=self.freeze):
             state = updated_state(state, self.settings, batch.labels)
         pos_weight = self.pos_weight
         problem = batch_problem(
-            batch, state, self.settings, pos_weight=pos_weight, reduction=self.reduction, joint=joint
+            batch,
+            state,
+            self.settings,
+            pos_weight=pos_weight,
+            reduction=self.reduction,
+            joint=joint and losses is None,
         )
         terms, gradients = evaluate(NUMPY, batch.logits, problem, gradients_of=gradients_of)
+        if losses is not None:
+            reduction = Reduction(self.reduction, batch.sample_weight, len(batch.logits))
+            alpha, observed, (values, slopes) = self.settings.alpha, batch.labels.observed, losses
+            terms = joint_terms(NUMPY, values, observed, terms[0], reduction, alpha=alpha)
+            gradients = tuple(joint_gradient(NUMPY, slopes, observed, of, reduction, alpha=alpha) for of in gradients)
         self._write(state)
         return tuple(map(as_number, terms)), gradients
 
     def __repr__(self) -> str:
-        options = {name: getattr(self, name) for name in ("reduction", "pos_weight", "freeze", "impl")}
+        names = ("reduction", "pos_weight", "cross_entropy", "ignore_index", "freeze", "impl")
+        options = {name: getattr(self, name) for name in names}
         return f"{type(self).__name__}({describe(self.num_labels, self.settings, **options)})"

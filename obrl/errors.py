@@ -8,6 +8,7 @@ value checks only where it can read values on the host.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from numbers import Real
 from typing import Any, NamedTuple
@@ -124,19 +125,56 @@ def _check_kind(name: str, meta: Metadata, kinds: tuple[str, ...], words: str) -
         raise TypeError(f"{name} must be {words}, got {meta.dtype}")
 
 
-def check_labels(targets: Metadata, observed: Metadata | None, *, num_labels: int | None) -> None:
+def check_labels(
+    targets: Metadata, observed: Metadata | None, *, num_labels: int | None, ignore_index: int | None = None
+) -> None:
     """Check what an update of the relation takes.
 
     Raises:
-        ValueError: a rank, shape or device other than expected.
-        TypeError: complex targets, or `observed` other than bool.
+        ValueError: a rank, shape or device other than expected, or a dtype that cannot hold `ignore_index`.
+        TypeError: complex targets, `observed` other than bool, or targets other than integers with `ignore_index`.
     """
     _check_columns("targets", targets, num_labels)
     _check_kind("targets", targets, ("bool", "int", "float"), "bool, integer or floating point")
+    if ignore_index is not None:
+        _check_holds(targets, ignore_index)
     if observed is not None:
         _check_kind("observed", observed, ("bool",), "bool (True where a target is known)")
         _check_shape("observed", observed, targets.shape, "(batch, num_labels)")
         check_device("observed", observed, "targets", targets)
+
+
+def _check_holds(targets: Metadata, ignore_index: int) -> None:
+    """Raise unless targets are integers of a dtype that can hold `ignore_index`."""
+    if targets.kind != "int":
+        raise TypeError(
+            f"targets must be integers where ignore_index={ignore_index} marks the missing ones, got {targets.dtype}: "
+            "without ignore_index, NaN (in floating point) or observed= marks them"
+        )
+    sign, bits = re.findall(r"(u?)int(\d+)", str(targets.dtype))[0]
+    low, high = (0, 2 ** int(bits) - 1) if sign else (-(2 ** (int(bits) - 1)), 2 ** (int(bits) - 1) - 1)
+    if not low <= ignore_index <= high:
+        raise ValueError(
+            f"ignore_index must be a number that targets can hold, from {low} to {high} in {targets.dtype}, "
+            f"got {ignore_index}"
+        )
+
+
+def check_ignore_index(ignore_index: int | None) -> int | None:
+    """The number that marks missing targets, if it can be one; 0 and 1 are labels.
+
+    Raises:
+        TypeError: no whole number.
+        ValueError: 0 or 1.
+    """
+    if ignore_index is None:
+        return None
+    if isinstance(ignore_index, bool) or not hasattr(ignore_index, "__index__"):
+        raise TypeError(f"ignore_index must be None or a whole number such as -1 or 255, got {ignore_index!r}")
+    number = int(ignore_index.__index__())
+    if number in (0, 1):
+        raise ValueError(f"ignore_index must be a number that is no label, such as -1 or 255, got {number}")
+    return number
 
 
 def check_logits(logits: Metadata, *, num_labels: int) -> None:
@@ -152,6 +190,7 @@ def check_batch(
     sample_weight: Metadata | None,
     *,
     num_labels: int,
+    ignore_index: int | None = None,
 ) -> None:
     """Check what a loss takes, all of it before anything moves.
 
@@ -160,7 +199,7 @@ def check_batch(
         TypeError: logits that are not floating point, complex targets or weights, `observed` other than bool.
     """
     check_logits(logits, num_labels=num_labels)
-    check_labels(targets, observed, num_labels=num_labels)
+    check_labels(targets, observed, num_labels=num_labels, ignore_index=ignore_index)
     _check_shape("targets", targets, logits.shape, "of logits (batch, num_labels)")
     check_device("targets", targets, "logits", logits)
     if sample_weight is not None:
@@ -177,11 +216,20 @@ def check_device(name: str, meta: Metadata, other_name: str, other: Metadata) ->
 
 def check_target_range(low: float, high: float) -> None:
     """Raise ValueError unless the observed targets, from `low` to `high`, lie in [0, 1]."""
-    if not (low >= 0 and high <= 1):
-        raise ValueError(
-            "targets must lie in [0, 1] (0 or 1, or soft in between; missing: NaN or observed=False), "
-            f"got values from {low:g} to {high:g}"
+    if low >= 0 and high <= 1:
+        return
+    marker = low if low < 0 else high
+    remedy = "Missing targets are NaN, or have observed=False"
+    if marker.is_integer():
+        remedy = (
+            f"If {marker:g} means missing: ignore_index={marker:g} of the loss or relation (integer targets), NaN "
+            f"(floating point), or observed=targets != {marker:g}"
         )
+    if marker == -1:
+        remedy += ". If -1 means absent: (targets + 1) / 2"
+    raise ValueError(
+        f"targets must lie in [0, 1] (0 or 1, or soft in between), got values from {low:g} to {high:g}. {remedy}"
+    )
 
 
 def check_matrix(name: str, meta: Metadata, *, num_labels: int | None = None) -> None:

@@ -69,7 +69,8 @@ class RelationHolder(Conditioning):
 
     def to_numpy(self) -> OnlineBatchRelation:
         """The relation as an `obrl.OnlineBatchRelation`, copied to the host in float64."""
-        return OnlineBatchRelation.from_state(self._host_state(), self.settings, self.label_names)
+        state, ignore_index = self._host_state(), self.ignore_index
+        return OnlineBatchRelation.from_state(state, self.settings, self.label_names, ignore_index=ignore_index)
 
 
 class LossWithRelation(RelationHolder):
@@ -167,5 +168,6 @@ class RelationAlone(RelationHolder):
             measure=settings.measure,
             estimator=settings.estimator,
             relation=relation,
+            ignore_index=relation.ignore_index,
             **options,
         )  # type: ignore[call-arg]

@@ -48,6 +48,48 @@ def split_labels(ns: Namespace, targets: Array, observed: Array | None, *, kind:
     return Labels(positive if kind == "bool" else ns.where(observed, targets, 0), positive, observed)
 
 
+LEAST_KNOWN = 32
+"""With fewer known labels in a batch, that all of them are 1 may be chance."""
+
+
+def without_ignored(targets: Array, observed: Array | None, ignore_index: int | None) -> Array | None:
+    """`observed`, and False where a target equals `ignore_index`; no value is read on the host.
+
+    Args:
+        targets: (batch, num_labels); integers, unless `ignore_index` is None.
+        observed: the same shape, bool, or None.
+        ignore_index: the number that marks missing targets, or None.
+    """
+    if ignore_index is None:
+        return observed
+    known = targets != ignore_index
+    return known if observed is None else observed & known
+
+
+def check_ignored(targets: npt.NDArray[Any], observed: npt.NDArray[np.bool_] | None, ignore_index: int | None) -> None:
+    """Refuse targets coded -1 and 1, in which -1 means absent, where `ignore_index=-1` would take it for missing.
+
+    Args:
+        targets: (batch, num_labels), integers, unless `ignore_index` is None.
+        observed: the same shape, bool, or None, as the caller of the loss gave it.
+        ignore_index: the number that marks missing targets, or None.
+
+    Raises:
+        ValueError: -1 occurs, and the other observed targets, at least `LEAST_KNOWN`, are all 1.
+    """
+    if ignore_index != -1:
+        return
+    values = targets if observed is None else targets[observed]
+    known = values[values != -1]
+    if LEAST_KNOWN <= known.size < values.size and bool((known == 1).all()):
+        raise ValueError(
+            "targets must hold 0, 1 and -1 where ignore_index=-1 marks the missing ones, got "
+            f"{values.size - known.size} times -1, {known.size} times 1 and no 0. If -1 means absent, as in CelebA, "
+            "give (targets + 1) // 2 without ignore_index; if it means missing, and only labels that are present are "
+            "known, give observed=targets != -1 in place of ignore_index"
+        )
+
+
 def check_values(targets: npt.NDArray[Any], observed: npt.NDArray[np.bool_] | None) -> bool:
     """Read the targets of a batch on the host.
 
@@ -76,11 +118,15 @@ def check_values(targets: npt.NDArray[Any], observed: npt.NDArray[np.bool_] | No
     return known.size == targets.size
 
 
-def read_labels(targets: npt.NDArray[Any], observed: npt.NDArray[np.bool_] | None) -> Labels:
+def read_labels(
+    targets: npt.NDArray[Any], observed: npt.NDArray[np.bool_] | None, ignore_index: int | None = None
+) -> Labels:
     """Check the values of NumPy targets, then split them.
 
     Raises:
-        ValueError: an observed target outside [0, 1].
+        ValueError: an observed target outside [0, 1], or targets that `check_ignored` refuses.
     """
+    check_ignored(targets, observed, ignore_index)
+    observed = without_ignored(targets, observed, ignore_index)
     complete = check_values(targets, observed)
     return split_labels(NUMPY, targets, observed, kind=metadata(targets).kind, complete=complete)

@@ -121,7 +121,8 @@ class Monitor:
             criterion: an `OBRLoss`, `RelationLoss` or `OBRLossLayer` of any framework.
             state: JAX's state, as the step's call of the criterion returned it; None elsewhere.
             logits: x, (batch, num_labels), of this step. Without them the shares are not measured; nor are they for a
-                `RelationLoss`, which does not know the rest of the loss.
+                `RelationLoss`, which does not know the rest of the loss, or with a function for `cross_entropy`, which
+                may not run in NumPy.
             targets: y, (batch, num_labels), as the criterion got them.
             observed: likewise.
             sample_weight: likewise.
@@ -147,8 +148,9 @@ class Monitor:
         settings = criterion.settings
         together, apart = (_count_pairs(selected, settings) for selected in select_pairs(NUMPY, on_host, settings))
         shares = NOT_MEASURED
-        if batch is not None and criterion._joint:
-            shares = measure_shares(on_host, settings, batch, pos_weight=criterion.pos_weight)
+        if batch is not None and criterion._joint and criterion.cross_entropy == "bce":
+            of_loss = {"pos_weight": criterion.pos_weight, "ignore_index": criterion.ignore_index}
+            shares = measure_shares(on_host, settings, batch, **of_loss)
         measurement = Measurement(together, apart, *shares)
         relation = OnlineBatchRelation.from_state(on_host, settings, criterion.label_names)
         if self._history_path is not None:
@@ -220,7 +222,12 @@ def _count_pairs(selected: npt.NDArray[np.bool_], settings: Settings) -> int:
 
 
 def measure_shares(
-    state: RelationState, settings: Settings, batch: Arrays, *, pos_weight: Any = None
+    state: RelationState,
+    settings: Settings,
+    batch: Arrays,
+    *,
+    pos_weight: Any = None,
+    ignore_index: int | None = None,
 ) -> tuple[float, float]:
     """The relation loss's share of the loss and of the gradient on one batch, as `Measurement` defines them.
 
@@ -229,6 +236,7 @@ def measure_shares(
         settings: of the loss.
         batch: arrays of any framework.
         pos_weight: (num_labels,), or None.
+        ignore_index: the number that marks missing targets, or None.
 
     Returns:
         Both shares in [0, 1]; 0 where the relation loss has no active pair, or everything is 0; NaN where a term or a
@@ -238,7 +246,7 @@ def measure_shares(
         TypeError, ValueError: arrays that the criterion would refuse.
     """
     arrays = (None if part is None else host_array(name, part) for name, part in batch._asdict().items())
-    checked = checked_batch(*arrays, num_labels=len(state.relation_weight))
+    checked = checked_batch(*arrays, num_labels=len(state.relation_weight), ignore_index=ignore_index)
     weights = None if pos_weight is None else host_array("pos_weight", pos_weight).tolist()
     problem = batch_problem(checked, state, settings, pos_weight=weights, reduction="mean", joint=True)
     terms, gradients = evaluate(NUMPY, checked.logits, problem, gradients_of="parts")

@@ -40,6 +40,9 @@ class Namespace(Protocol):
     def log_sigmoid(self, a: Array, /) -> Array:
         """log(sigmoid(a)), elementwise, finite for every finite `a`."""
 
+    def stop_gradient(self, a: Array, /) -> Array:
+        """`a`, through which no gradient flows."""
+
     def cast(self, a: Array, /, *, like: Array) -> Array:
         """`a` in the dtype of `like`."""
 
@@ -82,6 +85,9 @@ class NumPyNamespace:
 
     def log_sigmoid(self, a: Array, /) -> Array:
         return np.minimum(a, 0) - np.log1p(np.exp(-np.abs(a)))
+
+    def stop_gradient(self, a: Array, /) -> Array:
+        return a
 
     def cast(self, a: Array, /, *, like: Array) -> Array:
         return np.asarray(a).astype(like.dtype)

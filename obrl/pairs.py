@@ -180,6 +180,14 @@ def describe(num_labels: int, settings: Settings, *, thresholds: bool = True, **
     """
     in_order = sorted(options.items(), key=lambda option: list(OPTION_DEFAULTS).index(option[0]))
     changed = {name: value for name, value in in_order if value != OPTION_DEFAULTS[name]}
-    words = (f"{name}={reprlib.repr(value)}" for name, value in (settings.changed() | changed).items())
+    words = (f"{name}={_in_words(value)}" for name, value in (settings.changed() | changed).items())
     parts = [str(num_labels), *words]
     return ", ".join([*parts, *([settings.describe_thresholds()] if thresholds else [])])
+
+
+def _in_words(value: Any) -> str:
+    """What a `repr` shows of an option; a function, and one that `functools.partial` binds, shows its name."""
+    if not callable(value):
+        return reprlib.repr(value)
+    function = getattr(value, "func", value)
+    return str(getattr(function, "__name__", type(function).__name__))

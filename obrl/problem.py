@@ -9,6 +9,20 @@ from obrl.algebra import PairLaplacians, Terms, cross_entropy_terms, relation_te
 from obrl.namespace import Array, Namespace
 
 
+class Reduction(NamedTuple):
+    """How the losses of the samples become one; the attributes are those of `Problem`.
+
+    Attributes:
+        name: `"mean"`, `"sum"` or `"none"`.
+        sample_weight: w, (batch, 1), or None for 1.
+        rows: the size of the batch.
+    """
+
+    name: str
+    sample_weight: Array | None
+    rows: int | Array
+
+
 class Problem(NamedTuple):
     """A loss as a function of the logits: L = L_E + alpha L_B, or L_B alone.
 
@@ -50,52 +64,96 @@ def evaluate(
     """
     with_gradient = gradients_of != "none"
     p = ns.sigmoid(logits)
+    reduction = Reduction(problem.reduction, problem.sample_weight, problem.rows)
     relation = relation_terms(ns, p, problem.pairs, with_gradient=with_gradient)
-    relation_loss = _reduce(ns, relation, problem)
+    relation_loss = _reduce(ns, relation, reduction)
     if problem.targets is None:
-        return (relation_loss,), (_reduce_gradient(ns, [(1.0, relation)], problem),) if with_gradient else ()
+        return (relation_loss,), (_reduce_gradient(ns, [(1.0, relation)], reduction),) if with_gradient else ()
     entropy = cross_entropy_terms(
         ns, logits, p, problem.targets, problem.observed, problem.pos_weight, with_gradient=with_gradient
     )
-    cross_entropy = _reduce(ns, entropy, problem)
+    cross_entropy = _reduce(ns, entropy, reduction)
     weighted_terms: list[list[tuple[float, Terms]]] = {
         "none": [],
         "total": [[(1.0, entropy), (problem.alpha, relation)]],
         "parts": [[(1.0, entropy)], [(1.0, relation)]],
     }[gradients_of]
     terms = (cross_entropy + problem.alpha * relation_loss, cross_entropy, relation_loss)
-    return terms, tuple(_reduce_gradient(ns, part, problem) for part in weighted_terms)
+    return terms, tuple(_reduce_gradient(ns, part, reduction) for part in weighted_terms)
 
 
-def _reduce(ns: Namespace, terms: Terms, problem: Problem) -> Array:
+def joint_terms(
+    ns: Namespace,
+    losses: Array,
+    observed: Array | None,
+    relation_loss: Array,
+    reduction: Reduction,
+    *,
+    alpha: float,
+) -> tuple[Array, Array, Array]:
+    """L, L_E and L_B where a function, not Eq. 4, has given the elementwise losses of L_E.
+
+    Args:
+        ns: the framework's functions.
+        losses: (batch, num_labels), any number or NaN where not observed.
+        observed: bool, the same shape, or None where all are.
+        relation_loss: L_B, reduced.
+        reduction: of L_E.
+        alpha: weight of L_B.
+    """
+    entropy = Terms(_observed(ns, losses, observed), 1.0, None, None, 1.0)
+    cross_entropy = _reduce(ns, entropy, reduction)
+    return cross_entropy + alpha * relation_loss, cross_entropy, relation_loss
+
+
+def joint_gradient(
+    ns: Namespace,
+    slopes: Array,
+    observed: Array | None,
+    relation_gradient: Array,
+    reduction: Reduction,
+    *,
+    alpha: float,
+) -> Array:
+    """The gradient of L where a function has given that of its losses, `slopes`; the rest as in `joint_terms`."""
+    entropy = Terms(slopes, 1.0, None, _observed(ns, slopes, observed), 1.0)
+    return _reduce_gradient(ns, [(1.0, entropy)], reduction) + alpha * relation_gradient
+
+
+def _observed(ns: Namespace, values: Array, observed: Array | None) -> Array:
+    """The values of a function, and 0 where a target is missing, whatever they are there."""
+    return values if observed is None else ns.where(observed, values, 0.0)
+
+
+def _reduce(ns: Namespace, terms: Terms, reduction: Reduction) -> Array:
     """Reduce w_k times the loss of each sample."""
-    weight = problem.sample_weight
-    if problem.reduction == "none":
+    weight = reduction.sample_weight
+    if reduction.name == "none":
         value = ns.sum(terms.elementwise, axis=1, keepdims=True) * terms.scale
         if terms.constant is not None:
             value = value + terms.constant
         return ns.sum(value if weight is None else value * weight, axis=1)
-    share = _share(ns, problem)
+    share = _share(ns, reduction)
     value = ns.sum(terms.elementwise if weight is None else terms.elementwise * weight) * (terms.scale * share)
     if terms.constant is None:
         return value
-    total_weight = problem.rows if weight is None else ns.sum(weight)
+    total_weight = reduction.rows if weight is None else ns.sum(weight)
     return value + terms.constant * (total_weight * share)
 
 
-def _reduce_gradient(ns: Namespace, weighted_terms: Sequence[tuple[float, Terms]], problem: Problem) -> Array:
+def _reduce_gradient(ns: Namespace, weighted_terms: Sequence[tuple[float, Terms]], reduction: Reduction) -> Array:
     """The gradient of a sum of reduced losses, each with its factor."""
-    share = _share(ns, problem)
+    share = _share(ns, reduction)
     parts = [terms.gradient * (factor * share * terms.gradient_scale) for factor, terms in weighted_terms]
     total = sum(parts[1:], start=parts[0])
-    return total if problem.sample_weight is None else total * problem.sample_weight
+    return total if reduction.sample_weight is None else total * reduction.sample_weight
 
 
-def _share(ns: Namespace, problem: Problem) -> Array | float:
+def _share(ns: Namespace, reduction: Reduction) -> Array | float:
     """What a sum over the batch is multiplied by: 1/K for a mean, where an empty batch counts as one row."""
-    if problem.reduction != "mean":
+    if reduction.name != "mean":
         return 1.0
-    rows = problem.rows
+    rows = reduction.rows
     return 1.0 / max(rows, 1) if isinstance(rows, int) else 1.0 / ns.where(rows > 0, rows, 1.0)
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from obrl.arrays import as_labels
 from obrl.conditioning import Conditioning, relation_phi, state_rates
 from obrl.counts import PairCounts, exact_counts
-from obrl.errors import check_label_names, check_labels, check_num_labels, metadata
+from obrl.errors import check_ignore_index, check_label_names, check_labels, check_num_labels, metadata
 from obrl.labels import Labels, read_labels
 from obrl.namespace import NUMPY
 from obrl.online import RelationState, known_relation, merge_states, scaled_counts, state_shapes, update_state
@@ -39,6 +39,7 @@ class OnlineBatchRelation(Conditioning):
         estimator: `"batch"` (Eq. 1) or `"counts"`, which averages the pair counts and measures the average: less
             noisy, and unbiased for labels that are constant in many batches.
         label_names: one distinct name a label, for `pairs`.
+        ignore_index: a number such as -1 or 255 that marks missing targets, which are then integers; see `OBRLoss`.
 
     Raises:
         TypeError, ValueError: an argument of another type or outside its range.
@@ -62,10 +63,12 @@ class OnlineBatchRelation(Conditioning):
         measure: str = "unit_pearson",
         estimator: str = "batch",
         label_names: Sequence[str] | None = None,
+        ignore_index: int | None = None,
     ) -> None:
         self.num_labels = check_num_labels(num_labels)
         self.settings = Settings(decay=decay, measure=measure, estimator=estimator)
         self.label_names = check_label_names(label_names, self.num_labels)
+        self.ignore_index = check_ignore_index(ignore_index)
         self._state = empty_state(self.num_labels, self.settings)
 
     @property
@@ -105,8 +108,9 @@ class OnlineBatchRelation(Conditioning):
             ValueError: a wrong shape, or an observed target outside [0, 1]. The state is then as it was.
         """
         y, mask = as_labels(targets, observed)
-        check_labels(metadata(y), None if mask is None else metadata(mask), num_labels=self.num_labels)
-        self._state = updated_state(self._state, self.settings, read_labels(y, mask))
+        known = None if mask is None else metadata(mask)
+        check_labels(metadata(y), known, num_labels=self.num_labels, ignore_index=self.ignore_index)
+        self._state = updated_state(self._state, self.settings, read_labels(y, mask, self.ignore_index))
         return self
 
     def merge(self, later: OnlineBatchRelation) -> OnlineBatchRelation:
@@ -125,7 +129,7 @@ class OnlineBatchRelation(Conditioning):
         check_compatible(later.settings, self.settings)
         names = merged_names(self.label_names, later.label_names)
         state = merge_states(self._state, later._state, self.settings.decay)
-        return OnlineBatchRelation.from_state(state, self.settings, names)
+        return OnlineBatchRelation.from_state(state, self.settings, names, ignore_index=self.ignore_index)
 
     def pairs(self, *, positive_threshold: float = 0.8, negative_threshold: float = 0.2) -> Pairs:
         """The active pairs under these thresholds; printing them gives a table, or says that there is none."""
@@ -227,7 +231,14 @@ class OnlineBatchRelation(Conditioning):
         return cls.from_state(*load_relation(path))
 
     @classmethod
-    def from_state(cls, state: RelationState, settings: Settings, label_names: Sequence[str] | None = None) -> Self:
+    def from_state(
+        cls,
+        state: RelationState,
+        settings: Settings,
+        label_names: Sequence[str] | None = None,
+        *,
+        ignore_index: int | None = None,
+    ) -> Self:
         """A relation from its accumulators, copied into float64."""
         relation = cls(
             state.relation_weight.shape[0],
@@ -235,6 +246,7 @@ class OnlineBatchRelation(Conditioning):
             measure=settings.measure,
             estimator=settings.estimator,
             label_names=label_names,
+            ignore_index=ignore_index,
         )
         relation._state = RelationState(*(np.array(array, np.float64) for array in state))
         return relation
@@ -244,10 +256,12 @@ class OnlineBatchRelation(Conditioning):
 
     def to_numpy(self) -> OnlineBatchRelation:
         """A copy; every framework's relation has this method."""
-        return OnlineBatchRelation.from_state(self._state, self.settings, self.label_names)
+        state, ignore_index = self._state, self.ignore_index
+        return OnlineBatchRelation.from_state(state, self.settings, self.label_names, ignore_index=ignore_index)
 
     def __repr__(self) -> str:
-        return f"OnlineBatchRelation({describe(self.num_labels, self.settings, thresholds=False)})"
+        options = {"ignore_index": self.ignore_index}
+        return f"OnlineBatchRelation({describe(self.num_labels, self.settings, thresholds=False, **options)})"
 
 
 def updated_state(state: RelationState, settings: Settings, labels: Labels) -> RelationState:

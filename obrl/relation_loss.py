@@ -20,7 +20,7 @@ from obrl.settings import check_relation_loss
 class RelationLoss(RelationCriterion):
     """L_B alone (Eq. 2) with its own relation, to add to any other loss.
 
-    The arguments are those of `OBRLoss` without alpha and pos_weight.
+    The arguments are those of `OBRLoss` without alpha, pos_weight and cross_entropy.
 
     Example:
         >>> criterion = RelationLoss(2)
@@ -42,6 +42,7 @@ class RelationLoss(RelationCriterion):
         estimator: str = "batch",
         normalization: str = "all_pairs",
         reduction: str = "mean",
+        ignore_index: int | None = None,
         label_names: Sequence[str] | None = None,
         relation: Any = None,
         freeze: bool = False,
@@ -56,6 +57,7 @@ class RelationLoss(RelationCriterion):
             estimator=estimator,
             normalization=normalization,
             reduction=reduction,
+            ignore_index=ignore_index,
             label_names=label_names,
             relation=relation,
             freeze=freeze,

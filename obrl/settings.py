@@ -16,6 +16,8 @@ NORMALIZATIONS = ("all_pairs", "active_pairs")
 OPTION_DEFAULTS = {
     "reduction": "mean",
     "pos_weight": None,
+    "cross_entropy": "bce",
+    "ignore_index": None,
     "freeze": False,
     "impl": "auto",
     "sync": True,

@@ -15,7 +15,7 @@ from jax import Array
 
 import obrl
 from obrl.conditional import FloatArray
-from obrl.errors import check_label_names, check_num_labels
+from obrl.errors import check_ignore_index, check_label_names, check_num_labels
 from obrl.holders import public_name
 from obrl.namespace import NUMPY
 from obrl.online import RelationState, known_relation, state_shapes
@@ -41,6 +41,7 @@ class RelationConfiguration:
     label_names: tuple[str, ...] | None
     axis_name: AxisName | None
     validate: bool | None
+    ignore_index: int | None
     _start: RelationState | None  # as bytes of float64, so that equal starts are equal and hash alike
 
     def __init__(
@@ -52,6 +53,7 @@ class RelationConfiguration:
         relation: Any,
         axis_name: AxisName | None,
         validate: bool | None,
+        ignore_index: int | None,
         freeze: bool = False,
     ) -> None:
         count = check_num_labels(num_labels)
@@ -68,6 +70,7 @@ class RelationConfiguration:
             label_names=start.label_names,
             axis_name=axis_name,
             validate=validate,
+            ignore_index=check_ignore_index(ignore_index),
             _start=None if relation is None else RelationState(*(part.tobytes() for part in start.state)),
         )
 
@@ -120,7 +123,8 @@ class RelationConfiguration:
 
     def to_numpy(self, state: RelationState) -> obrl.OnlineBatchRelation:
         """The relation as an `obrl.OnlineBatchRelation`, copied to the host in float64."""
-        return obrl.OnlineBatchRelation.from_state(state_on_host(self._checked(state)), self.settings, self.label_names)
+        options: dict[str, Any] = {"label_names": self.label_names, "ignore_index": self.ignore_index}
+        return obrl.OnlineBatchRelation.from_state(state_on_host(self._checked(state)), self.settings, **options)
 
     def condition(self, probabilities: Any, targets: Any, state: RelationState, *, observed: Any = None) -> FloatArray:
         """Probabilities of the unknown labels, as `obrl.OnlineBatchRelation.condition`; computed on the host."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -12,9 +12,11 @@ import jax.numpy as jnp
 from jax import Array
 
 from obrl.arrays import unmask_labels
+from obrl.cross_entropy import CrossEntropy, check_losses, checked_cross_entropy, function_arguments
 from obrl.errors import REDUCTIONS, check_batch, check_choice, check_impl, checked_pos_weight, resolve_update
 from obrl.online import RelationState, state_laplacians
 from obrl.pairs import describe
+from obrl.problem import Reduction, joint_terms
 from obrl.settings import Settings
 from obrl.start import loaded_relation
 from obrl.storage import save_relation
@@ -22,6 +24,7 @@ from obrl_jax.configuration import AxisName, RelationConfiguration, check_state_
 from obrl_jax.inputs import (
     computation_dtype,
     concrete,
+    known_targets,
     metadata,
     optional_metadata,
     split_labels,
@@ -41,6 +44,33 @@ class Batch(NamedTuple):
     sample_weight: Array | None
 
 
+def function_losses(function: Callable[..., Any], batch: Batch, *, complete: bool) -> tuple[Array, Array | None]:
+    """The losses of a function for L_E, which JAX differentiates, and which targets are observed (None for all).
+
+    Raises:
+        TypeError, ValueError: it returned something else than (batch, num_labels) numbers in the dtype to compute in.
+    """
+    dtype = computation_dtype(batch.logits)
+    labels = split_labels(batch.targets, batch.observed, complete=complete)
+    observed = None if labels.observed is None else jnp.asarray(labels.observed)
+    labels = labels._replace(targets=jnp.asarray(labels.targets), observed=observed)
+    x, y = function_arguments(JAX, jnp.asarray(batch.logits).astype(dtype), labels, like=jnp.zeros((), dtype))
+    losses = function(x, y)
+    check_losses(metadata("the result of cross_entropy", losses), metadata("logits", x))
+    return jnp.asarray(losses), observed
+
+
+def _check_hashable(function: CrossEntropy) -> None:
+    """Raise TypeError unless a criterion with this function can be a static argument of `jax.jit`."""
+    try:
+        hash(function)
+    except TypeError as error:
+        raise TypeError(
+            "cross_entropy must be hashable, so that a criterion can be a static argument of jax.jit, got a "
+            f"{type(function).__name__} that is not: {error}; give a function that calls it"
+        ) from error
+
+
 @dataclass(frozen=True, init=False, repr=False)
 class Criterion(RelationConfiguration):
     """A loss with a relation; the arguments are those of `OBRLoss`."""
@@ -49,6 +79,7 @@ class Criterion(RelationConfiguration):
     freeze: bool
     impl: str
     pos_weight: tuple[float, ...] | None
+    cross_entropy: CrossEntropy
     _joint = True  # whether L_E is part of it
 
     def __init__(
@@ -64,6 +95,8 @@ class Criterion(RelationConfiguration):
         normalization: str = "all_pairs",
         reduction: str = "mean",
         pos_weight: Any = None,
+        cross_entropy: CrossEntropy = "bce",
+        ignore_index: int | None = None,
         label_names: Sequence[str] | None = None,
         relation: Any = None,
         freeze: bool = False,
@@ -89,10 +122,13 @@ class Criterion(RelationConfiguration):
             relation=relation,
             axis_name=axis_name,
             validate=validate,
+            ignore_index=ignore_index,
             freeze=freeze,
         )
         weights = checked_pos_weight(concrete("pos_weight", pos_weight), num_labels=self.num_labels)
-        self._set(reduction=reduction, freeze=bool(freeze), impl=impl, pos_weight=weights)
+        function = checked_cross_entropy(cross_entropy, pos_weight)
+        _check_hashable(function)
+        self._set(reduction=reduction, freeze=bool(freeze), impl=impl, pos_weight=weights, cross_entropy=function)
 
     def save_relation(self, path: str | os.PathLike[str], state: RelationState) -> None:
         """Write the relation as an .npz (no pickle) that every framework of obrl can start from."""
@@ -130,19 +166,30 @@ class Criterion(RelationConfiguration):
             optional_metadata("observed", observed),
             optional_metadata("sample_weight", batch.sample_weight),
             num_labels=self.num_labels,
+            ignore_index=self.ignore_index,
         )
+        observed = known_targets(self.validate, targets, observed, self.ignore_index)
+        batch = batch._replace(observed=observed)
         state = jax.lax.stop_gradient(self._checked(state))
         moves = resolve_update(update, default=True, freeze=self.freeze)
+        complete = values_are_complete(self.validate, targets, observed)
+        function = self.cross_entropy if joint and callable(self.cross_entropy) else None
+        entropy = None if function is None else function_losses(function, batch, complete=complete)
         build = self._fused_loss if self.impl == "fused" else self._algebra_loss
-        loss, state = build(batch, state, moves=moves, joint=joint)
+        loss, state = build(batch, state, moves=moves, joint=joint and entropy is None, complete=complete)
         options = LossOptions(self.settings.alpha, self.reduction, self.settings.normalization, parts)
-        return differentiable_terms(options, jnp.asarray(batch.logits), loss, impl=self.impl), state
+        terms = differentiable_terms(options, jnp.asarray(batch.logits), loss, impl=self.impl)
+        if entropy is None:
+            return terms, state
+        weight = None if loss.sample_weight is None else loss.sample_weight[:, None]
+        reduction = Reduction(self.reduction, weight, len(batch.logits))
+        joined = joint_terms(JAX, *entropy, terms[0], reduction, alpha=self.settings.alpha)
+        return (joined if parts else joined[:1]), state
 
     def _algebra_loss(
-        self, batch: Batch, state: RelationState, *, moves: bool, joint: bool
+        self, batch: Batch, state: RelationState, *, moves: bool, joint: bool, complete: bool
     ) -> tuple[AlgebraLoss, RelationState]:
-        """The loss for the algebra, and the new state."""
-        complete = values_are_complete(self.validate, batch.targets, batch.observed)
+        """The loss for the algebra, and the new state; `complete` says that no target is missing."""
         labels = split_labels(batch.targets, batch.observed, complete=complete)
         if moves:
             state = advance(state, labels, self.settings, self.axis_name)
@@ -159,16 +206,15 @@ class Criterion(RelationConfiguration):
         return loss, state
 
     def _fused_loss(
-        self, batch: Batch, state: RelationState, *, moves: bool, joint: bool
+        self, batch: Batch, state: RelationState, *, moves: bool, joint: bool, complete: bool
     ) -> tuple[FusedLoss, RelationState]:
-        """The loss for native code, and the new state."""
+        """The loss for native code, and the new state; `complete` says that no target is missing."""
         from obrl_jax import fused
 
         dtype = computation_dtype(batch.logits)
         target = fused.target_of(
             self.num_labels, dtype, relation_weight=state.relation_weight, targets=batch.targets, logits=batch.logits
         )
-        complete = values_are_complete(self.validate, batch.targets, batch.observed)
         labels = fused.native_labels(batch.targets, batch.observed, dtype, complete=complete)
         if moves:
             state, code = fused.advance(target, state, labels, self.settings, self.axis_name)
@@ -193,7 +239,6 @@ class Criterion(RelationConfiguration):
         )
 
     def __repr__(self) -> str:
-        options = {
-            name: getattr(self, name) for name in ("reduction", "freeze", "impl", "pos_weight", "axis_name", "validate")
-        }
+        names = ("reduction", "pos_weight", "cross_entropy", "ignore_index", "freeze", "impl", "axis_name", "validate")
+        options = {name: getattr(self, name) for name in names}
         return f"{type(self).__name__}({describe(self.num_labels, self.settings, **options)})"

@@ -10,7 +10,7 @@ import numpy as np
 
 from obrl.arrays import check_dense
 from obrl.errors import Metadata
-from obrl.labels import Labels, check_values
+from obrl.labels import Labels, check_ignored, check_values, without_ignored
 from obrl.labels import split_labels as split
 from obrl.namespace import NUMPY
 from obrl_jax.compat import is_traced
@@ -61,6 +61,17 @@ def split_labels(targets: Any, observed: Any, *, complete: bool) -> Labels:
     # NumPy targets are split in NumPy: `jax_debug_nans` would stop at the NaN of a missing target.
     in_numpy = isinstance(targets, np.ndarray) and (observed is None or isinstance(observed, np.ndarray))
     return split(NUMPY if in_numpy else JAX, targets, observed, kind=kind_of(targets.dtype), complete=complete)
+
+
+def known_targets(validate: bool | None, targets: Any, observed: Any, ignore_index: int | None) -> Any:
+    """`observed`, and False where checked targets equal `ignore_index`; in NumPy where both arguments are.
+
+    Raises:
+        ValueError: targets that `obrl.labels.check_ignored` refuses, where values may be read.
+    """
+    if ignore_index is not None and _may_read_values(validate, targets, observed):
+        check_ignored(on_host(targets), on_host(observed), ignore_index)
+    return without_ignored(targets, observed, ignore_index)
 
 
 def values_are_complete(validate: bool | None, targets: Any, observed: Any) -> bool:

@@ -40,6 +40,14 @@ class OBRLoss(Criterion):
             in place of M^2.
         reduction: `"mean"` (the paper: 1/K sum_k w_k L_k), `"sum"` or `"none"`.
         pos_weight: (num_labels,), finite and non-negative; multiplies the positives' part of L_E.
+        cross_entropy: `"bce"` (Eq. 4), or a function that takes its place: of logits and targets, JAX arrays
+            (batch, num_labels) in float32 (float64 for float64 logits), it returns the loss of each label in the same
+            shape and dtype, which is differentiated. obrl masks the missing labels, sums over labels, weighs the
+            samples and reduces. A missing target is 0. Not beside `pos_weight`. It
+            must be hashable; criteria are equal where it is the same function.
+        ignore_index: a number such as -1 or 255 that marks missing targets, in the loss and in the relation; targets
+            are then integers. Where values are read, targets coded -1 and 1 are refused with -1: a batch in which -1
+            occurs and at least 32 labels are known, all of them 1.
         label_names: one distinct name a label, for `pairs`.
         relation: where to start: an OnlineBatchRelation of NumPy, its .npz, or a (num_labels, num_labels) matrix.
         freeze: never update the relation; requires `relation=`.
@@ -120,7 +128,8 @@ class OBRLoss(Criterion):
 class RelationLoss(Criterion):
     """L_B alone (Eq. 2) with its own relation, to add to any other loss.
 
-    The arguments, the state and when it moves are those of `OBRLoss`, without alpha and pos_weight.
+    The arguments, the state and when it moves are those of `OBRLoss`, without alpha, pos_weight and
+    cross_entropy.
 
     Example:
         >>> import jax.numpy as jnp
@@ -145,6 +154,7 @@ class RelationLoss(Criterion):
         estimator: str = "batch",
         normalization: str = "all_pairs",
         reduction: str = "mean",
+        ignore_index: int | None = None,
         label_names: Sequence[str] | None = None,
         relation: Any = None,
         freeze: bool = False,
@@ -161,6 +171,7 @@ class RelationLoss(Criterion):
             estimator=estimator,
             normalization=normalization,
             reduction=reduction,
+            ignore_index=ignore_index,
             label_names=label_names,
             relation=relation,
             freeze=freeze,

@@ -37,6 +37,7 @@ class _Jax:
     sigmoid = staticmethod(jax.nn.sigmoid)
     log_sigmoid = staticmethod(_log_sigmoid)
     transpose = staticmethod(jnp.transpose)
+    stop_gradient = staticmethod(jax.lax.stop_gradient)
 
     def matmul(self, a: Array, b: Array, /) -> Array:
         # By default an accelerator rounds the factors of a float32 product to TF32 or bfloat16.

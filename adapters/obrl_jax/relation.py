@@ -22,7 +22,14 @@ from obrl.settings import Settings, with_thresholds
 from obrl.storage import save_relation
 from obrl_jax.compat import is_traced
 from obrl_jax.configuration import AxisName, RelationConfiguration, state_on_host
-from obrl_jax.inputs import has_float64, metadata, optional_metadata, split_labels, values_are_complete
+from obrl_jax.inputs import (
+    has_float64,
+    known_targets,
+    metadata,
+    optional_metadata,
+    split_labels,
+    values_are_complete,
+)
 from obrl_jax.namespace import JAX
 
 
@@ -94,6 +101,7 @@ class OnlineBatchRelation(RelationConfiguration):
         axis_name: the axis, or axes, of `jax.shard_map` or `jax.pmap` over which to sum the counts.
         validate: whether to check the values of targets: None does for arrays on the CPU; True does on every device,
             where it makes the host wait; False never does. Traced arrays have no values to check.
+        ignore_index: a number such as -1 or 255 that marks missing targets, which are then integers; see `OBRLoss`.
 
     Raises:
         TypeError, ValueError: an argument of another type, shape or range.
@@ -122,6 +130,7 @@ class OnlineBatchRelation(RelationConfiguration):
         relation: Any = None,
         axis_name: AxisName | None = None,
         validate: bool | None = None,
+        ignore_index: int | None = None,
     ) -> None:
         super().__init__(
             num_labels,
@@ -130,6 +139,7 @@ class OnlineBatchRelation(RelationConfiguration):
             relation=relation,
             axis_name=axis_name,
             validate=validate,
+            ignore_index=ignore_index,
         )
 
     def update(self, targets: Array, state: RelationState, *, observed: Array | None = None) -> RelationState:
@@ -148,8 +158,10 @@ class OnlineBatchRelation(RelationConfiguration):
             TypeError, ValueError: what was expected and what came.
         """
         targets, observed = unmask_labels(targets, observed)
-        check_labels(metadata("targets", targets), optional_metadata("observed", observed), num_labels=self.num_labels)
+        options: dict[str, Any] = {"num_labels": self.num_labels, "ignore_index": self.ignore_index}
+        check_labels(metadata("targets", targets), optional_metadata("observed", observed), **options)
         state = self._checked(state)
+        observed = known_targets(self.validate, targets, observed, self.ignore_index)
         complete = values_are_complete(self.validate, targets, observed)
         labels = split_labels(targets, observed, complete=complete)
         return advance(state, labels, self.settings, self.axis_name)
@@ -212,7 +224,7 @@ class OnlineBatchRelation(RelationConfiguration):
         )
 
     def __repr__(self) -> str:
-        options = {"axis_name": self.axis_name, "validate": self.validate}
+        options = {name: getattr(self, name) for name in ("axis_name", "validate", "ignore_index")}
         return f"OnlineBatchRelation({describe(self.num_labels, self.settings, thresholds=False, **options)})"
 
 
@@ -226,6 +238,7 @@ def update_relation(
     estimator: str = "batch",
     axis_name: AxisName | None = None,
     validate: bool | None = None,
+    ignore_index: int | None = None,
 ) -> RelationState:
     """Eq. 1 for one batch, as a function; the arguments are those of `OnlineBatchRelation` and its `update`.
 
@@ -238,6 +251,12 @@ def update_relation(
     """
     num_labels = metadata("targets", unmask_labels(targets, observed)[0]).shape[-1:] or (1,)
     online = OnlineBatchRelation(
-        num_labels[0], decay=decay, measure=measure, estimator=estimator, axis_name=axis_name, validate=validate
+        num_labels[0],
+        decay=decay,
+        measure=measure,
+        estimator=estimator,
+        axis_name=axis_name,
+        validate=validate,
+        ignore_index=ignore_index,
     )
     return online.update(targets, state, observed=observed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,12 +10,22 @@ from keras import ops
 
 from obrl.algebra import LossTerms, PairLaplacians
 from obrl.arrays import unmask_labels
+from obrl.cross_entropy import CrossEntropy, check_losses, function_arguments
 from obrl.labels import Labels
 from obrl.namespace import NUMPY
 from obrl.online import RelationState, state_laplacians
-from obrl.problem import Problem, evaluate
+from obrl.problem import Problem, Reduction, evaluate, joint_terms
 from obrl.settings import Settings
-from obrl_keras.inputs import check_metadata, may_read_values, row_count, split_labels
+from obrl_keras.graphs import tensorflow_backend, with_rows_of, with_shape
+from obrl_keras.inputs import (
+    check_metadata,
+    known_rows,
+    known_targets,
+    may_read_values,
+    metadata,
+    row_count,
+    split_labels,
+)
 from obrl_keras.namespace import KERAS, Tensor, dtype_name
 
 
@@ -33,6 +43,7 @@ def loss_terms(
     *,
     alpha: float,
     reduction: str,
+    losses: Tensor | None = None,
 ) -> LossTerms:
     """L, L_E and L_B.
 
@@ -44,11 +55,12 @@ def loss_terms(
         pairs: the pair weights, in the dtype to compute in.
         alpha: weight of L_B.
         reduction: `"mean"`, `"sum"` or `"none"`.
+        losses: those of `function_losses` in place of Eq. 4, or None.
     """
     dtype = computation_dtype(logits)
     x = ops.cast(logits, dtype)
     problem = Problem(
-        targets=ops.cast(labels.targets, dtype),
+        targets=ops.cast(labels.targets, dtype) if losses is None else None,
         observed=labels.observed,
         sample_weight=None if sample_weight is None else ops.expand_dims(ops.cast(sample_weight, dtype), 1),
         pos_weight=None if pos_weight is None else ops.expand_dims(ops.cast(pos_weight, dtype), 0),
@@ -57,7 +69,28 @@ def loss_terms(
         reduction=reduction,
         rows=row_count(x, x),
     )
-    return LossTerms(*evaluate(KERAS, x, problem, gradients_of="none")[0])
+    terms = evaluate(KERAS, x, problem, gradients_of="none")[0]
+    if losses is None:
+        return LossTerms(*terms)
+    how = Reduction(reduction, problem.sample_weight, problem.rows)
+    return LossTerms(*joint_terms(KERAS, losses, labels.observed, terms[0], how, alpha=alpha))
+
+
+def function_losses(function: Callable[..., Any], logits: Tensor, labels: Labels) -> Tensor:
+    """The losses of a function for L_E, (batch, num_labels), which the backend differentiates.
+
+    Raises:
+        TypeError, ValueError: it returned something else; in a graph that does not know the number of rows, that is
+            checked when it runs.
+    """
+    like = ops.zeros((), computation_dtype(logits))
+    x, y = function_arguments(KERAS, ops.cast(logits, computation_dtype(logits)), labels, like=like)
+    losses, tensorflow = function(x, y), tensorflow_backend()
+    known = (known_rows(x, y), x.shape[1])
+    check_losses(metadata("the result of cross_entropy", losses, known), metadata("logits", x, known))
+    if tensorflow is None:
+        return losses
+    return with_rows_of(tensorflow, with_shape(tensorflow, losses, tuple(x.shape)), x)
 
 
 def frozen_terms(
@@ -71,6 +104,8 @@ def frozen_terms(
     pos_weight: Sequence[float] | None,
     reduction: str,
     validate: bool | None,
+    cross_entropy: CrossEntropy,
+    ignore_index: int | None,
 ) -> LossTerms:
     """L, L_E and L_B under a relation that does not move, on any backend.
 
@@ -84,17 +119,22 @@ def frozen_terms(
         pos_weight: num_labels numbers, or None.
         reduction: `"mean"`, `"sum"` or `"none"`.
         validate: whether to check the values of targets, as the losses have it.
+        cross_entropy: `"bce"`, or a function of tensors of the backend.
+        ignore_index: the number that marks missing targets, or None.
 
     Raises:
         TypeError, ValueError: what was expected and what came.
     """
     num_labels = len(state.relation_weight)
     targets, observed = unmask_labels(targets, observed)
-    check_metadata(logits, targets, observed, sample_weight, num_labels=num_labels)
+    check_metadata(logits, targets, observed, sample_weight, num_labels=num_labels, ignore_index=ignore_index)
     logits, targets, observed, sample_weight = (
         None if part is None else ops.convert_to_tensor(part) for part in (logits, targets, observed, sample_weight)
     )
-    labels = split_labels(targets, observed, read_values=may_read_values(validate, targets, observed))
+    read_values = may_read_values(validate, targets, observed)
+    observed = known_targets(targets, observed, ignore_index, read_values=read_values)
+    labels = split_labels(targets, observed, read_values=read_values)
+    losses = function_losses(cross_entropy, logits, labels) if callable(cross_entropy) else None
     like = np.zeros((), computation_dtype(logits))
     pairs = state_laplacians(NUMPY, state, settings, num_labels=num_labels, like=like)
     pairs = PairLaplacians(
@@ -103,4 +143,5 @@ def frozen_terms(
         negative_total=float(pairs.negative_total),
         scale=float(pairs.scale),
     )
-    return loss_terms(logits, labels, sample_weight, pos_weight, pairs, alpha=settings.alpha, reduction=reduction)
+    how: dict[str, Any] = {"alpha": settings.alpha, "reduction": reduction, "losses": losses}
+    return loss_terms(logits, labels, sample_weight, pos_weight, pairs, **how)

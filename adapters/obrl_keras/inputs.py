@@ -77,7 +77,15 @@ def known_rows(*tensors: Any) -> int | None:
     return next((size for size in sizes if size is not None), None)
 
 
-def check_metadata(logits: Any, targets: Any, observed: Any, sample_weight: Any, *, num_labels: int) -> None:
+def check_metadata(
+    logits: Any,
+    targets: Any,
+    observed: Any,
+    sample_weight: Any,
+    *,
+    num_labels: int,
+    ignore_index: int | None = None,
+) -> None:
     """Check what a loss takes, as far as it is known; raises TypeError or ValueError."""
     rows = known_rows(logits, targets, observed, sample_weight)
     check_batch(
@@ -86,7 +94,21 @@ def check_metadata(logits: Any, targets: Any, observed: Any, sample_weight: Any,
         None if observed is None else metadata("observed", observed, (rows, num_labels)),
         None if sample_weight is None else metadata("sample_weight", sample_weight, (rows,)),
         num_labels=num_labels,
+        ignore_index=ignore_index,
     )
+
+
+def known_targets(
+    targets: Tensor, observed: Tensor | None, ignore_index: int | None, *, read_values: bool
+) -> Tensor | None:
+    """`observed`, and False where checked targets equal `ignore_index`.
+
+    Raises:
+        ValueError: targets that `obrl.labels.check_ignored` refuses, where values may be read.
+    """
+    if ignore_index is not None and read_values:
+        labels.check_ignored(on_host(targets), None if observed is None else on_host(observed), ignore_index)
+    return labels.without_ignored(targets, observed, ignore_index)
 
 
 def split_labels(targets: Tensor, observed: Tensor | None, *, read_values: bool) -> Labels:

@@ -11,7 +11,7 @@ from keras import ops
 from obrl.arrays import unmask_labels
 from obrl.labels import Labels
 from obrl.online import RelationState, state_laplacians
-from obrl_keras.functions import computation_dtype, loss_terms
+from obrl_keras.functions import computation_dtype, function_losses, loss_terms
 from obrl_keras.graphs import (
     after,
     check_scope,
@@ -22,7 +22,14 @@ from obrl_keras.graphs import (
     with_rows_of,
     with_shape,
 )
-from obrl_keras.inputs import check_metadata, check_tensor, may_read_values, row_count, split_labels
+from obrl_keras.inputs import (
+    check_metadata,
+    check_tensor,
+    known_targets,
+    may_read_values,
+    row_count,
+    split_labels,
+)
 from obrl_keras.namespace import KERAS, Tensor
 from obrl_keras.stateful import StatefulLayer
 
@@ -58,6 +65,14 @@ class OBRLossLayer(StatefulLayer):
             in place of M^2.
         reduction: `"mean"` (the paper: 1/K sum_k w_k L_k) or `"sum"`.
         pos_weight: (num_labels,), finite and non-negative; multiplies the positives' part of L_E.
+        cross_entropy: `"bce"` (Eq. 4), or a function that takes its place: of logits and targets, tensors
+            (batch, num_labels) in float32 (float64 for float64 logits), it returns the loss of each label in the same
+            shape and dtype, which is differentiated. obrl masks the missing labels, sums over labels, weighs the
+            samples and reduces. A missing target is 0. Not beside `pos_weight`. To be
+            saved with the model it must be registered by `keras.saving.register_keras_serializable`.
+        ignore_index: a number such as -1 or 255 that marks missing targets, in the loss and in the relation; targets
+            are then integers. Where values are read, targets coded -1 and 1 are refused with -1: a batch in which -1
+            occurs and at least 32 labels are known, all of them 1.
         label_names: one distinct name a label, for `pairs`.
         relation: where to start: an OnlineBatchRelation, its .npz, or a (num_labels, num_labels) matrix. It is not
             part of the layer's configuration: a saved model holds the state itself.
@@ -127,18 +142,21 @@ class OBRLossLayer(StatefulLayer):
                 )
             return logits
         logits, targets, observed, sample_weight = self._checked(logits, targets, observed, sample_weight)
+        read_values = may_read_values(self.validate, targets, observed)
+        observed = known_targets(targets, observed, self.ignore_index, read_values=read_values)
         if self._see is not None:
             self._see(logits, targets, observed, sample_weight)
-        read_values = may_read_values(self.validate, targets, observed)
         labels = split_labels(targets, observed, read_values=read_values)
+        function = self.cross_entropy
+        losses = function_losses(function, logits, labels) if callable(function) else None
         state = self._state()
         if training and self.trainable and not self.freeze:
-            with after(tensorflow_backend(), logits, targets, observed, sample_weight):
+            with after(tensorflow_backend(), logits, targets, observed, sample_weight, losses):
                 state = self._advance(state, labels)
         like = ops.zeros((), computation_dtype(logits))
         pairs = state_laplacians(KERAS, state, self.settings, num_labels=self.num_labels, like=like)
-        alpha, reduction = self.settings.alpha, self.reduction
-        terms = loss_terms(logits, labels, sample_weight, self.pos_weight, pairs, alpha=alpha, reduction=reduction)
+        how: dict[str, Any] = {"alpha": self.settings.alpha, "reduction": self.reduction, "losses": losses}
+        terms = loss_terms(logits, labels, sample_weight, self.pos_weight, pairs, **how)
         self.add_loss(terms.total)
         return logits
 
@@ -153,7 +171,7 @@ class OBRLossLayer(StatefulLayer):
     ) -> Any:
         """The logits, unchanged; what else is given is checked."""
         if targets is not None:
-            check_metadata(logits, targets, observed, sample_weight, num_labels=self.num_labels)
+            self._check(logits, targets, observed, sample_weight)
         return keras.KerasTensor(logits.shape, dtype=logits.dtype)
 
     def _checked(self, *batch: Tensor | None) -> tuple[Any, ...]:
@@ -165,11 +183,14 @@ class OBRLossLayer(StatefulLayer):
                 None if part is None else with_shape(tensorflow, part, shape)
                 for part, shape in zip(batch, shapes, strict=True)
             )
-        check_metadata(*batch, num_labels=self.num_labels)
+        self._check(*batch)
         if tensorflow is not None:
             others = (None if part is None else with_rows_of(tensorflow, part, batch[0]) for part in batch[1:])
             batch = (batch[0], *others)
         return batch
+
+    def _check(self, *batch: Any) -> None:
+        check_metadata(*batch, num_labels=self.num_labels, ignore_index=self.ignore_index)
 
     def _advance(self, state: RelationState, labels: Labels) -> RelationState:
         """Eq. 1 for one batch."""

@@ -43,6 +43,7 @@ def _log_sigmoid_of_jax() -> Callable[[Tensor], Tensor]:
 class _Keras:
     sqrt = staticmethod(ops.sqrt)
     sigmoid = staticmethod(ops.sigmoid)
+    stop_gradient = staticmethod(ops.stop_gradient)
 
     def log_sigmoid(self, a: Tensor, /) -> Tensor:
         return _log_sigmoid_of_jax()(a) if backend.backend() == "jax" else ops.log_sigmoid(a)

@@ -11,7 +11,8 @@ import numpy as np
 from keras import ops
 
 import obrl
-from obrl.errors import check_choice, check_label_names, check_num_labels, checked_pos_weight
+from obrl.cross_entropy import CrossEntropy, checked_cross_entropy
+from obrl.errors import check_choice, check_ignore_index, check_label_names, check_num_labels, checked_pos_weight
 from obrl.holders import LossWithRelation
 from obrl.online import RelationState, known_relation
 from obrl.pairs import describe
@@ -19,6 +20,7 @@ from obrl.settings import Settings
 from obrl.start import starting_relation
 from obrl_keras.inputs import on_host
 from obrl_keras.namespace import KERAS, Tensor
+from obrl_keras.saving import saved_function, with_function
 
 LAYER_REDUCTIONS = ("mean", "sum")
 """`add_loss` takes a scalar."""
@@ -42,6 +44,8 @@ class StatefulLayer(LossWithRelation, keras.layers.Layer):
         normalization: str = "all_pairs",
         reduction: str = "mean",
         pos_weight: Any = None,
+        cross_entropy: CrossEntropy = "bce",
+        ignore_index: int | None = None,
         label_names: Sequence[str] | None = None,
         relation: Any = None,
         freeze: bool = False,
@@ -64,11 +68,14 @@ class StatefulLayer(LossWithRelation, keras.layers.Layer):
         names = check_label_names(label_names, count)
         start = starting_relation(_to_host(relation), settings, count, names, freeze=bool(freeze))
         weights = checked_pos_weight(_to_host(pos_weight), num_labels=count)
+        function, ignored = checked_cross_entropy(cross_entropy, pos_weight), check_ignore_index(ignore_index)
         super().__init__(trainable=trainable, name=name, dtype=dtype, autocast=False)
         self.num_labels = count
         self.settings = settings
         self.reduction = reduction
         self.pos_weight = weights
+        self.cross_entropy = function
+        self.ignore_index = ignored
         self.label_names = start.label_names
         self.freeze = bool(freeze)
         self.validate = validate
@@ -120,7 +127,7 @@ class StatefulLayer(LossWithRelation, keras.layers.Layer):
         if config.get("freeze"):
             accumulation = {name: config[name] for name in ("decay", "measure", "estimator") if name in config}
             config = {**config, "relation": obrl.OnlineBatchRelation(config["num_labels"], **accumulation)}
-        layer: Self = super().from_config(config)
+        layer: Self = super().from_config(with_function(config))
         return layer
 
     def get_config(self) -> dict[str, Any]:
@@ -131,14 +138,17 @@ class StatefulLayer(LossWithRelation, keras.layers.Layer):
             **asdict(self.settings),
             "reduction": self.reduction,
             "pos_weight": None if self.pos_weight is None else list(self.pos_weight),
+            "cross_entropy": saved_function(self.cross_entropy),
+            "ignore_index": self.ignore_index,
             "label_names": None if self.label_names is None else list(self.label_names),
             "freeze": self.freeze,
             "validate": self.validate,
         }
 
     def __repr__(self) -> str:
-        options: dict[str, Any] = {"reduction": self.reduction, "pos_weight": self.pos_weight, "freeze": self.freeze}
-        return f"OBRLossLayer({describe(self.num_labels, self.settings, **options, validate=self.validate)})"
+        names = ("reduction", "pos_weight", "cross_entropy", "ignore_index", "freeze", "validate")
+        options = {name: getattr(self, name) for name in names}
+        return f"OBRLossLayer({describe(self.num_labels, self.settings, **options)})"
 
 
 def _to_host(value: Any) -> Any:

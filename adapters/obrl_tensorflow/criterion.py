@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import keras
@@ -9,8 +10,8 @@ import tensorflow as tf
 
 from obrl.errors import resolve_update
 from obrl.online import state_laplacians
-from obrl.problem import Problem
-from obrl_keras.functions import frozen_terms
+from obrl.problem import Problem, Reduction, joint_terms
+from obrl_keras.functions import frozen_terms, function_losses
 from obrl_keras.graphs import after
 from obrl_tensorflow import fused
 from obrl_tensorflow.functions import Results, differentiable_terms
@@ -19,6 +20,7 @@ from obrl_tensorflow.inputs import (
     check_batch,
     check_values,
     computation_dtype,
+    known_targets,
     may_read_values,
     row_count,
     split_labels,
@@ -38,6 +40,7 @@ class _Options(NamedTuple):
         read_values: whether to check the values of targets.
         reduction: of the terms.
         parts: whether to return L_E and L_B beside L.
+        losses: those of a function in place of Eq. 4, (batch, num_labels), which the relation waits for; None without.
     """
 
     update: bool
@@ -45,6 +48,7 @@ class _Options(NamedTuple):
     read_values: bool
     reduction: str
     parts: bool
+    losses: Tensor | None
 
 
 class Criterion(StatefulLoss):
@@ -102,26 +106,48 @@ class Criterion(StatefulLoss):
         if keras.backend.backend() != "tensorflow":
             resolve_update(update, default=False, freeze=self.freeze)
             return self._frozen_terms(logits, targets, observed, sample_weight, reduction)
-        batch = check_batch(logits, targets, observed, sample_weight, num_labels=self.num_labels)
+        how: dict[str, Any] = {"num_labels": self.num_labels, "ignore_index": self.ignore_index}
+        batch = check_batch(logits, targets, observed, sample_weight, **how)
         moves = resolve_update(update, default=True, freeze=self.freeze)
         read_values = may_read_values(self.validate, batch.targets, batch.observed)
+        known = known_targets(batch.targets, batch.observed, self.ignore_index, read_values=read_values)
+        batch = batch._replace(observed=known)
         hold = self._paused | self._validating if moves and update is None else None
-        options = _Options(moves, hold, read_values, reduction, parts)
+        options = _Options(moves, hold, read_values, reduction, parts, None)
+        if self._joint and callable(self.cross_entropy):
+            return self._function_terms(self.cross_entropy, batch, options)
+        return self._evaluate(batch, options)
+
+    def _evaluate(self, batch: Batch, options: _Options) -> Results:
+        """The terms of a checked batch."""
         return self._native_terms(batch, options) if self.impl == "fused" else self._algebra_terms(batch, options)
+
+    def _function_terms(self, function: Callable[..., Any], batch: Batch, options: _Options) -> Results:
+        """The terms where a function computes L_E, before the relation moves; TensorFlow differentiates it."""
+        labels = split_labels(batch.targets, batch.observed, read_values=options.read_values)
+        losses = function_losses(function, batch.logits, labels)
+        (relation_loss,) = self._evaluate(batch, options._replace(parts=False, losses=losses))
+        weight, dtype = batch.sample_weight, losses.dtype
+        weight = None if weight is None else tf.cast(weight, dtype)[:, None]
+        reduction = Reduction(options.reduction, weight, row_count(batch.targets, dtype))
+        alpha = self.settings.alpha
+        terms = joint_terms(TENSORFLOW, losses, labels.observed, relation_loss, reduction, alpha=alpha)
+        return terms if options.parts else terms[:1]
 
     def _algebra_terms(self, batch: Batch, options: _Options) -> Results:
         """The terms in TensorFlow's operations."""
         labels = split_labels(batch.targets, batch.observed, read_values=options.read_values)
+        joint = self._joint and options.losses is None
         if options.update:
-            with after(tf, *batch):
+            with after(tf, *batch, options.losses):
                 state = advance(self.online.accumulators, labels, self.settings, hold=options.hold)
         else:
             state = values_of(self.online.accumulators)
         dtype = computation_dtype(batch.logits)
         like = tf.zeros((), dtype)
-        weight, pos_weight = batch.sample_weight, self.pos_weight if self._joint else None
+        weight, pos_weight = batch.sample_weight, self.pos_weight if joint else None
         problem = Problem(
-            targets=tf.cast(labels.targets, dtype) if self._joint else None,
+            targets=tf.cast(labels.targets, dtype) if joint else None,
             observed=labels.observed,
             sample_weight=None if weight is None else tf.cast(weight, dtype)[:, None],
             pos_weight=None if pos_weight is None else tf.constant(pos_weight, dtype)[None],
@@ -137,19 +163,19 @@ class Criterion(StatefulLoss):
         fused.check(batch.logits, self.num_labels)
         if options.read_values:
             check_values(batch.targets, batch.observed)
-        variables = self.online.accumulators
+        variables, joint = self.online.accumulators, self._joint and options.losses is None
         if options.update:
-            with after(tf, *batch):
+            with after(tf, *batch, options.losses):
                 hold = False if options.hold is None else options.hold
                 code = fused.advance(batch, variables, self.settings, hold=hold)
         else:
             code = fused.code_pairs(batch.logits, variables, self.settings)
         return fused.loss_terms(
             batch.logits,
-            batch.targets if self._joint else None,
-            batch.observed if self._joint else None,
+            batch.targets if joint else None,
+            batch.observed if joint else None,
             batch.sample_weight,
-            self.pos_weight if self._joint else None,
+            self.pos_weight if joint else None,
             code,
             alpha=self.settings.alpha,
             normalization=self.settings.normalization,
@@ -170,5 +196,7 @@ class Criterion(StatefulLoss):
             pos_weight=self.pos_weight,
             reduction=reduction,
             validate=self.validate,
+            cross_entropy=self.cross_entropy,
+            ignore_index=self.ignore_index,
         )
         return tuple(terms) if self._joint else (terms.relation_loss,)

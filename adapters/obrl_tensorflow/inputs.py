@@ -59,7 +59,9 @@ class Batch(NamedTuple):
     sample_weight: Tensor | None
 
 
-def check_batch(logits: Any, targets: Any, observed: Any, sample_weight: Any, *, num_labels: int) -> Batch:
+def check_batch(
+    logits: Any, targets: Any, observed: Any, sample_weight: Any, *, num_labels: int, ignore_index: int | None
+) -> Batch:
     """The arguments of a loss as tensors; raises TypeError or ValueError where one is not as it must be."""
     targets, observed = unmask_labels(targets, observed)
     width = (None, num_labels)
@@ -71,27 +73,41 @@ def check_batch(logits: Any, targets: Any, observed: Any, sample_weight: Any, *,
     )
     rows = known_rows(*batch)
     metadata_of: list[Any] = [None if tensor is None else metadata(tensor, rows=rows) for tensor in batch]
-    errors.check_batch(*metadata_of, num_labels=num_labels)
+    errors.check_batch(*metadata_of, num_labels=num_labels, ignore_index=ignore_index)
     others = (None if tensor is None else with_rows_of(tf, tensor, batch.logits) for tensor in batch[1:])
     return Batch(batch.logits, *others)
 
 
-def check_labels(targets: Any, observed: Any, *, num_labels: int) -> tuple[Tensor, Tensor | None]:
+def check_labels(
+    targets: Any, observed: Any, *, num_labels: int, ignore_index: int | None
+) -> tuple[Tensor, Tensor | None]:
     """The arguments of an update as tensors; raises TypeError or ValueError where one is not as it must be."""
     targets, observed = unmask_labels(targets, observed)
     width = (None, num_labels)
     y = _with_shape("targets", targets, width)
     mask = None if observed is None else _with_shape("observed", observed, width)
     rows = known_rows(y, mask)
-    errors.check_labels(
-        metadata(y, rows=rows), None if mask is None else metadata(mask, rows=rows), num_labels=num_labels
-    )
+    known = None if mask is None else metadata(mask, rows=rows)
+    errors.check_labels(metadata(y, rows=rows), known, num_labels=num_labels, ignore_index=ignore_index)
     return y, None if mask is None else with_rows_of(tf, mask, y)
 
 
 def _with_shape(name: str, value: Any, shape: tuple[int | None, ...]) -> Tensor:
     """The argument as a tensor, of this shape where a graph does not know it; that is checked when the graph runs."""
     return with_shape(tf, as_tensor(name, value), shape)
+
+
+def known_targets(
+    targets: Tensor, observed: Tensor | None, ignore_index: int | None, *, read_values: bool
+) -> Tensor | None:
+    """`observed`, and False where checked targets equal `ignore_index`.
+
+    Raises:
+        ValueError: targets that `obrl.labels.check_ignored` refuses, where values may be read.
+    """
+    if ignore_index is not None and read_values:
+        labels.check_ignored(on_host(targets), on_host(observed), ignore_index)
+    return labels.without_ignored(targets, observed, ignore_index)
 
 
 def split_labels(targets: Tensor, observed: Tensor | None, *, read_values: bool) -> Labels:

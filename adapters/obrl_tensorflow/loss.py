@@ -42,6 +42,14 @@ class OBRLoss(Criterion):
         reduction: `"mean"` (the paper: 1/K sum_k w_k L_k), `"sum"` or `"none"`. Under `tf.distribute` a call divides
             the mean by the number of replicas, as every loss of Keras does.
         pos_weight: (num_labels,), finite and non-negative; multiplies the positives' part of L_E.
+        cross_entropy: `"bce"` (Eq. 4), or a function that takes its place: of logits and targets, tensors
+            (batch, num_labels) in float32 (float64 for float64 logits), it returns the loss of each label in the same
+            shape and dtype, which is differentiated. obrl masks the missing labels, sums over labels, weighs the
+            samples and reduces. A missing target is 0. Not beside `pos_weight`. For
+            `get_config` it must be registered by `keras.saving.register_keras_serializable`.
+        ignore_index: a number such as -1 or 255 that marks missing targets, in the loss and in the relation; targets
+            are then integers. Where values are read, targets coded -1 and 1 are refused with -1: a batch in which -1
+            occurs and at least 32 labels are known, all of them 1.
         label_names: one distinct name a label, for `pairs`.
         relation: where to start: an OnlineBatchRelation, its .npz, or a (num_labels, num_labels) matrix.
         freeze: never update the relation; requires `relation=`. A frozen loss runs on every backend of Keras.
@@ -93,7 +101,8 @@ class OBRLoss(Criterion):
 class RelationLoss(Criterion):
     """L_B alone (Eq. 2) with its own relation, to add to any other loss.
 
-    The arguments, the state and when it moves are those of `OBRLoss`, without alpha and pos_weight.
+    The arguments, the state and when it moves are those of `OBRLoss`, without alpha, pos_weight and
+    cross_entropy.
 
     Example:
         >>> import tensorflow as tf
@@ -117,6 +126,7 @@ class RelationLoss(Criterion):
         estimator: str = "batch",
         normalization: str = "all_pairs",
         reduction: str = "mean",
+        ignore_index: int | None = None,
         label_names: Sequence[str] | None = None,
         relation: Any = None,
         freeze: bool = False,
@@ -133,6 +143,7 @@ class RelationLoss(Criterion):
             estimator=estimator,
             normalization=normalization,
             reduction=reduction,
+            ignore_index=ignore_index,
             label_names=label_names,
             relation=relation,
             freeze=freeze,
@@ -141,8 +152,10 @@ class RelationLoss(Criterion):
             name=name,
         )
 
+    def _arguments(self) -> dict[str, Any]:
+        others = ("alpha", "pos_weight", "cross_entropy")
+        return {name: value for name, value in super()._arguments().items() if name not in others}
+
     def get_config(self) -> dict[str, Any]:
         """The settings. The relation is not among them: `save_relation` and `load_relation` keep it."""
-        config = super().get_config()
-        del config["alpha"], config["pos_weight"]
-        return config
+        return self._arguments()

@@ -24,6 +24,7 @@ class _TensorFlow:
     sqrt = staticmethod(tf.sqrt)
     sigmoid = staticmethod(tf.sigmoid)
     log_sigmoid = staticmethod(tf.math.log_sigmoid)
+    stop_gradient = staticmethod(tf.stop_gradient)
 
     def matmul(self, a: Tensor, b: Tensor, /) -> Tensor:
         if a.dtype == tf.float32 and _reduced_precision():

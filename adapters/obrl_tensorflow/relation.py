@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 import tensorflow as tf
 
-from obrl.errors import check_label_names, check_num_labels
+from obrl.errors import check_ignore_index, check_label_names, check_num_labels
 from obrl.holders import RelationAlone
 from obrl.labels import Labels
 from obrl.online import RelationState, known_relation
@@ -16,7 +16,14 @@ from obrl.pairs import describe
 from obrl.settings import Settings
 from obrl.start import starting_relation
 from obrl_keras.graphs import after, check_scope, next_state, replica_context
-from obrl_tensorflow.inputs import check_labels, may_read_values, on_host, row_count, split_labels
+from obrl_tensorflow.inputs import (
+    check_labels,
+    known_targets,
+    may_read_values,
+    on_host,
+    row_count,
+    split_labels,
+)
 from obrl_tensorflow.namespace import TENSORFLOW, Tensor
 
 
@@ -36,6 +43,7 @@ class OnlineBatchRelation(RelationAlone, tf.Module):
         relation: where to start: an OnlineBatchRelation, its .npz, or a (num_labels, num_labels) matrix.
         validate: whether to check the values of targets: None does for eager tensors on the CPU; True does on every
             device, where it makes the host wait; False never does.
+        ignore_index: a number such as -1 or 255 that marks missing targets, which are then integers; see `OBRLoss`.
         dtype: of the state, `"float32"` or `"float64"`.
         name: of the module.
 
@@ -63,6 +71,7 @@ class OnlineBatchRelation(RelationAlone, tf.Module):
         label_names: Sequence[str] | None = None,
         relation: Any = None,
         validate: bool | None = None,
+        ignore_index: int | None = None,
         dtype: Any = "float32",
         name: str | None = None,
     ) -> None:
@@ -70,6 +79,7 @@ class OnlineBatchRelation(RelationAlone, tf.Module):
         self.num_labels = check_num_labels(num_labels)
         self.settings = Settings(decay=decay, measure=measure, estimator=estimator)
         self.validate = validate
+        self.ignore_index = check_ignore_index(ignore_index)
         names = check_label_names(label_names, self.num_labels)
         start = starting_relation(on_host(relation), self.settings, self.num_labels, names)
         self.label_names = start.label_names
@@ -89,8 +99,10 @@ class OnlineBatchRelation(RelationAlone, tf.Module):
         Raises:
             TypeError, ValueError: what was expected and what came; the state is then as it was.
         """
-        y, mask = check_labels(targets, observed, num_labels=self.num_labels)
-        labels = split_labels(y, mask, read_values=may_read_values(self.validate, y, mask))
+        y, mask = check_labels(targets, observed, num_labels=self.num_labels, ignore_index=self.ignore_index)
+        read_values = may_read_values(self.validate, y, mask)
+        mask = known_targets(y, mask, self.ignore_index, read_values=read_values)
+        labels = split_labels(y, mask, read_values=read_values)
         with after(tf, y, mask):
             advance(self.accumulators, labels, self.settings, hold=None)
         return self
@@ -120,7 +132,8 @@ class OnlineBatchRelation(RelationAlone, tf.Module):
         return RelationState(self.relation_sum, self.relation_weight)
 
     def __repr__(self) -> str:
-        options: dict[str, Any] = {"validate": self.validate, "dtype": self.relation_sum.dtype.name}
+        options: dict[str, Any] = {name: getattr(self, name) for name in ("validate", "ignore_index")}
+        options["dtype"] = self.relation_sum.dtype.name
         return f"OnlineBatchRelation({describe(self.num_labels, self.settings, thresholds=False, **options)})"
 
 

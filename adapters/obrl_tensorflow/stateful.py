@@ -11,9 +11,11 @@ import keras
 import tensorflow as tf
 
 import obrl
+from obrl.cross_entropy import CrossEntropy, checked_cross_entropy
 from obrl.errors import (
     REDUCTIONS,
     check_choice,
+    check_ignore_index,
     check_impl,
     check_label_names,
     check_num_labels,
@@ -24,6 +26,7 @@ from obrl.online import RelationState
 from obrl.pairs import describe
 from obrl.settings import Settings
 from obrl.start import starting_relation
+from obrl_keras.saving import saved_function, with_function
 from obrl_tensorflow.inputs import on_host
 from obrl_tensorflow.namespace import Tensor
 from obrl_tensorflow.relation import OnlineBatchRelation, assign, clear, host_state
@@ -48,6 +51,8 @@ class StatefulLoss(LossWithRelation, keras.losses.Loss):
         normalization: str = "all_pairs",
         reduction: str = "mean",
         pos_weight: Any = None,
+        cross_entropy: CrossEntropy = "bce",
+        ignore_index: int | None = None,
         label_names: Sequence[str] | None = None,
         relation: Any = None,
         freeze: bool = False,
@@ -81,6 +86,8 @@ class StatefulLoss(LossWithRelation, keras.losses.Loss):
         self.freeze = bool(freeze)
         self.impl = impl
         self.validate = validate
+        self.cross_entropy = checked_cross_entropy(cross_entropy, pos_weight)
+        self.ignore_index = check_ignore_index(ignore_index)
         self.pos_weight = checked_pos_weight(on_host(pos_weight), num_labels=self.num_labels)
         self._paused, self._validating = (
             tf.Variable(False, trainable=False, name=name, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
@@ -135,6 +142,7 @@ class StatefulLoss(LossWithRelation, keras.losses.Loss):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
         """A loss with these settings and an empty relation; warns where it is frozen and so could never learn."""
+        config = with_function(config)
         if not config.get("freeze"):
             return cls(**config)
         warnings.warn(
@@ -147,11 +155,17 @@ class StatefulLoss(LossWithRelation, keras.losses.Loss):
 
     def get_config(self) -> dict[str, Any]:
         """The settings. The relation is not among them: `save_relation` and `load_relation` keep it."""
+        return {**self._arguments(), "cross_entropy": saved_function(self.cross_entropy)}
+
+    def _arguments(self) -> dict[str, Any]:
+        """What the constructor gets, except for where the relation starts."""
         return {
             **super().get_config(),
             "num_labels": self.num_labels,
             **asdict(self.settings),
             "pos_weight": None if self.pos_weight is None else list(self.pos_weight),
+            "cross_entropy": self.cross_entropy,
+            "ignore_index": self.ignore_index,
             "label_names": None if self.label_names is None else list(self.label_names),
             "freeze": self.freeze,
             "impl": self.impl,
@@ -160,12 +174,12 @@ class StatefulLoss(LossWithRelation, keras.losses.Loss):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Keras pickles and copies a loss by its settings, which would lose the relation.
-        return _copy_of, (type(self), self.get_config(), self.to_numpy(), bool(self._paused.numpy()))
+        return _copy_of, (type(self), self._arguments(), self.to_numpy(), bool(self._paused.numpy()))
 
     def __repr__(self) -> str:
-        options: dict[str, Any] = {"reduction": self.reduction, "pos_weight": self.pos_weight, "freeze": self.freeze}
-        words = describe(self.num_labels, self.settings, **options, impl=self.impl, validate=self.validate)
-        return f"{type(self).__name__}({words})"
+        names = ("reduction", "pos_weight", "cross_entropy", "ignore_index", "freeze", "impl", "validate")
+        options = {name: getattr(self, name) for name in names}
+        return f"{type(self).__name__}({describe(self.num_labels, self.settings, **options)})"
 
 
 def _copy_of(kind: type[StatefulLoss], config: dict[str, Any], relation: obrl.OnlineBatchRelation, paused: bool) -> Any:

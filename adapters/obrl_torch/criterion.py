@@ -1,8 +1,4 @@
-"""What the losses share: check a batch, update the relation, compute value and gradient in one pass.
-
-`OnePass` saves the gradient that was computed with the value, and backward scales it. Second derivatives, and gradients
-with respect to targets or weights, are autograd's, of the plain loss.
-"""
+"""What the losses share: check a batch, update the relation, compute the terms."""
 
 from __future__ import annotations
 
@@ -13,10 +9,12 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from obrl.cross_entropy import CrossEntropy, check_losses, checked_cross_entropy, function_arguments
 from obrl.errors import REDUCTIONS, check_batch, check_choice, check_impl, checked_pos_weight, resolve_update
 from obrl.holders import LossWithRelation
 from obrl.online import RelationState, state_laplacians
 from obrl.pairs import describe
+from obrl.problem import Reduction, joint_terms
 from obrl.settings import Settings
 from obrl_torch import fused
 from obrl_torch.compat import in_transform
@@ -25,6 +23,7 @@ from obrl_torch.fused_relation import code_state, update_and_code
 from obrl_torch.inputs import (
     check_target_values,
     computation_dtype,
+    known_targets,
     may_read_values,
     metadata,
     optional_metadata,
@@ -34,70 +33,8 @@ from obrl_torch.inputs import (
 )
 from obrl_torch.module import RelationModule, check_same_device, check_wide
 from obrl_torch.namespace import TORCH
+from obrl_torch.one_pass import differentiable_terms
 from obrl_torch.plain import PlainLoss, Tensors, plain_loss
-
-
-class OnePass(torch.autograd.Function):
-    """Terms whose gradients are computed with them."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, logits: Tensor, loss: PlainLoss | fused.FusedLoss, dtype: torch.dtype, gradients_of: str
-    ) -> Tensors:
-        """The terms, with their gradients saved for backward; `gradients_of` is "total" or "parts"."""
-        terms, gradients = loss.evaluate(logits, dtype, gradients_of)
-        # Autograd then raises if the batch is written into before backward, as it does for any other loss, even though
-        # only a gradient with a graph reads it again.
-        ctx.save_for_backward(logits, loss.targets, loss.observed, loss.sample_weight, *gradients)
-        ctx.loss, ctx.dtype, ctx.gradients_of = loss, dtype, gradients_of
-        ctx.set_materialize_grads(False)
-        return terms if gradients_of == "parts" else terms[:1]
-
-    @staticmethod
-    def backward(ctx: Any, *upstream: Tensor | None) -> tuple[Tensor | None, None, None, None]:
-        """The gradient with respect to the logits, in their dtype."""
-        logits, _, _, _, *gradients = ctx.saved_tensors
-        loss = ctx.loss
-        if all(gradient is None for gradient in upstream):
-            return None, None, None, None
-        if torch.is_grad_enabled() and not torch.compiler.is_compiling():
-            # create_graph=True: compute the gradient again, in operations that can be differentiated. A compiled
-            # backward never builds a graph.
-            with without_autocast(logits.device.type):
-                loss = loss.for_autograd(logits.shape[0], ctx.dtype)
-                gradients = loss.evaluate(logits, ctx.dtype, ctx.gradients_of)[1]
-        return loss.chain(gradients, upstream, logits.dtype), None, None, None
-
-
-def differentiable_terms(
-    logits: Tensor, loss: PlainLoss | fused.FusedLoss, *, dtype: torch.dtype, impl: str, parts: bool
-) -> Tensors:
-    """The terms of a loss, ready for backward.
-
-    Args:
-        logits: x, (batch, num_labels), in any floating point dtype; its gradient comes in that dtype.
-        loss: to evaluate.
-        dtype: to compute in.
-        impl: `"plain"` leaves the gradient to autograd; the others compute it with the value, where there is one to
-            compute and it is that of the logits alone.
-        parts: whether L_E and L_B are needed too, ready to be differentiated on their own.
-
-    Returns:
-        L, and with `parts` L_E and L_B; or L_B alone where the loss has no targets. Where no gradient is computed, all
-        three terms whatever `parts` is.
-    """
-    others = (loss.targets, loss.sample_weight, loss.pos_weight)
-    if (
-        impl == "plain"
-        or not torch.is_grad_enabled()
-        or not logits.requires_grad
-        or any(other is not None and other.requires_grad for other in others)
-        or in_transform()  # OnePass has no rule for torch.func and for forward mode; autograd has
-    ):
-        return loss.evaluate(logits, dtype, "none")[0]
-    gradients_of = "parts" if parts and loss.targets is not None else "total"
-    terms: Tensors = OnePass.apply(logits, loss, dtype, gradients_of)
-    return terms
 
 
 class Batch(NamedTuple):
@@ -129,6 +66,8 @@ class Criterion(LossWithRelation, RelationModule):
         normalization: str = "all_pairs",
         reduction: str = "mean",
         pos_weight: Any = None,
+        cross_entropy: CrossEntropy = "bce",
+        ignore_index: int | None = None,
         label_names: Sequence[str] | None = None,
         relation: Any = None,
         freeze: bool = False,
@@ -157,10 +96,12 @@ class Criterion(LossWithRelation, RelationModule):
             sync=sync,
             process_group=process_group,
             validate=validate,
+            ignore_index=ignore_index,
         )
         self.reduction = reduction
         self.freeze = bool(freeze)
         self.impl = impl
+        self.cross_entropy = checked_cross_entropy(cross_entropy, pos_weight)
         self._weights = checked_pos_weight(to_host("pos_weight", pos_weight), num_labels=self.num_labels)
         # Neither buffer is in state_dict: the constructor sets both.
         weights = None if self._weights is None else torch.empty(self.num_labels, dtype=torch.float32)
@@ -205,22 +146,55 @@ class Criterion(LossWithRelation, RelationModule):
             optional_metadata("observed", observed),
             optional_metadata("sample_weight", sample_weight),
             num_labels=self.num_labels,
+            ignore_index=self.ignore_index,
         )
         state = self._state()
         check_same_device("logits", logits, state)
+        batch = self._without_ignored(batch)
         # While a graph is compiled `_see` is not even looked at, so that setting it compiles nothing again.
         if not torch.compiler.is_compiling() and self._see is not None and not in_transform():
             self._see(batch)
         if self.pos_weight is not None:
             check_wide("pos_weight", self.pos_weight)
         moves = resolve_update(update, default=self.training and torch.is_grad_enabled(), freeze=self.freeze)
-        dtype = computation_dtype(logits)
+        if joint and callable(self.cross_entropy):
+            return self._function_terms(self.cross_entropy, batch, state, moves=moves)
+        return self._evaluate(batch, state, moves=moves, joint=joint, parts=parts)
+
+    def _without_ignored(self, batch: Batch) -> Batch:
+        """A checked batch, with targets that equal `ignore_index` not observed."""
+        if self.ignore_index is None:
+            return batch
+        read_values = may_read_values(self.validate, batch.targets)
+        known = known_targets(batch.targets, batch.observed, self.ignore_index, read_values=read_values)
+        return batch._replace(observed=known)
+
+    def _evaluate(self, batch: Batch, state: RelationState, *, moves: bool, joint: bool, parts: bool) -> Tensors:
+        """Update the relation if `moves`, then compute the terms of a checked batch."""
+        logits, dtype = batch.logits, computation_dtype(batch.logits)
         if self._is_fused(batch, state, joint=joint):  # autocast does not reach into native code or kernels
             fused_loss = self._update_for_fused_loss(batch, state, moves=moves, joint=joint)
             return differentiable_terms(logits, fused_loss, dtype=dtype, impl=self.impl, parts=parts)
         with without_autocast(logits.device.type):
             loss = self._update_for_plain_loss(batch, state, dtype, moves=moves, joint=joint)
             return differentiable_terms(logits, loss, dtype=dtype, impl=self.impl, parts=parts)
+
+    def _function_terms(
+        self, function: Callable[..., Any], batch: Batch, state: RelationState, *, moves: bool
+    ) -> Tensors:
+        """L, L_E and L_B where a function computes L_E, before the relation moves; autograd differentiates it."""
+        logits, dtype = batch.logits, computation_dtype(batch.logits)
+        with without_autocast(logits.device.type):
+            labels = split_targets(
+                batch.targets, batch.observed, read_values=may_read_values(self.validate, batch.targets)
+            )
+            x, y = function_arguments(TORCH, logits.to(dtype), labels, like=logits.new_empty((), dtype=dtype))
+            losses = function(x, y)
+            check_losses(metadata("the result of cross_entropy", losses), metadata("logits", x))
+            weight = None if batch.sample_weight is None else batch.sample_weight.to(dtype)[:, None]
+            (relation_loss,) = self._evaluate(batch, state, moves=moves, joint=False, parts=False)
+            reduction = Reduction(self.reduction, weight, logits.shape[0])
+            return joint_terms(TORCH, losses, labels.observed, relation_loss, reduction, alpha=self.settings.alpha)
 
     def _is_fused(self, batch: Batch, state: RelationState, *, joint: bool) -> bool:
         """Whether native code or kernels compute this loss; raises where `impl="fused"` cannot."""
@@ -293,6 +267,8 @@ class Criterion(LossWithRelation, RelationModule):
             self.settings,
             reduction=self.reduction,
             pos_weight=self._weights,
+            cross_entropy=self.cross_entropy,
+            ignore_index=self.ignore_index,
             freeze=self.freeze,
             impl=self.impl,
             sync=self.sync,

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from obrl.errors import Metadata
-from obrl.labels import Labels, check_values, split_labels
+from obrl.labels import Labels, check_ignored, check_values, split_labels, without_ignored
 from obrl_torch.compat import in_transform, is_recorded
 from obrl_torch.namespace import TORCH
 
@@ -60,6 +60,19 @@ def _numpy(tensor: Tensor) -> Any:
 def check_target_values(targets: Tensor, observed: Tensor | None) -> bool:
     """Raise ValueError where an observed target is outside [0, 1]; say whether no target is missing."""
     return check_values(_numpy(targets), None if observed is None else _numpy(observed))
+
+
+def known_targets(
+    targets: Tensor, observed: Tensor | None, ignore_index: int | None, *, read_values: bool
+) -> Tensor | None:
+    """`observed`, and False where checked targets equal `ignore_index`.
+
+    Raises:
+        ValueError: targets that `obrl.labels.check_ignored` refuses, where values may be read.
+    """
+    if ignore_index is not None and read_values:
+        check_ignored(_numpy(targets), None if observed is None else _numpy(observed), ignore_index)
+    return without_ignored(targets, observed, ignore_index)
 
 
 def split_targets(targets: Tensor, observed: Tensor | None, *, read_values: bool) -> Labels:

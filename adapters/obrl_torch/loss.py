@@ -38,6 +38,14 @@ class OBRLoss(Criterion):
         reduction: `"mean"` (the paper: 1/K sum_k w_k L_k), `"sum"` or `"none"`.
         pos_weight: (num_labels,), finite and non-negative; multiplies the positives' part of L_E. Held as a float32
             buffer, which `.double()` widens; not in `state_dict`.
+        cross_entropy: `"bce"` (Eq. 4), or a function that takes its place: of logits and targets, tensors
+            (batch, num_labels) in float32 (float64 for float64 logits), it returns the loss of each label in the same
+            shape and dtype, which is differentiated. obrl masks the missing labels, sums over labels, weighs the
+            samples and reduces. A missing target is 0. Not beside `pos_weight`. A
+            module in its place is a submodule, whose parameters are in `state_dict`.
+        ignore_index: a number such as -1 or 255 that marks missing targets, in the loss and in the relation; targets
+            are then integers. Where values are read, targets coded -1 and 1 are refused with -1: a batch in which -1
+            occurs and at least 32 labels are known, all of them 1.
         label_names: one distinct name a label, for `pairs`.
         relation: where to start: an OnlineBatchRelation, its .npz, or a (num_labels, num_labels) matrix.
         freeze: never update the relation; requires `relation=`.

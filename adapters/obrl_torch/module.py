@@ -10,7 +10,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from obrl.errors import check_label_names, check_num_labels
+from obrl.errors import check_ignore_index, check_label_names, check_num_labels
 from obrl.holders import RelationHolder
 from obrl.labels import Labels
 from obrl.online import RelationState, batch_evidence, known_relation, remaining_share, state_shapes
@@ -47,8 +47,10 @@ class RelationModule(RelationHolder, nn.Module):
         sync: bool,
         process_group: dist.ProcessGroup | None,
         validate: bool | None,
+        ignore_index: int | None,
     ) -> None:
         super().__init__()
+        self.ignore_index = check_ignore_index(ignore_index)
         self.num_labels = check_num_labels(num_labels)
         self.settings = settings
         self.sync = sync

@@ -32,6 +32,7 @@ class _Torch:
     sqrt = staticmethod(torch.sqrt_)
     sigmoid = staticmethod(torch.sigmoid)
     log_sigmoid = staticmethod(logsigmoid)
+    stop_gradient = staticmethod(Tensor.detach)
 
     def matmul(self, a: Tensor, b: Tensor, /) -> Tensor:
         if a.dtype == torch.float32 and reduced_precision(a.device.type):

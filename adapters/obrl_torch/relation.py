@@ -13,7 +13,14 @@ from obrl.errors import check_labels
 from obrl.holders import RelationAlone
 from obrl.pairs import describe
 from obrl.settings import Settings
-from obrl_torch.inputs import may_read_values, metadata, optional_metadata, split_targets, without_autocast
+from obrl_torch.inputs import (
+    known_targets,
+    may_read_values,
+    metadata,
+    optional_metadata,
+    split_targets,
+    without_autocast,
+)
 from obrl_torch.module import RelationModule, check_same_device
 
 
@@ -36,6 +43,7 @@ class OnlineBatchRelation(RelationAlone, RelationModule):
         process_group: None is the default group.
         validate: whether to check the values of targets. None: on the CPU; True: on every device, where the check
             makes the host wait; False: never.
+        ignore_index: a number such as -1 or 255 that marks missing targets, which are then integers; see `OBRLoss`.
 
     Raises:
         TypeError, ValueError: an argument of another type, shape or range.
@@ -64,6 +72,7 @@ class OnlineBatchRelation(RelationAlone, RelationModule):
         sync: bool = True,
         process_group: dist.ProcessGroup | None = None,
         validate: bool | None = None,
+        ignore_index: int | None = None,
     ) -> None:
         super().__init__(
             num_labels,
@@ -73,6 +82,7 @@ class OnlineBatchRelation(RelationAlone, RelationModule):
             sync=sync,
             process_group=process_group,
             validate=validate,
+            ignore_index=ignore_index,
         )
         self.reset_parameters()
 
@@ -90,10 +100,13 @@ class OnlineBatchRelation(RelationAlone, RelationModule):
         Raises:
             TypeError, ValueError: what was expected and what came; the state has then not changed.
         """
-        check_labels(metadata("targets", targets), optional_metadata("observed", observed), num_labels=self.num_labels)
+        options: dict[str, Any] = {"num_labels": self.num_labels, "ignore_index": self.ignore_index}
+        check_labels(metadata("targets", targets), optional_metadata("observed", observed), **options)
         state = self._state()
         check_same_device("targets", targets, state)
-        labels = split_targets(targets, observed, read_values=may_read_values(self.validate, targets))
+        read_values = may_read_values(self.validate, targets)
+        observed = known_targets(targets, observed, self.ignore_index, read_values=read_values)
+        labels = split_targets(targets, observed, read_values=read_values)
         with torch.no_grad(), without_autocast(targets.device.type):
             self._update(labels, state)
         return self
@@ -114,4 +127,5 @@ class OnlineBatchRelation(RelationAlone, RelationModule):
 
     def extra_repr(self) -> str:
         """The settings that differ from the defaults."""
-        return describe(self.num_labels, self.settings, thresholds=False, sync=self.sync, validate=self.validate)
+        options = {name: getattr(self, name) for name in ("ignore_index", "sync", "validate")}
+        return describe(self.num_labels, self.settings, thresholds=False, **options)

@@ -14,17 +14,19 @@ from obrl.errors import check_impl
 from obrl.online import relation_laplacians
 from obrl.settings import check_relation_loss
 from obrl_torch import fused
-from obrl_torch.criterion import Batch, Criterion, differentiable_terms
+from obrl_torch.criterion import Batch, Criterion
 from obrl_torch.fused_relation import code_relation
 from obrl_torch.inputs import computation_dtype, metadata, without_autocast
 from obrl_torch.namespace import TORCH
+from obrl_torch.one_pass import differentiable_terms
 from obrl_torch.plain import PlainLoss
 
 
 class RelationLoss(Criterion):
     """L_B alone (Eq. 2) with its own relation, to add to any other loss: `focal(x, y) + 0.5 * relation_loss(x, y)`.
 
-    The arguments, the state and when it moves are those of `OBRLoss`, without alpha and pos_weight.
+    The arguments, the state and when it moves are those of `OBRLoss`, without alpha, pos_weight and
+    cross_entropy.
 
     Example:
         >>> import torch
@@ -48,6 +50,7 @@ class RelationLoss(Criterion):
         estimator: str = "batch",
         normalization: str = "all_pairs",
         reduction: str = "mean",
+        ignore_index: int | None = None,
         label_names: Sequence[str] | None = None,
         relation: Any = None,
         freeze: bool = False,
@@ -65,6 +68,7 @@ class RelationLoss(Criterion):
             estimator=estimator,
             normalization=normalization,
             reduction=reduction,
+            ignore_index=ignore_index,
             label_names=label_names,
             relation=relation,
             freeze=freeze,

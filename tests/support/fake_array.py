@@ -113,6 +113,9 @@ class StrictNamespace:
     def log_sigmoid(self, a: FakeArray, /) -> FakeArray:
         return fake(NUMPY.log_sigmoid(values_of(a)))
 
+    def stop_gradient(self, a: FakeArray, /) -> FakeArray:
+        return fake(NUMPY.stop_gradient(values_of(a)))
+
     def cast(self, a: FakeArray, /, *, like: FakeArray) -> FakeArray:
         return fake(NUMPY.cast(values_of(a), like=values_of(like)))
 

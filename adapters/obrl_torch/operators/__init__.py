@@ -1,7 +1,7 @@
 """The kernels as operators of torch, which graphs, `torch.compile` and fake tensors can handle.
 
 They check no argument and have no derivative: `obrl_torch.criterion` and `obrl_torch.fused` check, and
-`obrl_torch.criterion.OnePass` differentiates.
+`obrl_torch.one_pass.OnePass` differentiates.
 """
 
 from obrl_torch.operators.loss import loss_terms, scale_gradients

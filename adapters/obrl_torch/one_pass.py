@@ -1,0 +1,80 @@
+"""The terms of a loss, ready for backward: value and gradient in one pass.
+
+`OnePass` saves the gradient that was computed with the value, and backward scales it. Second derivatives, and gradients
+with respect to targets or weights, are autograd's, of the plain loss.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from obrl_torch import fused
+from obrl_torch.compat import in_transform
+from obrl_torch.inputs import without_autocast
+from obrl_torch.plain import PlainLoss, Tensors
+
+
+class OnePass(torch.autograd.Function):
+    """Terms whose gradients are computed with them."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, logits: Tensor, loss: PlainLoss | fused.FusedLoss, dtype: torch.dtype, gradients_of: str
+    ) -> Tensors:
+        """The terms, with their gradients saved for backward; `gradients_of` is "total" or "parts"."""
+        terms, gradients = loss.evaluate(logits, dtype, gradients_of)
+        # Autograd then raises if the batch is written into before backward, as it does for any other loss, even though
+        # only a gradient with a graph reads it again.
+        ctx.save_for_backward(logits, loss.targets, loss.observed, loss.sample_weight, *gradients)
+        ctx.loss, ctx.dtype, ctx.gradients_of = loss, dtype, gradients_of
+        ctx.set_materialize_grads(False)
+        return terms if gradients_of == "parts" else terms[:1]
+
+    @staticmethod
+    def backward(ctx: Any, *upstream: Tensor | None) -> tuple[Tensor | None, None, None, None]:
+        """The gradient with respect to the logits, in their dtype."""
+        logits, _, _, _, *gradients = ctx.saved_tensors
+        loss = ctx.loss
+        if all(gradient is None for gradient in upstream):
+            return None, None, None, None
+        if torch.is_grad_enabled() and not torch.compiler.is_compiling():
+            # create_graph=True: compute the gradient again, in operations that can be differentiated. A compiled
+            # backward never builds a graph.
+            with without_autocast(logits.device.type):
+                loss = loss.for_autograd(logits.shape[0], ctx.dtype)
+                gradients = loss.evaluate(logits, ctx.dtype, ctx.gradients_of)[1]
+        return loss.chain(gradients, upstream, logits.dtype), None, None, None
+
+
+def differentiable_terms(
+    logits: Tensor, loss: PlainLoss | fused.FusedLoss, *, dtype: torch.dtype, impl: str, parts: bool
+) -> Tensors:
+    """The terms of a loss, ready for backward.
+
+    Args:
+        logits: x, (batch, num_labels), in any floating point dtype; its gradient comes in that dtype.
+        loss: to evaluate.
+        dtype: to compute in.
+        impl: `"plain"` leaves the gradient to autograd; the others compute it with the value, where there is one to
+            compute and it is that of the logits alone.
+        parts: whether L_E and L_B are needed too, ready to be differentiated on their own.
+
+    Returns:
+        L, and with `parts` L_E and L_B; or L_B alone where the loss has no targets. Where no gradient is computed, all
+        three terms whatever `parts` is.
+    """
+    others = (loss.targets, loss.sample_weight, loss.pos_weight)
+    if (
+        impl == "plain"
+        or not torch.is_grad_enabled()
+        or not logits.requires_grad
+        or any(other is not None and other.requires_grad for other in others)
+        or in_transform()  # OnePass has no rule for torch.func and for forward mode; autograd has
+    ):
+        return loss.evaluate(logits, dtype, "none")[0]
+    gradients_of = "parts" if parts and loss.targets is not None else "total"
+    terms: Tensors = OnePass.apply(logits, loss, dtype, gradients_of)
+    return terms
