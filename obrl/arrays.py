@@ -23,9 +23,15 @@ def check_dense(name: str, value: object) -> None:
 
 
 def as_array(name: str, value: npt.ArrayLike) -> npt.NDArray[Any]:
-    """A plain NumPy array; raises TypeError as `check_dense` does."""
+    """A plain NumPy array; raises TypeError as `check_dense` does, and ValueError for rows that differ in length."""
     check_dense(name, value)
-    return np.asarray(value)
+    try:
+        return np.asarray(value)
+    except ValueError as error:  # NumPy's words say nothing of labels
+        raise ValueError(
+            f"{name} must be an array with rows of one length, got rows that differ in length; a row has an entry for "
+            "each label, not the numbers of the labels that are present"
+        ) from error
 
 
 def host_array(name: str, value: Any) -> npt.NDArray[Any]:

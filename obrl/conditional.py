@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from obrl.arrays import host_array
-from obrl.errors import check_labels, metadata
+from obrl.errors import Metadata, check_labels, metadata
 from obrl.labels import Labels, read_labels
 
 FloatArray = npt.NDArray[np.float64]
@@ -162,6 +162,21 @@ def check_rates(rates: npt.ArrayLike, num_labels: int) -> FloatArray:
     return np.clip(np.nan_to_num(share, nan=0.0), RATE_LIMIT, 1 - RATE_LIMIT)
 
 
+def check_probabilities(probabilities: Metadata, targets: Metadata) -> None:
+    """Raise TypeError unless probabilities are numbers, and ValueError unless they have the shape of the targets."""
+    if probabilities.shape != targets.shape:
+        raise ValueError(f"probabilities must have the shape of targets, {targets.shape}, got {probabilities.shape}")
+    if probabilities.kind not in ("bool", "int", "float"):
+        raise TypeError(f"probabilities must be numbers, got {probabilities.dtype}")
+
+
+def check_probability_range(low: float, high: float) -> None:
+    """Raise ValueError unless probabilities, from `low` to `high`, lie in [0, 1]; both are NaN where one of them is."""
+    if not (low >= 0 and high <= 1):
+        came = "NaN" if low != low else f"values from {low:g} to {high:g}"
+        raise ValueError(f"probabilities must lie in [0, 1], got {came}; apply the sigmoid to logits")
+
+
 def _inputs(
     phi: npt.ArrayLike, probabilities: Any, targets: Any, observed: Any
 ) -> tuple[FloatArray, Labels, npt.NDArray[np.bool_]]:
@@ -175,14 +190,10 @@ def _inputs(
         y = y.filled(0)
     check_labels(metadata(y), None if mask is None else metadata(mask), num_labels=num_labels)
     p = host_array("probabilities", probabilities)
-    if p.shape != y.shape:
-        raise ValueError(f"probabilities must have the shape of targets, {y.shape}, got {p.shape}")
-    if p.dtype.kind not in "biuf":
-        raise TypeError(f"probabilities must be numbers, got {p.dtype}")
+    check_probabilities(metadata(p), metadata(y))
     p = p.astype(np.float64)
-    if p.size and not (p.min() >= 0 and p.max() <= 1):
-        came = "NaN" if np.isnan(p).any() else f"values from {p.min():g} to {p.max():g}"
-        raise ValueError(f"probabilities must lie in [0, 1], got {came}; apply the sigmoid to logits")
+    if p.size:
+        check_probability_range(float(p.min()), float(p.max()))
     labels = read_labels(y, mask)
     known = np.ones(y.shape, bool) if labels.observed is None else labels.observed
     return p, Labels(labels.targets.astype(np.float64), labels.positive, labels.observed), known

@@ -24,6 +24,7 @@ from obrl.errors import (
 )
 from obrl.holders import LossWithRelation
 from obrl.labels import Labels, read_labels
+from obrl.logits import warn_of_probabilities
 from obrl.namespace import NUMPY
 from obrl.online import RelationState, state_laplacians
 from obrl.pairs import describe
@@ -74,6 +75,7 @@ def checked_batch(
         num_labels=num_labels,
         ignore_index=ignore_index,
     )
+    warn_of_probabilities(x, np.asarray)
     labels = read_labels(y, mask, ignore_index)
     return Batch(
         logits=x.astype(np.float64),

@@ -96,7 +96,9 @@ def check_label_names(label_names: Sequence[str] | None, num_labels: int) -> tup
         if not isinstance(name, str):
             raise TypeError(f"label_names must hold strings, got {name!r}")
     if len(names) != num_labels:
-        raise ValueError(f"label_names must hold {num_labels} names, one a label, got {len(names)}")
+        raise ValueError(
+            f"label_names must hold {num_labels} names, one a label in the order of the columns, got {len(names)}"
+        )
     if len(set(names)) != len(names):
         repeated = sorted({name for name in names if names.count(name) > 1})
         raise ValueError(f"label_names must be distinct, got {', '.join(repeated)} more than once")

@@ -271,11 +271,18 @@ def updated_state(state: RelationState, settings: Settings, labels: Labels) -> R
 
 
 def merged_names(first: tuple[str, ...] | None, second: tuple[str, ...] | None) -> tuple[str, ...] | None:
-    """The names both agree on; raise ValueError where they differ."""
+    """The names both agree on; raise ValueError where they differ, as their matrices then do, too."""
     if first is not None and second is not None and first != second:
         position = next(i for i, pair in enumerate(zip(first, second, strict=True)) if pair[0] != pair[1])
+        if set(first) == set(second):
+            remedy = (
+                "they are the same names in another order: use one order for label_names, the columns of logits and "
+                "targets, and the relation"
+            )
+        else:
+            remedy = f"only one of them knows {', '.join(sorted(map(repr, {*first} ^ {*second}))[:6])}"
         raise ValueError(
-            f"label_names must agree, got {first[position]!r} and {second[position]!r} for label {position}"
+            f"label_names must agree, got {first[position]!r} and {second[position]!r} for label {position}; {remedy}"
         )
     return second if first is None else first
 

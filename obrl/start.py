@@ -5,6 +5,12 @@ from __future__ import annotations
 import os
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+from obrl.arrays import relation_matrix
+from obrl.conditioning import relation_phi
+from obrl.errors import check_matrix, metadata
 from obrl.relation import OnlineBatchRelation, empty_state, merged_names
 from obrl.settings import Settings, warn_unreachable_thresholds
 from obrl.storage import check_compatible, state_from_matrix
@@ -68,7 +74,33 @@ def _matching_relation(
 ) -> OnlineBatchRelation:
     """The relation, with the names that both know; raises ValueError where it does not fit the loss."""
     if relation.num_labels != num_labels:
-        raise ValueError(f"relation must have {num_labels} labels, got {relation.num_labels}")
+        raise ValueError(
+            f"relation must have {num_labels} labels, got {relation.num_labels}; num_labels of the loss, columns of "
+            "logits and targets, and the table that was mined must have the same labels"
+        )
     check_compatible(relation.settings, settings)
     relation.label_names = merged_names(label_names, relation.label_names)
     return relation
+
+
+def known_correlations(relation: Any) -> tuple[npt.NDArray[np.float64], tuple[str, ...] | None]:
+    """The phi coefficients of a relation, (num_labels, num_labels) with NaN where undefined, and the label names.
+
+    Args:
+        relation: an OnlineBatchRelation or a loss of any framework, a RelationMiner, a path, or a matrix of phi itself.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        TypeError, ValueError: a measure that phi does not follow from, no relation of obrl, or no square matrix of
+            numbers in [-1, 1].
+    """
+    if isinstance(relation, str | os.PathLike):
+        relation = OnlineBatchRelation.load(relation)
+    if hasattr(relation, "to_numpy") and hasattr(relation, "settings"):
+        relation = relation.to_numpy()
+        return relation_phi(relation.state, relation.settings), relation.label_names
+    matrix = relation_matrix(relation)
+    check_matrix("relation", metadata(matrix))
+    # one batch of decay 1 is the matrix itself
+    phi = Settings(decay=1.0, measure="pearson")
+    return relation_phi(state_from_matrix(matrix, phi, len(matrix)), phi), None

@@ -17,6 +17,26 @@ def is_traced(array: Any) -> bool:
     return isinstance(array, jax.core.Tracer)
 
 
+def primal_value(array: Any) -> Any:
+    """The value of an array that `jax.grad` or `jax.jvp` follows; any other array, and that of `jax.jit`, as it is.
+
+    JAX documents no way from a tracer to what it stands for. Without the attribute, tracers are returned as they are.
+    """
+    while is_traced(array) and hasattr(array, "primal"):
+        array = array.primal
+    return array
+
+
+def traced_operation(array: Any) -> str | None:
+    """The name of the primitive that gives this array in the program that `jax.jit` traces; None where none is known.
+
+    JAX documents `jaxpr.eqns` for whole programs alone, which this waits for in one that is being traced. Before JAX
+    0.7 tracers did not know their equation.
+    """
+    primitive = getattr(getattr(array, "parent", None), "primitive", None) if is_traced(array) else None
+    return None if primitive is None else str(primitive.name)
+
+
 def default_platform() -> str:
     """The platform that a program without concrete arrays is compiled for: `"cpu"`, `"gpu"`, ...
 

@@ -29,6 +29,7 @@ from obrl_jax.inputs import (
     optional_metadata,
     split_labels,
     values_are_complete,
+    warn_of_logits,
 )
 from obrl_jax.namespace import JAX
 from obrl_jax.relation import advance
@@ -172,6 +173,7 @@ class Criterion(RelationConfiguration):
         batch = batch._replace(observed=observed)
         state = jax.lax.stop_gradient(self._checked(state))
         moves = resolve_update(update, default=True, freeze=self.freeze)
+        warn_of_logits(batch.logits, self.validate)
         complete = values_are_complete(self.validate, targets, observed)
         function = self.cross_entropy if joint and callable(self.cross_entropy) else None
         entropy = None if function is None else function_losses(function, batch, complete=complete)

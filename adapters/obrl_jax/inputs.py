@@ -9,11 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from obrl.arrays import check_dense
-from obrl.errors import Metadata
+from obrl.errors import Metadata, check_target_range
 from obrl.labels import Labels, check_ignored, check_values, without_ignored
 from obrl.labels import split_labels as split
+from obrl.logits import warn_of_probabilities, warn_of_sigmoid
 from obrl.namespace import NUMPY
-from obrl_jax.compat import is_traced
+from obrl_jax.compat import is_traced, primal_value, traced_operation
 from obrl_jax.namespace import JAX
 
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
@@ -27,7 +28,7 @@ def metadata(name: str, value: Any) -> Metadata:
     """
     check_dense(name, value)
     if not isinstance(value, jax.Array | np.ndarray):
-        raise TypeError(f"{name} must be a JAX or NumPy array, got {type(value).__name__}")
+        raise TypeError(f"{name} must be a JAX or NumPy array, got {type(value).__name__}: use jnp.asarray({name})")
     return Metadata(tuple(value.shape), kind_of(value.dtype), str(value.dtype))
 
 
@@ -77,10 +78,37 @@ def known_targets(validate: bool | None, targets: Any, observed: Any, ignore_ind
 def values_are_complete(validate: bool | None, targets: Any, observed: Any) -> bool:
     """Check the values of targets where they may be read; True where they were read and none is missing.
 
+    With `validate=True` a program that is being traced checks them when it runs, and JAX then raises its own error,
+    with the message of this one.
+
     Raises:
         ValueError: an observed target outside [0, 1].
     """
-    return _may_read_values(validate, targets, observed) and check_values(on_host(targets), on_host(observed))
+    if _may_read_values(validate, targets, observed):
+        return check_values(on_host(targets), on_host(observed))
+    if validate is True and kind_of(targets.dtype) != "bool":
+        _check_in_program(targets, observed)
+    return False
+
+
+def _check_in_program(targets: Any, observed: Any) -> None:
+    """Let a compiled program stop at targets outside [0, 1]: their range goes to the host, which checks it."""
+    known = ~jnp.isnan(targets) if kind_of(targets.dtype) == "float" else jnp.ones(targets.shape, np.bool_)
+    known = known if observed is None else known & observed
+    low, high = (reduce(targets, where=known, initial=0) for reduce in (jnp.min, jnp.max))
+    jax.debug.callback(lambda low, high: check_target_range(float(low), float(high)), low, high)
+
+
+def warn_of_logits(logits: Any, validate: bool | None) -> None:
+    """Warn of logits that are probabilities, as far as that shows: from the program traced, or from values in [0, 1].
+
+    Values are read where those of targets would be, also where `jax.grad` differentiates outside of `jax.jit`.
+    """
+    logits = primal_value(logits)
+    if traced_operation(logits) == "logistic":
+        warn_of_sigmoid("a sigmoid")
+    elif _may_read_values(validate, logits):
+        warn_of_probabilities(logits, on_host)
 
 
 def _may_read_values(validate: bool | None, *arrays: Any) -> bool:

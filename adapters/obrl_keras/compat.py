@@ -5,6 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 
+def activation_of(tensor: Any) -> str:
+    """The name of the activation that gives a tensor of a functional model; "" where it is not known.
+
+    Keras has no public way from a KerasTensor to the layer that it comes from.
+    """
+    operation = getattr(getattr(tensor, "_keras_history", None), "operation", None)
+    activation = getattr(operation, "activation", operation)
+    name: str = getattr(activation, "__name__", type(activation).__name__)
+    return name.lower()
+
+
 def outermost_layer(layer: Any) -> Any:
     """The layer or model whose call is running, within which `layer` is called.
 

@@ -20,6 +20,12 @@ from obrl.settings import Settings
 from obrl_keras import compat
 from obrl_keras.namespace import Tensor
 
+MISSING = (
+    "If -1 means missing: ignore_index=-1 of the loss or layer (integer targets), NaN (floating point), or "
+    "observed=targets != -1. If -1 means absent: (targets + 1) / 2"
+)
+"""What the error of a graph says of targets outside [0, 1], of which it cannot know which number means missing."""
+
 
 def tensorflow_backend() -> Any:
     """The module `tensorflow` where it is Keras's backend, else None."""
@@ -42,6 +48,32 @@ def with_rows_of(tensorflow: Any, tensor: Tensor, other: Tensor) -> Tensor:
     same = tensorflow.debugging.assert_equal(rows, expected, message)
     with tensorflow.control_dependencies([] if same is None else [same]):
         return tensorflow.identity(tensor)
+
+
+def with_range_check(tensorflow: Any, targets: Tensor, observed: Tensor | None, validate: bool | None) -> Tensor:
+    """The targets; a graph of TensorFlow stops where an observed one lies outside [0, 1], before anything moves.
+
+    Args:
+        tensorflow: the module, or None on another backend, where a graph cannot stop.
+        targets: (batch, num_labels), bool, integer or floating point; NaN is missing.
+        observed: the same shape, bool, or None.
+        validate: as in the losses. None checks where no GPU is visible, since a GPU would wait for the host.
+
+    Graphs that XLA compiles leave such checks out.
+    """
+    if tensorflow is None or tensorflow.executing_eagerly() or targets.dtype.is_bool or validate is False:
+        return targets
+    if validate is None and tensorflow.config.list_logical_devices("GPU"):
+        return targets
+    zeros = tensorflow.zeros_like(targets)
+    known = targets if observed is None else tensorflow.where(observed, targets, zeros)
+    if targets.dtype.is_floating:
+        known = tensorflow.where(tensorflow.math.is_nan(known), zeros, known)
+    low, high = tensorflow.reduce_min(known), tensorflow.reduce_max(known)
+    words = ["targets must lie in [0, 1] (0 or 1, or soft in between), got values from", low, "to", high, MISSING]
+    inside = tensorflow.debugging.Assert((low >= 0) & (high <= 1), words)
+    with tensorflow.control_dependencies([inside]):
+        return tensorflow.identity(targets)
 
 
 def after(tensorflow: Any, *tensors: Tensor | None) -> Any:

@@ -13,6 +13,8 @@ from obrl.arrays import check_dense
 from obrl.counts import MAX_EXACT_COUNT
 from obrl.errors import Metadata, check_batch
 from obrl.labels import Labels
+from obrl.logits import warn_of_probabilities, warn_of_sigmoid
+from obrl_keras.compat import activation_of
 from obrl_keras.namespace import KERAS, Tensor, dtype_name
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
@@ -63,7 +65,10 @@ def metadata(name: str, value: Any, known: tuple[int | None, ...]) -> Metadata:
     """
     check_tensor(name, value)
     if not (ops.is_tensor(value) or isinstance(value, KerasTensor | np.ndarray)):
-        raise TypeError(f"{name} must be a tensor of Keras's {backend.backend()} backend, got {type(value).__name__}")
+        raise TypeError(
+            f"{name} must be a tensor of Keras's {backend.backend()} backend, got {type(value).__name__}: use "
+            f"keras.ops.convert_to_tensor({name})"
+        )
     shape = tuple(value.shape)
     if None in shape and len(shape) == len(known):
         shape = tuple(instead if size is None else size for size, instead in zip(shape, known, strict=True))
@@ -163,6 +168,18 @@ def may_read_values(validate: bool | None, *tensors: Any) -> bool:
     if validate is False or any(isinstance(tensor, KerasTensor) or _is_traced(tensor) for tensor in present):
         return False
     return validate is True or all(_is_on_cpu(tensor) for tensor in present)
+
+
+def warn_of_logits(logits: Any, validate: bool | None) -> None:
+    """Warn of logits that are probabilities, as far as that shows: from the functional model, or from values in [0, 1].
+
+    Values are read where those of targets would be, so not in `fit` on TensorFlow and JAX, which compile it.
+    """
+    if isinstance(logits, KerasTensor):
+        if (activation := activation_of(logits)) in ("sigmoid", "softmax"):
+            warn_of_sigmoid(activation)
+    elif may_read_values(validate, logits):
+        warn_of_probabilities(logits, on_host)
 
 
 def _is_traced(tensor: Tensor) -> bool:

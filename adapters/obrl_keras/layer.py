@@ -19,6 +19,7 @@ from obrl_keras.graphs import (
     next_state,
     replica_context,
     tensorflow_backend,
+    with_range_check,
     with_rows_of,
     with_shape,
 )
@@ -29,6 +30,7 @@ from obrl_keras.inputs import (
     may_read_values,
     row_count,
     split_labels,
+    warn_of_logits,
 )
 from obrl_keras.namespace import KERAS, Tensor
 from obrl_keras.stateful import StatefulLayer
@@ -146,6 +148,8 @@ class OBRLossLayer(StatefulLayer):
         observed = known_targets(targets, observed, self.ignore_index, read_values=read_values)
         if self._see is not None:
             self._see(logits, targets, observed, sample_weight)
+        warn_of_logits(logits, self.validate)
+        targets = with_range_check(tensorflow_backend(), targets, observed, self.validate)
         labels = split_labels(targets, observed, read_values=read_values)
         function = self.cross_entropy
         losses = function_losses(function, logits, labels) if callable(function) else None
@@ -172,6 +176,7 @@ class OBRLossLayer(StatefulLayer):
         """The logits, unchanged; what else is given is checked."""
         if targets is not None:
             self._check(logits, targets, observed, sample_weight)
+            warn_of_logits(logits, self.validate)
         return keras.KerasTensor(logits.shape, dtype=logits.dtype)
 
     def _checked(self, *batch: Tensor | None) -> tuple[Any, ...]:

@@ -12,7 +12,7 @@ from obrl.errors import resolve_update
 from obrl.online import state_laplacians
 from obrl.problem import Problem, Reduction, joint_terms
 from obrl_keras.functions import frozen_terms, function_losses
-from obrl_keras.graphs import after
+from obrl_keras.graphs import after, with_range_check
 from obrl_tensorflow import fused
 from obrl_tensorflow.functions import Results, differentiable_terms
 from obrl_tensorflow.inputs import (
@@ -24,6 +24,7 @@ from obrl_tensorflow.inputs import (
     may_read_values,
     row_count,
     split_labels,
+    warn_of_logits,
 )
 from obrl_tensorflow.namespace import TENSORFLOW, Tensor
 from obrl_tensorflow.relation import advance, host_state, values_of
@@ -109,9 +110,11 @@ class Criterion(StatefulLoss):
         how: dict[str, Any] = {"num_labels": self.num_labels, "ignore_index": self.ignore_index}
         batch = check_batch(logits, targets, observed, sample_weight, **how)
         moves = resolve_update(update, default=True, freeze=self.freeze)
+        warn_of_logits(batch.logits, self.validate)
         read_values = may_read_values(self.validate, batch.targets, batch.observed)
         known = known_targets(batch.targets, batch.observed, self.ignore_index, read_values=read_values)
-        batch = batch._replace(observed=known)
+        targets = with_range_check(tf, batch.targets, known, self.validate)
+        batch = batch._replace(targets=targets, observed=known)
         hold = self._paused | self._validating if moves and update is None else None
         options = _Options(moves, hold, read_values, reduction, parts, None)
         if self._joint and callable(self.cross_entropy):

@@ -13,6 +13,7 @@ from obrl.arrays import check_dense, unmask_labels
 from obrl.counts import MAX_EXACT_COUNT
 from obrl.errors import Metadata
 from obrl.labels import Labels
+from obrl.logits import warn_of_probabilities, warn_of_sigmoid
 from obrl_keras.graphs import with_rows_of, with_shape
 from obrl_keras.inputs import known_rows
 from obrl_tensorflow.namespace import TENSORFLOW, Tensor
@@ -28,7 +29,9 @@ def as_tensor(name: str, value: Any) -> Tensor:
     if isinstance(value, tf.SparseTensor | tf.RaggedTensor | tf.IndexedSlices):
         raise TypeError(f"{name} must be a dense tensor, got {type(value).__name__}")
     if not isinstance(value, tf.Tensor | tf.Variable | keras.Variable | np.ndarray):
-        raise TypeError(f"{name} must be a TensorFlow tensor or NumPy array, got {type(value).__name__}")
+        raise TypeError(
+            f"{name} must be a TensorFlow tensor or NumPy array, got {type(value).__name__}: use np.asarray({name})"
+        )
     return tf.convert_to_tensor(value)
 
 
@@ -157,6 +160,18 @@ def may_read_values(validate: bool | None, *tensors: Tensor | None) -> bool:
     if validate is False or not tf.executing_eagerly() or not all(hasattr(tensor, "numpy") for tensor in present):
         return False
     return validate is True or all("CPU" in tensor.device for tensor in present)
+
+
+def warn_of_logits(logits: Tensor, validate: bool | None) -> None:
+    """Warn of logits that are probabilities, as far as that shows: from the graph, or from values in [0, 1].
+
+    Values are read where those of targets would be.
+    """
+    if not tf.executing_eagerly():
+        if logits.op.type in ("Sigmoid", "Softmax"):
+            warn_of_sigmoid(logits.op.type.lower())
+    elif may_read_values(validate, logits):
+        warn_of_probabilities(logits, on_host)
 
 
 def computation_dtype(logits: Tensor) -> tf.DType:

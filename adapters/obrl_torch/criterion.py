@@ -29,6 +29,7 @@ from obrl_torch.inputs import (
     optional_metadata,
     split_targets,
     to_host,
+    warn_of_logits,
     without_autocast,
 )
 from obrl_torch.module import RelationModule, check_same_device, check_wide
@@ -150,6 +151,7 @@ class Criterion(LossWithRelation, RelationModule):
         )
         state = self._state()
         check_same_device("logits", logits, state)
+        warn_of_logits(logits, self.validate)
         batch = self._without_ignored(batch)
         # While a graph is compiled `_see` is not even looked at, so that setting it compiles nothing again.
         if not torch.compiler.is_compiling() and self._see is not None and not in_transform():

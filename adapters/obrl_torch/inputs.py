@@ -10,6 +10,7 @@ from torch import Tensor
 
 from obrl.errors import Metadata
 from obrl.labels import Labels, check_ignored, check_values, split_labels, without_ignored
+from obrl.logits import warn_of_probabilities, warn_of_sigmoid
 from obrl_torch.compat import in_transform, is_recorded
 from obrl_torch.namespace import TORCH
 
@@ -25,12 +26,20 @@ def metadata(name: str, value: Any) -> Metadata:
         TypeError: `value` is no tensor, or one of another layout: sparse, nested, or of oneDNN.
     """
     if not isinstance(value, Tensor):
-        raise TypeError(f"{name} must be a torch.Tensor, got {type(value).__name__}")
+        raise TypeError(f"{name} must be a torch.Tensor, got {type(value).__name__}: {_remedy(name, value)}")
     if value.layout != torch.strided or value.is_nested:
         layout = "a nested tensor" if value.is_nested else value.layout
         raise TypeError(f"{name} must be a dense tensor, got {layout}")
     kind = _KINDS.get(value.dtype) or ("complex" if value.is_complex() else "other")
     return Metadata(value.shape, kind, value.dtype, value.device)
+
+
+def _remedy(name: str, value: Any) -> str:
+    if isinstance(value, list | tuple) and any(isinstance(entry, Tensor) for entry in value):
+        return (
+            f"join its tensors with torch.stack({name}, dim=1) where each holds a label, dim=0 where each holds a row"
+        )
+    return f"use torch.as_tensor({name})"
 
 
 def optional_metadata(name: str, value: Any) -> Metadata | None:
@@ -101,6 +110,20 @@ def may_read_values(validate: bool | None, tensor: Tensor) -> bool:
     if is_recorded() or in_transform() or tensor.is_meta:
         return False
     return tensor.device.type == "cpu" if validate is None else validate
+
+
+def warn_of_logits(logits: Tensor, validate: bool | None) -> None:
+    """Warn of logits that are probabilities, as far as that shows: from autograd's graph, or from values in [0, 1].
+
+    Values are read where `may_read_values` says so. Nothing is looked at while a graph is compiled.
+    """
+    if is_recorded() or in_transform():
+        return
+    operation = None if logits.grad_fn is None else logits.grad_fn.name().partition("Backward")[0].lower()
+    if operation in ("sigmoid", "softmax"):
+        warn_of_sigmoid(operation)
+    elif may_read_values(validate, logits):
+        warn_of_probabilities(logits, _numpy)
 
 
 def without_autocast(device_type: str) -> contextlib.AbstractContextManager[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Self
 
 import torch
@@ -20,12 +20,10 @@ from obrl_torch.compat import in_transform, is_wrapped, outside_transforms, with
 from obrl_torch.distributed import count_batch
 from obrl_torch.inputs import to_host
 from obrl_torch.namespace import TORCH
-
-WIDE = (torch.float32, torch.float64)
-"""The dtypes that the state may have."""
+from obrl_torch.wide import WIDE, WideModule
 
 
-class RelationModule(RelationHolder, nn.Module):
+class RelationModule(RelationHolder, WideModule):
     """A relation in two buffers, `relation_sum` and `relation_weight`.
 
     A subclass's constructor ends with `reset_parameters`, which fills the buffers; before that they hold no values.
@@ -132,17 +130,6 @@ class RelationModule(RelationHolder, nn.Module):
         remaining = remaining_share(evidence, self.settings.decay)
         for accumulator, part in zip(state, evidence, strict=True):
             accumulator.mul_(remaining).add_(part)  # Eq. 1, as `update_state`, without new matrices
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        """As torch's, which `.to`, `.half` and the like call; a buffer never becomes narrower than float32."""
-        before = dict(self.named_buffers(recurse=False))
-        super()._apply(fn, recurse)
-        for name, old in before.items():
-            new: Tensor = getattr(self, name)
-            if new.is_floating_point() and new.dtype not in WIDE:  # take the device, keep the values
-                empty = old.is_meta or new.is_meta
-                setattr(self, name, torch.empty_like(new, dtype=old.dtype) if empty else old.to(new.device))
-        return self
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         # A process group cannot be copied; the copy belongs to the same one.

@@ -12,6 +12,7 @@ MEASUREMENTS = {
     "suspects": "how well planted errors are ranked",
     "fill": "log-loss of hidden entries, beside a regression for each label",
     "compare": "pairs called changed between random parts of a table, and where labels were turned round",
+    "decisions": "how many pairs each reading of the paper's correlation selects, and other figures of the definition",
     "condition": "what a relation adds to a trained net, beside a net that takes known labels",
     "loss": "whether the joint loss predicts better than cross-entropy on label tables",
     "recipes": "a weight prior for few rows, and smoothed targets for noisy labels",

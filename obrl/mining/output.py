@@ -13,7 +13,8 @@ from obrl.mining.errors import MiningError
 
 RUN = "run.json"
 SUSPECTS = "suspects.json"
-MARKS = (RUN, SUSPECTS)
+TASKS = "tasks.json"
+MARKS = (RUN, SUSPECTS, TASKS)
 """The files that say how results came about; results may be written into a folder that has one."""
 RELATION = "relation.npz"
 REPORT = "report.html"
@@ -21,22 +22,23 @@ HISTORY = "history.npz"
 PART = ".part"
 
 
-def check_folder(path: str | os.PathLike[str]) -> Path:
+def check_folder(path: str | os.PathLike[str], option: str = "--out") -> Path:
     """Check that a folder of results can be written, before any work is done.
 
     Args:
         path: a folder that does not exist yet, is empty, or holds earlier results. Files of the same names will be
             replaced, and others stay.
+        option: what the user named it with, for errors.
 
     Raises:
         MiningError: a file, a folder that holds something else, or a place where nothing can be written.
     """
     folder = Path(path)
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-        raise MiningError(f"{folder}: expected a folder for the results, got a file; name another with --out")
+        raise MiningError(f"{folder}: expected a folder for the results, got a file; name another with {option}")
     if folder.is_dir() and any(folder.iterdir()) and not any((folder / mark).is_file() for mark in MARKS):
         raise MiningError(
-            f"{folder}: the folder holds files that are no results of obrl; name an empty or a new one with --out"
+            f"{folder}: the folder holds files that are no results of obrl; name an empty or a new one with {option}"
         )
     _check_parent(folder)
     return folder
@@ -81,13 +83,14 @@ def _check_parent(path: Path) -> None:
 
 
 @contextmanager
-def folder_of_results(path: str | os.PathLike[str]) -> Iterator[Path]:
+def folder_of_results(path: str | os.PathLike[str], option: str = "--out") -> Iterator[Path]:
     """A folder to write into, which takes its name once the block ends well, and disappears otherwise.
 
     Where the folder exists, its files are moved there one by one.
 
     Args:
         path: as in `check_folder`, which is asked first.
+        option: what the user named it with, for errors.
 
     Yields:
         `path` with `.part` appended.
@@ -103,7 +106,7 @@ def folder_of_results(path: str | os.PathLike[str]) -> Iterator[Path]:
         ...     sorted(entry.name for entry in Path(directory).iterdir())
         ['mined']
     """
-    folder = check_folder(path)
+    folder = check_folder(path, option)
     part = beside(folder, PART)
     _remove(part)
     try:

@@ -11,8 +11,13 @@ import pytest
 
 from tests.project.helpers import ROOT, run_python
 
-WITH_COMMANDS = {ROOT / "docs" / "mining" / page for page in ("mining.md", "mining_cluster.md", "mining_compare.md")}
-"""Pages whose examples go on from their commands; `test_mining_pages.py` and `test_cluster_page.py` run both."""
+FOLLOWED = ("choose_thresholds.md", "find_wrong_labels.md", "label_studio.md", "start_from_mined.md", "watch_drift.md")
+WITH_COMMANDS = {
+    *(ROOT / "docs" / "mining" / page for page in ("mining.md", "mining_cluster.md", "mining_compare.md")),
+    *(ROOT / "docs" / "howto" / page for page in FOLLOWED),
+}
+"""Pages whose examples go on from their commands; `test_mining_pages.py`, `test_cluster_page.py` and
+`test_howto_pages.py` run both."""
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted({*(ROOT / "docs").rglob("*.md")} - WITH_COMMANDS)]
 FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 DOCTEST_PACKAGES = ("obrl", "obrl_torch", "obrl_jax", "benchmarks", "reference_model")
@@ -92,6 +97,7 @@ def run_example(source, name="<example>"):
 
 @pytest.mark.filterwarnings("ignore:.*isinstance\\(treespec, LeafSpec\\):FutureWarning")  # Lightning's own
 @pytest.mark.filterwarnings("ignore:The 'train_dataloader' does not have many workers")  # advice to its user
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # torch's compiler, of itself
 @pytest.mark.parametrize("name", EXAMPLES[None])
 def test_example_runs(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -12,6 +12,7 @@ import pytest
 
 from obrl.mining.cli import main
 from tests.project.helpers import ROOT
+from tests.project.test_examples import FOLLOWED
 
 PAGES = (
     *("mining.md", "mining_pairs.md", "mining_thresholds.md", "mining_after_training.md", "mining_export.md"),
@@ -105,7 +106,7 @@ def test_every_command_of_every_page_is_run_by_a_test() -> None:
     with_commands = {
         page.name for page in (ROOT / "docs").rglob("*.md") if re.search(r"^\$ obrl ", page.read_text(), re.MULTILINE)
     }
-    assert with_commands == {*PAGES, *TESTED_ELSEWHERE}
+    assert with_commands == {*PAGES, *FOLLOWED, *TESTED_ELSEWHERE}
 
 
 def test_the_command_of_the_readme_runs(folder: Path) -> None:

@@ -36,6 +36,7 @@ PAGES = (
     "docs/reference_model/studies.md",
     "docs/reference_model/your_own_pictures.md",
     "README.md",
+    "docs/howto/reproduce_the_paper.md",
 )
 PROGRAMS = {
     "train": train.main,

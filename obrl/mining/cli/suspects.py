@@ -14,6 +14,13 @@ from obrl.conditional import suspicion
 from obrl.counts import PairCounts
 from obrl.evidence import phi_coefficients
 from obrl.mining import by_value
+from obrl.mining.cli.label_studio import (
+    add_label_studio_arguments,
+    check_label_studio,
+    shown_columns,
+    suspects_as_tasks,
+    write_tasks,
+)
 from obrl.mining.cli.options import table_options
 from obrl.mining.cli.progress import Progress
 from obrl.mining.cli.table_counts import add_counted_arguments, counts_of, predictions_of
@@ -50,6 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--out", metavar="DIR", help="the folder for suspects.csv, suspects_per_label.csv and by.csv (default: none)"
     )
+    add_label_studio_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -59,7 +67,9 @@ def run(options: argparse.Namespace) -> int:
     wrong_probability(0.5, options.error_rate)
     if options.out is not None:
         check_folder(options.out)
-    table = open_tables(options.tables, table_options(options, keep=() if options.by is None else (options.by,)))
+    keep = dict.fromkeys([*([] if options.by is None else [options.by]), *shown_columns(options)])
+    table = open_tables(options.tables, table_options(options, keep=tuple(keep)))
+    check_label_studio(options, table)
     counts = counts_of(options, table)
     finder = SuspectFinder(counts, top=options.top, per_label=options.per_label, force=options.force)
     score = _model_scores(predictions_of(options, table), counts, finder.residual.rates)
@@ -71,6 +81,8 @@ def run(options: argparse.Namespace) -> int:
     if options.out is not None:
         _write(options, table, finder, places, by)
         print(f"wrote the lists to {options.out}")
+    if options.label_studio is not None:
+        print(write_tasks(options, table, suspects_as_tasks(options, table, finder.overall)))
     return 0
 
 

@@ -1,0 +1,192 @@
+"""What a user hears who pastes a block of the README with something wrong: a row is a block, a change, and key words.
+
+A block runs to its end with its change, or raises; what counts is the last error, and all warnings. TensorFlow's blocks
+run in a process of their own.
+"""
+
+import json
+from functools import cache
+
+import pytest
+
+from tests.project.helpers import ROOT, run_python
+from tests.project.test_examples import examples
+
+BLOCKS = {
+    "PyTorch": ("from obrl.torch import OBRLoss", "criterion(model(features), targets)"),
+    "Lightning": ("import lightning", "self.criterion(self.model(features), targets)"),
+    "JAX": ("from obrl.jax import OBRLoss", "criterion(model(x), y, state)"),
+    "Keras": ("from obrl.keras import OBRLossLayer", "model.fit([x, y]"),
+    "TensorFlow": ("from obrl.tensorflow import OBRLoss", "model.fit(x, y"),
+    "NumPy": ("criterion.value_and_grad", "criterion.value_and_grad(features @ weights, targets)"),
+}
+"""The words by which each block is recognised, and its call of the loss."""
+PROCESSES = {"torch": ("NumPy", "PyTorch", "Lightning"), "jax": ("JAX",), "tensorflow": ("Keras", "TensorFlow")}
+
+RANGE = ("targets must lie in [0, 1]", "NaN", "ignore_index", "got values from", "(targets + 1) / 2")
+PROBABILITIES = ("probabilities", "pass the values before the sigmoid")
+LOSS = {"Keras": "OBRLossLayer(40"}
+
+
+def with_names(block, names):
+    """The change that gives the loss label names."""
+    start = LOSS.get(block, "OBRLoss(3" if block == "NumPy" else "OBRLoss(40")
+    return (f"{start})", f"{start}, {names})")
+
+
+def rows_of(block):
+    """The changes of names that every block has, with the words of the answer."""
+    size = 3 if block == "NumPy" else 40
+    names = f"[f'name {{i}}' for i in range({size})]"
+    mined = f"__import__('obrl').OnlineBatchRelation({size}, label_names="
+    return {
+        "a name too few": (
+            with_names(block, f"label_names={names}[1:]"),
+            (f"label_names must hold {size} names, one a label in the order of the columns, got {size - 1}",),
+        ),
+        "a name twice": (
+            with_names(block, f"label_names=['a', *{names}[:-2], 'a']"),
+            ("label_names must be distinct, got a more than once",),
+        ),
+        "names in another order": (
+            with_names(block, f"label_names={names}, relation={mined}{names}[::-1])"),
+            ("the same names in another order: use one order",),
+        ),
+        "a wrong name": (
+            with_names(block, f"label_names=['other', *{names}[1:]], relation={mined}{names})"),
+            ("got 'other' and 'name 0' for label 0", "only one of them knows 'name 0', 'other'"),
+        ),
+    }
+
+
+ROWS = {
+    "NumPy": {
+        "a list of the labels present": (
+            (BLOCKS["NumPy"][1], "criterion.value_and_grad(features @ weights, [[0], [0, 2]] * 128)"),
+            ("targets must be an array with rows of one length", "an entry for each label"),
+        ),
+        "-1 for missing": (
+            (BLOCKS["NumPy"][1], "criterion.value_and_grad(features @ weights, targets * 2 - 1)"),
+            RANGE,
+        ),
+        "probabilities": (
+            (BLOCKS["NumPy"][1], "criterion.value_and_grad(1 / (1 + np.exp(-features)[:, :3]), targets)"),
+            PROBABILITIES,
+        ),
+    },
+    "PyTorch": {
+        "a list": (
+            (BLOCKS["PyTorch"][1], "criterion(model(features), targets.tolist())"),
+            ("targets must be a torch.Tensor, got list: use torch.as_tensor(targets)",),
+        ),
+        "-1 for missing": ((BLOCKS["PyTorch"][1], "criterion(model(features), targets * 2 - 1)"), RANGE),
+        "probabilities": ((BLOCKS["PyTorch"][1], "criterion(model(features).sigmoid(), targets)"), PROBABILITIES),
+        "probabilities without a graph": (
+            (BLOCKS["PyTorch"][1], "criterion(model(features).sigmoid().detach().requires_grad_(), targets)"),
+            PROBABILITIES,
+        ),
+    },
+    "Lightning": {
+        "a list, as its loader joins lists": (
+            (BLOCKS["Lightning"][1], "self.criterion(self.model(features), list(targets.T))"),
+            ("targets must be a torch.Tensor, got list: join its tensors with torch.stack(targets, dim=1)",),
+        ),
+        "-1 for missing": ((BLOCKS["Lightning"][1], "self.criterion(self.model(features), targets * 2 - 1)"), RANGE),
+        "probabilities": (
+            (BLOCKS["Lightning"][1], "self.criterion(self.model(features).sigmoid(), targets)"),
+            PROBABILITIES,
+        ),
+    },
+    "JAX": {
+        "a list": (
+            (BLOCKS["JAX"][1], "criterion(model(x), [[0] * 40] * 64, state)"),
+            ("targets must be a JAX or NumPy array, got list: use jnp.asarray(targets)",),
+        ),
+        "-1 for missing, compiled, validate=True": (
+            (BLOCKS["JAX"][1], "criterion(model(x), y * 2 - 1, state)", "OBRLoss(40)", "OBRLoss(40, validate=True)"),
+            RANGE,
+        ),
+        "-1 for missing, not compiled": (
+            (BLOCKS["JAX"][1], "criterion(model(x), y * 2 - 1, state)", "@nnx.jit\n", ""),
+            RANGE,
+        ),
+        "probabilities, not compiled": (
+            (BLOCKS["JAX"][1], "criterion(nnx.sigmoid(model(x)), y, state)", "@nnx.jit\n", ""),
+            PROBABILITIES,
+        ),
+        "probabilities": ((BLOCKS["JAX"][1], "criterion(nnx.sigmoid(model(x)), y, state)"), PROBABILITIES),
+    },
+    "Keras": {
+        "a list": (
+            ("layer(keras.layers.Dense(40)(features), targets)", "layer(keras.layers.Dense(40)(features), [[0] * 40])"),
+            ("targets must be a tensor of Keras's", "got list: use keras.ops.convert_to_tensor(targets)"),
+        ),
+        "-1 for missing, compiled": ((BLOCKS["Keras"][1], "model.fit([x, y * 2 - 1]"), RANGE),
+        "probabilities": (("Dense(40)(", "Dense(40, activation='sigmoid')("), PROBABILITIES),
+    },
+    "TensorFlow": {
+        "a list": (
+            (BLOCKS["TensorFlow"][1], "criterion([[0] * 40], np.zeros((1, 40), 'float32')); model.fit(x, y"),
+            ("targets must be a TensorFlow tensor or NumPy array, got list: use np.asarray(targets)",),
+        ),
+        "-1 for missing, compiled": ((BLOCKS["TensorFlow"][1], "model.fit(x, y * 2 - 1"), RANGE),
+        "probabilities": (("Dense(40)", "Dense(40, activation='sigmoid')"), PROBABILITIES),
+    },
+}
+TABLE = {block: {**rows_of(block), **rows} for block, rows in ROWS.items()}
+
+RUN = """
+import json, sys, warnings
+answers = {{}}
+for name, source in {sources!r}.items():
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            exec(compile(source, name, "exec"), {{"__name__": "__main__"}})
+            words = []
+        except Exception as error:
+            words = [str(error)]
+    answers[name] = "\\n".join(words + [str(warning.message) for warning in caught])
+print("ANSWERS", json.dumps(answers))
+"""
+
+
+def changed(block, change):
+    """The block of the README, with each of the replacements of a change; each must occur in it."""
+    marker, call = BLOCKS[block]
+    source = next(
+        source for _, source in examples((ROOT / "README.md").read_text()) if marker in source and call in source
+    )
+    for old, new in zip(change[::2], change[1::2], strict=True):
+        assert source.count(old) == 1, f"the block of {block} has {old!r} {source.count(old)} times"
+        source = source.replace(old, new)
+    return source
+
+
+@cache
+def answers_of(process):
+    """What each row of the blocks of one process says, by block and row."""
+    sources = {
+        f"{block}: {row}": changed(block, change)
+        for block in PROCESSES[process]
+        for row, (change, _) in {**TABLE[block], "as it is": ((), ())}.items()
+    }
+    told = run_python(RUN.format(sources=sources), environment={"KERAS_BACKEND": "tensorflow"})
+    return json.loads(told.partition("ANSWERS ")[2])
+
+
+@pytest.mark.parametrize(
+    ("process", "block", "row"),
+    [(process, block, row) for process, blocks in PROCESSES.items() for block in blocks for row in TABLE[block]],
+)
+def test_a_wrong_paste_is_told_what_to_do(process, block, row):
+    answer = answers_of(process)[f"{block}: {row}"]
+    assert [words for words in TABLE[block][row][1] if words not in answer] == [], answer
+
+
+@pytest.mark.parametrize(
+    ("process", "block"), [(process, block) for process in PROCESSES for block in PROCESSES[process]]
+)
+def test_the_block_itself_is_told_nothing(process, block):
+    answer = answers_of(process)[f"{block}: as it is"]
+    assert not any(words in answer for words in ("targets must", "label_names must", *PROBABILITIES)), answer
