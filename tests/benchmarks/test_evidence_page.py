@@ -11,8 +11,10 @@ PAGE = ROOT / "docs" / "evidence.md"
 SOURCE = re.compile(r"benchmarks/results/([\w/-]+\.md)\b")
 NOT_PROSE = re.compile(r"^```.*?^```|`[^`\n]*`|\]\([^)\n]*\)", re.MULTILINE | re.DOTALL)
 """Blocks and code, which hold settings and commands, and the targets of links."""
-FIGURE = re.compile(r"(?<![\w.])[+-]?\d[\d,]*\.\d+|(?<![\w.])[+-]?\d[\d,]*(?= (?:%|points?|times|and \d+ %|to \d+ %))")
-"""A number with decimals, or one before "%", "points" or "times"."""
+FIGURE = re.compile(
+    r"(?<![\w.,])[+-]?(?:\d[\d,]*\.\d+|\d{1,3}(?:,\d{3})+|\d+(?= (?:%|points?|times|and \d+ %|to \d+ %)))"
+)
+"""A number with decimals or of thousands, or one before "%", "points" or "times"."""
 NUMBER = re.compile(r"(?<![\w.])[+-]?\d[\d,]*(?:\.\d+)?")
 
 
