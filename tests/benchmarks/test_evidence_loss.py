@@ -63,8 +63,8 @@ def test_an_interval_is_about_seeds_and_rows() -> None:
     sure, unsure = paired_interval(rows), paired_interval(np.vstack([rows[:4], rows[4:] - 4]))
     assert (sure.verdict, unsure.verdict) == ("higher", "no difference")
     assert sure.low < sure.mean < sure.high
-    assert in_words({"mean": 1.0, "low": 0.51, "high": 1.49}) == "**+1.0** (0.5 to 1.5)"
-    assert in_words({"mean": 1.0, "low": -0.51, "high": 1.49}) == "no difference (-0.5 to 1.5)"
+    assert in_words({"mean": 1.0, "low": 0.51, "high": 1.49}) == "**+1.00** (0.51 to 1.49)"
+    assert in_words({"mean": 1.0, "low": -0.51, "high": 1.49}) == "no difference (-0.51 to 1.49)"
 
 
 def test_scores_of_perfect_and_of_turned_predictions() -> None:
