@@ -9,11 +9,11 @@ COMMIT ?= $(shell git describe --always --dirty --abbrev=40)
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 PIP := $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt
-SUITES := core mining report native torch hub kernels cubins jax tensorflow reference_model benchmarks project
+SUITES := core mining report native torch hub kernels cubins jax tensorflow reference_model benchmarks docs project
 BACKENDS := tensorflow jax torch
 FRAMEWORKS := numpy torch torch_native torch_fused torch_wide jax jax_fused tensorflow tensorflow_fused $(BACKENDS:%=keras_%)
 # The longest runs start first, so that all processors finish at about the same time. `ALSO` adds other targets.
-LONGEST := suite-jax suite-tensorflow suite-project suite-benchmarks parity-jax suite-reference_model
+LONGEST := suite-docs suite-jax suite-tensorflow suite-project suite-benchmarks parity-jax suite-reference_model
 RUNS := $(ALSO) $(LONGEST) $(filter-out $(LONGEST),$(SUITES:%=suite-%) $(FRAMEWORKS:%=parity-%) $(BACKENDS:%=keras-%))
 # Outside of jit JAX compiles each operation separately, and every suite uses the same ones: they share a cache. Not
 # tests/jax, which reads what XLA compiles.
@@ -24,7 +24,7 @@ SLOW_SUITES := $(shell grep --recursive --files-with-matches --include='test_*.p
 # One process more than there are processors, because some wait; each has one thread.
 AT_ONCE := OMP_NUM_THREADS=1 $(MAKE) --no-print-directory --keep-going --jobs=$(shell expr $$(nproc) + 1) --output-sync=target
 
-.PHONY: help demo test test-slow mutants check format docs wheel cubins benchmark gpu clean browser
+.PHONY: help demo test test-slow mutants check format docs wheel dist cubins benchmark gpu clean browser
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -56,7 +56,7 @@ test-slow: $(VENV)/.dev  ## tests marked slow; property tests with many more exa
 suite-%:
 	$(PYTEST) tests/$*
 
-suite-report: browser
+suite-report suite-docs: browser
 
 # Without Chromium the suite starts all the same: the tests that need it fail, and say what to install.
 browser:
@@ -86,6 +86,9 @@ docs: $(VENV)/.dev  ## build the documentation; a warning is an error
 
 wheel: $(VENV)/.dev  ## build the wheel and try it in a fresh environment outside the checkout
 	PYTHON=$(BIN)/python bash tests/wheel/smoke.sh
+
+dist: $(VENV)/.dev  ## build wheel and source distribution, twice: they must be equal, and pass twine's checks
+	$(BIN)/python -m tools.dist dist
 
 cubins: $(VENV)/.dev  ## compile the kernels that TensorFlow and JAX launch on a GPU; some ten minutes, without one
 	$(BIN)/python -m tools.cubins.build adapters/obrl_native/cubins

@@ -22,11 +22,13 @@ extensions = [
     "keras_backends",
     "mathml",
     "coverage_check",
+    "docstrings",
 ]
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3
 exclude_patterns = ["_build"]
 nitpicky = False
+default_role = "py:obj"  # a name in a docstring leads to its entry; another word is shown as code
 
 # A page with Jupytext's header runs when the site is built, in an empty folder and in a kernel of its own, so that
 # frameworks do not meet. An error, or anything on the standard error, is a warning and fails the build. Nothing is
@@ -67,7 +69,12 @@ html_theme = "furo"
 html_title = f"obrl {release}"
 html_copy_source = False
 html_show_sourcelink = False
+html_show_search_summary = False  # a page from the disk may not read the text of others
 html_math_renderer = "mathml"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_js_files = ["keyboard.js"]
+pygments_dark_style = "github-dark"
 
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True

@@ -137,6 +137,14 @@ class LossTerms(NamedTuple):
         total: L = L_E + alpha L_B.
         cross_entropy: L_E of Eq. 4, or of the function that takes its place.
         relation_loss: L_B of Eq. 2, before alpha.
+
+    Example:
+        >>> from obrl import OBRLoss
+        >>> terms = OBRLoss(3, alpha=0.5).terms([[0.0, 0.0, 0.0]] * 2, [[1, 1, 0], [0, 0, 1]])
+        >>> round(terms.cross_entropy, 4), round(terms.relation_loss, 4)
+        (2.0794, 0.2222)
+        >>> terms.total == terms.cross_entropy + 0.5 * terms.relation_loss
+        True
     """
 
     total: Array

@@ -26,6 +26,12 @@ class PairCounts(NamedTuple):
         s: samples in which both are observed and both are 1.
         r: samples in which both are observed and i is 1.
         c: samples in which both are observed and j is 1; the transpose of r.
+
+    Example:
+        >>> from obrl import count_pairs
+        >>> counts = count_pairs([[1, 1], [1, 0], [0, 0], [1, float("nan")]])
+        >>> [int(count[0, 1]) for count in counts]  # n, s, r and c of the first label with the second
+        [3, 1, 2, 1]
     """
 
     n: Array

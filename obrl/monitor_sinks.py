@@ -24,6 +24,10 @@ class Measurement(NamedTuple):
             is NaN or infinite. Logs leave a NaN out.
         share_of_gradient: G_B / (G_E + G_B), in [0, 1], where G_B is the Euclidean norm of the gradient of alpha L_B
             with respect to the logits of the batch, and G_E that of L_E; NaN likewise.
+
+    Example:
+        >>> Measurement(2, 0, 0.01, float("nan")).numbers("loss")
+        {'loss/pairs_together': 2.0, 'loss/pairs_apart': 0.0, 'loss/share_of_loss': 0.01}
     """
 
     pairs_together: int

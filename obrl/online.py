@@ -18,6 +18,13 @@ class RelationState(NamedTuple):
         relation_sum: R_sb; for the estimator `"batch"` the decayed sum of batch relations, (num_labels, num_labels);
             for `"counts"` that of the pair counts n, s and r, (3, num_labels, num_labels).
         relation_weight: S, (num_labels, num_labels): each pair's own decayed number of batches.
+
+    Example:
+        >>> from obrl import OnlineBatchRelation
+        >>> relation = OnlineBatchRelation(2, decay=0.5).update([[1, 1], [0, 0]]).update([[1, 0], [0, 1]])
+        >>> state = RelationState(relation.relation_sum, relation.relation_weight)
+        >>> float(state.relation_sum[0, 1]), float(state.relation_weight[0, 1])  # 0.5 * 1 + 0, and 0.5 * 1 + 1
+        (0.5, 1.5)
     """
 
     relation_sum: Array

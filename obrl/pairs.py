@@ -37,6 +37,13 @@ class Pair(NamedTuple):
         phi_high: the upper end.
         q: of the test that the labels are unrelated (`obrl.significance.mid_p` on counts rounded to whole numbers), by
             Benjamini-Hochberg over all pairs of the relation.
+
+    Example:
+        >>> from obrl import OnlineBatchRelation
+        >>> relation = OnlineBatchRelation(3, label_names=["lipstick", "make-up", "beard"])
+        >>> first, *_ = relation.update([[1, 1, 0], [0, 0, 1], [1, 1, 0]]).pairs()
+        >>> first.names, first.relation, first.phi, first.sign
+        (('lipstick', 'make-up'), 1.0, 1.0, 1)
     """
 
     i: int
@@ -65,7 +72,17 @@ class _Columns(NamedTuple):
 
 
 class Pairs(tuple[Pair, ...]):
-    """The active pairs, strongest first within each sign; printing it gives a table, or says that there is none."""
+    """The active pairs, strongest first within each sign; printing it gives a table, or says that there is none.
+
+    Example:
+        >>> from obrl import OnlineBatchRelation
+        >>> relation = OnlineBatchRelation(2, label_names=["bald", "bangs"])
+        >>> print(relation.pairs())
+        no active pair: no relation reaches a threshold, so the relation loss has no effect
+        >>> print(relation.update([[1, 0], [0, 1]]).pairs())
+        sign     label label relation    phi evidence
+        apart    bald  bangs    0.000  -1.00      1.0
+    """
 
     __slots__ = ()
 

@@ -48,16 +48,16 @@ class Batch(NamedTuple):
 def function_losses(function: Callable[..., Any], batch: Batch, *, complete: bool) -> tuple[Array, Array | None]:
     """The losses of a function for L_E, which JAX differentiates, and which targets are observed (None for all).
 
+    The logits of the batch are in the dtype to compute in.
+
     Raises:
         TypeError, ValueError: it returned something else than (batch, num_labels) numbers in the dtype to compute in.
     """
-    dtype = computation_dtype(batch.logits)
     labels = split_labels(batch.targets, batch.observed, complete=complete)
     observed = None if labels.observed is None else jnp.asarray(labels.observed)
     labels = labels._replace(targets=jnp.asarray(labels.targets), observed=observed)
-    x, y = function_arguments(JAX, jnp.asarray(batch.logits).astype(dtype), labels, like=jnp.zeros((), dtype))
-    losses = function(x, y)
-    check_losses(metadata("the result of cross_entropy", losses), metadata("logits", x))
+    losses = function(*function_arguments(JAX, batch.logits, labels, like=batch.logits))
+    check_losses(metadata("the result of cross_entropy", losses), metadata("logits", batch.logits))
     return jnp.asarray(losses), observed
 
 
@@ -176,6 +176,8 @@ class Criterion(RelationConfiguration):
         warn_of_logits(batch.logits, self.validate)
         complete = values_are_complete(self.validate, targets, observed)
         function = self.cross_entropy if joint and callable(self.cross_entropy) else None
+        if function is not None:  # cast once for both losses, so that their gradients add up in this dtype
+            batch = batch._replace(logits=jnp.asarray(batch.logits).astype(computation_dtype(batch.logits)))
         entropy = None if function is None else function_losses(function, batch, complete=complete)
         build = self._fused_loss if self.impl == "fused" else self._algebra_loss
         loss, state = build(batch, state, moves=moves, joint=joint and entropy is None, complete=complete)

@@ -76,17 +76,21 @@ def loss_terms(
     return LossTerms(*joint_terms(KERAS, losses, labels.observed, terms[0], how, alpha=alpha))
 
 
-def function_losses(function: Callable[..., Any], logits: Tensor, labels: Labels) -> Tensor:
+def function_losses(function: Callable[..., Any], x: Tensor, labels: Labels) -> Tensor:
     """The losses of a function for L_E, (batch, num_labels), which the backend differentiates.
+
+    Args:
+        function: of logits and targets.
+        x: logits, (batch, num_labels), in the dtype to compute in. `loss_terms` must get the same tensor, so that the
+            gradients of both losses add up in this dtype.
+        labels: the targets.
 
     Raises:
         TypeError, ValueError: it returned something else; in a graph that does not know the number of rows, that is
             checked when it runs.
     """
-    like = ops.zeros((), computation_dtype(logits))
-    x, y = function_arguments(KERAS, ops.cast(logits, computation_dtype(logits)), labels, like=like)
-    losses, tensorflow = function(x, y), tensorflow_backend()
-    known = (known_rows(x, y), x.shape[1])
+    losses, tensorflow = function(*function_arguments(KERAS, x, labels, like=x)), tensorflow_backend()
+    known = (known_rows(x, labels.targets), x.shape[1])
     check_losses(metadata("the result of cross_entropy", losses, known), metadata("logits", x, known))
     if tensorflow is None:
         return losses
@@ -134,6 +138,7 @@ def frozen_terms(
     read_values = may_read_values(validate, targets, observed)
     observed = known_targets(targets, observed, ignore_index, read_values=read_values)
     labels = split_labels(targets, observed, read_values=read_values)
+    logits = ops.cast(logits, computation_dtype(logits))
     losses = function_losses(cross_entropy, logits, labels) if callable(cross_entropy) else None
     like = np.zeros((), computation_dtype(logits))
     pairs = state_laplacians(NUMPY, state, settings, num_labels=num_labels, like=like)

@@ -92,6 +92,18 @@ class OBRLossLayer(StatefulLayer):
         UserWarning: a threshold outside of the range of the measure.
 
     Source: Wang, Su and Zhao, Eq. 1 to 4.
+
+    Example:
+        >>> import keras
+        >>> import numpy as np
+        >>> inputs, targets = keras.Input((2,)), keras.Input((3,))
+        >>> logits = keras.layers.Dense(3, kernel_initializer="zeros")(inputs)
+        >>> model = keras.Model([inputs, targets], OBRLossLayer(3)(logits, targets))
+        >>> model.compile("sgd")
+        >>> y = np.tile([[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]], (4, 1))
+        >>> history = model.fit([np.ones((8, 2)), y], verbose=0)
+        >>> round(history.history["loss"][0], 4)  # 3 log 2 + 0.5 * 4 / 18
+        2.1906
     """
 
     __module__ = "obrl.keras"
@@ -151,16 +163,16 @@ class OBRLossLayer(StatefulLayer):
         warn_of_logits(logits, self.validate)
         targets = with_range_check(tensorflow_backend(), targets, observed, self.validate)
         labels = split_labels(targets, observed, read_values=read_values)
-        function = self.cross_entropy
-        losses = function_losses(function, logits, labels) if callable(function) else None
+        x, function = ops.cast(logits, computation_dtype(logits)), self.cross_entropy
+        losses = function_losses(function, x, labels) if callable(function) else None
         state = self._state()
         if training and self.trainable and not self.freeze:
             with after(tensorflow_backend(), logits, targets, observed, sample_weight, losses):
                 state = self._advance(state, labels)
-        like = ops.zeros((), computation_dtype(logits))
+        like = ops.zeros((), computation_dtype(x))
         pairs = state_laplacians(KERAS, state, self.settings, num_labels=self.num_labels, like=like)
         how: dict[str, Any] = {"alpha": self.settings.alpha, "reduction": self.reduction, "losses": losses}
-        terms = loss_terms(logits, labels, sample_weight, self.pos_weight, pairs, **how)
+        terms = loss_terms(x, labels, sample_weight, self.pos_weight, pairs, **how)
         self.add_loss(terms.total)
         return logits
 

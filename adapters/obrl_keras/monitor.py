@@ -46,6 +46,23 @@ class OBRMonitor(keras.callbacks.Callback):
         TypeError: a sink or batch of another kind, or `every` that is no whole number.
         ValueError: `every` below 1, a history that is none of a training; or, when `fit` starts, a model without a
             layer or loss of obrl, a history of another measure or of other labels, or more labels than a report shows.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import keras
+        >>> import numpy as np
+        >>> from obrl.keras import OBRLossLayer
+        >>> inputs, targets = keras.Input((2,)), keras.Input((3,))
+        >>> logits = keras.layers.Dense(3)(inputs)
+        >>> model = keras.Model([inputs, targets], OBRLossLayer(3)(logits, targets))
+        >>> model.compile("sgd")
+        >>> x, y = np.ones((8, 2)), np.tile([[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]], (4, 1))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     monitor = OBRMonitor(Path(folder) / "relation.csv", every=1)
+        ...     _ = model.fit([x, y], batch_size=4, callbacks=[monitor], verbose=0)
+        ...     print(len((Path(folder) / "relation.csv").read_text().splitlines()))  # a heading and two steps
+        3
     """
 
     __module__ = "obrl.keras"

@@ -22,6 +22,17 @@ class OBRLossCallback(keras.callbacks.Callback):
     Raises:
         TypeError: an argument that is no loss of obrl.tensorflow.
         ValueError: the model has no such loss, when `fit` or `evaluate` starts.
+
+    Example:
+        >>> import keras
+        >>> import numpy as np
+        >>> from obrl.tensorflow import OBRLoss
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+        >>> model.compile("sgd", loss=OBRLoss(3))
+        >>> x, y = np.ones((8, 2), "float32"), np.tile([[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]], (4, 1))
+        >>> _ = model.fit(x, y, validation_data=(x, 1 - y), callbacks=[OBRLossCallback()], verbose=0)
+        >>> float(model.loss.relation_weight[0, 1])  # one update, in training
+        1.0
     """
 
     __module__ = "obrl.tensorflow"

@@ -128,9 +128,10 @@ class Criterion(StatefulLoss):
     def _function_terms(self, function: Callable[..., Any], batch: Batch, options: _Options) -> Results:
         """The terms where a function computes L_E, before the relation moves; TensorFlow differentiates it."""
         labels = split_labels(batch.targets, batch.observed, read_values=options.read_values)
+        dtype, weight = computation_dtype(batch.logits), batch.sample_weight
+        batch = batch._replace(logits=tf.cast(batch.logits, dtype))  # once: both gradients add up in it
         losses = function_losses(function, batch.logits, labels)
         (relation_loss,) = self._evaluate(batch, options._replace(parts=False, losses=losses))
-        weight, dtype = batch.sample_weight, losses.dtype
         weight = None if weight is None else tf.cast(weight, dtype)[:, None]
         reduction = Reduction(options.reduction, weight, row_count(batch.targets, dtype))
         alpha = self.settings.alpha

@@ -185,18 +185,20 @@ class Criterion(LossWithRelation, RelationModule):
         self, function: Callable[..., Any], batch: Batch, state: RelationState, *, moves: bool
     ) -> Tensors:
         """L, L_E and L_B where a function computes L_E, before the relation moves; autograd differentiates it."""
-        logits, dtype = batch.logits, computation_dtype(batch.logits)
-        with without_autocast(logits.device.type):
-            labels = split_targets(
-                batch.targets, batch.observed, read_values=may_read_values(self.validate, batch.targets)
-            )
-            x, y = function_arguments(TORCH, logits.to(dtype), labels, like=logits.new_empty((), dtype=dtype))
-            losses = function(x, y)
+        dtype = computation_dtype(batch.logits)
+        x = batch.logits.to(dtype)  # once for both losses, whose gradients then add up in this dtype
+        with without_autocast(x.device.type):
+            read_values = may_read_values(self.validate, batch.targets)
+            labels = split_targets(batch.targets, batch.observed, read_values=read_values)
+            arguments = function_arguments(TORCH, x, labels, like=x)
+            losses = function(*arguments)
             check_losses(metadata("the result of cross_entropy", losses), metadata("logits", x))
-            weight = None if batch.sample_weight is None else batch.sample_weight.to(dtype)[:, None]
+            batch = batch._replace(logits=x)
             (relation_loss,) = self._evaluate(batch, state, moves=moves, joint=False, parts=False)
-            reduction = Reduction(self.reduction, weight, logits.shape[0])
-            return joint_terms(TORCH, losses, labels.observed, relation_loss, reduction, alpha=self.settings.alpha)
+            weight = None if batch.sample_weight is None else batch.sample_weight.to(dtype)[:, None]
+            reduction = Reduction(self.reduction, weight, x.shape[0])
+            alpha = self.settings.alpha
+            return joint_terms(TORCH, losses, labels.observed, relation_loss, reduction, alpha=alpha)
 
     def _is_fused(self, batch: Batch, state: RelationState, *, joint: bool) -> bool:
         """Whether native code or kernels compute this loss; raises where `impl="fused"` cannot."""

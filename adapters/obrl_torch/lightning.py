@@ -63,6 +63,17 @@ class OBRMonitor(Callback):
         TypeError: `criterion` is no criterion of obrl.torch, or `every` no whole number.
         ValueError: `every` below 1; or, when `fit` starts, a module without a criterion, a history that is none of a
             training, or one of another measure or of other labels, or more labels than a report shows.
+
+    Example:
+        >>> import lightning
+        >>> import torch
+        >>> from obrl.torch import OBRLoss
+        >>> class Attributes(lightning.LightningModule):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.model, self.criterion = torch.nn.Linear(2, 3), OBRLoss(3)
+        >>> monitor = OBRMonitor(every=50)  # logs `criterion/pairs_together` and so on
+        >>> trainer = lightning.Trainer(callbacks=[monitor], accelerator="cpu", enable_checkpointing=False)
     """
 
     __module__ = "obrl.torch.lightning"

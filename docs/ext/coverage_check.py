@@ -1,16 +1,19 @@
-"""A Sphinx extension that warns of every public name that the API reference leaves out."""
+"""A Sphinx extension that warns of public names that the API reference leaves out, and of those without an example."""
 
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Collection, Iterator
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 
+BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 logger = logging.getLogger(__name__)
 
 
@@ -52,11 +55,45 @@ def undocumented(modules: Collection[str], documented: Collection[str]) -> list[
     return missing
 
 
+def without_example(modules: Collection[str], pages: Collection[str] = ()) -> list[str]:
+    """The public classes and functions of the modules that no example shows, by their full names.
+
+    An example is a doctest of the docstring; or one of the module's docstring, or a block of Python on a page of the
+    reference that names the module, where it uses the name: values that belong together have an example in common.
+    Methods and properties are shown by their class.
+
+    Args:
+        modules: names of modules to import.
+        pages: the texts of the reference's pages.
+    """
+    blocks = [block for page in pages for block in BLOCK.findall(page)]
+    missing = []
+    for name in modules:
+        module = import_module(name)
+        parent, _, last = name.rpartition(".")
+        imported = re.compile(rf"\b(from {name}|import {name}|from {parent} import {last})\b")
+        shown = "\n".join([doctests(module), *(block for block in blocks if imported.search(block))])
+        for public in module.__all__:
+            value = getattr(module, public)
+            is_code = inspect.isclass(value) or inspect.isfunction(value)
+            if is_code and not doctests(value) and not re.search(rf"\b{public}\b", shown):
+                missing.append(f"{name}.{public}")
+    return missing
+
+
+def doctests(value: object) -> str:
+    """The doctests of a docstring, without what they print."""
+    return "\n".join(re.findall(r"^\s*(?:>>>|\.\.\.) (.*)$", inspect.getdoc(value) or "", re.MULTILINE))
+
+
 def check_coverage(app: Sphinx, env: BuildEnvironment) -> None:
-    """Warn once for every name that is missing."""
+    """Warn once for every name that is missing, and for every one without an example."""
     documented = {entry[0] for entry in env.get_domain("py").get_objects()}
     for name in undocumented(app.config.public_modules, documented):
         logger.warning("public name without an entry in the API reference: %s", name, type="coverage")
+    pages = [page.read_text(encoding="utf-8") for page in Path(app.srcdir, "api").glob("*.md")]
+    for name in without_example(app.config.public_modules, pages):
+        logger.warning("public name without an example: %s", name, type="coverage")
 
 
 def setup(app: Sphinx) -> dict[str, object]:

@@ -33,7 +33,7 @@ def visit_math(translator: HTML5Translator, node: nodes.math) -> None:
 
 def visit_displaymath(translator: HTML5Translator, node: nodes.math_block) -> None:
     """Write a formula that stands on lines of its own; a wide one scrolls."""
-    translator.body.append(translator.starttag(node, "div", CLASS="math notranslate nohighlight", tabindex="0"))
+    translator.body.append(translator.starttag(node, "div", CLASS="math notranslate nohighlight"))
     if node["number"]:
         number = get_node_equation_number(translator, node)
         translator.body.append(f'<span class="eqno">({number})')

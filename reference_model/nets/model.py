@@ -79,6 +79,13 @@ class StageModel(nn.Module):
     Args:
         trunk: The face-level net.
         head: Takes its feature maps.
+
+    Example:
+        >>> from reference_model.nets import FaceNet
+        >>> trunk = FaceNet(width=0.05, strides=(1, 1))
+        >>> head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.LazyLinear(2))
+        >>> StageModel(trunk, head)(torch.zeros(1, 3, 32, 32, dtype=torch.uint8)).shape
+        torch.Size([1, 2])
     """
 
     def __init__(self, trunk: FaceNet, head: nn.Module) -> None:
@@ -114,7 +121,17 @@ def scale_pixels(images: Tensor) -> Tensor:
 
 
 def build_seeded(build: Callable[[], nn.Module], *, seed: int) -> nn.Module:
-    """Build a net whose initial weights depend on ``seed`` alone, leaving the global random state as it was."""
+    """Build a net whose initial weights depend on ``seed`` alone, leaving the global random state as it was.
+
+    Args:
+        build: Makes the net.
+        seed: Seed of its weights.
+
+    Example:
+        >>> first, second = (build_seeded(lambda: nn.Linear(2, 1), seed=3) for _ in range(2))
+        >>> torch.equal(first.weight, second.weight)
+        True
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = build()

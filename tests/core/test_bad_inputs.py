@@ -29,7 +29,7 @@ def test_arguments(bad: BadInput) -> None:
     if bad.relation_loss:
         with refused(bad):
             RelationLoss(NUM_LABELS, **bad.change)
-    if set(bad.change) <= {"decay", "measure", "estimator", "label_names"}:
+    if set(bad.change) <= {"decay", "measure", "estimator", "label_names", "ignore_index"}:
         with refused(bad):
             OnlineBatchRelation(NUM_LABELS, **bad.change)
     if set(bad.change) <= {"positive_threshold", "negative_threshold", "normalization", "reduction"}:

@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 
 from obrl import spec
 from obrl.jax import OBRLoss, OnlineBatchRelation, RelationLoss, relation_loss
+from obrl_jax.namespace import JAX as NAMESPACE
 from tests.parity.subjects import Framework, Outcome, State, plain_arguments
 from tests.support.cases import Batch, Case, laid_out
+from tests.support.other_losses import functions
 from tests.support.tolerances import Results
 
 DTYPES = ("float64", "float32", "bfloat16", "float16")
@@ -169,6 +171,7 @@ JAX = Framework(
     eager={"auto": DTYPES, "plain": DTYPES},
     compiled=DTYPES,
     state="float32",
+    functions=functions(NAMESPACE, jnp.log),
     joint=joint,
     compiled_joint=compiled_joint,
     relation_criterion=relation_criterion,

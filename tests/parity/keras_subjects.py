@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 from obrl.keras import OBRLossLayer
 from obrl_keras.inputs import on_host
+from obrl_keras.namespace import KERAS as NAMESPACE
 from tests.parity.subjects import Framework, Outcome, State
 from tests.support.cases import Batch, Case, laid_out
+from tests.support.other_losses import functions
 
 BACKEND = keras.backend.backend()
 DTYPES = ("float64", "float32", "bfloat16", "float16")
@@ -83,6 +85,7 @@ KERAS = Framework(
     eager={"layer": DTYPES},
     compiled=(),
     state="float32",
+    functions=functions(NAMESPACE, ops.log),
     endpoint=Endpoint,
     plain=import_module(f"tests.parity.{BACKEND}_subjects").plain,  # the backend's own arithmetic
     # Together the three backends see more than 1,000 examples; JAX compiles every shape, operation by operation.

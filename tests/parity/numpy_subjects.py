@@ -11,6 +11,7 @@ import obrl
 from obrl import spec
 from tests.parity.subjects import Framework, Outcome, State
 from tests.support.cases import Batch, Case, laid_out
+from tests.support.other_losses import with_slopes
 from tests.support.tolerances import Results
 
 
@@ -83,6 +84,7 @@ NUMPY = Framework(
     eager={"plain": ("float64",), "auto": ("float64",)},
     compiled=(),
     state="float64",
+    functions=with_slopes(),
     joint=joint,
     compiled_joint=None,
     relation_criterion=relation_criterion,

@@ -99,6 +99,7 @@ class Framework:
         compiled: the dtypes that are run through the framework's compiler.
         state: the dtype of the state in a criterion.
         plain: the loss in ordinary code of this framework in float32, for the lower precisions' bounds.
+        functions: what takes the place of Eq. 4, in this framework, by the names of `tests.support.other_losses`.
         joint: an `OBRLoss` for the settings of a case; takes the case, implementation and dtype.
         compiled_joint: the same through the compiler, which compiles once for the same settings, shapes and dtype.
         relation_criterion: a `RelationLoss`, likewise.
@@ -120,6 +121,7 @@ class Framework:
     compiled: tuple[str, ...]
     state: str
     plain: Callable[[Case, Batch, spec.PairCodes], Results]
+    functions: Mapping[str, Callable[..., Any]]
     joint: Callable[[Case, str, str], Criterion] | None = None
     compiled_joint: Callable[[Case, str], Criterion] | None = None
     relation_criterion: Callable[[Case, str, str], Criterion] | None = None

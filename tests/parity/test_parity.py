@@ -77,12 +77,23 @@ def assert_dtypes(outcome: Outcome, dtype: str) -> None:
     assert outcome.gradient_dtype == dtype
 
 
-def check_joint_loss(framework: Framework, case: Case, impl: str, dtype: str, in_parts: Sequence[bool]) -> State:
-    """Compare batch by batch, by the method that returns every term or by a call; returns the last state."""
+def check_joint_loss(
+    framework: Framework,
+    case: Case,
+    impl: str,
+    dtype: str,
+    in_parts: Sequence[bool],
+    given_batches: Sequence[Batch] | None = None,
+) -> State:
+    """Compare batch by batch, by the method that returns every term or by a call; returns the last state.
+
+    The loss gets `given_batches` where they code the same as the case in another way.
+    """
     assert framework.joint is not None
     criterion = framework.joint(case, impl, dtype)
-    for batch, state, parts in zip(case.batches, oracle.trajectory(case), in_parts, strict=True):
-        outcome = criterion.terms(batch) if parts else criterion.call(batch)
+    calls = zip(given_batches or case.batches, in_parts, strict=True)
+    for batch, state, (coded, parts) in zip(case.batches, oracle.trajectory(case), calls, strict=True):
+        outcome = criterion.terms(coded) if parts else criterion.call(coded)
         assert_dtypes(outcome, dtype)
         rounded, expected, bounds = expected_and_bounds(framework, case, batch, state, outcome, dtype)
         if parts:
@@ -183,11 +194,12 @@ def test_compiled(framework: Framework, template: Template, data: st.DataObject)
         assert_state(case, expected, criterion.state(), framework.state)
 
 
-def check_endpoint(framework: Framework, case: Case, dtype: str) -> None:
+def check_endpoint(framework: Framework, case: Case, dtype: str, given_batches: Sequence[Batch] | None = None) -> None:
+    """Compare batch by batch; the layer gets `given_batches` where they code the same in another way."""
     assert framework.endpoint is not None
     endpoint = framework.endpoint(case, dtype)
-    for batch, state in zip(case.batches, oracle.trajectory(case), strict=True):
-        outcome = endpoint.call(batch)
+    for batch, coded, state in zip(case.batches, given_batches or case.batches, oracle.trajectory(case), strict=True):
+        outcome = endpoint.call(coded)
         assert_dtypes(outcome, dtype)
         _, expected, bounds = expected_and_bounds(framework, case, batch, state, outcome, dtype)
         assert_close("L", outcome.values[0], expected.terms.total, bounds.total)

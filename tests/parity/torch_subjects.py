@@ -12,9 +12,11 @@ from torch import Tensor
 
 from obrl import spec
 from obrl.torch import OBRLoss, OnlineBatchRelation, RelationLoss, relation_loss
+from obrl_torch.namespace import TORCH as NAMESPACE
 from tests.parity.subjects import Framework, NoDeviceError, Outcome, State
 from tests.parity.templates import TEMPLATES
 from tests.support.cases import Batch, Case
+from tests.support.other_losses import functions
 from tests.support.tolerances import Results
 from tests.torch.tensors import DTYPES, arguments, plain_results, values
 
@@ -126,6 +128,7 @@ TORCH = Framework(
     eager={"auto": tuple(DTYPES), "plain": tuple(DTYPES)},
     compiled=tuple(DTYPES),
     state="float32",
+    functions=functions(NAMESPACE, torch.log),
     **{name: getattr(_CPU, name) for name in SUBJECTS},
     on=lambda device: moved(TORCH, device),
     scale=0.9,

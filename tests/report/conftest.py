@@ -6,25 +6,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from obrl.report import Report
 from obrl.report.page import write_report
-from tools.chromium import chromium_path
+from tests.support.chromium import running_chromium
 
 MOST_SECONDS = 60
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    try:
-        chromium = chromium_path()
-    except FileNotFoundError as error:
-        pytest.fail(str(error))
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield running
-        running.close()
+    with running_chromium() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="session")

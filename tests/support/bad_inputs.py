@@ -43,7 +43,7 @@ class BadInput:
     @property
     def relation_loss(self) -> bool:
         """Whether `RelationLoss` takes the argument too."""
-        return not {"alpha", "pos_weight"} & set(self.change)
+        return not {"alpha", "pos_weight", "cross_entropy"} & set(self.change)
 
 
 def _value(name: str, expected: str, actual: str, **change: Any) -> BadInput:
@@ -85,6 +85,20 @@ ARGUMENTS = (
     _value("pos_weight a matrix", "pos_weight must have shape (num_labels,)", "(1, 3)", pos_weight=np.ones((1, 3))),
     _value("pos_weight negative", "non-negative", "-2", pos_weight=np.array([1.0, -2.0, 1.0])),
     _value("pos_weight NaN", "finite", "nan", pos_weight=np.array([1.0, np.nan, 1.0])),
+    _value("an unknown cross_entropy", 'cross_entropy must be "bce"', "got 'focal'", cross_entropy="focal"),
+    _type("a cross_entropy that is no function", "a function of (logits, targets)", "got 0.5", cross_entropy=0.5),
+    _value(
+        "pos_weight beside a function",
+        "give it to your function",
+        "beside a function for cross_entropy",
+        cross_entropy=max,
+        pos_weight=np.ones(3),
+    ),
+    *(_value(f"ignore_index {label}", "no label", f"got {label}", ignore_index=label) for label in (0, 1)),
+    *(
+        _type(f"ignore_index {mark!r}", "whole number", f"got {mark!r}", ignore_index=mark)
+        for mark in (-1.0, True, "-1")
+    ),
     _value("too few label names", "label_names must hold 3 names", "got 2", label_names=["a", "b"]),
     _value("a label name twice", "must be distinct", "a more than once", label_names=["a", "b", "a"]),
     _type("label names in one word", "sequence of 3 strings", "'abc'", label_names="abc"),

@@ -47,6 +47,8 @@ class Case:
     normalization: str = "all_pairs"
     reduction: str = "mean"
     pos_weight: NDArray[np.float64] | None = field(default=None)
+    cross_entropy: Any = "bce"
+    ignore_index: int | None = None
 
     @property
     def accumulation(self) -> dict[str, Any]:
@@ -65,12 +67,14 @@ class Case:
             **self.thresholds,
             "normalization": self.normalization,
             "reduction": self.reduction,
+            **({} if self.ignore_index is None else {"ignore_index": self.ignore_index}),
         }
 
     @property
     def arguments(self) -> dict[str, Any]:
         """What `OBRLoss` takes."""
-        return {**self.relation_arguments, "alpha": self.alpha, "pos_weight": self.pos_weight}
+        function = {} if self.cross_entropy == "bce" else {"cross_entropy": self.cross_entropy}
+        return {**self.relation_arguments, "alpha": self.alpha, "pos_weight": self.pos_weight, **function}
 
     def snippet(self, package: str = "obrl") -> str:
         """A program that repeats the case with `package`, one of obrl's."""

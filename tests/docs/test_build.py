@@ -1,40 +1,29 @@
 """The documentation builds without a warning; a public name without an entry in the reference is a warning."""
 
-import subprocess
 import sys
 from types import SimpleNamespace
 
-import pytest
-
 import obrl
+from tests.docs.conftest import build
 from tests.project.helpers import ROOT
 
 sys.path.insert(0, str(ROOT / "docs" / "ext"))
 from coverage_check import public_names, undocumented
 
 
-def build(source, out):
-    """Build a site as `make docs` does, without touching the repository."""
-    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", str(source), str(out)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    out = tmp_path_factory.mktemp("site")
-    done = build(ROOT / "docs", out)
-    assert done.returncode == 0, done.stderr
-    return out
-
-
 def test_the_site_builds_without_warnings(site):
     for page in (
         "index",
+        "start/first_loss",
+        "tutorials/pytorch",
+        "howto/resume",
         "guides/torch",
         "explanation/relation",
         "evidence",
         "reference_model/reference_model",
         "api/torch",
+        "api/settings",
+        "contributing/map",
     ):
         assert (site / f"{page}.html").exists()
 
