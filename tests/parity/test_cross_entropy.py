@@ -56,7 +56,7 @@ def scalars_of(framework: Framework) -> dict[str, Any]:
     return {} if framework.endpoint is None else {"reductions": ("mean", "sum")}
 
 
-@examples(8)
+@examples(5)
 @given(data=st.data())
 def test_cross_entropy_as_a_function_is_eq_4(framework: Framework, impl: str, dtype: str, data: st.DataObject) -> None:
     """Value, gradient and state, with masks, soft targets, weights and each reduction."""
@@ -131,7 +131,7 @@ def test_a_result_that_is_reduced_moves_nothing(framework: Framework) -> None:
         assert not loss.state().relation_weight.any()
 
 
-@examples(8)
+@examples(5)
 @given(data=st.data())
 def test_an_ignored_number_is_a_missing_target(
     framework: Framework, impl: str, dtype: str, data: st.DataObject
