@@ -24,7 +24,7 @@ SLOW_SUITES := $(shell grep --recursive --files-with-matches --include='test_*.p
 # One process more than there are processors, because some wait; each has one thread.
 AT_ONCE := OMP_NUM_THREADS=1 $(MAKE) --no-print-directory --keep-going --jobs=$(shell expr $$(nproc) + 1) --output-sync=target
 
-.PHONY: help demo test test-slow mutants check format docs wheel cubins benchmark gpu clean browser
+.PHONY: help demo test test-slow mutants check format docs wheel dist cubins benchmark gpu clean browser
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -86,6 +86,9 @@ docs: $(VENV)/.dev  ## build the documentation; a warning is an error
 
 wheel: $(VENV)/.dev  ## build the wheel and try it in a fresh environment outside the checkout
 	PYTHON=$(BIN)/python bash tests/wheel/smoke.sh
+
+dist: $(VENV)/.dev  ## build wheel and source distribution, twice: they must be equal, and pass twine's checks
+	$(BIN)/python -m tools.dist dist
 
 cubins: $(VENV)/.dev  ## compile the kernels that TensorFlow and JAX launch on a GPU; some ten minutes, without one
 	$(BIN)/python -m tools.cubins.build adapters/obrl_native/cubins

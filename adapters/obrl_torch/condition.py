@@ -134,7 +134,7 @@ class Condition(WideModule):
         JSON. A model that ends in this module is exported with `torch.onnx.export` in the same way.
 
         Args:
-            path: the file; one that exists is replaced. With 64 labels it has some 300 kB.
+            path: the file; one that exists is replaced. With 64 labels it has less than 500 kB.
 
         Raises:
             ImportError: onnx or onnxscript is missing: `pip install "obrl[torch,export]"`.

@@ -14,7 +14,7 @@ from transformers import BertConfig, BertModel, BertPreTrainedModel, Trainer, Tr
 from obrl.torch import OBRLoss, RelationLoss
 from obrl.torch.transformers import trainer_loss
 from tests.hub.trainer_runs import ACCUMULATE, BATCH, LABELS, ROWS, STEPS, Rows, arguments, small_model, trainer
-from tests.project.helpers import ROOT
+from tests.project.helpers import ROOT, run_python
 from tests.support.tolerances import assert_close, band
 
 BUFFERS = ("relation_sum", "relation_weight")
@@ -200,6 +200,19 @@ def test_the_loss_of_outputs_that_are_a_tuple_or_a_mapping() -> None:
     logits, labels = torch.randn(3, LABELS), Rows(3).labels
     compute_loss = trainer_loss(torch.nn.Module(), RelationLoss(LABELS).eval())
     assert compute_loss({"logits": logits}, labels) == compute_loss((logits, None), labels)
+
+
+@pytest.mark.parametrize(("missing", "labels"), [(-1, 8), (-100, 6)])
+def test_a_micro_batch_weighs_by_the_labels_that_trainer_counts(missing: int, labels: int) -> None:
+    targets = torch.tensor([[1, missing, 0, 1], [0, 1, missing, 0]])
+    logits, criterion = torch.randn(2, LABELS), OBRLoss(LABELS, ignore_index=missing).eval()
+    loss = trainer_loss(torch.nn.Module(), criterion)({"logits": logits}, targets, num_items_in_batch=32)
+    assert_close("loss", loss, criterion(logits, targets) * labels / 32, band(LABELS, 1.0, "float32"))
+
+
+def test_transformers_is_not_imported() -> None:
+    program = "import sys, obrl.torch.transformers\nprint('transformers' in sys.modules)"
+    assert run_python(program) == "False\n"
 
 
 def test_what_does_not_fit_is_refused() -> None:

@@ -39,13 +39,13 @@ def problems(folder: Path) -> list[str]:
     interface.validate()
     (choices,) = interface.controls
     assert choices.tag == "Choices" and choices.attr["choice"] == "multiple"
-    found = []
+    errors = []
     for number, task in enumerate(json.loads((folder / "tasks.json").read_text(encoding="utf-8"))):
         if not interface.validate_task({"data": task["data"]}):  # with predictions the SDK calls itself wrongly
-            found.append(f"task {number}: the data lacks what is shown")
+            errors.append(f"task {number}: the data lacks what is shown")
         for prediction in task["predictions"]:
-            found += [f"task {number}: {error}" for error in interface.validate_prediction(prediction, True)]
-    return found
+            errors += [f"task {number}: {error}" for error in interface.validate_prediction(prediction, True)]
+    return errors
 
 
 def tasks_of(folder: Path) -> list[dict[str, Any]]:

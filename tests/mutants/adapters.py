@@ -26,7 +26,7 @@ ADAPTER_MUTANTS = (
     ),
     Mutant(
         "torch: half() narrows the state",
-        "obrl_torch:RelationModule._apply",
+        "obrl_torch:WideModule._apply",
         "new.dtype not in WIDE",
         "new.dtype is None",
         "tests/torch/test_state.py",

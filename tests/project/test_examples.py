@@ -11,10 +11,13 @@ import pytest
 
 from tests.project.helpers import ROOT, run_python
 
-FOLLOWED = ("choose_thresholds.md", "find_wrong_labels.md", "label_studio.md", "start_from_mined.md", "watch_drift.md")
+FOLLOWED = (
+    *("howto/choose_thresholds.md", "howto/find_wrong_labels.md", "howto/label_studio.md", "howto/start_from_mined.md"),
+    *("howto/watch_drift.md", "start/first_relation.md"),
+)
 WITH_COMMANDS = {
     *(ROOT / "docs" / "mining" / page for page in ("mining.md", "mining_cluster.md", "mining_compare.md")),
-    *(ROOT / "docs" / "howto" / page for page in FOLLOWED),
+    *(ROOT / "docs" / page for page in FOLLOWED),
 }
 """Pages whose examples go on from their commands; `test_mining_pages.py`, `test_cluster_page.py` and
 `test_howto_pages.py` run both."""
@@ -98,6 +101,7 @@ def run_example(source, name="<example>"):
 @pytest.mark.filterwarnings("ignore:.*isinstance\\(treespec, LeafSpec\\):FutureWarning")  # Lightning's own
 @pytest.mark.filterwarnings("ignore:The 'train_dataloader' does not have many workers")  # advice to its user
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # torch's compiler, of itself
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # likewise
 @pytest.mark.parametrize("name", EXAMPLES[None])
 def test_example_runs(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -14,7 +14,7 @@ from tests.project.helpers import ROOT
 from tests.project.test_examples import FOLLOWED, examples
 from tests.project.test_mining_pages import follow
 
-HOWTO = ROOT / "docs" / "howto"
+DOCS = ROOT / "docs"
 TEXT = re.compile(r"^```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -23,7 +23,7 @@ def test_a_page_can_be_followed_and_prints_what_it_shows(
     page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    text = (HOWTO / page).read_text()
+    text = (DOCS / page).read_text()
     follow(text)
     printed = capsys.readouterr().out
     for line in "".join(TEXT.findall(text)).splitlines():
@@ -31,7 +31,7 @@ def test_a_page_can_be_followed_and_prints_what_it_shows(
 
 
 def test_the_script_for_several_processes_runs_in_two(tmp_path: Path) -> None:
-    text = (HOWTO / "several_gpus_and_hosts.md").read_text()
+    text = (DOCS / "howto" / "several_gpus_and_hosts.md").read_text()
     assert "$ torchrun --nproc-per-node 2 train.py\n" in text
     (tmp_path / "train.py").write_text(examples(text)[0][1])
     environment = {**os.environ, "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}

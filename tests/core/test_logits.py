@@ -1,0 +1,62 @@
+"""Logits that are probabilities are noticed, and few others are."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from obrl import OBRLoss
+from obrl.logits import LEAST_ENTRIES, warn_of_probabilities
+
+RNG = np.random.default_rng(0)
+PROBABILITIES = RNG.uniform(0.01, 0.99, (32, 4))
+
+
+def told(logits):
+    """What is said of logits, and how often their values were read."""
+    reads = []
+
+    def read(part):
+        reads.append(part.size)
+        return np.asarray(part)
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        warn_of_probabilities(logits, read)
+    return [str(warning.message) for warning in caught], reads
+
+
+def test_probabilities_are_noticed_and_the_remedy_is_named():
+    (message,), _ = told(PROBABILITIES)
+    assert message.startswith("all 128 logits lie in [0, 1], from 0.0")
+    assert message.endswith("pass the values before the sigmoid, since the loss applies it")
+
+
+@pytest.mark.parametrize(
+    "logits",
+    [
+        RNG.standard_normal((32, 4)),
+        np.zeros((32, 4)),
+        np.full((32, 4), 0.3),
+        np.full((32, 4), np.nan),
+        PROBABILITIES[: LEAST_ENTRIES // 4 - 1],
+        np.vstack([PROBABILITIES, [[0.1, 0.2, 0.3, 1.01]]]),
+        np.vstack([PROBABILITIES, [[0.1, 0.2, 0.3, -0.01]]]),
+        np.zeros((0, 4)),
+    ],
+    ids=["logits", "an untrained model", "a constant", "NaN", "too few", "one above 1", "one below 0", "no row"],
+)
+def test_others_are_not(logits):
+    assert told(logits)[0] == []
+
+
+def test_the_first_entries_nearly_always_decide():
+    assert told(RNG.standard_normal((10_000, 40)))[1] == [80]
+
+
+def test_the_loss_warns_before_anything_moves():
+    criterion = OBRLoss(4)
+    with warnings.catch_warnings(), pytest.raises(UserWarning, match="before the sigmoid"):
+        warnings.simplefilter("error")
+        criterion(PROBABILITIES, np.ones((32, 4)))
+    assert not criterion.relation_weight.any()
