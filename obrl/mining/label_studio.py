@@ -184,6 +184,15 @@ def write_label_studio(folder: str | os.PathLike[str], tasks: Sequence[Task], *,
     Raises:
         MiningError: a folder that holds something else, or a label that no setup can show; nothing is then written.
         ValueError: tasks of which some show a picture and others a text.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> tasks = suspect_tasks([[0.1, 2.0]], [[1, 0]], [{"text": "a photo"}], label_names=["hat", "head"])
+        >>> with tempfile.TemporaryDirectory() as directory:
+        ...     write_label_studio(f"{directory}/import", tasks, label_names=["hat", "head"])
+        ...     sorted(path.name for path in Path(directory, "import").iterdir())
+        ['config.xml', 'tasks.json']
     """
     shown = {_shown(task["data"]) for task in tasks} or {SHOWN[1]}
     if len(shown) > 1:

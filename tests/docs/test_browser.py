@@ -15,6 +15,7 @@ KINDS = {
     "front page": "index",
     "list of pages": "guides/index",
     "code and tables": "guides/torch",
+    "code that ran, and pictures": "tutorials/pytorch",
     "formulas": "explanation/definition",
     "wide tables and a plot": "evidence",
     "reference": "api/torch",

@@ -14,11 +14,16 @@ from coverage_check import public_names, undocumented
 def test_the_site_builds_without_warnings(site):
     for page in (
         "index",
+        "start/first_loss",
+        "tutorials/pytorch",
+        "howto/resume",
         "guides/torch",
         "explanation/relation",
         "evidence",
         "reference_model/reference_model",
         "api/torch",
+        "api/settings",
+        "contributing/map",
     ):
         assert (site / f"{page}.html").exists()
 

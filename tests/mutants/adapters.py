@@ -32,20 +32,6 @@ ADAPTER_MUTANTS = (
         "tests/torch/test_state.py",
     ),
     Mutant(
-        "torch: Transformers wipes a relation that it has loaded",
-        "obrl_torch:RelationModule.reset_parameters",
-        "nn.init.zeros_(buffer)",
-        "buffer.zero_()",
-        "tests/hub/test_transformers.py",
-    ),
-    Mutant(
-        "torch: Trainer adds up the means of micro-batches",
-        "obrl_torch.transformers:trainer_loss",
-        "loss * labels.ne(NOT_COUNTED).sum() / num_items_in_batch",
-        "loss",
-        "tests/hub/test_transformers.py",
-    ),
-    Mutant(
         "JAX: update=False moves the relation",
         "obrl_jax:Criterion._algebra_loss",
         "if moves:",

@@ -3,6 +3,7 @@
 from tests.mutants.mutant import Mutant
 
 PARITY = "tests/parity --framework numpy"
+FUNCTIONS = "tests/parity/test_cross_entropy.py --framework numpy"
 MEASURES = "tests/core/test_measures.py"
 ONLINE = "tests/core/test_online.py"
 LOSSES = "tests/core/test_losses.py"
@@ -75,6 +76,13 @@ CORE_MUTANTS = (
         PARITY,
     ),
     Mutant(
+        "a function in place of Eq. 4: missing targets have a loss",
+        "obrl:_observed",
+        "ns.where(observed, $values, 0.0)",
+        "$values",
+        FUNCTIONS,
+    ),
+    Mutant(
         "total: alpha squared in the gradient",
         "obrl:evaluate",
         "(problem.alpha, relation)",
@@ -107,8 +115,6 @@ CORE_MUTANTS = (
         MEASURES,
     ),
     Mutant("matching: disagreement once", "obrl.measures:_matching", "($only_i + $only_j)", "$only_i", MEASURES),
-    Mutant("cosine: no square root", "obrl.measures:_cosine", "table.ns.sqrt", "", MEASURES),
-    Mutant("Jaccard: both counted twice", "obrl.measures:_jaccard", "(table.i - table.both)", "table.i", MEASURES),
     Mutant("conditional: P(j | i)", "obrl.measures:_conditional", "table.j", "table.i", MEASURES),
     Mutant("Yule's Q: a sign in the denominator", "obrl.measures:_yule_q", "+ $discordant", "- $discordant", MEASURES),
     Mutant(
@@ -127,5 +133,6 @@ CORE_MUTANTS = (
     ),
     Mutant("labels: one half is 0", "obrl:split_labels", "targets >= 0.5", "targets > 0.5", MEASURES),
     Mutant("labels: NaN is observed", "obrl:split_labels", "observed & not_nan", "observed", MEASURES),
+    Mutant("labels: an ignored number is known", "obrl:without_ignored", "observed & $known", "observed", FUNCTIONS),
     Mutant("update: moves although frozen", "obrl:resolve_update", "default and not freeze", "default", LOSSES),
 )

@@ -46,7 +46,7 @@ def test_references_are_read_from_a_page():
 
 def test_the_first_screen_of_the_readme_says_what_matters():
     first_screen = (ROOT / "README.md").read_text().partition("## What it promises")[0]
-    for needed in ("make demo", "make test", "unit_pearson", '`measure="pearson"`', "No reading is", "noise"):
+    for needed in ("make demo", "make test", "unit_pearson", '`measure="pearson"`', "No reading is", "no difference"):
         assert needed in re.sub(r"\s+", " ", first_screen)
 
 
