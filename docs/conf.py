@@ -13,6 +13,8 @@ author = "The obrl developers"
 copyright = "The obrl developers"
 version = release = obrl.__version__
 
+# Not intersphinx, which fetches the inventories of other projects: the build needs no network, and links to them are
+# addresses. Not sphinx.ext.doctest: tests/project/test_examples.py runs all examples.
 extensions = [
     "myst_nb",
     "sphinx.ext.autodoc",

@@ -21,7 +21,7 @@ import torch
 
 from benchmarks.evidence.condition import FloatArray
 from benchmarks.evidence.loss_nets import LOSSES, NETS, chosen_rate, fit
-from benchmarks.evidence.loss_report import markdown
+from benchmarks.evidence.loss_report import details, markdown
 from benchmarks.evidence.loss_tables import DRAWN, REAL, SITUATIONS, Part, Table, degraded, load
 from benchmarks.evidence.paired import METRICS, paired_interval, scored
 from benchmarks.report import commit, machine
@@ -83,7 +83,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--labels", type=Path, help="folder with NAME.npz, each with features and Y")
     parser.add_argument("--tables", nargs="+", help="by default the drawn ones, and with --labels the others as well")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--out", type=Path, help="write NAME.json and NAME.md; cells on file are not measured again")
+    parser.add_argument(
+        "--out", type=Path, help="write NAME.json, NAME.md and NAME_tables.md; cells on file are not measured again"
+    )
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     document = start_document(options.out, options.seeds)
@@ -105,11 +107,12 @@ def main(arguments: list[str]) -> int:
                     write(document, options.out)
     if options.out is not None:
         write(document, options.out)
-    print(markdown(document))
+    print(markdown(document), details(document), sep="\n")
     return 0
 
 
 def write(document: dict[str, Any], out: Path) -> None:
-    """The results as JSON and as tables."""
+    """The results as JSON, in short, and with every table."""
     out.with_suffix(".json").write_text(json.dumps(document, indent=1) + "\n")
     out.with_suffix(".md").write_text(markdown(document))
+    out.with_name(f"{out.name}_tables.md").write_text(details(document))

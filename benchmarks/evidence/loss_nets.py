@@ -107,5 +107,7 @@ def chosen_rate(part: Part, net: str) -> float:
 
 def _layers(net: str, width: int, labels: int) -> nn.Module:
     if net == "linear":
-        return nn.Linear(width, labels)
+        linear = nn.Linear(width, labels)
+        nn.init.zeros_(linear.weight)  # random weights of many features would have to be unlearnt from few rows
+        return linear
     return nn.Sequential(nn.Linear(width, HIDDEN), nn.ReLU(), nn.Dropout(DROPOUT), nn.Linear(HIDDEN, labels))

@@ -9,8 +9,9 @@ import numpy as np
 from benchmarks.evidence.condition_report import table_lines
 from benchmarks.evidence.loss_nets import LOSSES, NETS
 from benchmarks.evidence.loss_tables import SITUATIONS
-from benchmarks.evidence.paired import HOW, METRICS, in_words
+from benchmarks.evidence.paired import HOW, METRICS, differs, in_words
 
+TITLES = {"linear": "a linear model", "hidden": "one hidden layer"}
 JOINT = tuple(name for name in LOSSES if name != "cross-entropy")
 
 
@@ -25,8 +26,8 @@ def summary_rows(document: dict[str, Any]) -> list[tuple[str, ...]]:
             row = [situation, loss]
             for metric in METRICS:
                 intervals = [cell[loss][f"{metric} difference"] for cell in cells]
-                higher = sum(interval["low"] > 0 for interval in intervals)
-                lower = sum(interval["high"] < 0 for interval in intervals)
+                higher = sum(differs(interval) and interval["mean"] > 0 for interval in intervals)
+                lower = sum(differs(interval) and interval["mean"] < 0 for interval in intervals)
                 row += [str(higher), str(len(intervals) - higher - lower), str(lower)]
             rows.append(tuple(row))
     return rows
@@ -58,11 +59,30 @@ def markdown(document: dict[str, Any]) -> str:
     )
     lines += table_lines(header, summary_rows(document))
     for net in NETS:
+        lines += [f"Differences of mAP from cross-entropy, {TITLES[net]}:", ""]
+        lines += table_lines(("training labels", "joint loss", *document["tables"]), _across(document, net))
+    return "\n".join(lines)
+
+
+def details(document: dict[str, Any]) -> str:
+    """Every table, net and metric: cross-entropy, and the differences with their intervals."""
+    lines: list[str] = []
+    for net in NETS:
         for metric in METRICS:
-            title = "a linear model" if net == "linear" else "one hidden layer"
-            lines += [f"{metric} (%) of {title}: cross-entropy, and the differences of the joint losses from it.", ""]
+            lines += [f"{metric} (%), {TITLES[net]}: cross-entropy, and how the joint losses differ from it.", ""]
             lines += table_lines(("table, training labels", "cross-entropy", *JOINT), _rows(document, net, metric))
     return "\n".join(lines)
+
+
+def _across(document: dict[str, Any], net: str) -> list[tuple[str, ...]]:
+    rows = []
+    for situation in SITUATIONS:
+        for loss in JOINT:
+            cells = [document["cells"].get(f"{name} | {net} | {situation}", {}) for name in document["tables"]]
+            words = [in_words(cell[loss]["mAP difference"], bounds=False) if loss in cell else "" for cell in cells]
+            if any(words):
+                rows.append((situation, loss, *words))
+    return rows
 
 
 def _rows(document: dict[str, Any], net: str, metric: str) -> list[tuple[str, ...]]:

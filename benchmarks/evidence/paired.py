@@ -56,8 +56,24 @@ def paired_interval(differences: FloatArray) -> Interval:
     return Interval(float(differences[:, 0].mean()), float(low), float(high), seeds)
 
 
-def in_words(interval: dict[str, Any], digits: int = 1) -> str:
-    """An interval as a cell of a table: `no difference` where it holds 0, else the mean; both with the interval."""
-    low, high = interval["low"], interval["high"]
-    start = "no difference" if low <= 0 <= high else f"**{interval['mean']:+.{digits}f}**"
-    return f"{start} ({low:.{digits}f} to {high:.{digits}f})"
+def differs(interval: dict[str, Any]) -> bool:
+    """Whether the interval leaves out 0."""
+    return not interval["low"] <= 0 <= interval["high"]
+
+
+def in_words(interval: dict[str, Any], *, bounds: bool = True) -> str:
+    """A difference as a cell of a table: `no difference` where its interval holds 0, else the mean.
+
+    Args:
+        interval: with `mean`, `low` and `high`.
+        bounds: whether the interval follows in brackets.
+
+    Example:
+        >>> in_words({"mean": 0.5, "low": -0.001, "high": 1.5})
+        'no difference (0.00 to 1.50)'
+        >>> in_words({"mean": -0.5, "low": -1.0, "high": -0.25}, bounds=False)
+        '**-0.50**'
+    """
+    low, high = (f"{round(interval[end], 2) + 0.0:.2f}" for end in ("low", "high"))
+    start = f"**{interval['mean']:+.2f}**" if differs(interval) else "no difference"
+    return f"{start} ({low} to {high})" if bounds else start

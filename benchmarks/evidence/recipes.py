@@ -31,7 +31,7 @@ from obrl.evidence import phi_coefficients
 from obrl.mining.residual import Residual
 
 ROWS = (200, 800)
-FLIPPED = (0.0, 0.1, 0.2)
+FLIPPED = (0.0, 0.1)
 
 
 def prior_precision(targets: FloatArray) -> Tensor:

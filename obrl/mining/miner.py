@@ -146,7 +146,7 @@ class RelationMiner(Parameters, Conditioning, EvidenceMethods, HistoryMethods, E
         return self
 
     def fit_table(self, table: LabelTable, *, progress: Callable[[Block], None] | None = None) -> Self:
-        """Forget what was mined before, and mine a table from `obrl.mining.open_tables`, in constant memory.
+        """Forget what was mined before, and mine a table from `obrl.mining.tables.open_tables`, in constant memory.
 
         Args:
             table: the rows, with groups where the table has them.

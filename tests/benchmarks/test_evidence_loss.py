@@ -1,5 +1,6 @@
 """The measurements of the loss and of the recipes: their data, their intervals, and short runs of both."""
 
+import ast
 import json
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from benchmarks.evidence.loss_report import summary_rows
 from benchmarks.evidence.paired import in_words, paired_interval, scored
 from obrl import OBRLoss, count_pairs
 from obrl.evidence import phi_coefficients
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -60,8 +63,8 @@ def test_an_interval_is_about_seeds_and_rows() -> None:
     sure, unsure = paired_interval(rows), paired_interval(np.vstack([rows[:4], rows[4:] - 4]))
     assert (sure.verdict, unsure.verdict) == ("higher", "no difference")
     assert sure.low < sure.mean < sure.high
-    assert in_words({"mean": 1.0, "low": 0.51, "high": 1.49}) == "**+1.0** (0.5 to 1.5)"
-    assert in_words({"mean": 1.0, "low": -0.51, "high": 1.49}) == "no difference (-0.5 to 1.5)"
+    assert in_words({"mean": 1.0, "low": 0.51, "high": 1.49}) == "**+1.00** (0.51 to 1.49)"
+    assert in_words({"mean": 1.0, "low": -0.51, "high": 1.49}) == "no difference (-0.51 to 1.49)"
 
 
 def test_scores_of_perfect_and_of_turned_predictions() -> None:
@@ -140,3 +143,28 @@ def test_a_short_run_of_the_recipes(short: None, tmp_path: Path, monkeypatch: py
 def test_tables_of_files_need_the_folder() -> None:
     with pytest.raises(ValueError, match="--labels names the folder"):
         loss_tables.load("yeast", None)
+
+
+def functions_of(source: str) -> dict[str, str]:
+    """The functions of a source by name, without docstrings and annotations."""
+    functions = {}
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.FunctionDef):
+            node.returns = None
+            for argument in node.args.args:
+                argument.annotation = None
+            if ast.get_docstring(node) is not None:
+                node.body = node.body[1:]
+            functions[node.name] = ast.unparse(node)
+    return functions
+
+
+def test_the_page_shows_the_recipes_that_were_measured() -> None:
+    page = (ROOT / "docs" / "howto" / "recipes.md").read_text()
+    shown: dict[str, str] = {}
+    for block in page.split("```python\n")[1:]:
+        shown |= functions_of(block.split("```\n")[0])
+    measured = functions_of((ROOT / "benchmarks" / "evidence" / "recipes.py").read_text())
+    assert set(shown) == {"prior_precision", "prior_penalty", "smoothed_targets"}
+    assert shown == {name: measured[name] for name in shown}
+    assert all(len(source.splitlines()) <= 10 for source in shown.values())

@@ -120,7 +120,7 @@ def test_the_citation_is_of_this_version_and_in_its_form():
 def test_the_documentation_takes_its_version_from_the_package():
     assert re.search(r"__version__|obrl\.version|version\(", (ROOT / "docs" / "conf.py").read_text())
     pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
-    named = {found for page in pages for found in re.findall(r"obrl(?:==| )(\d+\.\d+\.\d+)", page.read_text())}
+    named = {version for page in pages for version in re.findall(r"obrl(?:==| )(\d+\.\d+\.\d+)", page.read_text())}
     assert named <= {__version__}
 
 
