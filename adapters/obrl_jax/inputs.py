@@ -108,7 +108,7 @@ def warn_of_logits(logits: Any, validate: bool | None) -> None:
     if traced_operation(logits) == "logistic":
         warn_of_sigmoid("a sigmoid")
     elif _may_read_values(validate, logits):
-        warn_of_probabilities(logits, on_host)
+        warn_of_probabilities(on_host(logits), on_host)  # within jax.jit a slice of an array would be traced
 
 
 def _may_read_values(validate: bool | None, *arrays: Any) -> bool:

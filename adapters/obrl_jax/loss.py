@@ -56,8 +56,8 @@ class OBRLoss(Criterion):
         axis_name: the axis, or axes, of `jax.shard_map` or `jax.pmap` over which to sum the counts. Under plain jit
             on global arrays nothing is needed.
         validate: whether to check the values of targets: None does for arrays on the CPU; True does on every device,
-            where it makes the host wait; False never does. Traced arrays have no values to check; shapes and dtypes
-            are always checked.
+            where it makes the host wait, and in compiled programs, where it calls the host; False never does. Shapes
+            and dtypes are always checked. Logits that lie in [0, 1] give a warning where values are read.
 
     Raises:
         TypeError, ValueError: an argument of another type, shape or range.

@@ -100,7 +100,7 @@ class OnlineBatchRelation(RelationConfiguration):
         relation: where to start: an OnlineBatchRelation of NumPy, its .npz, or a (num_labels, num_labels) matrix.
         axis_name: the axis, or axes, of `jax.shard_map` or `jax.pmap` over which to sum the counts.
         validate: whether to check the values of targets: None does for arrays on the CPU; True does on every device,
-            where it makes the host wait; False never does. Traced arrays have no values to check.
+            where it makes the host wait, and in compiled programs, where it calls the host; False never does.
         ignore_index: a number such as -1 or 255 that marks missing targets, which are then integers; see `OBRLoss`.
 
     Raises:

@@ -79,8 +79,9 @@ class OBRLossLayer(StatefulLayer):
         relation: where to start: an OnlineBatchRelation, its .npz, or a (num_labels, num_labels) matrix. It is not
             part of the layer's configuration: a saved model holds the state itself.
         freeze: never update the relation; requires `relation=`.
-        validate: whether to check the values of targets: None does for eager tensors on the CPU; True does on every
-            device, where it makes the host wait; False never does. Shapes and dtypes are always checked.
+        validate: whether to check the values of targets: None does on the CPU, in graphs of TensorFlow if no GPU is
+            visible; True does on every device, where it makes the host wait; False never does. Shapes and dtypes are
+            always checked. Logits that lie in [0, 1] give a warning where values are read.
         trainable: whether the relation may move; as that of every layer, it can be changed later.
         name: of the layer.
         dtype: the policy of the layer; the loss is computed in float32, or float64 for float64 logits.

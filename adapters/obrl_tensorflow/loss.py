@@ -58,8 +58,9 @@ class OBRLoss(Criterion):
             a C++ compiler builds at the first call, on a CPU or a CUDA device. XLA cannot compile native code, so
             `"fused"` raises under `jit_compile=True`. In `model.compile` that is the default (`"auto"`) on machines
             with a GPU, unless a `tf.distribute` strategy is used: pass `jit_compile=False` there.
-        validate: whether to check the values of targets: None does for eager tensors on the CPU; True does on every
-            device, where it makes the host wait; False never does. Shapes and dtypes are always checked.
+        validate: whether to check the values of targets: None does on the CPU, in graphs of TensorFlow if no GPU is
+            visible; True does on every device, where it makes the host wait; False never does. Shapes and dtypes are
+            always checked. Logits that lie in [0, 1] give a warning where values are read.
         name: of the loss.
 
     Raises:

@@ -58,7 +58,8 @@ class OBRLoss(Criterion):
         sync: whether to sum the pair counts of all processes of `torch.distributed`.
         process_group: None is the default group.
         validate: whether to check the values of targets. None: on the CPU; True: on every device, where the check
-            makes the host wait; False: never. Shapes, dtypes and devices are always checked.
+            makes the host wait; False: never. Shapes, dtypes and devices are always checked. Logits that lie in
+            [0, 1] give a warning where values are read.
 
     Raises:
         TypeError, ValueError: an argument of another type, shape or range.
