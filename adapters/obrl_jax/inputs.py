@@ -103,18 +103,18 @@ def _check_in_program(targets: Any, observed: Any, known: Any, ignore_index: int
     low, high = (reduce(targets, where=known, initial=0) for reduce in (jnp.min, jnp.max))
     outside = known & ((targets < 0) | (targets > 1))
     one_number = jnp.all(~outside | (targets == jnp.where(low < 0, low, high)))
+    counts: list[Any] = []
     if ignore_index == -1:
         missing = (everywhere if observed is None else observed) & (targets == -1)
-        counts = tuple(jnp.count_nonzero(part) for part in (missing, known, known & (targets == 1)))
-    else:
-        counts = (0, 0, 0)
+        counts = [jnp.count_nonzero(part) for part in (missing, known, known & (targets == 1))]
     jax.debug.callback(_check_numbers, low, high, one_number, *counts)
 
 
 def _check_numbers(low: Any, high: Any, one_number: Any, *counts: Any) -> None:
     """What the host checks of a program's targets."""
     check_target_range(float(low), float(high), one_number=bool(one_number))
-    check_ignored_counts(*map(int, counts))
+    if counts:
+        check_ignored_counts(*map(int, counts))
 
 
 def warn_of_logits(logits: Any, validate: bool | None) -> None:

@@ -10,7 +10,6 @@ import keras
 from obrl.cross_entropy import CrossEntropy
 from obrl.logits import warn_caller
 
-
 _OTHERS = ("builtins", "functools", "jax", "keras", "optax", "tensorflow", "torch")
 """Packages whose functions nobody can decorate; a method is of `builtins`, a partial of `functools`."""
 
