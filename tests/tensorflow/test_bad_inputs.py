@@ -79,7 +79,9 @@ def test_values_are_read_where_they_can_be(bad: BadInput, impl: str) -> None:
         with refused(bad):
             criterion(**call_arguments(bad, tf.constant))
         assert not criterion.relation_weight.numpy().any()
-        tf.function(criterion.__call__)(**call_arguments(bad, tf.constant))
+        with pytest.raises(tf.errors.InvalidArgumentError, match=r"targets must lie in \[0, 1\]"):
+            tf.function(criterion.__call__)(**call_arguments(bad, tf.constant))
+        assert not criterion.relation_weight.numpy().any()
     arguments = call_arguments(bad, tf.constant)
     OBRLoss(NUM_LABELS, validate=False, impl=impl)(**arguments)
     hidden = tf.zeros(arguments["y_true"].shape, tf.bool)
