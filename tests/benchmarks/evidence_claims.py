@@ -77,8 +77,8 @@ def redundant_labels() -> str:
     assert batch["low"] <= 0 <= batch["high"]
     return (
         f"a linear model gains {shown(at_20)} points of mean average precision with 20 % of the labels known. With "
-        f'10 % known it gains {shown(counts)} with `estimator="counts"`, under which {active[0]} pairs are active; with '
-        f'`"batch"`, under which {active[1]} are, there is no difference, {shown(batch)}'
+        f'10 % known it gains {shown(counts)} with `estimator="counts"`, under which {active[0]} pairs are active; '
+        f'with `"batch"`, under which {active[1]} are, there is no difference, {shown(batch)}'
     )
 
 
