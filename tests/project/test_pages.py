@@ -44,15 +44,48 @@ def test_references_are_read_from_a_page():
     assert relative_links(text) == {"docs/a.md"}
 
 
-def test_the_first_screen_of_the_readme_says_what_matters():
-    first_screen = (ROOT / "README.md").read_text().partition("## What it promises")[0]
-    for needed in ("make demo", "make test", "unit_pearson", '`measure="pearson"`', "No reading is", "no difference"):
-        assert needed in re.sub(r"\s+", " ", first_screen)
+README = (ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    "needed",
+    [
+        *("docs/pictures/front.svg", "**`OBRLoss`**", "**`condition`**", "**`suspicion`**", "**`query_scores`**"),
+        *("loss equals cross-entropy on most data", "drawn data", "three of four public tables", "pip install"),
+        *("from obrl.torch import OBRLoss", "RelationMiner", "docs/howto/use_what_the_labels_know.md"),
+    ],
+)
+def test_the_first_screen_of_the_readme_says_what_matters(needed):
+    first_screen, heading, _ = README.partition("\n## ")
+    assert heading and first_screen.count("\n") < 80
+    assert needed in re.sub(r"\s+", " ", first_screen)
+
+
+@pytest.mark.parametrize(
+    "needed", ["make demo", "make test", "unit_pearson", '`measure="pearson"`', "No reading is", "no difference"]
+)
+def test_the_readme_says_what_else_matters(needed):
+    assert needed in re.sub(r"\s+", " ", README)
+
+
+@pytest.mark.parametrize(
+    ("page", "start", "end"),
+    [
+        ("index.md", "# obrl", "<!-- end of the first screen -->"),
+        ("start/index.md", "<!-- what it is -->", "<!-- installation -->"),
+        ("explanation/when_it_helps.md", "<!-- what to expect -->", "<!-- installation -->"),
+    ],
+)
+def test_the_site_says_what_obrl_is_and_what_to_expect_in_the_words_of_the_readme(page, start, end):
+    text = (ROOT / "docs" / page).read_text()
+    options = re.search(r"^```{include} (?:\.\./)+README\.md\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)[1]
+    assert f":end-before: {end}\n" in options
+    assert (f":start-after: {start}\n" in options) == start.startswith("<!--")
+    assert README.index(start) < README.index("equals cross-entropy") < README.index(end)
 
 
 def test_the_readme_shows_no_interface_that_does_not_exist():
-    text = (ROOT / "README.md").read_text()
-    for name in re.findall(r"\bobrl\.(\w+)", text):
+    for name in re.findall(r"\bobrl\.(\w+)", README):
         assert find_spec(f"obrl.{name}") is not None, name
 
 
