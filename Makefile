@@ -27,7 +27,7 @@ AT_ONCE := OMP_NUM_THREADS=1 $(MAKE) --no-print-directory --keep-going --jobs=$(
 .PHONY: help demo test test-slow mutants check format docs wheel dist cubins benchmark gpu clean browser
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
+	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -53,7 +53,7 @@ test-slow: $(VENV)/.dev  ## tests marked slow; property tests with many more exa
 	@$(if $(SLOW_SUITES),PYTEST_ADDOPTS='-m slow' $(AT_ONCE) $(SLOW_SUITES:%=suite-%))
 	@HYPOTHESIS_PROFILE=slow PYTEST_ADDOPTS=--timeout=0 $(AT_ONCE) suite-core suite-torch suite-cubins $(FRAMEWORKS:%=parity-%)
 
-suite-%:
+suite-%: $(VENV)/.dev  ## one suite of tests/, as suite-core
 	$(PYTEST) tests/$*
 
 suite-report suite-docs: browser

@@ -1,11 +1,10 @@
 """Sphinx configuration; `make docs` builds the site, and a warning is an error."""
 
+import os
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "ext"))
-
-from jupyter_client.connect import ConnectionFileMixin
 
 import obrl
 import obrl.torch.lightning  # before TensorFlow: it imports Triton, and the other order ends the process
@@ -37,7 +36,7 @@ default_role = "py:obj"  # a name in a docstring leads to its entry; another wor
 # A page with Jupytext's header runs when the site is built, in an empty folder and in a kernel of its own, so that
 # frameworks do not meet. An error, or anything on the standard error, is a warning and fails the build. Nothing is
 # cached: a cache knows a page by its text, and would show what an older obrl printed.
-ConnectionFileMixin.transport.default_value = "ipc"  # by files: over TCP a kernel warns that others may listen
+os.environ["JUPYTER_PATH"] = str(Path(__file__).parent / "ext" / "jupyter")  # a kernel that prints errors only
 nb_execution_mode = "force"
 nb_execution_in_temp = True
 nb_execution_timeout = 300

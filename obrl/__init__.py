@@ -1,4 +1,4 @@
-"""Online Batch Relation: learn how labels relate while a model trains, and use it as supervision.
+"""Online Batch Relation: learn how labels relate while a model trains; use it in the loss and after training.
 
 The NumPy losses and relation. `obrl.torch`, `obrl.jax`, `obrl.keras` and `obrl.tensorflow` offer them for those
 frameworks; all are tested against `obrl.spec`.

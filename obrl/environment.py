@@ -22,7 +22,7 @@ from obrl._version import __version__
 FRAMEWORKS = {
     "torch": (("torch",), "obrl_torch"),
     "jax": (("jax",), "obrl_jax"),
-    "tensorflow": (("tensorflow", "tensorflow-cpu"), "obrl_tensorflow"),
+    "tensorflow": (("tensorflow", "tensorflow-cpu", "tensorflow-macos", "tf-nightly"), "obrl_tensorflow"),
     "keras": (("keras",), "obrl_keras"),
 }
 """The distributions of each framework, one of which is installed, and the adapter that knows what it computes with."""
@@ -128,11 +128,23 @@ def _ask(adapter: str) -> dict[str, str]:
         )
     except subprocess.TimeoutExpired:
         return {"error": f"no answer within {SECONDS} seconds"}
-    if ended.returncode == 0:
-        facts: dict[str, str] = json.loads(ended.stdout.splitlines()[-1])
-        return facts
-    last = (ended.stderr.strip() or "no message").splitlines()[-1]
-    return {"error": f"cannot be used, exit status {ended.returncode}: {last}"}
+    if ended.returncode != 0:
+        return {"error": f"cannot be used, exit status {ended.returncode}: {_last_error(ended.stderr)}"}
+    for line in reversed(ended.stdout.splitlines()):  # a framework may print at its end too
+        try:
+            answer = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        if isinstance(answer, dict):
+            return {str(name): str(fact) for name, fact in answer.items()}
+    return {"error": "no answer, exit status 0"}
+
+
+def _last_error(text: str) -> str:
+    """The last error of a traceback with all lines of its message, or the last line of what is none."""
+    lines = text.strip().splitlines() or ["no message"]
+    starts = [k for k, line in enumerate(lines) if re.match(r"[\w.]*(Error|Exception|Interrupt)\b", line)]
+    return " ".join(lines[starts[-1] :]) if starts else lines[-1]
 
 
 def _section(title: str | None, facts: dict[str, str]) -> list[str]:

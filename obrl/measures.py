@@ -1,4 +1,4 @@
-"""What relates two labels: eight measures of a fourfold table.
+"""What relates two labels: measures of a fourfold table.
 
 A measure is a numerator over a denominator, and undefined where the denominator is zero. The tables of two labels i
 and j are written a, b, c, d: both 1, only i, only j, neither. In that form every measure is accurate to a few

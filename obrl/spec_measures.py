@@ -114,7 +114,7 @@ def measure_pairs(name: str, counts: PairCounts) -> Array:
     """Apply a pair measure to the counts, pair by pair.
 
     Args:
-        name: one of the eight measures, as in `obrl.MEASURES`.
+        name: a pair measure, a key of `obrl.MEASURES`.
         counts: counts, or moving averages of counts.
 
     Returns:

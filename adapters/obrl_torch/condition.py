@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import os
@@ -145,13 +146,14 @@ class Condition(WideModule):
             raise ImportError(
                 f'to_onnx needs {", ".join(absent)}, not installed here: pip install "obrl[torch,export]"'
             )
-        device = self.correlations.device
+        module = copy.deepcopy(self).float()
+        device = module.correlations.device
         shape = (2, self.num_labels)
         numbers = [torch.full(shape, 0.5, device=device) for _ in range(2)]  # of one tensor the graph made one input
         batch = {0: torch.export.Dim("batch")}
         with _quiet():
             program: Any = torch.onnx.export(
-                self,
+                module,
                 (*numbers, torch.ones(shape, dtype=torch.bool, device=device)),
                 dynamo=True,
                 opset_version=OPSET,

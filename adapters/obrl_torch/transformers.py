@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from obrl_torch.criterion import Criterion
 
 NOT_COUNTED = -100
-"""The label that Transformers counts as no item."""
+"""The label that Trainer leaves out of `num_items_in_batch`."""
 
 
 def trainer_loss(model: nn.Module, criterion: Criterion) -> Callable[..., Tensor]:
@@ -23,8 +23,9 @@ def trainer_loss(model: nn.Module, criterion: Criterion) -> Callable[..., Tensor
 
     L is a mean over rows. Trainer adds up what the micro-batches of an optimizer step give and, with a
     `compute_loss_func`, divides by nothing; it passes `num_items_in_batch`, the number of labels in all of them, over
-    all processes. The factor makes the sum the mean over all their rows, also where the last micro-batch is smaller,
-    and a missing label that is NaN counts as a label there.
+    all processes. The factor makes the sum the mean over all their rows, also where the last micro-batch is smaller.
+    A missing label counts as a label there. Only -100 would not, and so is refused as `ignore_index`: micro-batches
+    would then weigh by their known labels, and a step without any would divide 0 by 0.
 
     Args:
         model: what the Trainer gets. Its outputs are a mapping with `"logits"`, (batch, num_labels), as those of
@@ -38,7 +39,8 @@ def trainer_loss(model: nn.Module, criterion: Criterion) -> Callable[..., Tensor
 
     Raises:
         TypeError: `model` is no module, or `criterion` no criterion of obrl.torch.
-        ValueError: the model has another attribute `criterion`, or the criterion another reduction.
+        ValueError: the model has another attribute `criterion`, or the criterion another reduction, or -100 as its
+            `ignore_index`.
 
     Example:
         >>> import torch
@@ -61,6 +63,11 @@ def trainer_loss(model: nn.Module, criterion: Criterion) -> Callable[..., Tensor
         raise ValueError(
             f"criterion must have reduction='mean', which Trainer's steps need, got {criterion.reduction!r}"
         )
+    if criterion.ignore_index == NOT_COUNTED:
+        raise ValueError(
+            f"criterion must mark missing labels by another number than {NOT_COUNTED}, which Trainer does not count as "
+            "a label: use ignore_index=-1, or NaN in labels that are floating point"
+        )
     if getattr(model, "criterion", criterion) is not criterion:
         raise ValueError(
             f"{type(model).__name__} has another attribute 'criterion': pass that one if it is obrl's, else rename it"
@@ -73,6 +80,6 @@ def trainer_loss(model: nn.Module, criterion: Criterion) -> Callable[..., Tensor
         loss: Tensor = criterion(outputs["logits"] if isinstance(outputs, dict) else outputs[0], labels)
         if num_items_in_batch is None:
             return loss
-        return loss * labels.ne(NOT_COUNTED).sum() / num_items_in_batch
+        return loss * labels.numel() / num_items_in_batch
 
     return compute_loss

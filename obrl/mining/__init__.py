@@ -8,7 +8,8 @@ from obrl.mining.assessment import Assessment, Comparison
 from obrl.mining.changes.comparison import TableComparison, compare
 from obrl.mining.cluster.engine_dask import mine_with_dask
 from obrl.mining.errors import MiningError, MiningWarning, NoThresholds, TableError
-from obrl.mining.label_studio import label_studio_config, query_tasks, suspect_tasks, write_label_studio
+from obrl.mining.label_studio import query_tasks, suspect_tasks, write_label_studio
+from obrl.mining.label_studio_setup import label_studio_config
 from obrl.mining.miner import RelationMiner
 
 __all__ = [

@@ -10,19 +10,18 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
-from xml.sax.saxutils import escape
 
 import numpy as np
 import numpy.typing as npt
 
 from obrl._version import __version__
 from obrl.errors import check_label_names, check_whole_number
-from obrl.mining.errors import MiningError, shortened
+from obrl.mining.label_studio_setup import SHOWN, label_studio_config
 from obrl.mining.output import TASKS, folder_of_results
 
 CONFIG = "config.xml"
-SHOWN = ("image", "text")
-"""What the data of a task may show: the address of a picture, or a text."""
+ASKED = ("question", "labels", "score")
+"""What a queue adds to the data of a row."""
 Task = dict[str, Any]
 FloatArray = npt.NDArray[np.float64]
 
@@ -55,8 +54,9 @@ def suspect_tasks(
         it in [0, 1]; with a model it is the probability that the table's value is wrong.
 
     Raises:
-        TypeError, ValueError: arrays of other shapes, scores that are NaN, names that are not distinct, or data
-            without `image` and `text`.
+        TypeError, ValueError: arrays of other shapes, scores that are NaN or infinite, a score for an unknown target,
+            names that are not distinct, or data without `image` and `text`, with a key that the queue adds, or with a
+            value that JSON cannot hold.
 
     Example:
         >>> tasks = suspect_tasks([[0.1, 2.0]], [[1, 0]], [{"text": "a photo"}], label_names=["hat", "head"], top=1)
@@ -66,9 +66,17 @@ def suspect_tasks(
         {'choices': ['hat', 'head']}
     """
     ranks, names = _checked(scores, data, label_names, top)
-    present = np.asarray(targets, np.float64) >= 0.5
-    if present.shape != ranks.shape:
-        raise ValueError(f"targets must have the shape of scores, {ranks.shape}, got {present.shape}")
+    table = np.asarray(targets, np.float64)
+    if table.shape != ranks.shape:
+        raise ValueError(f"targets must have the shape of scores, {ranks.shape}, got {table.shape}")
+    unknown = np.isnan(table) & (ranks > -np.inf)
+    if unknown.any():
+        row, label = np.argwhere(unknown)[0].tolist()
+        raise ValueError(
+            f"scores must be -inf where targets are NaN, got {ranks[row, label]:g} in row {row} for {names[label]!r}: "
+            "the table says nothing there that could be wrong"
+        )
+    present = table >= 0.5
     by_row: dict[int, list[int]] = {}
     for entry in _highest(ranks.reshape(-1), top).tolist():
         row, label = divmod(entry, len(names))
@@ -128,51 +136,6 @@ def query_tasks(
     return tasks
 
 
-def label_studio_config(label_names: Sequence[str], *, show: str = "text") -> str:
-    """The labelling setup that goes with the tasks: what is shown, the question, and a box to tick for each label.
-
-    Args:
-        label_names: one distinct name a label.
-        show: `"text"` or `"image"`, the key of the tasks' data.
-
-    Returns:
-        XML, for Settings > Labeling Interface > Code.
-
-    Raises:
-        ValueError: names that are not distinct or that XML cannot hold, or another `show`.
-
-    Example:
-        >>> print(label_studio_config(["hat", "black & white"]))
-        <View>
-          <Header value="$question"/>
-          <Text name="shown" value="$text"/>
-          <Choices name="labels" toName="shown" choice="multiple" showInline="true">
-            <Choice value="hat"/>
-            <Choice value="black &amp; white"/>
-          </Choices>
-        </View>
-        <BLANKLINE>
-    """
-    if show not in SHOWN:
-        raise ValueError(f'show must be "text" or "image", got {show!r}')
-    names = check_label_names(label_names, len(label_names)) or ()
-    for name in names:
-        if not name.strip() or not all(letter.isprintable() for letter in name):
-            raise MiningError(
-                f"the label {shortened(ascii(name))} is empty or holds a control character, which no labelling setup "
-                "of Label Studio can show; rename it"
-            )
-    boxes = "".join(f'    <Choice value="{escape(name, {chr(34): "&quot;"})}"/>\n' for name in names)
-    return (
-        "<View>\n"
-        '  <Header value="$question"/>\n'
-        f'  <{show.capitalize()} name="shown" value="${show}"/>\n'
-        '  <Choices name="labels" toName="shown" choice="multiple" showInline="true">\n'
-        f"{boxes}  </Choices>\n"
-        "</View>\n"
-    )
-
-
 def write_label_studio(folder: str | os.PathLike[str], tasks: Sequence[Task], *, label_names: Sequence[str]) -> None:
     """Write what Label Studio imports: tasks.json, and config.xml, the labelling setup that goes with it.
 
@@ -183,7 +146,8 @@ def write_label_studio(folder: str | os.PathLike[str], tasks: Sequence[Task], *,
 
     Raises:
         MiningError: a folder that holds something else, or a label that no setup can show; nothing is then written.
-        ValueError: tasks of which some show a picture and others a text.
+        ValueError: tasks of which some show a picture and others a text, or tasks of labels that are not among
+            `label_names`.
 
     Example:
         >>> import tempfile
@@ -198,6 +162,8 @@ def write_label_studio(folder: str | os.PathLike[str], tasks: Sequence[Task], *,
     if len(shown) > 1:
         raise ValueError("all tasks must show the same, got some with image and some with text")
     config = label_studio_config(label_names, show=shown.pop())
+    for task in tasks:
+        _check_labels_of(task, label_names)
     content = json.dumps(list(tasks), indent=1, ensure_ascii=False, allow_nan=False)
     with folder_of_results(folder, "folder") as part:
         (part / CONFIG).write_text(config, encoding="utf-8")
@@ -218,9 +184,40 @@ def _checked(
         )
     if np.isnan(values).any():
         raise ValueError("scores must be numbers, with -inf for entries to leave out, got NaN")
-    for row in data:
+    if np.isposinf(values).any():
+        raise ValueError("scores must be finite, or -inf for entries to leave out, got inf")
+    for number, row in enumerate(data):
         _shown(row)
+        _check_data(number, row)
     return values, names
+
+
+def _check_data(number: int, data: Mapping[str, Any]) -> None:
+    """Raise ValueError for data of a row that a task cannot hold."""
+    taken = [key for key in ASKED if key in data]
+    if taken:
+        raise ValueError(f"the data of row {number} must not have {', '.join(taken)}, which the queue adds: rename it")
+    for key, value in data.items():
+        try:
+            json.dumps(_plain(value), allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"the data of row {number} must hold what JSON can, such as text and finite numbers, got {value!r} of "
+                f"type {type(value).__name__} under {key!r}: convert it, for example by str()"
+            ) from error
+
+
+def _plain(value: Any) -> Any:
+    """A number of NumPy as one of Python."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _check_labels_of(task: Task, label_names: Sequence[str]) -> None:
+    """Raise ValueError for a task that speaks of a label without a box."""
+    ticked = [name for part in task["predictions"] for region in part["result"] for name in region["value"]["choices"]]
+    strange = sorted({*task["data"]["labels"], *ticked} - {*label_names})
+    if strange:
+        raise ValueError(f"label_names must be those of the tasks, which speak of {strange[0]!r} too")
 
 
 def _shown(data: Mapping[str, Any]) -> str:
@@ -253,4 +250,5 @@ def _task(
         "score": round(float(-np.expm1(-max(score, 0.0))), 6),
         "result": [region] if choices else [],
     }
-    return {"data": {**data, **asked, "score": round(score, 6)}, "predictions": [prediction]}
+    plain = {key: _plain(value) for key, value in data.items()}
+    return {"data": {**plain, **asked, "score": round(score, 6)}, "predictions": [prediction]}

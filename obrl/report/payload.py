@@ -2,7 +2,8 @@
 
 The page computes the relation, intervals and charges from the counts, with the same float64 operations in the same
 order as `obrl.measures`, so that a threshold selects the same pairs there. Where a relation is not what its counts
-give, as one that a loss learned, or one that was rounded otherwise, it travels along.
+give, as one that a loss learned, or one that was rounded otherwise, it travels along; so does that of a measure that
+the page does not compute.
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ from obrl.namespace import NUMPY
 from obrl.report.clustering import clustered_order
 from obrl.report.content import FloatArray, PairEvidence, Report
 
+COMPUTED_BY_PAGE = frozenset(
+    ("pearson", "unit_pearson", "matching", "cosine", "jaccard", "conditional", "yule_q", "phi_ratio")
+)
+"""The measures with a formula in `assets/statistics.js`. The relation of any other one is in the file."""
 MOST_PAIRS_WITH_Q = 100_000
 """With more pairs, q and intervals that do not follow from counts are in the file for related pairs alone."""
 INTERVAL_STEPS = 10_000
@@ -172,7 +177,7 @@ def _add_counts(columns: _Columns, counts: PairCounts, i: npt.NDArray[np.intp], 
 
 def _add_relation(columns: _Columns, relation: FloatArray, pairs: PairCounts | None, measure: str) -> None:
     """Add the relation where the page cannot compute it: last bits that differ, or all of it."""
-    if pairs is None:
+    if pairs is None or measure not in COMPUTED_BY_PAGE:
         columns.add("relation", _narrow(relation))
         return
     computed = relation_of_counts(pairs, measure)

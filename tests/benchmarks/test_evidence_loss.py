@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.evidence import loss, loss_nets, loss_tables, recipes
+from benchmarks.evidence import loss, loss_nets, loss_tables, recipes, recipes_report
 from benchmarks.evidence.__main__ import main
-from benchmarks.evidence.loss_report import summary_rows
+from benchmarks.evidence.loss_report import details, markdown, summary_rows
 from benchmarks.evidence.paired import in_words, paired_interval, scored
 from obrl import OBRLoss, count_pairs
 from obrl.evidence import phi_coefficients
@@ -168,3 +168,15 @@ def test_the_page_shows_the_recipes_that_were_measured() -> None:
     assert set(shown) == {"prior_precision", "prior_penalty", "smoothed_targets"}
     assert shown == {name: measured[name] for name in shown}
     assert all(len(source.splitlines()) <= 10 for source in shown.values())
+
+
+def test_the_results_on_file_are_whole_and_their_tables_follow_from_them() -> None:
+    folder = ROOT / "benchmarks" / "results"
+    document = json.loads((folder / "evidence_loss.json").read_text())
+    assert (folder / "evidence_loss.md").read_text() == markdown(document)
+    assert (folder / "evidence_loss_tables.md").read_text() == details(document)
+    assert (document["seeds"], set(document["tables"])) == (5, {*loss_tables.REAL, *loss_tables.DRAWN})
+    assert len(document["cells"]) == 6 * 2 * len(loss_tables.SITUATIONS)
+    document = json.loads((folder / "evidence_recipes.json").read_text())
+    assert (folder / "evidence_recipes.md").read_text() == recipes_report.markdown(document)
+    assert (document["seeds"], len(document["prior"]), len(document["targets"])) == (5, 6 * 2, 6 * 2 * 2)

@@ -1,4 +1,4 @@
-"""A ninth measure takes what CONTRIBUTING's checklist says, for the plain path in fewer than 30 lines."""
+"""A new measure takes what CONTRIBUTING's checklist says, for the plain path in fewer than 30 lines."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ assert "measure='dice'" in repr(criterion) and len(criterion.pairs()) * 2 == cod
 """
 
 
-def test_a_ninth_measure_is_two_functions_and_two_entries(tmp_path: Path) -> None:
+def test_a_new_measure_is_two_functions_and_two_entries(tmp_path: Path) -> None:
     shutil.copytree(PACKAGE, tmp_path / "obrl", ignore=shutil.ignore_patterns("__pycache__"))
     added = 0
     for name, edits in EDITS.items():

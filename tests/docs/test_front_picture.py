@@ -22,4 +22,4 @@ def test_the_picture_shows_pairs_of_both_signs() -> None:
 
 def test_the_first_pages_show_it() -> None:
     assert "docs/pictures/front.svg" in (ROOT / "README.md").read_text()
-    assert "pictures/front.svg" in (ROOT / "docs" / "index.md").read_text()
+    assert "{include} ../README.md" in (ROOT / "docs" / "index.md").read_text()

@@ -202,12 +202,21 @@ def test_the_loss_of_outputs_that_are_a_tuple_or_a_mapping() -> None:
     assert compute_loss({"logits": logits}, labels) == compute_loss((logits, None), labels)
 
 
-@pytest.mark.parametrize(("missing", "labels"), [(-1, 8), (-100, 6)])
-def test_a_micro_batch_weighs_by_the_labels_that_trainer_counts(missing: int, labels: int) -> None:
-    targets = torch.tensor([[1, missing, 0, 1], [0, 1, missing, 0]])
-    logits, criterion = torch.randn(2, LABELS), OBRLoss(LABELS, ignore_index=missing).eval()
-    loss = trainer_loss(torch.nn.Module(), criterion)({"logits": logits}, targets, num_items_in_batch=32)
-    assert_close("loss", loss, criterion(logits, targets) * labels / 32, band(LABELS, 1.0, "float32"))
+def test_a_micro_batch_weighs_by_its_rows_whatever_is_missing() -> None:
+    targets = torch.tensor([[1, -1, 0, 1], [0, 1, -1, 0]])
+    logits, criterion = torch.randn(2, LABELS), OBRLoss(LABELS, ignore_index=-1).eval()
+    compute_loss = trainer_loss(torch.nn.Module(), criterion)
+    loss = compute_loss({"logits": logits}, targets, num_items_in_batch=32)
+    assert_close("loss", loss, criterion(logits, targets) * 8 / 32, band(LABELS, 1.0, "float32"))
+    nothing_known = compute_loss({"logits": logits}, torch.full((2, LABELS), -1), num_items_in_batch=8)
+    assert nothing_known == 0
+
+
+def test_the_number_that_trainer_does_not_count_is_refused() -> None:
+    model = torch.nn.Module()
+    with pytest.raises(ValueError, match="another number than -100"):
+        trainer_loss(model, OBRLoss(LABELS, ignore_index=-100))
+    assert not hasattr(model, "criterion")
 
 
 def test_transformers_is_not_imported() -> None:

@@ -29,7 +29,8 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # the SDK declares its own models in ways that pydantic has deprecated
     from label_studio_sdk.label_interface import LabelInterface
 
-AWKWARD = ['say "cheese"', "black & white", "<b>", "it's", "Möwe", 'name="labels"', "a,b", " -->"]
+AWKWARD = ['say "cheese"', "black & white", "<b>", "it's", "Möwe", 'name="labels"', "a,b", " -->", "5 $"]
+AWKWARD += ["no\xa0break", "👨\u200d👩"]
 NAN = float("nan")
 
 
@@ -107,9 +108,11 @@ def test_names_of_every_kind_are_escaped(tmp_path: Path) -> None:
     tasks = suspect_tasks(table, table, [{"text": "<i>&"}], label_names=AWKWARD, top=1)
     write_label_studio(tmp_path / "out", tasks, label_names=AWKWARD)
     assert ticked(tasks_of(tmp_path / "out")[0]) == AWKWARD[1:]
-    for name in ("a\nb", "\x01", "", " "):
+    for name in ("a\nb", "\x01", "", " ", "\ufffe"):
         with pytest.raises(MiningError, match="control character"):
             label_studio_config(["good", name])
+    with pytest.raises(MiningError, match="starts with"):
+        label_studio_config(["good", "$question"])
 
 
 @pytest.mark.parametrize(
@@ -149,6 +152,11 @@ def test_wrong_arguments_are_refused_and_nothing_is_written(tmp_path: Path) -> N
         (lambda: query_tasks(one, [[1]], data, label_names=names), "shape of scores"),
         (lambda: suspect_tasks(one, one, [], label_names=names), r"scores must have shape .* \(0, 2\)"),
         (lambda: suspect_tasks([[NAN, 1]], one, data, label_names=names), "got NaN"),
+        (lambda: suspect_tasks([[np.inf, 1]], one, data, label_names=names), "got inf"),
+        (lambda: suspect_tasks(one, [[0, NAN]], data, label_names=names), "-inf where targets are NaN, got 1 in row 0"),
+        (lambda: suspect_tasks(one, one, [{"text": "x", "score": 3}], label_names=names), "must not have score"),
+        (lambda: suspect_tasks(one, one, [{"text": NAN}], label_names=names), "row 0 must hold .* under 'text'"),
+        (lambda: suspect_tasks(one, one, [{"text": "x", "id": {3}}], label_names=names), "of type set under 'id'"),
         (lambda: suspect_tasks(one, one, [{"id": 3}], label_names=names), "image or text"),
         (lambda: suspect_tasks(one, one, data, label_names=["a", "a"]), "distinct"),
         (lambda: suspect_tasks(one, one, data, label_names=names, top=0), "top must be at least 1"),
@@ -156,6 +164,10 @@ def test_wrong_arguments_are_refused_and_nothing_is_written(tmp_path: Path) -> N
     ):
         with pytest.raises(ValueError, match=message):
             call()
+    numbered = suspect_tasks(one, one, [{"text": "x", "id": np.int64(3)}], label_names=names)
+    assert type(numbered[0]["data"]["id"]) is int
+    with pytest.raises(ValueError, match="speak of 'b' too"):
+        write_label_studio(tmp_path / "out", numbered, label_names=["a", "c"])
     mixed = [task for row in (*data, {"image": ""}) for task in suspect_tasks(one, one, [row], label_names=names)]
     with pytest.raises(ValueError, match="some with image"):
         write_label_studio(tmp_path / "out", mixed, label_names=names)

@@ -49,7 +49,8 @@ def test_the_module_is_the_command():
 
 
 def test_a_framework_answers_from_its_process(framework):
-    framework("import json\nprint('chatter of a framework')\nprint(json.dumps({'version': '9', 'GPU': 'none'}))\n")
+    answer = "print(json.dumps({'version': '9', 'GPU': 'none'}))"
+    framework(f"import json\nprint('chatter of a framework')\n{answer}\nprint('bye')\n")
     lines = environment_report().splitlines()
     where = lines.index("probe:")
     assert lines[where : where + 4] == ["probe:", "  version: 9", "  GPU: none", "absent: not installed"]
@@ -59,7 +60,10 @@ def test_a_framework_answers_from_its_process(framework):
     ("source", "words"),
     [
         ("raise OSError('libsomething.so: no such file')", "exit status 1: OSError: libsomething.so: no such file"),
+        ("raise RuntimeError('cannot start\\nfor a reason')", "exit status 1: RuntimeError: cannot start for a reason"),
         ("import os\nos.abort()", "exit status -6: no message"),
+        ("print('no report')", "no answer, exit status 0"),
+        ("pass", "no answer, exit status 0"),
         ("import time\ntime.sleep(60)", "no answer within 0.5 seconds"),
     ],
 )

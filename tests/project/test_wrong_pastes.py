@@ -33,8 +33,8 @@ SILENT = ()
 RAISED_BY_KERAS = ("Unrecognized data type",)
 """Keras refuses a list before obrl sees it, and names no remedy."""
 SAID_IN_DOCS = {
-    SILENT: ("docs/guides/jax.md", "check one batch outside of `jax.jit`, or make the first run with `validate=True`"),
-    RAISED_BY_KERAS: ("docs/guides/keras.md", '"Unrecognized data type") before the layer sees it'),
+    SILENT: ("docs/guides/checks.md", "In JAX `validate=True` in a first run does so too."),
+    RAISED_BY_KERAS: ("docs/guides/checks.md", "Give it arrays, `np.asarray(targets)`, not lists."),
 }
 """Where the answer names no remedy, the page that does, and its words."""
 LOSS = {"Keras": "OBRLossLayer(40"}

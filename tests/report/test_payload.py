@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import re
+from importlib import resources
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from obrl.counts import PairCounts
 from obrl.measures import MEASURES
 from obrl.report import PairEvidence, payload
-from obrl.report.payload import encode_q, pack, relation_of_counts
+from obrl.report.payload import COMPUTED_BY_PAGE, encode_q, pack, relation_of_counts
 from tests.report.reports import (
     HOSTILE,
     drawn_table,
@@ -74,7 +76,14 @@ def test_counts_beyond_32_bits_stay_exact():
     np.testing.assert_array_equal(columns["s"], counts.s[np.triu_indices(4, 1)].astype(float))
 
 
-@pytest.mark.parametrize("measure", MEASURES)
+def test_the_page_computes_the_measures_that_the_payload_leaves_out():
+    script = (resources.files("obrl.report") / "assets" / "statistics.js").read_text()
+    functions = re.findall(r"^  (\w+)\(n, s, r, c\) \{$", script, re.MULTILINE)
+    assert sorted(functions) == sorted(COMPUTED_BY_PAGE)
+    assert set(MEASURES) >= COMPUTED_BY_PAGE
+
+
+@pytest.mark.parametrize("measure", sorted(COMPUTED_BY_PAGE))
 def test_a_relation_that_follows_from_the_counts_is_left_out(measure):
     report = report_of(drawn_table(300, 9, 1, missing=0.1), measure=measure)
     _, columns = unpacked(report)

@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from obrl.measures import MEASURES
+from obrl import measures
+from obrl.measures import MEASURES, Measure
+from obrl.report import checks, payload
+from tests.report import reports
 from tests.report.reports import drawn_table, loss_report, report_of, sparse_table
 
 pytestmark = pytest.mark.browser
@@ -16,7 +19,11 @@ pytestmark = pytest.mark.browser
 def selected_in_python(report, positive, negative):
     """Pairs and mean charge of either side, from the relation that the report was written with."""
     size = len(report.label_names)
-    i, j = np.nonzero(~np.eye(size, dtype=bool)) if report.measure == "conditional" else np.triu_indices(size, 1)
+    i, j = (
+        np.triu_indices(size, 1)
+        if reports.MEASURES[report.measure].symmetric
+        else np.nonzero(~np.eye(size, dtype=bool))
+    )
     values = report.relation[i, j]
     results = []
     for side, chosen in (("positive", values >= positive), ("negative", values <= negative)):
@@ -45,6 +52,20 @@ def expect_results(page, report, positive, negative):
             assert len(words) == 1
         else:
             assert abs(float(words[1]) - charge) <= 0.0005 + 1e-12
+
+
+def test_the_page_shows_a_measure_that_it_does_not_compute(open_report, monkeypatch):
+    """As a measure that was added in Python alone."""
+    simpson = Measure(lambda table: (table.both, table.minimum(table.i, table.j)), "s / min(r, c)", 0, 1)
+    for module in (measures, payload, checks, reports):
+        monkeypatch.setattr(module, "MEASURES", {**MEASURES, "simpson": simpson})
+    report = report_of(drawn_table(60, 14, 3, missing=0.1), measure="simpson")
+    page = open_report(report)
+    assert "s / min(r, c)" in page.content()
+    expect_results(page, report, *report.thresholds)
+    median = float(np.nanmedian(report.relation))
+    set_thresholds(page, median, 0.1)
+    expect_results(page, report, median, 0.1)
 
 
 @pytest.mark.parametrize("measure", MEASURES)

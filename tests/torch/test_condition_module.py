@@ -130,6 +130,14 @@ def test_a_file_knows_the_names_of_the_labels(tmp_path: Path) -> None:
     assert json.loads(metadata["label_names"]) == ["chapeau", "Möwe"]
 
 
+def test_a_wide_module_is_exported_in_float32(tmp_path: Path) -> None:
+    module = Condition(np.eye(2)).double()
+    module.to_onnx(tmp_path / "c.onnx")
+    running = onnxruntime.InferenceSession(tmp_path / "c.onnx")
+    assert {entry.type for entry in (*running.get_inputs()[:2], *running.get_outputs())} == {"tensor(float)"}
+    assert module.correlations.dtype == torch.float64
+
+
 def test_a_model_that_ends_in_it_is_exported_whole(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     phi, (_, y, known) = correlations(rng, 3, "factors"), batch(rng, 3)

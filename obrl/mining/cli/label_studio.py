@@ -11,7 +11,8 @@ import numpy as np
 
 from obrl.mining.blocks import Block
 from obrl.mining.errors import MiningError
-from obrl.mining.label_studio import CONFIG, Task, label_studio_config, suspect_tasks, write_label_studio
+from obrl.mining.label_studio import CONFIG, Task, suspect_tasks, write_label_studio
+from obrl.mining.label_studio_setup import label_studio_config
 from obrl.mining.output import TASKS, check_folder
 from obrl.mining.residual import dense_rows, row_chunks
 from obrl.mining.suspects import Candidates

@@ -6,7 +6,10 @@ const NORMAL_QUANTILE = 1.959963984540054; // of .975
 const crossDifference = (n, s, r, c) => s * (n - r - (c - s)) - (r - s) * (c - s);
 const spread = (n, s, r, c) => Math.sqrt(r * (n - r) * (c * (n - c)));
 
-/** For each measure a function of n, s, r and c; NaN where it is undefined. */
+/**
+ * For each measure a function of n, s, r and c; NaN where it is undefined. COMPUTED_BY_PAGE of payload.py has their
+ * names; the relation of another measure is in the file.
+ */
 const MEASURES = {
   pearson(n, s, r, c) {
     return ratio(crossDifference(n, s, r, c), spread(n, s, r, c));
