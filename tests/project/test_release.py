@@ -69,10 +69,19 @@ def problems_of(changelog):
     if versions != sorted(versions, reverse=True) or len(set(versions)) < len(versions):
         problems.append("versions do not descend")
     dates = [day for _, day in headings[1:] if day]
-    if dates != sorted(dates, reverse=True) or any(date.fromisoformat(day) is None for day in dates):
+    if dates != sorted(dates, reverse=True):
         problems.append("dates do not descend")
+    problems += [f"no day of the calendar: {day}" for day in dates if not is_day(day)]
     problems += [f"no section of Keep a Changelog: {name}" for name in section_names(changelog) if name not in SECTIONS]
     return problems
+
+
+def is_day(text):
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def section_names(changelog):
@@ -86,11 +95,6 @@ def test_the_changelog_has_its_form():
     assert HEADING.findall(CHANGELOG)[1][0] == __version__
 
 
-def test_links_of_the_changelog_lead_somewhere():
-    paths = re.findall(r"\]\((?!https?://)([^)#\s]+)", CHANGELOG)
-    assert [path for path in paths if not (ROOT / path).exists()] == []
-
-
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
@@ -98,6 +102,7 @@ def test_links_of_the_changelog_lead_somewhere():
         ("## [Unreleased]\n## [0.1.0]\n## [0.2.0]\n", "versions do not descend"),
         ("## [Unreleased]\n## [0.9.0]\n## [0.10.0]\n", "versions do not descend"),
         ("## [Unreleased]\n## [0.2.0] - 2024-01-01\n## [0.1.0] - 2024-02-01\n", "dates do not descend"),
+        ("## [Unreleased]\n## [0.1.0] - 2024-02-30\n", "no day of the calendar: 2024-02-30"),
         ("## [Unreleased]\n## 0.1.0\n", "not the heading of a version: ## 0.1.0"),
         ("## [Unreleased]\n### New\n", "no section of Keep a Changelog: New"),
     ],
@@ -120,8 +125,9 @@ def test_the_citation_is_of_this_version_and_in_its_form():
 def test_the_documentation_takes_its_version_from_the_package():
     assert re.search(r"__version__|obrl\.version|version\(", (ROOT / "docs" / "conf.py").read_text())
     pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
-    named = {version for page in pages for version in re.findall(r"obrl(?:==| )(\d+\.\d+\.\d+)", page.read_text())}
-    assert named <= {__version__}
+    named = re.compile(r"obrl(?:==| )(\d+\.\d+\.\d+)")
+    assert [page for page in pages if named.search(page.read_text())] == []  # it would be out of date soon
+    assert named.search(f"pip install obrl=={__version__}")
 
 
 def targets_in(text):
