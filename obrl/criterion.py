@@ -118,6 +118,7 @@ def function_losses(function: Callable[..., Any], batch: Batch) -> tuple[FloatAr
         raise TypeError(
             "cross_entropy must return two arrays, the losses and their gradients with respect to the logits, since "
             f"NumPy does not differentiate, got {type(results).__name__}"
+            + (": it ends without `return`" if results is None else "")
         )
     losses, slopes = map(np.asarray, results)
     check_losses(metadata(losses), metadata(batch.logits))

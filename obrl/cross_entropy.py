@@ -22,9 +22,15 @@ def checked_cross_entropy(cross_entropy: Any, pos_weight: Any) -> CrossEntropy:
     """What `cross_entropy=` is, if it is `"bce"` or a function; a function takes the place of `pos_weight` too.
 
     Raises:
-        TypeError: neither a word nor a function.
+        TypeError: neither a word nor a function, or a class.
         ValueError: another word, or `pos_weight` beside a function.
     """
+    if isinstance(cross_entropy, type):
+        raise TypeError(
+            "cross_entropy must be a function of (logits, targets), or an object that is one, got the class "
+            f"{cross_entropy.__name__}: give an object of it that returns the loss of each label, as "
+            f'{cross_entropy.__name__}(reduction="none") does where it has such an argument'
+        )
     if not callable(cross_entropy):
         error: type[Exception] = ValueError if isinstance(cross_entropy, str) else TypeError
         if cross_entropy != "bce":
@@ -56,6 +62,26 @@ def function_arguments(ns: Namespace, logits: Array, labels: Labels, *, like: Ar
     if labels.observed is not None:
         logits = ns.where(labels.observed, logits, ns.stop_gradient(logits))
     return logits, ns.cast(labels.targets, like=like)
+
+
+def returned_metadata(metadata: Callable[[str, Any], Metadata], losses: Any) -> Metadata:
+    """The metadata of what a function for L_E has returned.
+
+    Args:
+        metadata: gives those of an array of the framework by its name, or raises TypeError.
+        losses: what the function returned.
+
+    Raises:
+        TypeError: no dense array of the framework.
+    """
+    try:
+        return metadata("losses", losses)
+    except TypeError:
+        remedy = ": it ends without `return`" if losses is None else ""
+        raise TypeError(
+            "cross_entropy must return the loss of each label, as a dense array of the framework of the logits, got "
+            f"{type(losses).__name__}{remedy}"
+        ) from None
 
 
 def check_losses(losses: Metadata, logits: Metadata, *, what: str = "losses") -> None:

@@ -216,18 +216,29 @@ def check_device(name: str, meta: Metadata, other_name: str, other: Metadata) ->
         raise ValueError(f"{name} must be on the device of {other_name}, {other.device}, got {meta.device}")
 
 
-def check_target_range(low: float, high: float) -> None:
-    """Raise ValueError unless the observed targets, from `low` to `high`, lie in [0, 1]."""
+def check_target_range(low: float, high: float, *, one_number: bool) -> None:
+    """Raise ValueError unless the observed targets, from `low` to `high`, lie in [0, 1].
+
+    Args:
+        low: the smallest of them.
+        high: the largest.
+        one_number: whether those outside of [0, 1] are all the same, so that it may mean missing.
+    """
     if low >= 0 and high <= 1:
         return
     marker = low if low < 0 else high
-    remedy = "Missing targets are NaN, or have observed=False"
-    if marker.is_integer():
+    remedy = (
+        "Several numbers lie outside: scale targets to [0, 1] (per cent: targets / 100); missing ones are NaN, or have "
+        "observed=False"
+    )
+    if one_number:
+        remedy = "Missing targets are NaN, or have observed=False"
+    if one_number and marker.is_integer():
         remedy = (
             f"If {marker:g} means missing: ignore_index={marker:g} of the loss or relation (integer targets), NaN "
             f"(floating point), or observed=targets != {marker:g}"
         )
-    if marker == -1:
+    if one_number and marker == -1:
         remedy += ". If -1 means absent: (targets + 1) / 2"
     raise ValueError(
         f"targets must lie in [0, 1] (0 or 1, or soft in between), got values from {low:g} to {high:g}. {remedy}"

@@ -77,17 +77,34 @@ def check_ignored(targets: npt.NDArray[Any], observed: npt.NDArray[np.bool_] | N
     Raises:
         ValueError: -1 occurs, and the other observed targets, at least `LEAST_KNOWN`, are all 1.
     """
-    if ignore_index != -1:
-        return
-    values = targets if observed is None else targets[observed]
-    known = values[values != -1]
-    if LEAST_KNOWN <= known.size < values.size and bool((known == 1).all()):
-        raise ValueError(
-            "targets must hold 0, 1 and -1 where ignore_index=-1 marks the missing ones, got "
-            f"{values.size - known.size} times -1, {known.size} times 1 and no 0. If -1 means absent, as in CelebA, "
-            "give (targets + 1) // 2 without ignore_index; if it means missing, and only labels that are present are "
-            "known, give observed=targets != -1 in place of ignore_index"
-        )
+    if ignore_index == -1:
+        values = targets if observed is None else targets[observed]
+        known = values[values != -1]
+        check_ignored_counts(values.size - known.size, known.size, int((known == 1).sum()))
+
+
+ONLY_ONES = "targets must hold 0, 1 and -1 where ignore_index=-1 marks the missing ones, got"
+"""How the error of `check_ignored` begins."""
+ONLY_ONES_REMEDY = (
+    "If -1 means absent, as in CelebA, give (targets + 1) // 2 without ignore_index; if it means missing, and only "
+    "labels that are present are known, give observed=targets != -1 in place of ignore_index"
+)
+"""How it ends."""
+
+
+def check_ignored_counts(missing: int, known: int, ones: int) -> None:
+    """What `check_ignored` refuses, from three numbers, which a compiled program can hand to the host.
+
+    Args:
+        missing: how many observed targets are -1.
+        known: how many are not.
+        ones: how many are 1.
+
+    Raises:
+        ValueError: some are -1, and the others, at least `LEAST_KNOWN`, are all 1.
+    """
+    if missing and known >= LEAST_KNOWN and known == ones:
+        raise ValueError(f"{ONLY_ONES} {missing} times -1, {known} times 1 and no 0. {ONLY_ONES_REMEDY}")
 
 
 def check_values(targets: npt.NDArray[Any], observed: npt.NDArray[np.bool_] | None) -> bool:
@@ -108,14 +125,20 @@ def check_values(targets: npt.NDArray[Any], observed: npt.NDArray[np.bool_] | No
     known = targets if observed is None else targets[observed]
     if not known.size:
         return observed is None or bool(observed.all())
-    low, high = float(known.min()), float(known.max())
-    if low != low:  # the minimum of numbers with a NaN among them is NaN
-        known = known[~np.isnan(known)]
-        if known.size:
-            check_target_range(float(known.min()), float(known.max()))
+    if known.min() != known.min():  # the minimum of numbers with a NaN among them is NaN
+        _check_range(known[~np.isnan(known)])
         return False
-    check_target_range(low, high)
+    _check_range(known)
     return known.size == targets.size
+
+
+def _check_range(known: npt.NDArray[Any]) -> None:
+    if not known.size:
+        return
+    low, high = float(known.min()), float(known.max())
+    if low < 0 or high > 1:
+        outside = known[(known < 0) | (known > 1)]
+        check_target_range(low, high, one_number=bool(outside.min() == outside.max()))
 
 
 def read_labels(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,8 @@ LEAST_ENTRIES = 64
 """The fewest logits that are judged: of so many, some lie outside of [0, 1] unless something has put them there."""
 
 REMEDY = "pass the values before the sigmoid, since the loss applies it"
+
+_FRAMEWORKS = ("torch", "keras", "tensorflow", "jax")
 
 
 def warn_of_probabilities(logits: Any, to_host: Callable[[Any], npt.NDArray[Any]]) -> None:
@@ -27,7 +30,8 @@ def warn_of_probabilities(logits: Any, to_host: Callable[[Any], npt.NDArray[Any]
         to_host: gives rows of them as a NumPy array.
 
     Warns:
-        UserWarning: they look like probabilities. Python shows it once.
+        UserWarning: they look like probabilities. Its text is the same for every batch, and it names the line that
+            calls the loss, so Python shows it once for that line.
 
     Example:
         >>> import warnings
@@ -47,13 +51,26 @@ def warn_of_probabilities(logits: Any, to_host: Callable[[Any], npt.NDArray[Any]
         low, high = values.min(), values.max()
         if not (low >= 0 and high <= 1 and low < high):  # also where one is NaN
             return
-    warnings.warn(
-        f"all {rows * num_labels} logits lie in [0, 1], from {low:.3g} to {high:.3g}, as probabilities do: {REMEDY}",
-        UserWarning,
-        stacklevel=2,
-    )
+    warn_caller(f"all logits of a batch lie in [0, 1], as probabilities do: {REMEDY}")
 
 
 def warn_of_sigmoid(operation: str) -> None:
-    """Warn that the logits come from a sigmoid or softmax, as the framework's graph says without reading a value."""
-    warnings.warn(f"the logits come from {operation}, so they are probabilities: {REMEDY}", UserWarning, stacklevel=2)
+    """Warn that the logits come from a sigmoid or softmax, as the framework's graph says without reading a value.
+
+    PyTorch, JAX and TensorFlow look behind casts, slices and changes of shape as well, and no further; a functional
+    model of Keras shows the last layer alone.
+    """
+    warn_caller(f"the logits come from {operation}, so they are probabilities: {REMEDY}")
+
+
+def warn_caller(text: str) -> None:
+    """Warn at the line outside of obrl and of the framework that calls the loss."""
+    frame, level = sys._getframe(), 1
+    while frame.f_back is not None and _is_inside(frame.f_globals.get("__name__", "")):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(text, UserWarning, stacklevel=level)
+
+
+def _is_inside(module: str) -> bool:
+    package = module.partition(".")[0]
+    return package in _FRAMEWORKS or package == "obrl" or package.startswith("obrl_")

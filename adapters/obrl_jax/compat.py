@@ -27,14 +27,33 @@ def primal_value(array: Any) -> Any:
     return array
 
 
+_PASSING = ("broadcast_in_dim", "convert_element_type", "dynamic_slice", "reshape", "slice", "squeeze", "transpose")
+"""Primitives that change no value."""
+
+
 def traced_operation(array: Any) -> str | None:
     """The name of the primitive that gives this array in the program that `jax.jit` traces; None where none is known.
+
+    Casts, slices and changes of shape are passed over, and a softmax, which is several primitives, is "softmax".
 
     JAX documents `jaxpr.eqns` for whole programs alone, which this waits for in one that is being traced. Before JAX
     0.7 tracers did not know their equation.
     """
-    primitive = getattr(getattr(array, "parent", None), "primitive", None) if is_traced(array) else None
-    return None if primitive is None else str(primitive.name)
+    name, inputs = _equation(array)
+    if name == "div" and [_equation(part)[0] for part in inputs] == ["exp", "reduce_sum"]:
+        return "softmax"
+    return name
+
+
+def _equation(array: Any) -> tuple[str | None, Any]:
+    """The primitive that gives a traced array, and the arrays that it takes, before primitives that change no value."""
+    while is_traced(array):
+        parent = getattr(array, "parent", None)
+        primitive, inputs = getattr(parent, "primitive", None), getattr(parent, "in_tracers", ())
+        if primitive is None or str(primitive.name) not in _PASSING or not inputs:
+            return None if primitive is None else str(primitive.name), inputs
+        array = inputs[0]
+    return None, ()
 
 
 def default_platform() -> str:

@@ -12,7 +12,13 @@ import jax.numpy as jnp
 from jax import Array
 
 from obrl.arrays import unmask_labels
-from obrl.cross_entropy import CrossEntropy, check_losses, checked_cross_entropy, function_arguments
+from obrl.cross_entropy import (
+    CrossEntropy,
+    check_losses,
+    checked_cross_entropy,
+    function_arguments,
+    returned_metadata,
+)
 from obrl.errors import REDUCTIONS, check_batch, check_choice, check_impl, checked_pos_weight, resolve_update
 from obrl.online import RelationState, state_laplacians
 from obrl.pairs import describe
@@ -28,7 +34,6 @@ from obrl_jax.inputs import (
     metadata,
     optional_metadata,
     split_labels,
-    values_are_complete,
     warn_of_logits,
 )
 from obrl_jax.namespace import JAX
@@ -57,7 +62,7 @@ def function_losses(function: Callable[..., Any], batch: Batch, *, complete: boo
     observed = None if labels.observed is None else jnp.asarray(labels.observed)
     labels = labels._replace(targets=jnp.asarray(labels.targets), observed=observed)
     losses = function(*function_arguments(JAX, batch.logits, labels, like=batch.logits))
-    check_losses(metadata("the result of cross_entropy", losses), metadata("logits", batch.logits))
+    check_losses(returned_metadata(metadata, losses), metadata("logits", batch.logits))
     return jnp.asarray(losses), observed
 
 
@@ -169,12 +174,11 @@ class Criterion(RelationConfiguration):
             num_labels=self.num_labels,
             ignore_index=self.ignore_index,
         )
-        observed = known_targets(self.validate, targets, observed, self.ignore_index)
-        batch = batch._replace(observed=observed)
         state = jax.lax.stop_gradient(self._checked(state))
         moves = resolve_update(update, default=True, freeze=self.freeze)
         warn_of_logits(batch.logits, self.validate)
-        complete = values_are_complete(self.validate, targets, observed)
+        observed, complete = known_targets(self.validate, targets, observed, self.ignore_index)
+        batch = batch._replace(observed=observed)
         function = self.cross_entropy if joint and callable(self.cross_entropy) else None
         if function is not None:  # cast once for both losses, so that their gradients add up in this dtype
             batch = batch._replace(logits=jnp.asarray(batch.logits).astype(computation_dtype(batch.logits)))

@@ -10,7 +10,7 @@ import numpy as np
 
 from obrl.arrays import check_dense
 from obrl.errors import Metadata, check_target_range
-from obrl.labels import Labels, check_ignored, check_values, without_ignored
+from obrl.labels import Labels, check_ignored, check_ignored_counts, check_values, without_ignored
 from obrl.labels import split_labels as split
 from obrl.logits import warn_of_probabilities, warn_of_sigmoid
 from obrl.namespace import NUMPY
@@ -54,7 +54,7 @@ def split_labels(targets: Any, observed: Any, *, complete: bool) -> Labels:
     Args:
         targets: (batch, num_labels), bool, integer or floating point; NaN is missing.
         observed: the same shape, bool; False is missing, whatever the target holds.
-        complete: whether no target is missing, from `values_are_complete`.
+        complete: whether no target is missing, from `known_targets`.
 
     Returns:
         As `obrl.labels.split_labels`; NumPy arrays where both arguments are, else JAX arrays.
@@ -64,39 +64,57 @@ def split_labels(targets: Any, observed: Any, *, complete: bool) -> Labels:
     return split(NUMPY if in_numpy else JAX, targets, observed, kind=kind_of(targets.dtype), complete=complete)
 
 
-def known_targets(validate: bool | None, targets: Any, observed: Any, ignore_index: int | None) -> Any:
-    """`observed`, and False where checked targets equal `ignore_index`; in NumPy where both arguments are.
-
-    Raises:
-        ValueError: targets that `obrl.labels.check_ignored` refuses, where values may be read.
-    """
-    if ignore_index is not None and _may_read_values(validate, targets, observed):
-        check_ignored(on_host(targets), on_host(observed), ignore_index)
-    return without_ignored(targets, observed, ignore_index)
-
-
-def values_are_complete(validate: bool | None, targets: Any, observed: Any) -> bool:
-    """Check the values of targets where they may be read; True where they were read and none is missing.
+def known_targets(validate: bool | None, targets: Any, observed: Any, ignore_index: int | None) -> tuple[Any, bool]:
+    """Say which targets are known, and check the values where they may be read.
 
     With `validate=True` a program that is being traced checks them when it runs, and JAX then raises its own error,
     with the message of this one.
 
+    Returns:
+        `observed`, and False where checked targets equal `ignore_index` (in NumPy where both arguments are); and
+        whether the values were read and none is missing.
+
     Raises:
-        ValueError: an observed target outside [0, 1].
+        ValueError: an observed target outside [0, 1], or targets that `obrl.labels.check_ignored` refuses.
     """
+    known = without_ignored(targets, observed, ignore_index)
     if _may_read_values(validate, targets, observed):
-        return check_values(on_host(targets), on_host(observed))
+        values = on_host(targets)
+        check_ignored(values, on_host(observed), ignore_index)
+        return known, check_values(values, on_host(known))
     if validate is True and kind_of(targets.dtype) != "bool":
-        _check_in_program(targets, observed)
-    return False
+        _check_in_program(targets, observed, known, ignore_index)
+    return known, False
 
 
-def _check_in_program(targets: Any, observed: Any) -> None:
-    """Let a compiled program stop at targets outside [0, 1]: their range goes to the host, which checks it."""
-    known = ~jnp.isnan(targets) if kind_of(targets.dtype) == "float" else jnp.ones(targets.shape, np.bool_)
-    known = known if observed is None else known & observed
+def _check_in_program(targets: Any, observed: Any, known: Any, ignore_index: int | None) -> None:
+    """Let a compiled program stop at targets that `known_targets` refuses: a few numbers go to the host.
+
+    Args:
+        targets: (batch, num_labels), integer or floating point.
+        observed: the same shape, bool, or None, as the caller of the loss gave it.
+        known: the same, and False where a target is `ignore_index`.
+        ignore_index: as in `known_targets`.
+    """
+    everywhere = jnp.ones(targets.shape, np.bool_)
+    known = everywhere if known is None else jnp.asarray(known)
+    if kind_of(targets.dtype) == "float":
+        known = known & ~jnp.isnan(targets)
     low, high = (reduce(targets, where=known, initial=0) for reduce in (jnp.min, jnp.max))
-    jax.debug.callback(lambda low, high: check_target_range(float(low), float(high)), low, high)
+    outside = known & ((targets < 0) | (targets > 1))
+    one_number = jnp.all(~outside | (targets == jnp.where(low < 0, low, high)))
+    counts: list[Any] = []
+    if ignore_index == -1:
+        missing = (everywhere if observed is None else observed) & (targets == -1)
+        counts = [jnp.count_nonzero(part) for part in (missing, known, known & (targets == 1))]
+    jax.debug.callback(_check_numbers, low, high, one_number, *counts)
+
+
+def _check_numbers(low: Any, high: Any, one_number: Any, *counts: Any) -> None:
+    """What the host checks of a program's targets."""
+    check_target_range(float(low), float(high), one_number=bool(one_number))
+    if counts:
+        check_ignored_counts(*map(int, counts))
 
 
 def warn_of_logits(logits: Any, validate: bool | None) -> None:
@@ -105,8 +123,9 @@ def warn_of_logits(logits: Any, validate: bool | None) -> None:
     Values are read where those of targets would be, also where `jax.grad` differentiates outside of `jax.jit`.
     """
     logits = primal_value(logits)
-    if traced_operation(logits) == "logistic":
-        warn_of_sigmoid("a sigmoid")
+    operation = traced_operation(logits)
+    if operation in ("logistic", "softmax"):
+        warn_of_sigmoid("a softmax" if operation == "softmax" else "a sigmoid")
     elif _may_read_values(validate, logits):
         warn_of_probabilities(on_host(logits), on_host)  # within jax.jit a slice of an array would be traced
 

@@ -28,7 +28,6 @@ from obrl_jax.inputs import (
     metadata,
     optional_metadata,
     split_labels,
-    values_are_complete,
 )
 from obrl_jax.namespace import JAX
 
@@ -161,8 +160,7 @@ class OnlineBatchRelation(RelationConfiguration):
         options: dict[str, Any] = {"num_labels": self.num_labels, "ignore_index": self.ignore_index}
         check_labels(metadata("targets", targets), optional_metadata("observed", observed), **options)
         state = self._checked(state)
-        observed = known_targets(self.validate, targets, observed, self.ignore_index)
-        complete = values_are_complete(self.validate, targets, observed)
+        observed, complete = known_targets(self.validate, targets, observed, self.ignore_index)
         labels = split_labels(targets, observed, complete=complete)
         return advance(state, labels, self.settings, self.axis_name)
 

@@ -10,7 +10,7 @@ from keras import ops
 
 from obrl.algebra import LossTerms, PairLaplacians
 from obrl.arrays import unmask_labels
-from obrl.cross_entropy import CrossEntropy, check_losses, function_arguments
+from obrl.cross_entropy import CrossEntropy, check_losses, function_arguments, returned_metadata
 from obrl.labels import Labels
 from obrl.namespace import NUMPY
 from obrl.online import RelationState, state_laplacians
@@ -91,7 +91,8 @@ def function_losses(function: Callable[..., Any], x: Tensor, labels: Labels) -> 
     """
     losses, tensorflow = function(*function_arguments(KERAS, x, labels, like=x)), tensorflow_backend()
     known = (known_rows(x, labels.targets), x.shape[1])
-    check_losses(metadata("the result of cross_entropy", losses, known), metadata("logits", x, known))
+    returned = returned_metadata(lambda name, value: metadata(name, value, known), losses)
+    check_losses(returned, metadata("logits", x, known))
     if tensorflow is None:
         return losses
     return with_rows_of(tensorflow, with_shape(tensorflow, losses, tuple(x.shape)), x)

@@ -13,7 +13,7 @@ from typing import Any
 from keras import backend, ops
 
 from obrl.counts import PairCounts, pair_counts
-from obrl.labels import Labels
+from obrl.labels import LEAST_KNOWN, ONLY_ONES, ONLY_ONES_REMEDY, Labels, without_ignored
 from obrl.namespace import Namespace
 from obrl.online import RelationState, update_state
 from obrl.settings import Settings
@@ -50,13 +50,18 @@ def with_rows_of(tensorflow: Any, tensor: Tensor, other: Tensor) -> Tensor:
         return tensorflow.identity(tensor)
 
 
-def with_range_check(tensorflow: Any, targets: Tensor, observed: Tensor | None, validate: bool | None) -> Tensor:
-    """The targets; a graph of TensorFlow stops where an observed one lies outside [0, 1], before anything moves.
+def with_value_checks(
+    tensorflow: Any, targets: Tensor, observed: Tensor | None, ignore_index: int | None, validate: bool | None
+) -> Tensor:
+    """The targets; a graph of TensorFlow stops at those that eager mode refuses, before anything moves.
+
+    These are observed targets outside of [0, 1], and those that `obrl.labels.check_ignored` refuses.
 
     Args:
         tensorflow: the module, or None on another backend, where a graph cannot stop.
         targets: (batch, num_labels), bool, integer or floating point; NaN is missing.
-        observed: the same shape, bool, or None.
+        observed: the same shape, bool, or None, as the caller of the loss gave it.
+        ignore_index: the number that marks missing targets, or None.
         validate: as in the losses. None checks where no GPU is visible, since a GPU would wait for the host.
 
     Graphs that XLA compiles leave such checks out.
@@ -65,15 +70,31 @@ def with_range_check(tensorflow: Any, targets: Tensor, observed: Tensor | None, 
         return targets
     if validate is None and tensorflow.config.list_logical_devices("GPU"):
         return targets
-    zeros = tensorflow.zeros_like(targets)
-    known = targets if observed is None else tensorflow.where(observed, targets, zeros)
-    if targets.dtype.is_floating:
-        known = tensorflow.where(tensorflow.math.is_nan(known), zeros, known)
-    low, high = tensorflow.reduce_min(known), tensorflow.reduce_max(known)
-    words = ["targets must lie in [0, 1] (0 or 1, or soft in between), got values from", low, "to", high, MISSING]
-    inside = tensorflow.debugging.Assert((low >= 0) & (high <= 1), words)
-    with tensorflow.control_dependencies([inside]):
+    checks = [_range_check(tensorflow, targets, without_ignored(targets, observed, ignore_index))]
+    if ignore_index == -1:
+        checks.append(_ignored_check(tensorflow, targets, observed))
+    with tensorflow.control_dependencies(checks):
         return tensorflow.identity(targets)
+
+
+def _range_check(tensorflow: Any, targets: Tensor, known: Tensor | None) -> Any:
+    """The operation that stops a graph where a known target lies outside [0, 1]."""
+    zeros = tensorflow.zeros_like(targets)
+    values = targets if known is None else tensorflow.where(known, targets, zeros)
+    if targets.dtype.is_floating:
+        values = tensorflow.where(tensorflow.math.is_nan(values), zeros, values)
+    low, high = tensorflow.reduce_min(values), tensorflow.reduce_max(values)
+    words = ["targets must lie in [0, 1] (0 or 1, or soft in between), got values from", low, "to", high, MISSING]
+    return tensorflow.debugging.Assert((low >= 0) & (high <= 1), words)
+
+
+def _ignored_check(tensorflow: Any, targets: Tensor, observed: Tensor | None) -> Any:
+    """The operation that stops a graph where -1 seems to mean absent, as `obrl.labels.check_ignored` has it."""
+    parts = (targets == -1, targets != -1, targets == 1)
+    observed_parts = parts if observed is None else (part & observed for part in parts)
+    missing, known, ones = (tensorflow.math.count_nonzero(part) for part in observed_parts)
+    words = [ONLY_ONES, missing, "times -1,", known, "times 1 and no 0.", ONLY_ONES_REMEDY]
+    return tensorflow.debugging.Assert((missing == 0) | (known < LEAST_KNOWN) | (known > ones), words)
 
 
 def after(tensorflow: Any, *tensors: Tensor | None) -> Any:

@@ -19,9 +19,9 @@ from obrl_keras.graphs import (
     next_state,
     replica_context,
     tensorflow_backend,
-    with_range_check,
     with_rows_of,
     with_shape,
+    with_value_checks,
 )
 from obrl_keras.inputs import (
     check_metadata,
@@ -157,12 +157,10 @@ class OBRLossLayer(StatefulLayer):
                 )
             return logits
         logits, targets, observed, sample_weight = self._checked(logits, targets, observed, sample_weight)
+        warn_of_logits(logits, self.validate)
+        targets = with_value_checks(tensorflow_backend(), targets, observed, self.ignore_index, self.validate)
         read_values = may_read_values(self.validate, targets, observed)
         observed = known_targets(targets, observed, self.ignore_index, read_values=read_values)
-        if self._see is not None:
-            self._see(logits, targets, observed, sample_weight)
-        warn_of_logits(logits, self.validate)
-        targets = with_range_check(tensorflow_backend(), targets, observed, self.validate)
         labels = split_labels(targets, observed, read_values=read_values)
         x, function = ops.cast(logits, computation_dtype(logits)), self.cross_entropy
         losses = function_losses(function, x, labels) if callable(function) else None
@@ -175,6 +173,8 @@ class OBRLossLayer(StatefulLayer):
         how: dict[str, Any] = {"alpha": self.settings.alpha, "reduction": self.reduction, "losses": losses}
         terms = loss_terms(x, labels, sample_weight, self.pos_weight, pairs, **how)
         self.add_loss(terms.total)
+        if self._see is not None:  # a monitor sees no batch that an error has stopped, as the relation does not
+            self._see(logits, targets, observed, sample_weight)
         return logits
 
     def compute_output_spec(

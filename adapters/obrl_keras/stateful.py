@@ -20,7 +20,7 @@ from obrl.settings import Settings
 from obrl.start import starting_relation
 from obrl_keras.inputs import on_host
 from obrl_keras.namespace import KERAS, Tensor
-from obrl_keras.saving import saved_function, with_function
+from obrl_keras.saving import saved_function, warn_of_unsaved, with_function
 
 LAYER_REDUCTIONS = ("mean", "sum")
 """`add_loss` takes a scalar."""
@@ -70,6 +70,7 @@ class StatefulLayer(LossWithRelation, keras.layers.Layer):
         weights = checked_pos_weight(_to_host(pos_weight), num_labels=count)
         function, ignored = checked_cross_entropy(cross_entropy, pos_weight), check_ignore_index(ignore_index)
         super().__init__(trainable=trainable, name=name, dtype=dtype, autocast=False)
+        warn_of_unsaved(function)
         self.num_labels = count
         self.settings = settings
         self.reduction = reduction

@@ -12,7 +12,7 @@ from obrl.errors import resolve_update
 from obrl.online import state_laplacians
 from obrl.problem import Problem, Reduction, joint_terms
 from obrl_keras.functions import frozen_terms, function_losses
-from obrl_keras.graphs import after, with_range_check
+from obrl_keras.graphs import after, with_value_checks
 from obrl_tensorflow import fused
 from obrl_tensorflow.functions import Results, differentiable_terms
 from obrl_tensorflow.inputs import (
@@ -112,8 +112,8 @@ class Criterion(StatefulLoss):
         moves = resolve_update(update, default=True, freeze=self.freeze)
         warn_of_logits(batch.logits, self.validate)
         read_values = may_read_values(self.validate, batch.targets, batch.observed)
-        known = known_targets(batch.targets, batch.observed, self.ignore_index, read_values=read_values)
-        targets = with_range_check(tf, batch.targets, known, self.validate)
+        targets = with_value_checks(tf, batch.targets, batch.observed, self.ignore_index, self.validate)
+        known = known_targets(targets, batch.observed, self.ignore_index, read_values=read_values)
         batch = batch._replace(targets=targets, observed=known)
         hold = self._paused | self._validating if moves and update is None else None
         options = _Options(moves, hold, read_values, reduction, parts, None)

@@ -162,14 +162,21 @@ def may_read_values(validate: bool | None, *tensors: Tensor | None) -> bool:
     return validate is True or all("CPU" in tensor.device for tensor in present)
 
 
+_PASSING = ("Cast", "EnsureShape", "ExpandDims", "Identity", "Reshape", "Squeeze", "StridedSlice", "Transpose")
+"""Operations of a graph that change no value."""
+
+
 def warn_of_logits(logits: Tensor, validate: bool | None) -> None:
     """Warn of logits that are probabilities, as far as that shows: from the graph, or from values in [0, 1].
 
     Values are read where those of targets would be.
     """
     if not tf.executing_eagerly():
-        if logits.op.type in ("Sigmoid", "Softmax"):
-            warn_of_sigmoid(logits.op.type.lower())
+        operation = logits.op
+        while operation.type in _PASSING:
+            operation = operation.inputs[0].op
+        if operation.type in ("Sigmoid", "Softmax"):
+            warn_of_sigmoid(operation.type.lower())
     elif may_read_values(validate, logits):
         warn_of_probabilities(logits, on_host)
 

@@ -15,7 +15,7 @@ from obrl.online import RelationState, known_relation
 from obrl.pairs import describe
 from obrl.settings import Settings
 from obrl.start import starting_relation
-from obrl_keras.graphs import after, check_scope, next_state, replica_context
+from obrl_keras.graphs import after, check_scope, next_state, replica_context, with_value_checks
 from obrl_tensorflow.inputs import (
     check_labels,
     known_targets,
@@ -100,6 +100,7 @@ class OnlineBatchRelation(RelationAlone, tf.Module):
             TypeError, ValueError: what was expected and what came; the state is then as it was.
         """
         y, mask = check_labels(targets, observed, num_labels=self.num_labels, ignore_index=self.ignore_index)
+        y = with_value_checks(tf, y, mask, self.ignore_index, self.validate)
         read_values = may_read_values(self.validate, y, mask)
         mask = known_targets(y, mask, self.ignore_index, read_values=read_values)
         labels = split_labels(y, mask, read_values=read_values)

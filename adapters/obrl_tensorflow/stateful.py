@@ -26,7 +26,7 @@ from obrl.online import RelationState
 from obrl.pairs import describe
 from obrl.settings import Settings
 from obrl.start import starting_relation
-from obrl_keras.saving import saved_function, with_function
+from obrl_keras.saving import saved_function, warn_of_unsaved, with_function
 from obrl_tensorflow.inputs import on_host
 from obrl_tensorflow.namespace import Tensor
 from obrl_tensorflow.relation import OnlineBatchRelation, assign, clear, host_state
@@ -87,6 +87,7 @@ class StatefulLoss(LossWithRelation, keras.losses.Loss):
         self.impl = impl
         self.validate = validate
         self.cross_entropy = checked_cross_entropy(cross_entropy, pos_weight)
+        warn_of_unsaved(self.cross_entropy)
         self.ignore_index = check_ignore_index(ignore_index)
         self.pos_weight = checked_pos_weight(on_host(pos_weight), num_labels=self.num_labels)
         self._paused, self._validating = (

@@ -9,7 +9,13 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from obrl.cross_entropy import CrossEntropy, check_losses, checked_cross_entropy, function_arguments
+from obrl.cross_entropy import (
+    CrossEntropy,
+    check_losses,
+    checked_cross_entropy,
+    function_arguments,
+    returned_metadata,
+)
 from obrl.errors import REDUCTIONS, check_batch, check_choice, check_impl, checked_pos_weight, resolve_update
 from obrl.holders import LossWithRelation
 from obrl.online import RelationState, state_laplacians
@@ -153,15 +159,18 @@ class Criterion(LossWithRelation, RelationModule):
         check_same_device("logits", logits, state)
         warn_of_logits(logits, self.validate)
         batch = self._without_ignored(batch)
-        # While a graph is compiled `_see` is not even looked at, so that setting it compiles nothing again.
-        if not torch.compiler.is_compiling() and self._see is not None and not in_transform():
-            self._see(batch)
         if self.pos_weight is not None:
             check_wide("pos_weight", self.pos_weight)
         moves = resolve_update(update, default=self.training and torch.is_grad_enabled(), freeze=self.freeze)
         if joint and callable(self.cross_entropy):
-            return self._function_terms(self.cross_entropy, batch, state, moves=moves)
-        return self._evaluate(batch, state, moves=moves, joint=joint, parts=parts)
+            terms = self._function_terms(self.cross_entropy, batch, state, moves=moves)
+        else:
+            terms = self._evaluate(batch, state, moves=moves, joint=joint, parts=parts)
+        # A monitor sees no batch that an error has stopped, as the relation does not. While a graph is compiled `_see`
+        # is not even looked at, so that setting it compiles nothing again.
+        if not torch.compiler.is_compiling() and self._see is not None and not in_transform():
+            self._see(batch)
+        return terms
 
     def _without_ignored(self, batch: Batch) -> Batch:
         """A checked batch, with targets that equal `ignore_index` not observed."""
@@ -192,7 +201,7 @@ class Criterion(LossWithRelation, RelationModule):
             labels = split_targets(batch.targets, batch.observed, read_values=read_values)
             arguments = function_arguments(TORCH, x, labels, like=x)
             losses = function(*arguments)
-            check_losses(metadata("the result of cross_entropy", losses), metadata("logits", x))
+            check_losses(returned_metadata(metadata, losses), metadata("logits", x))
             batch = batch._replace(logits=x)
             (relation_loss,) = self._evaluate(batch, state, moves=moves, joint=False, parts=False)
             weight = None if batch.sample_weight is None else batch.sample_weight.to(dtype)[:, None]

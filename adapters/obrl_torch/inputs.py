@@ -119,11 +119,28 @@ def warn_of_logits(logits: Tensor, validate: bool | None) -> None:
     """
     if is_recorded() or in_transform():
         return
-    operation = None if logits.grad_fn is None else logits.grad_fn.name().partition("Backward")[0].lower()
+    operation = _source(logits.grad_fn)
     if operation in ("sigmoid", "softmax"):
         warn_of_sigmoid(operation)
     elif may_read_values(validate, logits):
         warn_of_probabilities(logits, _numpy)
+
+
+_PASSING = {
+    *("alias", "clone", "expand", "permute", "reshapealias", "select", "slice", "squeeze", "t", "tocopy", "transpose"),
+    *("unsafeview", "unsqueeze", "view"),
+}
+"""Operations of autograd's graph that change no value: views, casts and copies."""
+
+
+def _source(node: Any) -> str | None:
+    """The name of the operation that gives a tensor of this node, before views, casts and copies of it."""
+    while node is not None:
+        name: str = node.name().partition("Backward")[0].lower()
+        if name not in _PASSING:
+            return name
+        node = node.next_functions[0][0]
+    return None
 
 
 def without_autocast(device_type: str) -> contextlib.AbstractContextManager[Any]:

@@ -27,6 +27,7 @@ def scaled(x: Any, y: Any, factor: float = 1.0) -> Any:
 @pytest.mark.parametrize(
     ("function", "error", "message"),
     [
+        (lambda x, y: None, TypeError, "got NoneType: it ends without `return`"),
         (lambda x, y: BCE(x, y)[0], TypeError, "two arrays, the losses and their gradients .*, got ndarray"),
         (lambda x, y: (*BCE(x, y), x), TypeError, "two arrays"),
         (lambda x, y: (BCE(x, y)[0].sum(1), x), ValueError, r"losses of shape .* = \(5, 3\), .* got \(5,\)"),
@@ -128,8 +129,12 @@ def test_a_monitor_reads_the_marks_and_leaves_a_function_out() -> None:
             ["ignore_index=-1 of the loss", "NaN (floating", "observed=targets != -1", "(targets + 1) / 2"],
         ),
         ([[1, 255]], ["ignore_index=255 of the loss", "observed=targets != 255"]),
-        ([[1.0, 1.5]], ["Missing targets are NaN, or have observed=False"]),
+        ([[1.0, 1.5]], ["got values from 1 to 1.5. Missing targets are NaN, or have observed=False"]),
         ([[1.0, np.inf]], ["Missing targets are NaN"]),
+        ([[0, 100.0], [50.0, 30]], ["Several numbers lie outside", "targets / 100", "missing ones are NaN"]),
+        ([[0, 7], [1, 3]], ["Several numbers lie outside"]),
+        ([[-1, 255], [1, 0]], ["Several numbers lie outside"]),
+        ([[np.nan, -1.0], [-1.0, 0]], ["If -1 means missing: ignore_index=-1"]),
     ],
 )
 def test_targets_out_of_range_name_the_remedy(targets: Any, remedies: list[str]) -> None:
@@ -137,3 +142,4 @@ def test_targets_out_of_range_name_the_remedy(targets: Any, remedies: list[str])
         with pytest.raises(ValueError, match="targets must lie in") as caught:
             call(targets)
         assert all(remedy in str(caught.value) for remedy in remedies)
+        assert ("ignore_index" in str(caught.value)) == any("ignore_index" in remedy for remedy in remedies)

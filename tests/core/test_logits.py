@@ -28,8 +28,18 @@ def told(logits):
 
 def test_probabilities_are_noticed_and_the_remedy_is_named():
     (message,), _ = told(PROBABILITIES)
-    assert message.startswith("all 128 logits lie in [0, 1], from 0.0")
+    assert message.startswith("all logits of a batch lie in [0, 1]")
     assert message.endswith("pass the values before the sigmoid, since the loss applies it")
+
+
+def test_other_batches_are_told_of_once_at_the_line_of_the_caller():
+    criterion = OBRLoss(4)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        for scale in (1, 0.9, 0.8):
+            criterion(scale * PROBABILITIES, np.ones((32, 4)))
+    (warning,) = caught
+    assert warning.filename == __file__
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,8 @@ def test_a_function_is_part_of_what_a_criterion_is() -> None:
 @pytest.mark.parametrize(
     ("function", "error", "message"),
     [
-        (lambda x, y: 1.0, TypeError, "the result of cross_entropy must be a JAX or NumPy array, got float"),
+        (lambda x, y: 1.0, TypeError, "cross_entropy must return the loss of each label, .* got float"),
+        (lambda x, y: None, TypeError, "got NoneType: it ends without `return`"),
         (lambda x, y: x.astype(jnp.bfloat16), TypeError, "float32, got bfloat16"),
         (lambda x, y: x.sum(1), ValueError, r"losses of shape .* got \(4,\)"),
     ],

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
+from functools import partial
 from pathlib import Path
+from types import MethodType
 from typing import Any
 
 import keras
@@ -79,6 +82,35 @@ def test_a_configuration_names_the_function() -> None:
         OBRLossLayer(LABELS, cross_entropy=lambda x, y: x).get_config()
 
 
+def method(self: Any, x: Any, y: Any) -> Any:
+    return focal(x, y)
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (unregistered, "got unregistered that is not: decorate it"),
+        (partial(focal), "got partial that is not: write a function that calls it"),
+        (MethodType(method, 1), "got method that is not: write a function that calls it"),
+        (keras.losses.binary_crossentropy, "got binary_crossentropy that is not: write a function that calls it"),
+        (lambda x, y: focal(x, y), "got <lambda> that is not: write a function that calls it"),
+    ],
+)
+def test_what_cannot_be_saved_is_said_before_the_training(function: Any, words: str) -> None:
+    with pytest.warns(UserWarning, match=f"only its weights can be saved: {words}") as caught:
+        layer = OBRLossLayer(LABELS, cross_entropy=function)
+    assert caught[0].filename == __file__
+    with pytest.raises(ValueError, match=words):
+        layer.get_config()
+
+
+def test_what_can_be_saved_is_told_nothing() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for function in ("bce", focal, Weighted(2.0)):
+            OBRLossLayer(LABELS, cross_entropy=function)
+
+
 @KERAS_OWN
 def test_a_function_that_is_not_registered_trains() -> None:
     model, _ = endpoint_model(cross_entropy=unregistered)
@@ -89,7 +121,8 @@ def test_a_function_that_is_not_registered_trains() -> None:
 @pytest.mark.parametrize(
     ("function", "error", "message"),
     [
-        (lambda x, y: 1.0, TypeError, "the result of cross_entropy must be a tensor of Keras's"),
+        (lambda x, y: 1.0, TypeError, "cross_entropy must return the loss of each label, .* got float"),
+        (lambda x, y: None, TypeError, "got NoneType: it ends without `return`"),
         (lambda x, y: ops.cast(x, "float16"), TypeError, "float32, got float16"),
         (lambda x, y: ops.sum(x, axis=1), ValueError, r"losses of shape .* got \(9,\)"),
     ],
@@ -118,3 +151,27 @@ def test_ignored_targets_in_training() -> None:
     assert_close("the relation", host(layer.relation_sum), host(expected.relation_sum), allowed)
     with pytest.raises(TypeError, match="targets must be integers"):
         OBRLossLayer(LABELS, ignore_index=-1)(keras.layers.Dense(LABELS)(features), keras.Input((LABELS,)))
+
+
+@pytest.mark.skipif(BACKEND == "jax", reason="a program of JAX that Keras compiles reads no values")
+def test_training_refuses_a_minus_one_that_means_absent() -> None:
+    """In `fit`, before the relation moves."""
+    x, y = data(64)
+    features, targets = keras.Input((FEATURES,)), keras.Input((LABELS,), dtype="int32")
+    layer = OBRLossLayer(LABELS, ignore_index=-1)
+    model = keras.Model([features, targets], layer(keras.layers.Dense(LABELS)(features), targets))
+    model.compile("adam")
+    with pytest.raises(Exception, match=r"If -1 means absent, as in CelebA"):
+        model.fit([x, np.where(y == 1, 1, -1).astype(np.int32)], batch_size=64, verbose=0)
+    assert not host(layer.relation_weight).any()
+
+
+def test_a_monitor_sees_no_batch_that_is_refused() -> None:
+    _, y = data(9)
+    for settings, targets in (({"cross_entropy": lambda x, t: ops.sum(x)}, y), ({}, y - 1)):
+        layer, seen = OBRLossLayer(LABELS, **settings), []
+        layer._see = lambda *batch, seen=seen: seen.append(batch)
+        with pytest.raises(ValueError):
+            layer(np.zeros_like(y), targets, training=True)
+        assert seen == []
+        assert not host(layer.relation_weight).any()

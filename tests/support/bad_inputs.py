@@ -86,6 +86,7 @@ ARGUMENTS = (
     _value("pos_weight negative", "non-negative", "-2", pos_weight=np.array([1.0, -2.0, 1.0])),
     _value("pos_weight NaN", "finite", "nan", pos_weight=np.array([1.0, np.nan, 1.0])),
     _value("an unknown cross_entropy", 'cross_entropy must be "bce"', "got 'focal'", cross_entropy="focal"),
+    _type("a class as cross_entropy", "got the class dict", "give an object of it", cross_entropy=dict),
     _type("a cross_entropy that is no function", "a function of (logits, targets)", "got 0.5", cross_entropy=0.5),
     _value(
         "pos_weight beside a function",

@@ -91,7 +91,8 @@ def test_metadata_of_the_result_is_checked_while_tracing() -> None:
 @pytest.mark.parametrize(
     ("function", "error", "message"),
     [
-        (lambda x, y: 1.0, TypeError, "the result of cross_entropy must be a torch.Tensor, got float"),
+        (lambda x, y: 1.0, TypeError, "cross_entropy must return the loss of each label, .* got float"),
+        (lambda x, y: None, TypeError, "got NoneType: it ends without `return`"),
         (
             lambda x, y: bce(x, y).half(),
             TypeError,
@@ -171,3 +172,21 @@ def test_ignored_targets_without_reading_values() -> None:
     compiled = torch.compile(OBRLoss(4, ignore_index=-1), fullgraph=True, backend="eager")
     with pytest.raises(Exception, match="targets must be integers"):
         compiled(logits(), signs.double())
+
+
+def test_a_monitor_sees_no_batch_that_is_refused() -> None:
+    for settings, targets in (({"cross_entropy": lambda x, y: x.sum()}, TARGETS), ({}, TARGETS - 1)):
+        subject, seen = OBRLoss(4, **settings), []
+        subject._see = seen.append
+        with pytest.raises(ValueError):
+            subject(logits(), targets)
+        assert seen == []
+        assert not subject.relation_weight.any()
+        subject.cross_entropy = "bce"
+        subject(logits(), TARGETS)
+        assert len(seen) == 1
+
+
+def test_a_class_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"got the class Focal: give an object of it .* Focal\(reduction=\"none\"\)"):
+        OBRLoss(4, cross_entropy=Focal)

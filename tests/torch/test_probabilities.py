@@ -28,6 +28,35 @@ def test_the_graph_shows_where_they_come_from(kind, function):
     assert message.startswith(f"the logits come from {function}, so they are probabilities")
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda p: p.half(),
+        lambda p: p[:, :4].reshape(4, -1).T[None].squeeze(0).contiguous()[:, :4],
+        lambda p: p.view(-1, 4).clone(),
+    ],
+    ids=["a cast", "views", "a copy"],
+)
+def test_views_and_casts_do_not_hide_it(change):
+    (message,) = messages(OBRLoss(4, validate=False), change(LOGITS.clone().requires_grad_().sigmoid()))
+    assert "come from sigmoid" in message
+
+
+def test_what_is_computed_from_probabilities_may_be_logits():
+    probabilities = LOGITS.clone().requires_grad_().sigmoid()
+    assert messages(OBRLoss(4, validate=False), (4 * probabilities)[:, :4]) == []
+
+
+def test_other_batches_are_told_of_once_at_the_line_of_the_caller():
+    criterion = OBRLoss(4)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        for scale in (1, 0.9, 0.8):
+            criterion(scale * LOGITS.sigmoid(), TARGETS)
+    (warning,) = caught
+    assert warning.filename == __file__
+
+
 def test_values_show_it_where_they_are_read():
     (message,) = messages(OBRLoss(4), LOGITS.sigmoid())
     assert "lie in [0, 1]" in message

@@ -20,7 +20,7 @@ COMMANDS: dict[str, str] = {
     "thresholds": "say which thresholds a mined relation can supervise with, if any",
     "suspects": "list the entries of a table that contradict the other labels of their row",
     "fill": "give missing entries of a table, or all, a probability",
-    "query": "list the missing labels of a table to ask for first, since they tell most about the others",
+    "query": "list the missing labels of a table to ask for first, since their answers settle most of a row",
     "compare": "say which pairs of labels relate otherwise in one table than in another",
     "history": "say which pairs drift over the rows of a table, or moved while a model trained",
     "start": "write a mined relation in the form from which a loss starts",

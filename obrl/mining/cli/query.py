@@ -1,4 +1,4 @@
-"""`obrl query TABLE...`: which missing labels to ask an annotator for, those first that tell most about others."""
+"""`obrl query TABLE...`: which missing labels to ask an annotator for, those first that settle most of a row."""
 
 from __future__ import annotations
 
