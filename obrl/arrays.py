@@ -22,6 +22,22 @@ def check_dense(name: str, value: object) -> None:
         raise TypeError(f"{name} must be a dense array, got a masked array with {masked} masked entries")
 
 
+def check_no_gradient(name: str, value: object) -> None:
+    """Raise TypeError for a tensor that a framework differentiates: NumPy's copy of it would have no gradient.
+
+    TensorFlow shows that only while it traces a function.
+    """
+    kind = type(value)
+    framework = kind.__module__.partition(".")[0].removesuffix("lib")  # torch, jax, jaxlib or tensorflow
+    traced = "Tracer" in kind.__name__ or kind.__name__ == "SymbolicTensor"
+    if getattr(value, "requires_grad", False) is True or (framework in ("jax", "tensorflow") and traced):
+        framework = framework if framework in ("jax", "tensorflow") else "torch"
+        raise TypeError(
+            f"{name} must be a NumPy array, got a {kind.__name__} that needs a gradient, which NumPy's loss does not "
+            f"give: import the loss from obrl.{framework}, as in from obrl.{framework} import OBRLoss"
+        )
+
+
 def as_array(name: str, value: npt.ArrayLike) -> npt.NDArray[Any]:
     """A plain NumPy array; raises TypeError as `check_dense` does, and ValueError for rows that differ in length."""
     check_dense(name, value)

@@ -136,6 +136,7 @@ class Conditioning:
         if rates is None:
             raise ValueError(
                 'probabilities must be an array, got None: only a relation with counts (estimator="counts", or mined '
-                "from a table) knows how often each label is present"
+                "from a table) knows how often each label is present; give the probabilities of a model, "
+                "(rows, num_labels)"
             )
         return np.broadcast_to(check_rates(rates, len(rates)), host_array("targets", targets).shape)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from obrl.arrays import as_array, as_labels
+from obrl.arrays import as_array, as_labels, check_no_gradient
 from obrl.cross_entropy import CrossEntropy, check_losses, checked_cross_entropy, function_arguments
 from obrl.errors import (
     REDUCTIONS,
@@ -64,6 +64,7 @@ def checked_batch(
     Raises:
         TypeError, ValueError: what was expected and what came.
     """
+    check_no_gradient("logits", logits)
     y, mask = as_labels(targets, observed)
     x = as_array("logits", logits)
     weight = None if sample_weight is None else as_array("sample_weight", sample_weight)

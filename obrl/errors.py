@@ -115,7 +115,8 @@ def _check_shape(name: str, meta: Metadata, shape: tuple[int, ...], words: str) 
 def _check_columns(name: str, meta: Metadata, num_labels: int | None) -> None:
     if len(meta.shape) != 2 or (num_labels is not None and meta.shape[1] != num_labels):
         width = "" if num_labels is None else f" with num_labels = {num_labels}"
-        raise ValueError(f"{name} must have shape (batch, num_labels){width}, got {_shape(meta)}")
+        remedy = ": one column a label, so that classes are one-hot" if len(meta.shape) == 1 else ""
+        raise ValueError(f"{name} must have shape (batch, num_labels){width}, got {_shape(meta)}{remedy}")
 
 
 def _shape(meta: Metadata) -> str:
@@ -137,6 +138,11 @@ def check_labels(
         TypeError: complex targets, `observed` other than bool, or targets other than integers with `ignore_index`.
     """
     _check_columns("targets", targets, num_labels)
+    if targets.kind == "other":
+        raise TypeError(
+            f"targets must be bool, integer or floating point, got {targets.dtype}: missing targets are NaN, not None, "
+            "and words are 1 for present and 0 for absent"
+        )
     _check_kind("targets", targets, ("bool", "int", "float"), "bool, integer or floating point")
     if ignore_index is not None:
         _check_holds(targets, ignore_index)

@@ -127,7 +127,7 @@ class OnlineBatchRelation(Conditioning):
         if later.num_labels != self.num_labels:
             raise ValueError(f"later must have {self.num_labels} labels, got {later.num_labels}")
         check_compatible(later.settings, self.settings)
-        names = merged_names(self.label_names, later.label_names)
+        names = merged_names(self.label_names, later.label_names, ("this relation", "later"))
         state = merge_states(self._state, later._state, self.settings.decay)
         return OnlineBatchRelation.from_state(state, self.settings, names, ignore_index=self.ignore_index)
 
@@ -270,8 +270,12 @@ def updated_state(state: RelationState, settings: Settings, labels: Labels) -> R
     return update_state(NUMPY, state, counts, settings)
 
 
-def merged_names(first: tuple[str, ...] | None, second: tuple[str, ...] | None) -> tuple[str, ...] | None:
-    """The names both agree on; raise ValueError where they differ, as their matrices then do, too."""
+def merged_names(
+    first: tuple[str, ...] | None,
+    second: tuple[str, ...] | None,
+    sources: tuple[str, str] = ("label_names", "the relation"),
+) -> tuple[str, ...] | None:
+    """The names both agree on; raise ValueError where they differ, as their matrices then do, too: it says in which."""
     if first is not None and second is not None and first != second:
         position = next(i for i, pair in enumerate(zip(first, second, strict=True)) if pair[0] != pair[1])
         if set(first) == set(second):
@@ -280,9 +284,10 @@ def merged_names(first: tuple[str, ...] | None, second: tuple[str, ...] | None) 
                 "targets, and the relation"
             )
         else:
-            remedy = f"only one of them knows {', '.join(sorted(map(repr, {*first} ^ {*second}))[:6])}"
+            remedy = "give a loss the names of its relation, or none, to take those"
         raise ValueError(
-            f"label_names must agree, got {first[position]!r} and {second[position]!r} for label {position}; {remedy}"
+            f"label_names must agree, got {first[position]!r} for label {position} in {sources[0]} and "
+            f"{second[position]!r} in {sources[1]}; {remedy}"
         )
     return second if first is None else first
 

@@ -134,15 +134,25 @@ def with_thresholds(
 def warn_unreachable_thresholds(settings: Settings) -> None:
     """Warn where a threshold lies outside of the measure's range, so that no pair, or every pair, passes it."""
     measure = MEASURES[settings.measure]
+    positive, negative = settings.positive_threshold, settings.negative_threshold
     outside = [
-        f"{name}={getattr(settings, name)!r}"
-        for name in ("positive_threshold", "negative_threshold")
-        if not measure.low <= getattr(settings, name) <= measure.high
+        f"with {name}={threshold!r} {'every' if passes else 'no'} pair passes"
+        for name, threshold, passes in (
+            ("positive_threshold", positive, positive < measure.low),
+            ("negative_threshold", negative, negative > measure.high),
+        )
+        if not measure.low <= threshold <= measure.high
     ]
     if outside:
+        remedy = ""
+        if settings.measure == "unit_pearson" and -1 <= negative < positive <= 1:
+            remedy = (
+                f". If they are phi coefficients: give (1 + phi) / 2, positive_threshold={(1 + positive) / 2:.6g} and "
+                f'negative_threshold={(1 + negative) / 2:.6g}, or measure="pearson"'
+            )
         warnings.warn(
-            f"{' and '.join(outside)} outside of [{measure.low}, {measure.high}], the range of "
-            f"measure={settings.measure!r}: no pair, or every pair, passes",
+            f"thresholds must lie in [{measure.low}, {measure.high}], the range of measure={settings.measure!r}: "
+            f"{' and '.join(outside)}{remedy}",
             stacklevel=4,  # the line that builds the loss
         )
 

@@ -49,6 +49,16 @@ def column_names(targets: Any) -> tuple[str, ...] | None:
     return names if all(isinstance(name, str) for name in names) else None
 
 
+def mined_names(targets: Any, label_names: Sequence[str] | None) -> Sequence[str] | None:
+    """`label_names`, or without them the names of the columns; ValueError if both are the same in another order."""
+    columns = column_names(targets)
+    if label_names is None:
+        return columns
+    if columns is not None and set(columns) == set(label_names):
+        check_column_names(targets, label_names)
+    return label_names
+
+
 def check_column_names(targets: Any, names: Sequence[str] | None) -> None:
     """Raise ValueError for a data frame whose columns are other labels than these, or stand in another order."""
     columns = column_names(targets)

@@ -22,7 +22,7 @@ from obrl.mining.errors import MiningError
 from obrl.mining.evidence_methods import EvidenceMethods
 from obrl.mining.export_methods import ExportMethods
 from obrl.mining.files import load_mined, save_mined
-from obrl.mining.inputs import column_names, read_matrix
+from obrl.mining.inputs import mined_names, read_matrix
 from obrl.mining.parameters import Parameters
 from obrl.mining.tables.ahead import read_ahead
 from obrl.mining.tables.options import LabelTable
@@ -132,7 +132,7 @@ class RelationMiner(Parameters, Conditioning, EvidenceMethods, HistoryMethods, E
             TypeError, ValueError: as `fit`, or other labels than before.
         """
         labels = read_matrix(targets, observed)
-        names = column_names(targets) if self.label_names is None else tuple(self.label_names)
+        names = mined_names(targets, self.label_names)
         group_names = None if groups is None else np.asarray(groups)
         if group_names is not None and group_names.shape != (labels.rows,):
             raise ValueError(f"groups must have shape ({labels.rows},), one a row, got {group_names.shape}")
@@ -185,11 +185,11 @@ class RelationMiner(Parameters, Conditioning, EvidenceMethods, HistoryMethods, E
         self._relation = relation
         self.n_features_in_, self.label_names_in_ = relation.num_labels, relation.label_names
 
-    def _prepare(self, num_labels: int, names: tuple[str, ...] | None, *, grouped: bool) -> None:
+    def _prepare(self, num_labels: int, label_names: Sequence[str] | None, *, grouped: bool) -> None:
         """Check the settings, and that rows fit those before."""
         settings, batch_size = self._checked_settings()
         check_history(self.history, num_labels)
-        names = check_label_names(names, num_labels)
+        names = check_label_names(label_names, num_labels)
         counter = getattr(self, "_counter", None)
         if getattr(self, "_relation", None) is not None:
             raise MiningError(

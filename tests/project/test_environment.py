@@ -106,6 +106,16 @@ def test_without_frameworks_nothing_is_imported_and_the_command_works():
     assert run_python(program).startswith("obrl: ")
 
 
+def test_keras_without_its_backend_names_the_variable_that_chooses_it(monkeypatch, tmp_path):
+    (tmp_path / "tensorflow.py").write_text("raise ModuleNotFoundError('No module named tensorflow')")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    monkeypatch.setattr(environment, "FRAMEWORKS", {"keras": environment.FRAMEWORKS["keras"]})
+    section = environment_report().partition("keras:")[2]
+    assert "error: cannot be used, exit status 1: ImportError: Keras cannot import its backend" in section
+    assert "set KERAS_BACKEND to jax, torch or tensorflow" in section
+
+
 def test_every_adapter_of_a_framework_is_asked():
     adapters = {path.parent.name for path in ROOT.glob("adapters/*/environment.py")}
     assert adapters == {adapter for _, adapter in environment.FRAMEWORKS.values()} | {"obrl_native"}

@@ -84,6 +84,14 @@ def test_a_missing_framework_names_the_extra(face):
     assert f'pip install "obrl[{face}]"' in message
 
 
+def test_a_missing_backend_of_keras_names_the_variable_that_chooses_it(monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    program = "try:\n    import obrl.keras\nexcept ImportError as error:\n    print(error)"
+    message = run_python(BLOCKED.format(framework="tensorflow", statement=program))
+    assert "cannot import its backend: No module named 'tensorflow'" in message
+    assert "set KERAS_BACKEND to jax, torch or tensorflow" in message
+
+
 def test_a_missing_lightning_is_named():
     program = "import obrl.torch\ntry:\n    import obrl.torch.lightning\nexcept ImportError as error:\n    print(error)"
     message = run_python(BLOCKED.format(framework="lightning", statement=program))

@@ -22,9 +22,14 @@ BLOCKS = {
     "Keras": ("from obrl.keras import OBRLossLayer", "model.fit([x, y]"),
     "TensorFlow": ("from obrl.tensorflow import OBRLoss", "model.fit(x, y"),
     "NumPy": ("criterion.value_and_grad", "criterion.value_and_grad(features @ weights, targets)"),
+    "Mining": ("from obrl.mining import RelationMiner", "miner.condition(None, [[1, np.nan, np.nan]])"),
 }
 """The words by which each block is recognised, and its call of the loss."""
-PROCESSES = {"torch": ("NumPy", "PyTorch", "Lightning"), "jax": ("JAX",), "tensorflow": ("Keras", "TensorFlow")}
+PROCESSES = {
+    "torch": ("Mining", "NumPy", "PyTorch", "Lightning"),
+    "jax": ("JAX",),
+    "tensorflow": ("Keras", "TensorFlow"),
+}
 
 RANGE = ("targets must lie in [0, 1]", "NaN", "ignore_index", "got values from", "(targets + 1) / 2")
 PROBABILITIES = ("probabilities", "pass the values before the sigmoid")
@@ -64,9 +69,19 @@ def rows_of(block):
             with_names(block, f"label_names={names}, relation={mined}{names}[::-1])"),
             ("the same names in another order: use one order",),
         ),
+        "thresholds in phi": (
+            with_names(block, "positive_threshold=0.6, negative_threshold=-0.6"),
+            (
+                "with negative_threshold=-0.6 no pair passes",
+                'positive_threshold=0.8 and negative_threshold=0.2, or measure="pearson"',
+            ),
+        ),
         "a wrong name": (
             with_names(block, f"label_names=['other', *{names}[1:]], relation={mined}{names})"),
-            ("got 'other' and 'name 0' for label 0", "only one of them knows 'name 0', 'other'"),
+            (
+                "got 'other' for label 0 in label_names and 'name 0' in the relation",
+                "the names of its relation, or none",
+            ),
         ),
     }
 
@@ -85,8 +100,24 @@ ROWS = {
             (BLOCKS["NumPy"][1], "criterion.value_and_grad(1 / (1 + np.exp(-features)[:, :3]), targets)"),
             PROBABILITIES,
         ),
+        "None for missing": (
+            (BLOCKS["NumPy"][1], "criterion.value_and_grad(features @ weights, [[None, 0, 1]] * 256)"),
+            ("got object: missing targets are NaN, not None",),
+        ),
+        "words": (
+            (BLOCKS["NumPy"][1], "criterion.value_and_grad(features @ weights, [['yes', 'no', 'no']] * 256)"),
+            ("words are 1 for present and 0 for absent",),
+        ),
+        "classes": (
+            (BLOCKS["NumPy"][1], "criterion.value_and_grad(features @ weights, np.arange(256) % 3)"),
+            ("targets must have shape (batch, num_labels)", "one column a label, so that classes are one-hot"),
+        ),
     },
     "PyTorch": {
+        "NumPy's loss": (
+            ("from obrl.torch import", "from obrl import"),
+            ("logits must be a NumPy array, got a Tensor that needs a gradient", "from obrl.torch import OBRLoss"),
+        ),
         "a list": (
             (BLOCKS["PyTorch"][1], "criterion(model(features), targets.tolist())"),
             ("targets must be a torch.Tensor, got list: use torch.as_tensor(targets)",),
@@ -110,6 +141,13 @@ ROWS = {
         ),
     },
     "JAX": {
+        "NumPy's loss": (
+            (
+                "criterion(model(x), y, state), has_aux=True",
+                "(__import__('obrl').OBRLoss(40)(model(x), y), state), has_aux=True",
+            ),
+            ("that needs a gradient", "from obrl.jax import OBRLoss"),
+        ),
         "a list": (
             (BLOCKS["JAX"][1], "criterion(model(x), [[0] * 40] * 64, state)"),
             ("targets must be a JAX or NumPy array, got list: use jnp.asarray(targets)",),
@@ -146,7 +184,52 @@ ROWS = {
         "probabilities": (("Dense(40)", "Dense(40, activation='sigmoid')"), PROBABILITIES),
     },
 }
-TABLE = {block: {**rows_of(block), **rows} for block, rows in ROWS.items()}
+FIT, CONDITION = ".fit(table)", BLOCKS["Mining"][1]
+MINING = {
+    "a name too few": (
+        ('["lipstick", "make-up", "glasses"]', '["lipstick", "make-up"]'),
+        ("label_names must hold 3 names, one a label in the order of the columns, got 2",),
+    ),
+    "a name twice": (
+        ('"make-up", "glasses"]', '"glasses", "glasses"]'),
+        ("label_names must be distinct, got glasses",),
+    ),
+    "one string": (
+        ('["lipstick", "make-up", "glasses"]', '"lipstick, make-up, glasses"'),
+        ("label_names must be a sequence of 3 strings",),
+    ),
+    "names in another order than the columns": (
+        (FIT, ".fit(__import__('pandas').DataFrame(table, columns=['make-up', 'lipstick', 'glasses']))"),
+        ("the columns must be in the order of the labels: column 0 must be 'lipstick', got 'make-up'",),
+    ),
+    "a wrong name": (
+        (
+            CONDITION,
+            "miner.predict_proba(__import__('pandas').DataFrame(table, columns=['lipstik', 'make-up', 'glasses']))",
+        ),
+        ("the columns must be the 3 labels of the relation, got no column 'lipstick'",),
+    ),
+    "-1 for missing": ((FIT, ".fit(table * 2 - 1)"), RANGE),
+    "-1 for unknown": ((CONDITION, "miner.condition(None, [[1, -1, -1]])"), RANGE),
+    "a list of the labels present": (
+        (FIT, ".fit([[0], [0, 2]] * 500)"),
+        ("targets must be an array with rows of one length", "an entry for each label"),
+    ),
+    "None for missing": ((FIT, ".fit([[1, None, 0], [0, 1, 1]])"), ("missing targets are NaN",)),
+    "one row in place of a table": (
+        (CONDITION, "miner.condition(None, [1, np.nan, np.nan])"),
+        ("(batch, num_labels)",),
+    ),
+    "logits in place of probabilities": (
+        (CONDITION, "miner.condition(np.array([[2.0, -3.0, 1.0]]), [[1, np.nan, np.nan]])"),
+        ("probabilities must lie in [0, 1], got values from -3 to 2; apply the sigmoid to logits",),
+    ),
+    "no probabilities and no counts": (
+        (CONDITION, "__import__('obrl').OBRLoss(3).condition(None, [[1, np.nan, np.nan]])"),
+        ("give the probabilities of a model, (rows, num_labels)",),
+    ),
+}
+TABLE = {block: {**rows_of(block), **rows} for block, rows in ROWS.items()} | {"Mining": MINING}
 
 RUN = """
 import json, sys, warnings

@@ -156,7 +156,7 @@ class Several(Module):
         return self.criterion(logits, y) + self.heads["face"](logits, y) + self.heads["other"](logits, y)
 
 
-@pytest.mark.filterwarnings("ignore:.*outside of.*the range of measure")
+@pytest.mark.filterwarnings("ignore:thresholds must lie in")
 def test_several_criteria_are_named_by_their_path(tmp_path: Path) -> None:
     memory = Memory()
     monitor = OBRMonitor(every=10, history=tmp_path / "history.npz", report=tmp_path / "report.html")
