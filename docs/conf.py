@@ -30,7 +30,7 @@ extensions = [
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3
 exclude_patterns = ["_build"]
-nitpicky = False
+nitpicky = False  # plain code in a docstring has the default role too, and would count as a missing name
 default_role = "py:obj"  # a name in a docstring leads to its entry; another word is shown as code
 
 # A page with Jupytext's header runs when the site is built, in an empty folder and in a kernel of its own, so that

@@ -40,6 +40,7 @@ def warn_of_probabilities(logits: Any, to_host: Callable[[Any], npt.NDArray[Any]
         >>> import numpy as np
         >>> from obrl.logits import warn_of_probabilities
         >>> with warnings.catch_warnings(record=True) as caught:
+        ...     warnings.simplefilter("always")
         ...     warn_of_probabilities(np.linspace(-2, 2, 64).reshape(16, 4), np.asarray)
         ...     warn_of_probabilities(np.linspace(0.1, 0.9, 64).reshape(16, 4), np.asarray)
         >>> len(caught)
