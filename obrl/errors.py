@@ -22,6 +22,10 @@ REDUCTIONS = ("mean", "sum", "none")
 IMPLEMENTATIONS = ("auto", "plain", "fused")
 
 
+ORDER = "the order is (logits, targets); in obrl.tensorflow, as in every loss of Keras, it is (y_true, y_pred)"
+"""What to say where logits and targets seem to be swapped."""
+
+
 class Metadata(NamedTuple):
     """What a check may know of an array: `shape`, the `kind` of its dtype, its `dtype` and its `device`.
 
@@ -246,6 +250,10 @@ def check_target_range(low: float, high: float, *, one_number: bool) -> None:
         )
     if one_number and marker == -1:
         remedy += ". If -1 means absent: (targets + 1) / 2"
+    if not (low.is_integer() and high.is_integer()):
+        remedy += f". If they are logits: {ORDER}"
+    elif low >= 0:
+        remedy += ". If they are classes: one column a class (one-hot)"
     raise ValueError(
         f"targets must lie in [0, 1] (0 or 1, or soft in between), got values from {low:g} to {high:g}. {remedy}"
     )

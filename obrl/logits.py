@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy.typing as npt
 
+from obrl.errors import ORDER
+
 LEAST_ENTRIES = 64
 """The fewest logits that are judged: of so many, some lie outside of [0, 1] unless something has put them there."""
 
@@ -30,8 +32,8 @@ def warn_of_probabilities(logits: Any, to_host: Callable[[Any], npt.NDArray[Any]
         to_host: gives rows of them as a NumPy array.
 
     Warns:
-        UserWarning: they look like probabilities. Its text is the same for every batch, and it names the line that
-            calls the loss, so Python shows it once for that line.
+        UserWarning: they look like probabilities, or, where all are 0 or 1, like targets. Its text is the same for
+            every batch, and it names the line that calls the loss, so Python shows it once for that line.
 
     Example:
         >>> import warnings
@@ -52,6 +54,9 @@ def warn_of_probabilities(logits: Any, to_host: Callable[[Any], npt.NDArray[Any]
         low, high = values.min(), values.max()
         if not (low >= 0 and high <= 1 and low < high):  # also where one is NaN
             return
+    if ((values == 0) | (values == 1)).all():
+        warn_caller(f"all logits of a batch are 0 or 1, as targets are: {ORDER}")
+        return
     warn_caller(f"all logits of a batch lie in [0, 1], as probabilities do: {REMEDY}")
 
 

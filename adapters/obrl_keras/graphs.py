@@ -13,6 +13,7 @@ from typing import Any
 from keras import backend, ops
 
 from obrl.counts import PairCounts, pair_counts
+from obrl.errors import ORDER
 from obrl.labels import LEAST_KNOWN, ONLY_ONES, ONLY_ONES_REMEDY, Labels, without_ignored
 from obrl.namespace import Namespace
 from obrl.online import RelationState, update_state
@@ -22,7 +23,7 @@ from obrl_keras.namespace import Tensor
 
 MISSING = (
     "If -1 means missing: ignore_index=-1 of the loss or layer (integer targets), NaN (floating point), or "
-    "observed=targets != -1. If -1 means absent: (targets + 1) / 2"
+    "observed=targets != -1. If -1 means absent: (targets + 1) / 2."
 )
 """What the error of a graph says of targets outside [0, 1], of which it cannot know which number means missing."""
 
@@ -85,6 +86,8 @@ def _range_check(tensorflow: Any, targets: Tensor, known: Tensor | None) -> Any:
         values = tensorflow.where(tensorflow.math.is_nan(values), zeros, values)
     low, high = tensorflow.reduce_min(values), tensorflow.reduce_max(values)
     words = ["targets must lie in [0, 1] (0 or 1, or soft in between), got values from", low, "to", high, MISSING]
+    if targets.dtype.is_floating:
+        words.append(f"If they are logits: {ORDER}")
     return tensorflow.debugging.Assert((low >= 0) & (high <= 1), words)
 
 

@@ -32,6 +32,11 @@ def test_probabilities_are_noticed_and_the_remedy_is_named():
     assert message.endswith("pass the values before the sigmoid, since the loss applies it")
 
 
+def test_targets_in_the_place_of_logits_are_noticed():
+    (message,), _ = told(PROBABILITIES.round())
+    assert message.startswith("all logits of a batch are 0 or 1, as targets are: the order is (logits, targets)")
+
+
 def test_other_batches_are_told_of_once_at_the_line_of_the_caller():
     criterion = OBRLoss(4)
     with warnings.catch_warnings(record=True) as caught:

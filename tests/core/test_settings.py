@@ -77,8 +77,10 @@ def test_a_frozen_loss_needs_a_relation(kind: Any) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"positive_threshold": 1.5}, r"positive_threshold=1.5 outside of \[0, 1\]"),
-        ({"measure": "yule_q", "negative_threshold": -2}, r"negative_threshold=-2.0 outside of \[-1, 1\]"),
+        ({"positive_threshold": 1.5}, r"lie in \[0, 1\], .* positive_threshold=1.5 no pair"),
+        ({"measure": "yule_q", "negative_threshold": -2}, r"lie in \[-1, 1\], .* negative_threshold=-2.0 no pair"),
+        ({"positive_threshold": -0.1, "negative_threshold": -1.5}, "positive_threshold=-0.1 every pair passes and"),
+        ({"positive_threshold": 0.6, "negative_threshold": -0.6}, "positive_threshold=0.8 and negative_threshold=0.2"),
     ],
 )
 def test_a_threshold_that_no_relation_reaches_warns_with_the_range(arguments: dict[str, Any], words: str) -> None:

@@ -97,7 +97,13 @@ README = (ROOT / "README.md").read_text()
     [
         *("docs/pictures/front.svg", "**`OBRLoss`**", "**`condition`**", "**`suspicion`**", "**`query_scores`**"),
         *("loss equals cross-entropy on most data", "drawn data", "three of four public tables", "pip install"),
-        *("from obrl.torch import OBRLoss", "RelationMiner", "docs/howto/use_what_the_labels_know.md"),
+        *(
+            "`make demo`",
+            "`make test`",
+            "from obrl.torch import OBRLoss",
+            "RelationMiner",
+            "docs/howto/use_what_the_labels_know.md",
+        ),
     ],
 )
 def test_the_first_screen_of_the_readme_says_what_matters(needed):
@@ -106,9 +112,7 @@ def test_the_first_screen_of_the_readme_says_what_matters(needed):
     assert needed in re.sub(r"\s+", " ", first_screen)
 
 
-@pytest.mark.parametrize(
-    "needed", ["make demo", "make test", "unit_pearson", '`measure="pearson"`', "No reading is", "no difference"]
-)
+@pytest.mark.parametrize("needed", ["unit_pearson", '`measure="pearson"`', "No reading is", "no difference"])
 def test_the_readme_says_what_else_matters(needed):
     assert needed in re.sub(r"\s+", " ", README)
 

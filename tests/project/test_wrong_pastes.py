@@ -14,6 +14,7 @@ import pytest
 
 from tests.project.helpers import ROOT, run_python
 from tests.project.test_examples import examples
+from tests.project.wrong_pastes_mining import CONDITION, MINING, RANGE
 
 BLOCKS = {
     "PyTorch": ("from obrl.torch import OBRLoss", "criterion(model(features), targets)"),
@@ -22,7 +23,7 @@ BLOCKS = {
     "Keras": ("from obrl.keras import OBRLossLayer", "model.fit([x, y]"),
     "TensorFlow": ("from obrl.tensorflow import OBRLoss", "model.fit(x, y"),
     "NumPy": ("criterion.value_and_grad", "criterion.value_and_grad(features @ weights, targets)"),
-    "Mining": ("from obrl.mining import RelationMiner", "miner.condition(None, [[1, np.nan, np.nan]])"),
+    "Mining": ("from obrl.mining import RelationMiner", CONDITION),
 }
 """The words by which each block is recognised, and its call of the loss."""
 PROCESSES = {
@@ -31,7 +32,6 @@ PROCESSES = {
     "tensorflow": ("Keras", "TensorFlow"),
 }
 
-RANGE = ("targets must lie in [0, 1]", "NaN", "ignore_index", "got values from", "(targets + 1) / 2")
 PROBABILITIES = ("probabilities", "pass the values before the sigmoid")
 SILENT = ()
 """No message: a compiled program of JAX reads no value by default, since that would slow each step down."""
@@ -42,6 +42,7 @@ SAID_IN_DOCS = {
     RAISED_BY_KERAS: ("docs/guides/checks.md", "Give it arrays, `np.asarray(targets)`, not lists."),
 }
 """Where the answer names no remedy, the page that does, and its words."""
+SWAPPED = ("targets must lie in [0, 1]", "If they are logits", "the order is (logits, targets)", "(y_true, y_pred)")
 LOSS = {"Keras": "OBRLossLayer(40"}
 
 
@@ -88,6 +89,13 @@ def rows_of(block):
 
 ROWS = {
     "NumPy": {
+        "logits and targets swapped": (
+            (
+                BLOCKS["NumPy"][1],
+                "criterion.value_and_grad(targets.astype(float), features @ rng.standard_normal((8, 3)))",
+            ),
+            (*SWAPPED, "as targets are"),
+        ),
         "a list of the labels present": (
             (BLOCKS["NumPy"][1], "criterion.value_and_grad(features @ weights, [[0], [0, 2]] * 128)"),
             ("targets must be an array with rows of one length", "an entry for each label"),
@@ -114,6 +122,10 @@ ROWS = {
         ),
     },
     "PyTorch": {
+        "logits and targets swapped": (
+            (BLOCKS["PyTorch"][1], "criterion(targets.nan_to_num(), model(features))"),
+            (*SWAPPED, "as targets are"),
+        ),
         "NumPy's loss": (
             ("from obrl.torch import", "from obrl import"),
             ("logits must be a NumPy array, got a Tensor that needs a gradient", "from obrl.torch import OBRLoss"),
@@ -130,6 +142,10 @@ ROWS = {
         ),
     },
     "Lightning": {
+        "logits and targets swapped": (
+            (BLOCKS["Lightning"][1], "self.criterion(targets, self.model(features))"),
+            (*SWAPPED, "as targets are"),
+        ),
         "a list, as its loader joins lists": (
             (BLOCKS["Lightning"][1], "self.criterion(self.model(features), list(targets.T))"),
             ("targets must be a torch.Tensor, got list: join its tensors with torch.stack(targets, dim=1)",),
@@ -141,6 +157,13 @@ ROWS = {
         ),
     },
     "JAX": {
+        "logits and targets swapped, compiled, validate=True": (
+            (
+                *(BLOCKS["JAX"][1], "criterion(y.astype('float32'), model(x), state)"),
+                *("OBRLoss(40)", "OBRLoss(40, validate=True)"),
+            ),
+            SWAPPED,
+        ),
         "NumPy's loss": (
             (
                 "criterion(model(x), y, state), has_aux=True",
@@ -168,6 +191,10 @@ ROWS = {
         "probabilities": ((BLOCKS["JAX"][1], "criterion(nnx.sigmoid(model(x)), y, state)"), PROBABILITIES),
     },
     "Keras": {
+        "logits and targets swapped, compiled": (
+            ("layer(keras.layers.Dense(40)(features), targets)", "layer(targets, keras.layers.Dense(40)(features))"),
+            SWAPPED,
+        ),
         "a list": (
             (BLOCKS["Keras"][1], "model.fit([x, y.tolist()]"),
             RAISED_BY_KERAS,
@@ -176,6 +203,10 @@ ROWS = {
         "probabilities": (("Dense(40)(", "Dense(40, activation='sigmoid')("), PROBABILITIES),
     },
     "TensorFlow": {
+        "logits and targets swapped": (
+            (BLOCKS["TensorFlow"][1], "criterion(model(x), y); model.fit(x, y"),
+            (*SWAPPED, "as targets are"),
+        ),
         "a list": (
             (BLOCKS["TensorFlow"][1], "criterion([[0] * 40], np.zeros((1, 40), 'float32')); model.fit(x, y"),
             ("targets must be a TensorFlow tensor or NumPy array, got list: use np.asarray(targets)",),
@@ -183,51 +214,6 @@ ROWS = {
         "-1 for missing, compiled": ((BLOCKS["TensorFlow"][1], "model.fit(x, y * 2 - 1"), RANGE),
         "probabilities": (("Dense(40)", "Dense(40, activation='sigmoid')"), PROBABILITIES),
     },
-}
-FIT, CONDITION = ".fit(table)", BLOCKS["Mining"][1]
-MINING = {
-    "a name too few": (
-        ('["lipstick", "make-up", "glasses"]', '["lipstick", "make-up"]'),
-        ("label_names must hold 3 names, one a label in the order of the columns, got 2",),
-    ),
-    "a name twice": (
-        ('"make-up", "glasses"]', '"glasses", "glasses"]'),
-        ("label_names must be distinct, got glasses",),
-    ),
-    "one string": (
-        ('["lipstick", "make-up", "glasses"]', '"lipstick, make-up, glasses"'),
-        ("label_names must be a sequence of 3 strings",),
-    ),
-    "names in another order than the columns": (
-        (FIT, ".fit(__import__('pandas').DataFrame(table, columns=['make-up', 'lipstick', 'glasses']))"),
-        ("the columns must be in the order of the labels: column 0 must be 'lipstick', got 'make-up'",),
-    ),
-    "a wrong name": (
-        (
-            CONDITION,
-            "miner.predict_proba(__import__('pandas').DataFrame(table, columns=['lipstik', 'make-up', 'glasses']))",
-        ),
-        ("the columns must be the 3 labels of the relation, got no column 'lipstick'",),
-    ),
-    "-1 for missing": ((FIT, ".fit(table * 2 - 1)"), RANGE),
-    "-1 for unknown": ((CONDITION, "miner.condition(None, [[1, -1, -1]])"), RANGE),
-    "a list of the labels present": (
-        (FIT, ".fit([[0], [0, 2]] * 500)"),
-        ("targets must be an array with rows of one length", "an entry for each label"),
-    ),
-    "None for missing": ((FIT, ".fit([[1, None, 0], [0, 1, 1]])"), ("missing targets are NaN",)),
-    "one row in place of a table": (
-        (CONDITION, "miner.condition(None, [1, np.nan, np.nan])"),
-        ("(batch, num_labels)",),
-    ),
-    "logits in place of probabilities": (
-        (CONDITION, "miner.condition(np.array([[2.0, -3.0, 1.0]]), [[1, np.nan, np.nan]])"),
-        ("probabilities must lie in [0, 1], got values from -3 to 2; apply the sigmoid to logits",),
-    ),
-    "no probabilities and no counts": (
-        (CONDITION, "__import__('obrl').OBRLoss(3).condition(None, [[1, np.nan, np.nan]])"),
-        ("give the probabilities of a model, (rows, num_labels)",),
-    ),
 }
 TABLE = {block: {**rows_of(block), **rows} for block, rows in ROWS.items()} | {"Mining": MINING}
 
