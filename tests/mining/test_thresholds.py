@@ -59,7 +59,7 @@ def test_the_charge_is_what_the_loss_charges_a_perfect_model(side):
     assert rung.pairs
     thresholds = {"positive_threshold": 1.01, "negative_threshold": -0.01}
     thresholds["positive_threshold" if side == "together" else "negative_threshold"] = rung.threshold
-    with pytest.warns(UserWarning, match="outside of"):
+    with pytest.warns(UserWarning, match="the range of measure"):
         criterion = OBRLoss(
             7,
             relation=miner.as_start(decay=0.99, estimator="batch"),
