@@ -53,10 +53,10 @@ test-slow: $(VENV)/.dev  ## tests marked slow; property tests with many more exa
 	@$(if $(SLOW_SUITES),PYTEST_ADDOPTS='-m slow' $(AT_ONCE) $(SLOW_SUITES:%=suite-%))
 	@HYPOTHESIS_PROFILE=slow PYTEST_ADDOPTS=--timeout=0 $(AT_ONCE) suite-core suite-torch suite-cubins $(FRAMEWORKS:%=parity-%)
 
+# The suites that need a browser ask for it themselves: a prerequisite would have them start after all the others.
 suite-%: $(VENV)/.dev  ## one suite of tests/, as suite-core
+	@$(if $(filter report docs,$*),$(MAKE) --no-print-directory browser)
 	$(PYTEST) tests/$*
-
-suite-report suite-docs: browser
 
 # Without Chromium the suite starts all the same: the tests that need it fail, and say what to install.
 browser:
