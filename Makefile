@@ -46,6 +46,7 @@ demo: $(VENV)/.reference  ## train the reference model on built-in synthetic fac
 
 test: $(VENV)/.dev  ## every test but the slow ones, one process a suite (TensorFlow and torch cannot share one)
 	@rm -rf $(JAX_CACHE)
+	-@$(MAKE) --no-print-directory browser
 	@$(AT_ONCE) $(RUNS)
 
 test-slow: $(VENV)/.dev  ## tests marked slow; property tests with many more examples; all kernels for all targets
@@ -53,7 +54,8 @@ test-slow: $(VENV)/.dev  ## tests marked slow; property tests with many more exa
 	@$(if $(SLOW_SUITES),PYTEST_ADDOPTS='-m slow' $(AT_ONCE) $(SLOW_SUITES:%=suite-%))
 	@HYPOTHESIS_PROFILE=slow PYTEST_ADDOPTS=--timeout=0 $(AT_ONCE) suite-core suite-torch suite-cubins $(FRAMEWORKS:%=parity-%)
 
-# The suites that need a browser ask for it themselves: a prerequisite would have them start after all the others.
+# The suites that need a browser ask for it in their recipe, because with a prerequisite they would start after all the
+# others. `make test` asks once beforehand, so that two suites never install it at the same time.
 suite-%: $(VENV)/.dev  ## one suite of tests/, as suite-core
 	@$(if $(filter report docs,$*),$(MAKE) --no-print-directory browser)
 	$(PYTEST) tests/$*
