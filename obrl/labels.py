@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -107,6 +108,25 @@ def check_ignored_counts(missing: int, known: int, ones: int) -> None:
         raise ValueError(f"{ONLY_ONES} {missing} times -1, {known} times 1 and no 0. {ONLY_ONES_REMEDY}")
 
 
+def known_targets(
+    targets: Array, observed: Array | None, ignore_index: int | None, *, on_host: Callable[[Any], Any] | None
+) -> Array | None:
+    """`observed`, and False where checked targets equal `ignore_index`.
+
+    Args:
+        targets: (batch, num_labels); integers, unless `ignore_index` is None.
+        observed: the same shape, bool, or None.
+        ignore_index: the number that marks missing targets, or None.
+        on_host: gives an array as one of NumPy; None where no value may be read.
+
+    Raises:
+        ValueError: targets that `check_ignored` refuses, where values may be read.
+    """
+    if ignore_index is not None and on_host is not None:
+        check_ignored(on_host(targets), None if observed is None else on_host(observed), ignore_index)
+    return without_ignored(targets, observed, ignore_index)
+
+
 def check_values(targets: npt.NDArray[Any], observed: npt.NDArray[np.bool_] | None) -> bool:
     """Read the targets of a batch on the host.
 
@@ -149,7 +169,6 @@ def read_labels(
     Raises:
         ValueError: an observed target outside [0, 1], or targets that `check_ignored` refuses.
     """
-    check_ignored(targets, observed, ignore_index)
-    observed = without_ignored(targets, observed, ignore_index)
+    observed = known_targets(targets, observed, ignore_index, on_host=np.asarray)
     complete = check_values(targets, observed)
     return split_labels(NUMPY, targets, observed, kind=metadata(targets).kind, complete=complete)

@@ -11,7 +11,7 @@ from keras import ops
 from obrl.algebra import LossTerms, PairLaplacians
 from obrl.arrays import unmask_labels
 from obrl.cross_entropy import CrossEntropy, check_losses, function_arguments, returned_metadata
-from obrl.labels import Labels
+from obrl.labels import Labels, known_targets
 from obrl.namespace import NUMPY
 from obrl.online import RelationState, state_laplacians
 from obrl.problem import Problem, Reduction, evaluate, joint_terms
@@ -20,9 +20,9 @@ from obrl_keras.graphs import tensorflow_backend, with_rows_of, with_shape
 from obrl_keras.inputs import (
     check_metadata,
     known_rows,
-    known_targets,
     may_read_values,
     metadata,
+    on_host,
     row_count,
     split_labels,
 )
@@ -137,7 +137,7 @@ def frozen_terms(
         None if part is None else ops.convert_to_tensor(part) for part in (logits, targets, observed, sample_weight)
     )
     read_values = may_read_values(validate, targets, observed)
-    observed = known_targets(targets, observed, ignore_index, read_values=read_values)
+    observed = known_targets(targets, observed, ignore_index, on_host=on_host if read_values else None)
     labels = split_labels(targets, observed, read_values=read_values)
     logits = ops.cast(logits, computation_dtype(logits))
     losses = function_losses(cross_entropy, logits, labels) if callable(cross_entropy) else None

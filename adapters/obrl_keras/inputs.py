@@ -103,19 +103,6 @@ def check_metadata(
     )
 
 
-def known_targets(
-    targets: Tensor, observed: Tensor | None, ignore_index: int | None, *, read_values: bool
-) -> Tensor | None:
-    """`observed`, and False where checked targets equal `ignore_index`.
-
-    Raises:
-        ValueError: targets that `obrl.labels.check_ignored` refuses, where values may be read.
-    """
-    if ignore_index is not None and read_values:
-        labels.check_ignored(on_host(targets), None if observed is None else on_host(observed), ignore_index)
-    return labels.without_ignored(targets, observed, ignore_index)
-
-
 def split_labels(targets: Tensor, observed: Tensor | None, *, read_values: bool) -> Labels:
     """Say which targets are known and which are 1; `positive` comes in the dtype to count in.
 

@@ -9,7 +9,7 @@ import keras
 from keras import ops
 
 from obrl.arrays import unmask_labels
-from obrl.labels import Labels
+from obrl.labels import Labels, known_targets
 from obrl.online import RelationState, state_laplacians
 from obrl_keras.functions import computation_dtype, function_losses, loss_terms
 from obrl_keras.graphs import (
@@ -26,8 +26,8 @@ from obrl_keras.graphs import (
 from obrl_keras.inputs import (
     check_metadata,
     check_tensor,
-    known_targets,
     may_read_values,
+    on_host,
     row_count,
     split_labels,
     warn_of_logits,
@@ -160,7 +160,7 @@ class OBRLossLayer(StatefulLayer):
         warn_of_logits(logits, self.validate)
         targets = with_value_checks(tensorflow_backend(), targets, observed, self.ignore_index, self.validate)
         read_values = may_read_values(self.validate, targets, observed)
-        observed = known_targets(targets, observed, self.ignore_index, read_values=read_values)
+        observed = known_targets(targets, observed, self.ignore_index, on_host=on_host if read_values else None)
         labels = split_labels(targets, observed, read_values=read_values)
         x, function = ops.cast(logits, computation_dtype(logits)), self.cross_entropy
         losses = function_losses(function, x, labels) if callable(function) else None

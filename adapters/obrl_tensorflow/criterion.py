@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from obrl.errors import resolve_update
+from obrl.labels import known_targets
 from obrl.online import state_laplacians
 from obrl.problem import Problem, Reduction, joint_terms
 from obrl_keras.functions import frozen_terms, function_losses
@@ -20,8 +21,8 @@ from obrl_tensorflow.inputs import (
     check_batch,
     check_values,
     computation_dtype,
-    known_targets,
     may_read_values,
+    on_host,
     row_count,
     split_labels,
     warn_of_logits,
@@ -113,7 +114,7 @@ class Criterion(StatefulLoss):
         warn_of_logits(batch.logits, self.validate)
         read_values = may_read_values(self.validate, batch.targets, batch.observed)
         targets = with_value_checks(tf, batch.targets, batch.observed, self.ignore_index, self.validate)
-        known = known_targets(targets, batch.observed, self.ignore_index, read_values=read_values)
+        known = known_targets(targets, batch.observed, self.ignore_index, on_host=on_host if read_values else None)
         batch = batch._replace(targets=targets, observed=known)
         hold = self._paused | self._validating if moves and update is None else None
         options = _Options(moves, hold, read_values, reduction, parts, None)

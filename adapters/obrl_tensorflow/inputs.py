@@ -100,19 +100,6 @@ def _with_shape(name: str, value: Any, shape: tuple[int | None, ...]) -> Tensor:
     return with_shape(tf, as_tensor(name, value), shape)
 
 
-def known_targets(
-    targets: Tensor, observed: Tensor | None, ignore_index: int | None, *, read_values: bool
-) -> Tensor | None:
-    """`observed`, and False where checked targets equal `ignore_index`.
-
-    Raises:
-        ValueError: targets that `obrl.labels.check_ignored` refuses, where values may be read.
-    """
-    if ignore_index is not None and read_values:
-        labels.check_ignored(on_host(targets), on_host(observed), ignore_index)
-    return labels.without_ignored(targets, observed, ignore_index)
-
-
 def split_labels(targets: Tensor, observed: Tensor | None, *, read_values: bool) -> Labels:
     """Say which targets are known and which are 1; `positive` comes in the dtype to count in.
 

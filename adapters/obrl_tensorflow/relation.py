@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from obrl.errors import check_ignore_index, check_label_names, check_num_labels
 from obrl.holders import RelationAlone
-from obrl.labels import Labels
+from obrl.labels import Labels, known_targets
 from obrl.online import RelationState, known_relation
 from obrl.pairs import describe
 from obrl.settings import Settings
@@ -18,7 +18,6 @@ from obrl.start import starting_relation
 from obrl_keras.graphs import after, check_scope, next_state, replica_context, with_value_checks
 from obrl_tensorflow.inputs import (
     check_labels,
-    known_targets,
     may_read_values,
     on_host,
     row_count,
@@ -102,7 +101,7 @@ class OnlineBatchRelation(RelationAlone, tf.Module):
         y, mask = check_labels(targets, observed, num_labels=self.num_labels, ignore_index=self.ignore_index)
         y = with_value_checks(tf, y, mask, self.ignore_index, self.validate)
         read_values = may_read_values(self.validate, y, mask)
-        mask = known_targets(y, mask, self.ignore_index, read_values=read_values)
+        mask = known_targets(y, mask, self.ignore_index, on_host=on_host if read_values else None)
         labels = split_labels(y, mask, read_values=read_values)
         with after(tf, y, mask):
             advance(self.accumulators, labels, self.settings, hold=None)

@@ -18,6 +18,7 @@ from obrl.cross_entropy import (
 )
 from obrl.errors import REDUCTIONS, check_batch, check_choice, check_impl, checked_pos_weight, resolve_update
 from obrl.holders import LossWithRelation
+from obrl.labels import known_targets
 from obrl.online import RelationState, state_laplacians
 from obrl.pairs import describe
 from obrl.problem import Reduction, joint_terms
@@ -29,9 +30,9 @@ from obrl_torch.fused_relation import code_state, update_and_code
 from obrl_torch.inputs import (
     check_target_values,
     computation_dtype,
-    known_targets,
     may_read_values,
     metadata,
+    on_host,
     optional_metadata,
     split_targets,
     to_host,
@@ -177,7 +178,9 @@ class Criterion(LossWithRelation, RelationModule):
         if self.ignore_index is None:
             return batch
         read_values = may_read_values(self.validate, batch.targets)
-        known = known_targets(batch.targets, batch.observed, self.ignore_index, read_values=read_values)
+        known = known_targets(
+            batch.targets, batch.observed, self.ignore_index, on_host=on_host if read_values else None
+        )
         return batch._replace(observed=known)
 
     def _evaluate(self, batch: Batch, state: RelationState, *, moves: bool, joint: bool, parts: bool) -> Tensors:

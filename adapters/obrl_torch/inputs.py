@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from obrl.errors import Metadata
-from obrl.labels import Labels, check_ignored, check_values, split_labels, without_ignored
+from obrl.labels import Labels, check_values, split_labels
 from obrl.logits import warn_of_probabilities, warn_of_sigmoid
 from obrl_torch.compat import in_transform, is_recorded
 from obrl_torch.namespace import TORCH
@@ -59,29 +59,17 @@ def to_host(name: str, value: Any) -> Any:
     metadata(name, value)
     if value.is_meta:
         raise ValueError(f"{name} must hold values, got a tensor on the meta device")
-    return _numpy(value)
+    return on_host(value)
 
 
-def _numpy(tensor: Tensor) -> Any:
+def on_host(tensor: Tensor) -> Any:
+    """A tensor as a NumPy array, with bfloat16, which NumPy does not know as a number, widened."""
     return (tensor.double() if tensor.dtype == torch.bfloat16 else tensor).numpy(force=True)
 
 
 def check_target_values(targets: Tensor, observed: Tensor | None) -> bool:
     """Raise ValueError where an observed target is outside [0, 1]; say whether no target is missing."""
-    return check_values(_numpy(targets), None if observed is None else _numpy(observed))
-
-
-def known_targets(
-    targets: Tensor, observed: Tensor | None, ignore_index: int | None, *, read_values: bool
-) -> Tensor | None:
-    """`observed`, and False where checked targets equal `ignore_index`.
-
-    Raises:
-        ValueError: targets that `obrl.labels.check_ignored` refuses, where values may be read.
-    """
-    if ignore_index is not None and read_values:
-        check_ignored(_numpy(targets), None if observed is None else _numpy(observed), ignore_index)
-    return without_ignored(targets, observed, ignore_index)
+    return check_values(on_host(targets), None if observed is None else on_host(observed))
 
 
 def split_targets(targets: Tensor, observed: Tensor | None, *, read_values: bool) -> Labels:
@@ -123,7 +111,7 @@ def warn_of_logits(logits: Tensor, validate: bool | None) -> None:
     if operation in ("sigmoid", "softmax"):
         warn_of_sigmoid(operation)
     elif may_read_values(validate, logits):
-        warn_of_probabilities(logits, _numpy)
+        warn_of_probabilities(logits, on_host)
 
 
 _PASSING = {

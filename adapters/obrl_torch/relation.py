@@ -11,12 +11,13 @@ from torch import Tensor
 
 from obrl.errors import check_labels
 from obrl.holders import RelationAlone
+from obrl.labels import known_targets
 from obrl.pairs import describe
 from obrl.settings import Settings
 from obrl_torch.inputs import (
-    known_targets,
     may_read_values,
     metadata,
+    on_host,
     optional_metadata,
     split_targets,
     without_autocast,
@@ -105,7 +106,7 @@ class OnlineBatchRelation(RelationAlone, RelationModule):
         state = self._state()
         check_same_device("targets", targets, state)
         read_values = may_read_values(self.validate, targets)
-        observed = known_targets(targets, observed, self.ignore_index, read_values=read_values)
+        observed = known_targets(targets, observed, self.ignore_index, on_host=on_host if read_values else None)
         labels = split_targets(targets, observed, read_values=read_values)
         with torch.no_grad(), without_autocast(targets.device.type):
             self._update(labels, state)

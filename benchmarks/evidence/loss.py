@@ -57,14 +57,8 @@ def measure(table: Table, situation: str, net: str, seeds: int) -> dict[str, Any
 
 
 def start_document(out: Path | None, seeds: int) -> dict[str, Any]:
-    """The results on file, to go on from, or new ones."""
-    file = None if out is None else out.with_suffix(".json")
-    if file is not None and file.exists():
-        document: dict[str, Any] = json.loads(file.read_text())
-        if document["seeds"] != seeds:
-            raise SystemExit(f"{file} holds {document['seeds']} seeds and --seeds is {seeds}: name another file")
-        return document
-    return {
+    """The results on file, to go on from, or new ones; raises SystemExit for results of other code or settings."""
+    fresh: dict[str, Any] = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": commit(),
         "machine": machine(),
@@ -75,6 +69,16 @@ def start_document(out: Path | None, seeds: int) -> dict[str, Any]:
         "tables": {},
         "cells": {},
     }
+    file = None if out is None else out.with_suffix(".json")
+    if file is None or not file.exists():
+        return fresh
+    document: dict[str, Any] = json.loads(file.read_text())
+    for name in ("seeds", "commit", "losses", "versions"):
+        if document[name] != fresh[name]:
+            raise SystemExit(
+                f"{file} holds results with {name} {document[name]}, here {fresh[name]}: name another file"
+            )
+    return document
 
 
 def main(arguments: list[str]) -> int:

@@ -194,9 +194,11 @@ def _checked(
 
 def _check_data(number: int, data: Mapping[str, Any]) -> None:
     """Raise ValueError for data of a row that a task cannot hold."""
-    taken = [key for key in ASKED if key in data]
-    if taken:
-        raise ValueError(f"the data of row {number} must not have {', '.join(taken)}, which the queue adds: rename it")
+    reserved = [key for key in ASKED if key in data]
+    if reserved:
+        raise ValueError(
+            f"the data of row {number} must not have {', '.join(reserved)}, which the queue adds: rename it"
+        )
     for key, value in data.items():
         try:
             json.dumps(_plain(value), allow_nan=False)

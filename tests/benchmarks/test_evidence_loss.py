@@ -91,7 +91,7 @@ def test_a_short_run_goes_on_where_it_was_stopped(
     assert main(command) == 0
     assert capsys.readouterr().out.count(" s\n") == 0, "what is on file is not measured again"
     assert json.loads((tmp_path / "loss.json").read_text()) == document
-    with pytest.raises(SystemExit, match="holds 2 seeds and --seeds is 3"):
+    with pytest.raises(SystemExit, match="results with seeds 2, here 3"):
         main([*command[:4], "3", *command[5:]])
 
 

@@ -108,7 +108,7 @@ def test_what_can_be_saved_is_told_nothing() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for function in ("bce", focal, Weighted(2.0)):
-            OBRLossLayer(LABELS, cross_entropy=function)
+            assert OBRLossLayer(LABELS, cross_entropy=function).cross_entropy is function
 
 
 @KERAS_OWN
