@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from typing import Any
 
 from benchmarks.measure import Plan, Row
 from benchmarks.memory import HOW as MEMORY_HOW
+from reference_model.machine import commit_of, processor_name
 
 FORMAT = 1
 BUSY_LOAD = 0.5
@@ -28,15 +28,8 @@ HEADER = ("implementation", "median ms", "min", "max", "x BCE", "plain / it", "p
 
 def machine() -> dict[str, Any]:
     """The processor's name, number of cores and architecture, and the system's load in the last minute."""
-    cpu = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                cpu = line.split(":", 1)[1].strip()
-                break
     return {
-        "cpu": cpu,
+        "cpu": processor_name(),
         "cores": os.cpu_count(),
         "architecture": platform.machine(),
         "gpu": None,
@@ -46,12 +39,7 @@ def machine() -> dict[str, Any]:
 
 def commit() -> str | None:
     """The commit of these sources, with `-dirty` where they differ from it; None where git does not know."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    try:
-        process = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return process.stdout.strip()
+    return commit_of(Path(__file__).parent)
 
 
 def busy_warning(about: dict[str, Any]) -> str | None:

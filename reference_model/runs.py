@@ -15,6 +15,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from reference_model.machine import commit_of, processor_name
+
 PACKAGES = (
     "obrl",
     "torch",
@@ -173,11 +175,18 @@ def default_run_path(data: str, *, now: datetime | None = None) -> Path:
 
 
 def describe_environment(*, seed: int, threads: int, device: str) -> dict[str, Any]:
-    """Return the versions, the machine and the seed of a run."""
+    """Return the versions, the machine and the seed of a run.
+
+    The commit is that of a checkout; it is None for an installed package.
+    """
+    sources = Path(__file__).parent
     return {
         "python": platform.python_version(),
         "system": platform.system(),
         "machine": platform.machine(),
+        "processor": processor_name(),
+        "cores": os.cpu_count(),
+        "commit": None if "site-packages" in sources.parts else commit_of(sources),
         "versions": {name: package_version(name) for name in PACKAGES},
         "seed": seed,
         "torch_threads": threads,

@@ -43,6 +43,8 @@ def test_run_folder_holds_everything(finished: dict[str, Path], loss: str) -> No
     assert (config.loss, config.images.size, config.train.threads, config.out) == (loss, 32, 1, run)
     environment = read(run / "environment.json")
     assert environment["seed"] == 0
+    assert environment["processor"] and environment["cores"] >= 1
+    assert environment["commit"] is None or len(environment["commit"].removesuffix("-dirty")) == 40
     for name in ("obrl", "torch", "lightning", "numpy"):
         assert environment["versions"][name]
     with (run / "metrics.csv").open() as file:
