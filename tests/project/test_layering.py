@@ -28,7 +28,7 @@ MODEL = "reference_model"
 LAYERS = (
     ("settings", ("settings", "config", "attributes", "openmp")),
     ("data", ("data",)),
-    ("run folder", ("runs", "places")),
+    ("run folder", ("runs", "places", "machine")),
     ("nets and losses", ("nets", "losses", "metrics")),
     ("what a stage is", ("stages", "stages.stage", "stages.registry")),
     ("reports", ("reports",)),
