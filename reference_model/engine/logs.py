@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import sys
 from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
@@ -64,6 +65,23 @@ class MetricsFile(Logger):
         writer.writeheader()
         writer.writerows(self._rows[step] for step in sorted(self._rows))
         write_atomically(self.path, text.getvalue())
+
+
+def last_validation(path: Path) -> dict[str, float]:
+    """Return the figures of the last epoch on the validation part, by name: those that choices may rest on.
+
+    Args:
+        path: A run's ``metrics.csv``.
+
+    Returns:
+        Such as ``{"accuracy": 0.88, "loss": 12.1}``; empty where there are none.
+
+    Raises:
+        RunError: If the file is damaged.
+    """
+    rows = _read_rows(path, sys.maxsize)
+    last = rows[max(rows)] if rows else {}
+    return {name.removeprefix("valid/"): float(value) for name, value in last.items() if name.startswith("valid/")}
 
 
 def _read_rows(path: Path, last_step: int) -> dict[int, dict[str, str]]:

@@ -17,6 +17,7 @@ from reference_model.config import RunConfig
 from reference_model.data.catalogue import SPLITS
 from reference_model.engine.finite import NotFiniteError
 from reference_model.engine.fitting import check_settings, check_start
+from reference_model.engine.logs import last_validation
 from reference_model.engine.sources import open_data
 from reference_model.pipeline.cells import (
     FORMAT,
@@ -257,6 +258,7 @@ class Grid:
             "sittings": sittings["number"],
             **speed,
             "environment": read_json(run.environment),
+            "valid": last_validation(run.metrics),
             "report": report,
             **({"right": read_json(right)} if right.is_file() else {}),
         }

@@ -51,6 +51,7 @@ def test_the_file_of_a_cell_is_small_and_says_everything(table2: Path) -> None:
         assert cell["origins"] in ({"net_0": "random"}, {"net_1": "random"})
         assert cell["data"]["pictures"] == {"train": 48, "valid": 16, "test": 16}
         assert cell["seconds"] > 0 and cell["sittings"] == 1 and cell["ms_per_step"] > 0
+        assert 0 < cell["valid"]["accuracy"] < 1 and cell["environment"]["processor"]
         assert cell["parameters"] == cell["trained_parameters"] > 0
         assert len(cell["report"]["attributes"]) == 40
     assert max(path.stat().st_size for path in (table2 / "cells-done").iterdir()) < 60_000
