@@ -11,7 +11,7 @@ import pytest
 from reference_model.attributes import CELEBA_ATTRIBUTES
 from reference_model.config import RunConfig
 from reference_model.pipeline.cells import Cell, CellResult
-from reference_model.pipeline.tables import figure2, groups, table2, table3
+from reference_model.pipeline.tables import figure2, groups, partial, table2, table3
 from reference_model.pipeline.tables.figures_of_runs import difference
 from reference_model.pipeline.tables.table import ALL_NETS, Part, Table, TableContent, TableOptions
 from reference_model.reports.right import judge, pack_right
@@ -146,6 +146,29 @@ def test_table_3_puts_both_data_sets_beside_the_published_numbers() -> None:
     assert (
         "tuned, from stage identity on casia; the attributes were trained on 100 pictures" in content.parts[0].notes[0]
     )
+
+
+def test_partial_compares_every_joint_loss_with_cross_entropy_at_the_same_share() -> None:
+    content = content_of(partial.TABLE, 3, words={"relations": "strong", "shares": "100,10"})
+    accuracies, differences, costs = content.parts
+    losses = ["cross-entropy", "joint loss", "joint loss, strong"]
+    assert [(row["labels, %"], row["loss"]) for row in rows_of(accuracies)] == [
+        (share, loss) for _ in BASES for share in (100, 10) for loss in losses
+    ]
+    gains = rows_of(differences)
+    assert [(row["data"], row["labels, %"], row["loss"]) for row in gains] == [
+        (data, share, loss) for data in BASES for share in (100, 10) for loss in losses[1:]
+    ]
+    assert {row["in words"] for row in gains} == {"higher"}
+    assert [row["loss"] for row in rows_of(costs)] == losses * 2
+    assert [[line.label for line in panel.lines] for panel in content.figures[0].panels] == [losses] * 2
+    assert "`strong`: thresholds .7 and .3" in content.notes[-1]
+
+
+def test_partial_names_no_loss_where_there_is_one_joint_loss() -> None:
+    content = content_of(partial.TABLE, 1, words={"shares": "100,10"})
+    assert [column.name for column in content.parts[1].columns][:3] == ["data", "labels, %", "difference"]
+    assert not any("Relations" in note for note in content.notes)
 
 
 def test_groups_compares_with_the_papers() -> None:

@@ -10,6 +10,7 @@ import pytest
 from obrl import Settings
 from reference_model.config import RelationConfig
 from reference_model.data.synthetic import write_synthetic_faces
+from reference_model.pipeline.cells import Cell
 from reference_model.pipeline.tables.command import parse_tables
 from reference_model.pipeline.tables.relation_variants import (
     DEFAULT_VARIANTS,
@@ -77,6 +78,19 @@ def test_table2_takes_them_as_columns() -> None:
     cells = request.table.cells(request.options)
     assert [cell.columns["loss"] for cell in cells] == ["ce", "obrl", "global", "strong@8"]
     assert cells[3].config.relation == with_variant(RelationConfig(), "strong@8")
+
+
+def test_partial_takes_them_at_every_share_and_its_other_cells_keep_their_keys() -> None:
+    def cells_of(*words: str) -> dict[tuple[str, str], Cell]:
+        request = parse_tables(["partial", "--shares", "100,10", "--relation.decay", "0.9", *words])
+        return {(cell.columns["labels"], cell.columns["loss"]): cell for cell in request.table.cells(request.options)}
+
+    usual, more = cells_of(), cells_of("--relations", "strong")
+    assert [*more] == [(f"{share} % of the labels", loss) for share in (100, 10) for loss in ("ce", "obrl", "strong")]
+    assert all(more[place].config == cell.config for place, cell in usual.items())
+    strong = more["10 % of the labels", "strong"].config
+    assert (strong.loss, strong.read.label_share) == ("obrl", 0.1)
+    assert strong.relation == with_variant(RelationConfig(decay=0.9), "strong")
 
 
 def test_the_table_compares_relations_and_says_what_a_global_one_costs(
