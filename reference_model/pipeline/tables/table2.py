@@ -97,8 +97,8 @@ def _gains(options: TableOptions, by_cell: Results) -> Part:
             results = by_cell[(data, *first)], by_cell[(data, *second)]
             comparisons.append(Comparison([data, _name(first), _name(second)], *results, [paper]))
     columns = (Column("data"), Column("of"), Column("over"))
-    title = "Differences in mean accuracy"
-    return differences_part("differences", title, columns, comparisons, [Column("paper's difference")])
+    title = "Differences in mean accuracy and mean average precision"
+    return differences_part("differences", title, columns, comparisons, [Column("paper's accuracy difference")])
 
 
 def _net_by_attribute(data: str, losses: Sequence[str], by_cell: Results) -> Part | None:

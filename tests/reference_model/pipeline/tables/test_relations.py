@@ -119,8 +119,9 @@ def test_the_table_compares_relations_and_says_what_a_global_one_costs(
     assert not online["mining, s"]
     assert 0 < float(measured["mining, s"]) < float(measured["epoch, s"])
     assert float(measured["share in gradient"]) > float(online["share in gradient"])
-    assert not entropy["in words"]
-    assert measured["in words"] in ("no difference", "higher", "lower")
+    assert not entropy["accuracy in words"] and not entropy["mAP in words"]
+    assert measured["accuracy in words"] in ("no difference", "higher with this seed", "lower with this seed")
+    assert measured["mAP in words"] == "one seed" and not measured["mAP from"]
     text = (tmp_path / "out" / "relations.md").read_text()
     assert "`global+strong@8`: measured once on all training labels, never moved; thresholds .7 and .3" in text
     assert "Nets on celeba: net_0, tuned, from: random." in text
