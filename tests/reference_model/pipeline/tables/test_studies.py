@@ -75,7 +75,12 @@ def test_partial_has_both_losses_at_every_share(sets: Path, tmp_path: Path) -> N
         (share, loss) for share in ("100", "25") for loss in ("cross-entropy", "joint loss")
     ]
     assert {row["seeds"] for row in figures} == {"2"}
-    assert [row["labels, %"] for row in rows_of(out / "partial-differences.csv")] == ["100", "25"]
+    differences = rows_of(out / "partial-differences.csv")
+    assert [row["labels, %"] for row in differences] == ["100", "25"]
+    precision = [float(row["average precision"]) for row in figures]
+    assert float(differences[1]["mAP difference"]) == pytest.approx(precision[3] - precision[2])
+    low, mean, high = (float(differences[1][f"mAP {end}"]) for end in ("from", "difference", "to"))
+    assert low <= mean <= high
     assert [(row["labels, %"], row["over, %"]) for row in rows_of(out / "partial-costs.csv")] == [("25", "100")] * 2
     cells = cells_in(out)
     assert len(cells) == 8
@@ -177,6 +182,11 @@ def test_pretraining_has_its_controls_and_a_verdict(sets: Path, tmp_path: Path) 
     assert origins[SCRATCH] == origins["random, frozen"] == "random"
     text = (out / "pretraining.md").read_text()
     assert text.count("- With 16 rows ") == text.count("- With all rows ") == 1
+    assert text.count("In mean average precision it is ") == 2 and "points over scratch (one seed)" in text
+    differences = rows_of(out / "pretraining-differences.csv")
+    for row in differences:
+        assert float(row["least accuracy difference of a seed"]) == pytest.approx(float(row["accuracy difference"]))
+        assert row["mAP difference"] and row["mAP in words"] == "one seed" and not row["mAP to"]
     identities = rows_of(out / "pretraining-identities.csv")
     assert [row["pre-trained on"] for row in identities] == ["identities", "shuffled identities"]
     shuffled = [cell for cell in cells_in(out) if cell["settings"].get("read.shuffle_people")]
