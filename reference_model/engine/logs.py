@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import sys
 from argparse import Namespace
 from collections.abc import Mapping
@@ -110,7 +111,7 @@ def epoch_line(
 
     Args:
         parts: The loss and its parts in training, the loss first.
-        metrics: Figures of training and validation; the first is shown.
+        metrics: Figures of training and validation, NaN without a validation; the first is shown.
         extra: The loss's own figures.
         epoch: The epoch, from 1 on.
         epochs: Epochs of the run.
@@ -120,7 +121,8 @@ def epoch_line(
     listed = ", ".join(f"{_words(name)} {value:.3f}" for name, value in others)
     line = [f"epoch {epoch}/{epochs}", f"loss {loss:.3f}" + (f" ({listed})" if listed else "")]
     for name, (trained, valid) in list(metrics.items())[:1]:
-        line.append(f"{_words(name)} {_figure(name, trained)} train, {_figure(name, valid)} valid")
+        validated = "" if math.isnan(valid) else f", {_figure(name, valid)} valid"
+        line.append(f"{_words(name)} {_figure(name, trained)} train{validated}")
     line += [f"{_words(name)} {value:.3g}" for name, value in extra.items()]
     return "  ".join([*line, course])
 

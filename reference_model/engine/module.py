@@ -94,6 +94,13 @@ class StageModule(lightning.LightningModule):
         assert isinstance(loader, TrainLoader)  # what fit was called with
         return loader
 
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Decide whether this epoch is validated; a run that is resumed inside of an epoch does not start one."""
+        epochs, every = self.config.train.epochs, self.config.train.validate_every
+        done = self.current_epoch + 1
+        # Lightning validates where the number of epochs divides by this one, and has no word for the last epoch.
+        self.trainer.check_val_every_n_epoch = 1 if done % every == 0 or done == epochs else epochs + 1
+
     def _start_clock(self) -> None:
         loader = self._loader()
         self._clock = (time.monotonic(), loader.batches_done, loader.seconds_waited)
@@ -115,6 +122,7 @@ class StageModule(lightning.LightningModule):
         epoch, epochs = self.current_epoch + 1, self.config.train.epochs
         self.print(epoch_line(parts, both, extra, epoch=epoch, epochs=epochs, course=self._course(epochs - epoch)))
         sys.stdout.flush()
+        self._valid_metrics = {}
         self._start_clock()
 
     def _course(self, epochs_left: int) -> str:

@@ -13,7 +13,16 @@ from reference_model.settings.presets import preset_settings
 
 SHOWN = 20
 # Where things are, and what changes no result.
-UNSHOWN = ("preset", "stage", "out", "train.progress", "train.threads", "train.device", "train.checkpoint_every")
+UNSHOWN = (
+    "preset",
+    "stage",
+    "out",
+    "train.progress",
+    "train.threads",
+    "train.device",
+    "train.checkpoint_every",
+    "train.validate_every",
+)
 
 
 def summary(

@@ -86,7 +86,8 @@ def _resumed(run: RunFolder, config: RunConfig, data: StageData) -> RunConfig:
     """Return the settings that a run was started with, in its present place."""
     check_same_data(run, data)
     stored = load_config(run.config)
-    train = replace(stored.train, progress=config.train.progress, checkpoint_every=config.train.checkpoint_every)
+    free = {name: getattr(config.train, name) for name in ("progress", "checkpoint_every", "validate_every")}
+    train = replace(stored.train, **free)
     return replace(config, train=train)
 
 

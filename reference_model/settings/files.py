@@ -27,6 +27,7 @@ FREE_ON_RESUME = (
     "features.disk_gb",
     "train.progress",
     "train.checkpoint_every",
+    "train.validate_every",
 )
 GROUPS_OF_SETTINGS = frozenset(name for name, kind in get_type_hints(RunConfig).items() if is_dataclass(kind))
 PATHS = path_settings(RunConfig)

@@ -99,6 +99,8 @@ class TrainConfig:
         precision: Of the nets: 32 is float32, bf16 and 16 are mixed precision.
         ema: Decay of a moving average of the weights, which is then tested and saved; none turns it off.
         checkpoint_every: Steps between checkpoints; Ctrl-C and the end of an epoch save one as well.
+        validate_every: Epochs between validations, which only report: the result of the training is the same. The last
+            epoch is validated in any case.
         influence_every: Steps between measurements of the relation loss's share in loss and gradient.
         device: cpu, cuda, or auto: cuda where there is one.
         threads: CPU threads of torch; none leaves torch's choice. Bit-equal resuming needs the same number.
@@ -112,6 +114,7 @@ class TrainConfig:
     precision: Literal["32", "bf16", "16"] = "32"
     ema: float | None = None
     checkpoint_every: int = 50
+    validate_every: int = 1
     influence_every: int = 20
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int | None = None
@@ -119,7 +122,8 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for name in ("epochs", "batch_size", "eval_batch_size", "accumulate", "checkpoint_every", "influence_every"):
+        counts = ("epochs", "batch_size", "eval_batch_size", "accumulate")
+        for name in (*counts, "checkpoint_every", "validate_every", "influence_every"):
             require(getattr(self, name) >= 1, f"train.{name}", "at least 1", getattr(self, name))
         require(self.ema is None or 0 < self.ema < 1, "train.ema", "in (0, 1), or null", self.ema)
         require(self.threads is None or self.threads >= 1, "train.threads", "at least 1, or null", self.threads)

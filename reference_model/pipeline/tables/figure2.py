@@ -10,13 +10,12 @@ from statistics import fmean
 
 from reference_model.pipeline.cells import Cell, CellResult, net_names
 from reference_model.pipeline.tables.figures_of_runs import (
-    DIFFERENCE_COLUMNS,
+    COMPARISON_COLUMNS,
     FIGURE_COLUMNS,
     FIGURE_NOTE,
-    NO_DIFFERENCE,
+    NO_COMPARISON,
     accuracy_line,
-    difference,
-    difference_values,
+    compare,
     figure_values,
     group_results,
     nets_in_words,
@@ -122,20 +121,19 @@ def _present(data: str, alphas: Sequence[float], by_alpha: Results) -> list[floa
 
 def _part(name: str, title: str, alphas: Sequence[float], by_alpha: Results, options: TableOptions) -> Part:
     rows: list[list[Value]] = []
-    method = ""
+    method: tuple[str, ...] = ()
     for data in options.bases:
         for alpha in _present(data, alphas, by_alpha):
             results = by_alpha[data, alpha]
-            change = difference(results, by_alpha[data, 0.0])
-            method = change.method()
+            values, method = compare(results, by_alpha[data, 0.0])
             pairs = [float(len(result.report["relation"].get("active_pairs", ()))) for result in results]
             rows.append(
                 [data, f"{alpha:g}", *figure_values(results), 100 * share_in_gradient(results), fmean(pairs)]
-                + (difference_values(change.accuracy) if alpha else [*NO_DIFFERENCE])
+                + (values if alpha else [*NO_COMPARISON])
             )
     columns = (Column("data"), Column("alpha"), *FIGURE_COLUMNS, Column(SHARE_COLUMN, 3), Column("active pairs", 1))
-    note = f"Differences are to alpha 0. {method}"
-    return Part(name, title, (*columns, *DIFFERENCE_COLUMNS), rows, (note,))
+    note = " ".join(("Differences are to alpha 0.", *method))
+    return Part(name, title, (*columns, *COMPARISON_COLUMNS), rows, (note,))
 
 
 def _panels(options: TableOptions, by_alpha: Results, alphas: Sequence[float], *, log: bool) -> list[Panel]:

@@ -7,7 +7,13 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
 from reference_model.pipeline.cells import CellResult, treatment_of
-from reference_model.pipeline.tables.statistics import Difference, Interval, mean_and_spread, paired_difference
+from reference_model.pipeline.tables.statistics import (
+    Difference,
+    Interval,
+    mean_and_spread,
+    paired_difference,
+    student_interval,
+)
 from reference_model.pipeline.tables.table import Column, Line, Part, Value
 from reference_model.runs import RunError
 
@@ -38,8 +44,15 @@ FIGURE_NOTE = (
     "predictions and in the labels themselves. ± is the standard deviation over the seeds."
 )
 DIFFERENCE_COLUMNS = (Column("difference"), Column("from"), Column("to"), Column("in words"))
-NO_DIFFERENCE: tuple[Value, ...] = (math.nan, math.nan, math.nan, "")
-"""For ``DIFFERENCE_COLUMNS`` in the row that others are compared with."""
+"""The columns of `difference_values`, for a difference in one figure."""
+
+COMPARISON_COLUMNS = tuple(
+    Column(f"{figure} {column.name}", column.digits) for figure in ("accuracy", "mAP") for column in DIFFERENCE_COLUMNS
+)
+"""The columns of `compare`: a difference in mean accuracy, and one in mean average precision (mAP)."""
+
+NO_COMPARISON: tuple[Value, ...] = (math.nan, math.nan, math.nan, "") * 2
+"""For ``COMPARISON_COLUMNS`` in the row that others are compared with."""
 
 
 class Comparison(NamedTuple):
@@ -61,7 +74,7 @@ class Comparison(NamedTuple):
 def differences_part(
     name: str, title: str, before: Sequence[Column], comparisons: Iterable[Comparison], after: Sequence[Column] = ()
 ) -> Part:
-    """Return a table of paired differences in mean accuracy, with how their intervals come about as its note.
+    """Return a table of paired differences in mean accuracy and mAP, with how their intervals come about as its notes.
 
     Args:
         name: As of `Part`.
@@ -71,12 +84,11 @@ def differences_part(
         after: The columns behind it.
     """
     rows: list[list[Value]] = []
-    method: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     for comparison in comparisons:
-        change = difference(comparison.first, comparison.second)
-        method = (change.method(),)
-        rows.append([*comparison.before, *difference_values(change.accuracy), *comparison.after])
-    return Part(name, title, (*before, *DIFFERENCE_COLUMNS, *after), rows, method)
+        values, notes = compare(comparison.first, comparison.second)
+        rows.append([*comparison.before, *values, *comparison.after])
+    return Part(name, title, (*before, *COMPARISON_COLUMNS, *after), rows, notes)
 
 
 def accuracy_line(label: str, places: Sequence[float], groups: Iterable[Sequence[CellResult]]) -> Line:
@@ -110,8 +122,45 @@ def seed_of(result: CellResult) -> int:
     return result.cell.config.seed
 
 
+def compare(first: Sequence[CellResult], second: Sequence[CellResult]) -> tuple[list[Value], tuple[str, ...]]:
+    """Return by how much the first way is better than the second, and how the intervals come about.
+
+    Returns:
+        The values for ``COMPARISON_COLUMNS``, and two notes: on accuracy, and on mean average precision.
+
+    Raises:
+        RunError: As `difference`.
+    """
+    change = difference(first, second)
+    precision = precision_difference(first, second)
+    return [*difference_values(change.accuracy), *difference_values(precision)], (change.method(), _method(precision))
+
+
+def precision_difference(first: Sequence[CellResult], second: Sequence[CellResult]) -> Interval:
+    """Return by how much the mean average precision of the first way is above that of the second, of the same seeds."""
+    return student_interval(gains(first, second, "mean_average_precision"))
+
+
+def gains(first: Sequence[CellResult], second: Sequence[CellResult], figure: str = "mean_accuracy") -> list[float]:
+    """Return the differences in a figure of the report in percentage points, seed by seed."""
+    return [100 * (one.figure(figure) - other.figure(figure)) for one, other in zip(first, second, strict=True)]
+
+
+def _method(precision: Interval) -> str:
+    start = (
+        "mAP is the mean average precision. Its differences are in percentage points, paired by seed. Finished cells "
+        "keep no scores of single pictures, so that test pictures cannot be resampled for it"
+    )
+    if precision.seeds == 1:
+        return f"{start}, and with one seed there is no interval."
+    return (
+        f"{start}: intervals of 95 % are by Student's t over the differences of the {precision.seeds} seeds. They say "
+        "nothing about other test pictures."
+    )
+
+
 def difference(first: Sequence[CellResult], second: Sequence[CellResult]) -> Difference:
-    """Return by how much the first way is better than the second; see `paired_difference`.
+    """Return by how much the first way is better than the second in accuracy; see `paired_difference`.
 
     Raises:
         RunError: If the seeds, test pictures or attributes are not the same.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -84,7 +85,8 @@ def _measure(config: RunConfig) -> float:
         many = min(config.train.batch_size, sizes["train"])
         train, test = (_per_picture(module, data, config, many, train=part) for part in (True, False))
     epochs = config.train.epochs
-    return epochs * (sizes["train"] * train + sizes["valid"] * test) + sizes["test"] * test
+    validations = math.ceil(epochs / config.train.validate_every)
+    return epochs * sizes["train"] * train + (validations * sizes["valid"] + sizes["test"]) * test
 
 
 def _per_picture(module: StageModule, data: StageData, config: RunConfig, count: int, *, train: bool) -> float:

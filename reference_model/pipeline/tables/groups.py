@@ -9,12 +9,11 @@ from typing import Literal
 
 from reference_model.pipeline.cells import Cell, CellResult, net_names
 from reference_model.pipeline.tables.figures_of_runs import (
-    DIFFERENCE_COLUMNS,
+    COMPARISON_COLUMNS,
     FIGURE_COLUMNS,
     FIGURE_NOTE,
-    NO_DIFFERENCE,
-    difference,
-    difference_values,
+    NO_COMPARISON,
+    compare,
     figure_values,
     group_results,
     nets_in_words,
@@ -47,17 +46,16 @@ def groups_rows(options: TableOptions, results: Sequence[CellResult]) -> TableCo
     """Return parameters, milliseconds a step and accuracy of each arrangement, and its difference to the paper's."""
     by_groups = group_results(results, lambda result: (result.cell.columns["data"], result.cell.columns["groups"]))
     rows: list[list[Value]] = []
-    method = ""
+    method: tuple[str, ...] = ()
     for (data, arrangement), cells in by_groups.items():
         row: list[Value] = [data, next(text for name, text in ARRANGEMENTS.items() if name == arrangement)]
         row += [int(cells[0].content["parameters"]), fmean(float(cell.content["ms_per_step"]) for cell in cells)]
         row += figure_values(cells)
         if arrangement == "paper":
-            rows.append([*row, *NO_DIFFERENCE])
+            rows.append([*row, *NO_COMPARISON])
             continue
-        change = difference(cells, by_groups[data, "paper"])
-        method = change.method()
-        rows.append([*row, *difference_values(change.accuracy)])
+        values, method = compare(cells, by_groups[data, "paper"])
+        rows.append([*row, *values])
     columns = (Column("data"), Column("branches"), Column("parameters"), Column("ms a step", 1))
     first = results[0]
     notes = (
@@ -66,9 +64,9 @@ def groups_rows(options: TableOptions, results: Sequence[CellResult]) -> TableCo
         "units, so more branches mean more parameters. Random groups are drawn anew for every seed.",
         "Milliseconds are measured in the runs: the median over the batches on a CPU, so they depend on the machine "
         "and on what else it does.",
-        f"Differences are to the data's groups. {method}",
+        " ".join(("Differences are to the data's groups.", *method)),
     )
-    part = Part("", "Branches of the attribute net", (*columns, *FIGURE_COLUMNS, *DIFFERENCE_COLUMNS), rows, notes)
+    part = Part("", "Branches of the attribute net", (*columns, *FIGURE_COLUMNS, *COMPARISON_COLUMNS), rows, notes)
     return TableContent("Groups of attributes", [part], (), (FIGURE_NOTE,))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from reference_model.pipeline.cells import Cell, CellResult, net_names
-from reference_model.pipeline.published import LOSS_TITLES, LOSSES
+from reference_model.pipeline.published import LOSSES
 from reference_model.pipeline.tables.figures_of_runs import (
     FIGURE_COLUMNS,
     FIGURE_NOTE,
@@ -18,6 +18,7 @@ from reference_model.pipeline.tables.figures_of_runs import (
     nets_in_words,
     treatment,
 )
+from reference_model.pipeline.tables.losses import RELATIONS_OPTION, loss_title, losses_of, relation_notes
 from reference_model.pipeline.tables.table import (
     ALL_NETS,
     Column,
@@ -45,7 +46,7 @@ def partial_cells(options: TableOptions) -> list[Cell]:
         for seed in options.seeds
         for data in options.bases
         for share in parse_shares(options)
-        for loss in LOSSES
+        for loss in losses_of(options)
     ]
 
 
@@ -83,8 +84,10 @@ def partial_rows(options: TableOptions, results: Sequence[CellResult]) -> TableC
         "larger one, and validation and test labels are whole. Every run has all pictures and as many steps. "
         f"Nets: {net_names(options.fusions[0])}, {treatment(first)} ({nets_in_words(first)})."
     )
-    parts = [_figures(by_cell), _gains(by_cell), _costs(by_cell)]
-    return TableContent("Training with a part of the labels", parts, [_figure(options, by_cell)], (FIGURE_NOTE, note))
+    losses = losses_of(options)
+    parts = [_figures(by_cell), _gains(losses, by_cell), _costs(by_cell)]
+    notes = (FIGURE_NOTE, note, *relation_notes(losses))
+    return TableContent("Training with a part of the labels", parts, [_figure(options, by_cell)], notes)
 
 
 def _place(result: CellResult) -> tuple[str, float, str]:
@@ -98,21 +101,25 @@ def _number(share: float) -> Value:
 
 def _figures(by_cell: Results) -> Part:
     rows: list[list[Value]] = [
-        [data, _number(share), LOSS_TITLES[loss], *figure_values(results)]
+        [data, _number(share), loss_title(loss), *figure_values(results)]
         for (data, share, loss), results in by_cell.items()
     ]
     columns = (Column("data"), Column("labels, %"), Column("loss"))
     return Part("", "Accuracy", (*columns, *FIGURE_COLUMNS), rows)
 
 
-def _gains(by_cell: Results) -> Part:
-    comparisons = [
-        Comparison([data, _number(share)], results, by_cell[data, share, "ce"])
-        for (data, share, loss), results in by_cell.items()
-        if loss == "obrl"
-    ]
-    title = "The joint loss over cross-entropy, at the same labels"
-    return differences_part("differences", title, (Column("data"), Column("labels, %")), comparisons)
+def _gains(losses: Sequence[str], by_cell: Results) -> Part:
+    """Return what each joint loss changes; a column names the loss where there are several."""
+    several = losses != LOSSES
+    comparisons = []
+    for (data, share, loss), results in by_cell.items():
+        if loss != "ce":
+            names = [loss_title(loss)] if several else []
+            comparisons.append(Comparison([data, _number(share), *names], results, by_cell[data, share, "ce"]))
+    columns = (Column("data"), Column("labels, %"), *([Column("loss")] if several else []))
+    return differences_part(
+        "differences", "The joint loss over cross-entropy, at the same labels", columns, comparisons
+    )
 
 
 def _costs(by_cell: Results) -> Part:
@@ -120,7 +127,7 @@ def _costs(by_cell: Results) -> Part:
     for (data, share, loss), results in by_cell.items():
         most = max(other for place, other, _ in by_cell if place == data)
         if share < most:
-            before = [data, LOSS_TITLES[loss], _number(share), _number(most)]
+            before = [data, loss_title(loss), _number(share), _number(most)]
             comparisons.append(Comparison(before, results, by_cell[data, most, loss]))
     columns = (Column("data"), Column("loss"), Column("labels, %"), Column("over, %"))
     return differences_part("costs", "What missing labels cost", columns, comparisons)
@@ -131,8 +138,8 @@ def _figure(options: TableOptions, by_cell: Results) -> FigureContent:
     for data in options.bases:
         shares = list(dict.fromkeys(share for place, share, _ in by_cell if place == data))
         lines = [
-            accuracy_line(LOSS_TITLES[loss], shares, (by_cell[data, share, loss] for share in shares))
-            for loss in LOSSES
+            accuracy_line(loss_title(loss), shares, (by_cell[data, share, loss] for share in shares))
+            for loss in losses_of(options)
         ]
         panels.append(Panel(data, "known training labels, per cent", "accuracy, per cent", lines))
     caption = "Accuracy against the share of known labels. Error bars are the standard deviation over the seeds."
@@ -145,6 +152,9 @@ TABLE = Table(
     cells=partial_cells,
     rows=partial_rows,
     fusions=(ALL_NETS,),
-    options={"shares": f"per cent of the training labels (default: {','.join(f'{share:g}' for share in SHARES)})"},
+    options={
+        "shares": f"per cent of the training labels (default: {','.join(f'{share:g}' for share in SHARES)})",
+        **RELATIONS_OPTION,
+    },
     sets=("read.label_share",),
 )

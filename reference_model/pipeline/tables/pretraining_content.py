@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
@@ -14,8 +15,10 @@ from reference_model.pipeline.tables.figures_of_runs import (
     difference,
     differences_part,
     figure_values,
+    gains,
     group_results,
     nets_in_words,
+    precision_difference,
     treatment,
 )
 from reference_model.pipeline.tables.statistics import Interval
@@ -64,20 +67,20 @@ def pretraining_rows(options: TableOptions, results: Sequence[CellResult]) -> Ta
 
 def _verdict(by_cell: Results, rows: str) -> str:
     pretrained, scratch = by_cell[rows, PRETRAINED], by_cell[rows, SCRATCH]
-    return verdict(
+    sentence = verdict(
         rows,
         gains(pretrained, scratch),
         {name: fmean(gains(pretrained, by_cell[rows, name])) for name in CONTROLS},
         difference(pretrained, scratch).accuracy,
     )
+    return f"{sentence} {_precision_in_words(precision_difference(pretrained, scratch))}"
 
 
-def gains(first: Sequence[CellResult], second: Sequence[CellResult]) -> list[float]:
-    """Return the differences in mean accuracy in percentage points, seed by seed."""
-    return [
-        100 * (one.figure("mean_accuracy") - other.figure("mean_accuracy"))
-        for one, other in zip(first, second, strict=True)
-    ]
+def _precision_in_words(interval: Interval) -> str:
+    if math.isnan(interval.mean):
+        return "Mean average precision was not measured."
+    between = "" if math.isnan(interval.low) else f"{interval.low:.2f} to {interval.high:.2f}, "
+    return f"In mean average precision it is {interval.mean:+.2f} points over scratch ({between}{interval.verdict})."
 
 
 def verdict(rows: str, over_scratch: Sequence[float], over_controls: Mapping[str, float], interval: Interval) -> str:
@@ -130,10 +133,10 @@ def _differences(by_cell: Results, counts: Sequence[str]) -> Part:
             comparisons.append(Comparison([count, way, other], first, second, [above, min(by_seed)]))
     return differences_part(
         "differences",
-        "Differences in mean accuracy",
+        "Differences in mean accuracy and mean average precision",
         (Column("rows"), Column("of"), Column("over")),
         comparisons,
-        (Column("seeds above"), Column("least of a seed")),
+        (Column("seeds above in accuracy"), Column("least accuracy difference of a seed")),
     )
 
 

@@ -8,11 +8,11 @@ from statistics import fmean
 
 from reference_model.pipeline.cells import Cell, CellResult, net_names
 from reference_model.pipeline.tables.figures_of_runs import (
-    DIFFERENCE_COLUMNS,
+    COMPARISON_COLUMNS,
     FIGURE_COLUMNS,
     FIGURE_NOTE,
-    difference,
-    difference_values,
+    NO_COMPARISON,
+    compare,
     figure_values,
     group_results,
     nets_in_words,
@@ -34,7 +34,7 @@ COLUMNS = (
     *(Column("data"), Column("relation"), Column("r_p / r_n"), Column("alpha")),
     *FIGURE_COLUMNS,
     *(Column("share in gradient", 3), Column("active pairs", 1), Column("mining, s"), Column("epoch, s")),
-    *DIFFERENCE_COLUMNS,
+    *COMPARISON_COLUMNS,
 )
 _UNUSED = (float("nan"),) * 4
 
@@ -78,22 +78,21 @@ def relations_rows(options: TableOptions, results: Sequence[CellResult]) -> Tabl
     """Return each relation's figures, its part in the gradient, its cost, and its difference to cross-entropy."""
     by_cell = group_results(results, lambda result: (result.cell.columns["data"], result.cell.columns["relation"]))
     rows: list[list[Value]] = []
-    method = ""
+    method: tuple[str, ...] = ()
     for (data, name), cells in by_cell.items():
         settings = cells[0].cell.config.relation
         if name == BASELINE:
-            rows.append([data, name, "", "", *figure_values(cells), *_UNUSED, "", "", "", ""])
+            rows.append([data, name, "", "", *figure_values(cells), *_UNUSED, *NO_COMPARISON])
             continue
-        change = difference(cells, by_cell[data, BASELINE])
-        method = change.method()
+        values, method = compare(cells, by_cell[data, BASELINE])
         thresholds = f"{settings.positive_threshold:g} / {settings.negative_threshold:g}"
         row: list[Value] = [data, name, thresholds, f"{settings.alpha:g}", *figure_values(cells)]
         pairs = fmean(len(cell.report["relation"].get("active_pairs", ())) for cell in cells)
         seconds = [_mean(cells, "mining_seconds"), _mean(cells, "epoch_seconds")]
-        rows.append([*row, 100 * share_in_gradient(cells), pairs, *seconds, *difference_values(change.accuracy)])
+        rows.append([*row, 100 * share_in_gradient(cells), pairs, *seconds, *values])
     return TableContent(
         "The relation's settings",
-        [Part("", "Accuracy", COLUMNS, rows, (f"Differences are to cross-entropy. {method}", _cost_note()))],
+        [Part("", "Accuracy", COLUMNS, rows, (" ".join(("Differences are to cross-entropy.", *method)), _cost_note()))],
         (),
         (FIGURE_NOTE, describe_variants(chosen_variants(options)), *_nets(options, results)),
     )

@@ -168,7 +168,8 @@ def _differences(by_cell: Results, titles: Mapping[str, str]) -> Part:
         for way, other in pairs
     ]
     columns = (Column("setting"), Column("of"), Column("over"))
-    return differences_part("differences", "Differences in mean accuracy", columns, comparisons)
+    title = "Differences in mean accuracy and mean average precision"
+    return differences_part("differences", title, columns, comparisons)
 
 
 def _costs(by_cell: Results) -> Part:

@@ -1,4 +1,4 @@
-"""Mean and spread over seeds, and paired differences with a bootstrap interval."""
+"""Mean and spread over seeds, and paired differences with their intervals: by bootstrap, and by Student's t."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ Array = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Interval:
-    """A difference in percentage points with its bootstrap interval of 95 %.
+    """A difference in percentage points with its interval of 95 %.
 
     Args:
         mean: The difference.
-        low: Lower end.
-        high: Upper end.
+        low: Lower end; NaN where one seed gives no interval.
+        high: Upper end; NaN where one seed gives no interval.
         seeds: How many seeds it is from.
     """
 
@@ -38,9 +38,14 @@ class Interval:
 
     @property
     def verdict(self) -> str:
-        """What it says in words: ``no difference`` where the interval holds zero, else higher or lower."""
+        """What it says in words: ``no difference`` where the interval holds zero, else higher or lower.
+
+        Without an interval it is ``one seed``, without a difference ``not measured``.
+        """
         if math.isnan(self.mean):
             return "not measured"
+        if math.isnan(self.low):
+            return "one seed"
         if self.low <= 0 <= self.high:
             return "no difference"
         return ("higher" if self.low > 0 else "lower") + (" with this seed" if self.seeds == 1 else "")
@@ -67,8 +72,8 @@ class Difference:
     def method(self) -> str:
         """Return how the interval was made, as a sentence."""
         start = (
-            "Differences are in percentage points, paired by seed and test picture; intervals of 95 % are from "
-            f"{SAMPLES} bootstrap samples of the {self.units} test {self.unit}"
+            "Differences in accuracy are in percentage points, paired by seed and test picture; intervals of 95 % are "
+            f"from {SAMPLES} bootstrap samples of the {self.units} test {self.unit}"
         )
         if self.seeds == 1:
             return f"{start}. With one seed they say nothing about other seeds."
@@ -138,6 +143,33 @@ def paired_difference(
     )
 
 
+def student_interval(differences: Sequence[float]) -> Interval:
+    r"""Return the mean of what seeds differ by, with its interval of 95 % by Student's t.
+
+    Let s be the standard deviation of the differences of S seeds, and :math:`\bar d` their mean. The interval is
+
+    .. math:: \bar d \pm t_{0.975}(S - 1) \cdot \frac{s}{\sqrt{S}}
+
+    It says how far the mean may move with other seeds, on the same test pictures.
+
+    Args:
+        differences: Of two ways with the same seed in percentage points, one a seed, at least one. Where one of them
+            is NaN, the mean is NaN; with one seed the interval is.
+
+    Example:
+        >>> interval = student_interval([1.0, 2.0, 3.0])
+        >>> [round(value, 2) for value in (interval.mean, interval.low, interval.high)]
+        [2.0, -0.48, 4.48]
+        >>> interval.verdict
+        'no difference'
+    """
+    seeds, mean = len(differences), fmean(differences)
+    if seeds == 1 or math.isnan(mean):
+        return Interval(mean, math.nan, math.nan, seeds)
+    half = _student_quantile(seeds) * stdev(differences) / math.sqrt(seeds)
+    return Interval(mean, mean - half, mean + half, seeds)
+
+
 def seed_factor(seeds: int) -> float:
     r"""Return by how much the deviations of S seeds from their mean are enlarged before seeds are resampled.
 
@@ -163,10 +195,14 @@ def seed_factor(seeds: int) -> float:
     """
     if seeds == 1:
         return 1.0
+    return math.sqrt(seeds / (seeds - 1)) * _student_quantile(seeds) / NormalDist().inv_cdf((1 + LEVEL) / 2)
+
+
+def _student_quantile(seeds: int) -> float:
+    """Return how many standard errors the mean over some seeds, at least two, may lie from the truth at 95 %."""
     from scipy.special import stdtrit  # for those only who compare runs
 
-    upper = (1 + LEVEL) / 2
-    return math.sqrt(seeds / (seeds - 1)) * float(stdtrit(seeds - 1, upper)) / NormalDist().inv_cdf(upper)
+    return float(stdtrit(seeds - 1, (1 + LEVEL) / 2))
 
 
 def _resample(rng: np.random.Generator, spread: Array, counted: Array, count: int) -> Array:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from reference_model.pipeline import published
 from reference_model.pipeline.cells import Cell, CellResult, net_names
-from reference_model.pipeline.published import LOSS_TITLES
 from reference_model.pipeline.tables.figures_of_runs import (
     DIFFERENCE_COLUMNS,
     FIGURE_COLUMNS,
@@ -21,7 +20,7 @@ from reference_model.pipeline.tables.figures_of_runs import (
     nets_in_words,
     treatment,
 )
-from reference_model.pipeline.tables.relation_variants import VARIANTS, describe_variants, parse_variants
+from reference_model.pipeline.tables.losses import RELATIONS_OPTION, loss_title, losses_of, relation_notes
 from reference_model.pipeline.tables.table import (
     Column,
     FigureContent,
@@ -51,21 +50,6 @@ def table2_cells(options: TableOptions) -> list[Cell]:
     ]
 
 
-def losses_of(options: TableOptions) -> tuple[str, ...]:
-    """Return the losses of the table: the paper's two, and the joint loss with the relations that the options name.
-
-    Raises:
-        SettingsError: If a relation is unknown.
-    """
-    text = options.words.get("relations")
-    return published.LOSSES if text is None else (*published.LOSSES, *parse_variants(text, option="relations"))
-
-
-def loss_title(loss: str) -> str:
-    """Return the name of a loss in the tables."""
-    return LOSS_TITLES.get(loss, f"joint loss, {loss}")
-
-
 def attribute_cell(options: TableOptions, data: str, fusion: Sequence[str], loss: str, seed: int) -> Cell:
     """Return the cell of some nets with a loss."""
     columns = {"data": data, "fusion": net_names(fusion), "loss": loss, "seed": f"seed {seed}"}
@@ -78,8 +62,7 @@ def table2_rows(options: TableOptions, results: Sequence[CellResult]) -> TableCo
     losses, notes = losses_of(options), [FIGURE_NOTE]
     if any(result.origins and set(result.origins.values()) == {"random"} for result in results):
         notes.append("Nets that start at random differ in name only: net_0 to net_3 are then the same net.")
-    if losses[2:]:
-        notes.append(describe_variants(losses[2:]))
+    notes += relation_notes(losses)
     parts = [_accuracies(by_cell), _gains(options, by_cell)]
     parts += [part for data in options.bases if (part := _net_by_attribute(data, losses, by_cell)) is not None]
     parts.append(_paper())
@@ -114,8 +97,8 @@ def _gains(options: TableOptions, by_cell: Results) -> Part:
             results = by_cell[(data, *first)], by_cell[(data, *second)]
             comparisons.append(Comparison([data, _name(first), _name(second)], *results, [paper]))
     columns = (Column("data"), Column("of"), Column("over"))
-    title = "Differences in mean accuracy"
-    return differences_part("differences", title, columns, comparisons, [Column("paper's difference")])
+    title = "Differences in mean accuracy and mean average precision"
+    return differences_part("differences", title, columns, comparisons, [Column("paper's accuracy difference")])
 
 
 def _net_by_attribute(data: str, losses: Sequence[str], by_cell: Results) -> Part | None:
@@ -184,5 +167,5 @@ TABLE = Table(
     title="the paper's Table II: every fusion of nets, with cross-entropy and with the joint loss",
     cells=table2_cells,
     rows=table2_rows,
-    options={"relations": f"further columns with other settings of the joint loss: {', '.join(VARIANTS)}"},
+    options=RELATIONS_OPTION,
 )

@@ -14,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors import safe_open
+from safetensors.torch import load_file
 
 from obrl import OnlineBatchRelation
 from obrl.history import History
@@ -34,6 +35,17 @@ from tests.support.html_report import header
 def read(path: Path) -> dict[str, Any]:
     content: dict[str, Any] = json.loads(path.read_text())
     return content
+
+
+def test_validating_less_often_trains_the_same_net(finished: dict[str, Path], faces: Path, tmp_path: Path) -> None:
+    out = tmp_path / "seldom"
+    assert train(*tiny_arguments(faces, out), "--loss=obrl", "--train.validate_every=2") == 0
+    with (out / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [bool(row["valid/accuracy"]) for row in rows] == [False, True, True]  # the second and the last
+    usual, seldom = (load_file(run / "model.safetensors") for run in (finished["obrl"], out))
+    assert usual.keys() == seldom.keys()
+    assert all(torch.equal(usual[name], seldom[name]) for name in usual)
 
 
 @pytest.mark.parametrize("loss", ["ce", "obrl"])

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import ttest_1samp
 
 from reference_model.attributes import CELEBA_ATTRIBUTES
 from reference_model.config import RunConfig
 from reference_model.pipeline.cells import Cell, CellResult
-from reference_model.pipeline.tables import figure2, groups, table2, table3
+from reference_model.pipeline.tables import figure2, groups, partial, table2, table3
 from reference_model.pipeline.tables.figures_of_runs import difference
 from reference_model.pipeline.tables.table import ALL_NETS, Part, Table, TableContent, TableOptions
 from reference_model.reports.right import judge, pack_right
@@ -23,7 +24,7 @@ HELPED = CELEBA_ATTRIBUTES.index("Male")
 
 
 def result(cell: Cell) -> CellResult:
-    """Return a finished cell: the joint loss is right more often, and so is net_1 about Male."""
+    """Return a finished cell: the joint loss is right more often and ranks better, and net_1 is right about Male."""
     config = cell.config
     rng = np.random.default_rng([config.seed, config.data == "lfwa"])
     wrong = rng.random((60, 40)) < 0.3 - GAIN[config.loss] * (config.relation.alpha > 0)
@@ -40,6 +41,7 @@ def result(cell: Cell) -> CellResult:
         relation = {"used": True, "active_pairs": [{}] * 4, "share_in_gradient": {"run": share}}
     report = {
         "mean_accuracy": float(right.right.mean()),
+        "mean_average_precision": 0.5 + 0.02 * config.seed + GAIN[config.loss] * (1 + 0.05 * config.seed),
         "mean_majority_accuracy": 0.5,
         "relation": relation,
         "implausible": {"rate_predicted": 0.25, "rate_labels": 0.05},
@@ -75,11 +77,13 @@ def test_table_2(seeds: int) -> None:
     assert {row["nets from"] for row in rows} == {"stage identity on casia"}
     assert rows[0]["paper's accuracy"] == 89.21 and rows[6]["paper's accuracy"] == 84.17
     assert (rows[0]["implausible, predicted"], rows[0]["implausible, labels"]) == (25, 5)
-    assert np.isnan(rows[0]["average precision"]) and np.isnan(rows[0]["±"]) == (seeds == 1)
+    assert rows[0]["average precision"] == pytest.approx(50 if seeds == 1 else 52)
+    assert np.isnan(rows[0]["±"]) == (seeds == 1)
     gains = rows_of(differences)
     assert len(gains) == 2 * (3 + 2 * 2)
-    assert gains[0]["in words"] == ("higher with this seed" if seeds == 1 else "higher")
-    assert gains[0]["paper's difference"] == pytest.approx(1.30)
+    assert gains[0]["accuracy in words"] == ("higher with this seed" if seeds == 1 else "higher")
+    assert gains[0]["mAP in words"] == ("one seed" if seeds == 1 else "higher")
+    assert gains[0]["paper's accuracy difference"] == pytest.approx(1.30)
     assert [part.title.split("(")[1] for part in attributes] == ["celeba)", "lfwa)"]
     by_attribute = rows_of(attributes[0])
     assert len(by_attribute) == 2 * 40
@@ -102,7 +106,8 @@ def test_figure_2_has_a_panel_a_data_set_and_says_how_active_the_loss_is() -> No
     assert "On celeba it reaches one half at alpha 1000." in wide.caption
     rows = rows_of(content.parts[0])
     assert [row["alpha"] for row in rows] == ["0", "0.25", "0.5", "0.75", "1"] * 2
-    assert rows[0]["in words"] == "" and rows[1]["in words"] == "higher"
+    assert rows[0]["accuracy in words"] == "" and rows[1]["accuracy in words"] == "higher"
+    assert rows[0]["mAP in words"] == "" and rows[1]["mAP in words"] == "higher"
     assert rows[0]["active pairs"] == 0 and rows[1]["active pairs"] == 4
 
 
@@ -148,7 +153,45 @@ def test_table_3_puts_both_data_sets_beside_the_published_numbers() -> None:
     )
 
 
+def test_differences_in_mean_average_precision_are_paired_by_seed_with_students_t() -> None:
+    content = content_of(table2.TABLE, 3, fusions=(("net_0",), ALL_NETS))
+    row = rows_of(content.parts[1])[0]
+    by_seed = [10.0, 10.5, 11.0]  # GAIN with the seeds' factors; the seeds themselves differ by 2 points
+    oracle = ttest_1samp(by_seed, 0).confidence_interval(0.95)
+    assert row["mAP difference"] == pytest.approx(10.5)
+    assert (row["mAP from"], row["mAP to"]) == pytest.approx((oracle.low, oracle.high))
+    accuracy, precision = content.parts[1].notes
+    assert "paired by seed and test picture" in accuracy
+    assert "no scores of single pictures" in precision and "the differences of the 3 seeds" in precision
+    same = rows_of(content.parts[1])[2]
+    assert same["of"].startswith("net_1+") and same["mAP in words"] == "no difference"
+
+
+def test_partial_compares_every_joint_loss_with_cross_entropy_at_the_same_share() -> None:
+    content = content_of(partial.TABLE, 3, words={"relations": "strong", "shares": "100,10"})
+    accuracies, differences, costs = content.parts
+    losses = ["cross-entropy", "joint loss", "joint loss, strong"]
+    assert [(row["labels, %"], row["loss"]) for row in rows_of(accuracies)] == [
+        (share, loss) for _ in BASES for share in (100, 10) for loss in losses
+    ]
+    gains = rows_of(differences)
+    assert [(row["data"], row["labels, %"], row["loss"]) for row in gains] == [
+        (data, share, loss) for data in BASES for share in (100, 10) for loss in losses[1:]
+    ]
+    assert {(row["accuracy in words"], row["mAP in words"]) for row in gains} == {("higher", "higher")}
+    assert [row["loss"] for row in rows_of(costs)] == losses * 2
+    assert [[line.label for line in panel.lines] for panel in content.figures[0].panels] == [losses] * 2
+    assert "`strong`: thresholds .7 and .3" in content.notes[-1]
+
+
+def test_partial_names_no_loss_where_there_is_one_joint_loss() -> None:
+    content = content_of(partial.TABLE, 1, words={"shares": "100,10"})
+    assert [column.name for column in content.parts[1].columns][:3] == ["data", "labels, %", "accuracy difference"]
+    assert not any("Relations" in note for note in content.notes)
+
+
 def test_groups_compares_with_the_papers() -> None:
     rows = rows_of(content_of(groups.TABLE, 2).parts[0])
-    assert len(rows) == 8 and rows[0]["in words"] == "" and rows[1]["in words"] == "no difference"
+    assert len(rows) == 8 and rows[0]["accuracy in words"] == "" and rows[1]["accuracy in words"] == "no difference"
+    assert rows[0]["mAP in words"] == "" and rows[1]["mAP in words"] == "no difference"
     assert (rows[0]["parameters"], rows[0]["ms a step"]) == (7, 1.5)

@@ -20,7 +20,7 @@ from reference_model.pipeline.running import run_cells
 from reference_model.pipeline.tables.command import parse_tables
 from reference_model.pipeline.tables.table2 import table2_cells
 from tests.project.helpers import ROOT
-from tests.reference_model.pipeline.tables.commands import arguments, tables
+from tests.reference_model.pipeline.tables.commands import arguments, check_made_again, tables
 
 
 def keys_in(folder: Path) -> set[str]:
@@ -36,7 +36,8 @@ def cells(folder: Path) -> list[dict[str, Any]]:
 def test_a_table_says_what_it_is_made_of(table2: Path) -> None:
     text = (table2 / "table2.md").read_text()
     assert "| celeba | net_0 | cross-entropy | tuned | random | 1 |" in text
-    assert "89.21" in text and "## Differences in mean accuracy" in text
+    assert "89.21" in text and "## Differences in mean accuracy and mean average precision" in text
+    assert "Finished cells keep no scores of single pictures" in text and "with one seed there is no interval" in text
     assert "| net_1 | joint loss | Male | yes | 0.00 | 0.00 | 0.00 | no difference |" in text
     assert "16 test p" in text or "test people" in text
     assert (table2 / "table2.svg").stat().st_size > 1000
@@ -81,6 +82,8 @@ def test_alpha_zero_is_the_cross_entropy_of_table_2(
     assert len(trained) == 4
     text = (tmp_path / "table3.md").read_text()
     assert "| FaceSTN | published | 91.10 | 86.00 | - |" in text
+    for name in ("figure2", "table3"):
+        check_made_again(name, tmp_path, table2 / "cells-done")
     assert "trained on 48 pictures and tested on 16" in text
 
 
@@ -99,6 +102,7 @@ def test_groups(table_faces: Path, tmp_path: Path) -> None:
     drawn = next(part for part in branches if part is not None and len(part) == 9)
     assert sorted(map(len, drawn.values())) == [1, 2, 2, 2, 4, 5, 6, 8, 10]
     assert sorted(column for part in drawn.values() for column in part) == list(range(40))
+    check_made_again("groups", tmp_path)
 
 
 def test_a_dry_run_lists_cells_and_writes_nothing(

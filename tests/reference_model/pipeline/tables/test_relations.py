@@ -10,6 +10,7 @@ import pytest
 from obrl import Settings
 from reference_model.config import RelationConfig
 from reference_model.data.synthetic import write_synthetic_faces
+from reference_model.pipeline.cells import Cell
 from reference_model.pipeline.tables.command import parse_tables
 from reference_model.pipeline.tables.relation_variants import (
     DEFAULT_VARIANTS,
@@ -22,6 +23,7 @@ from reference_model.pipeline.tables.relation_variants import (
 from reference_model.pipeline.tables.relations import relations_cells
 from reference_model.settings.plain import SettingsError
 from reference_model.tables import main
+from tests.reference_model.pipeline.tables.commands import check_made_again
 
 
 @pytest.mark.parametrize("name", [*VARIANTS, *DEFAULT_VARIANTS])
@@ -79,6 +81,19 @@ def test_table2_takes_them_as_columns() -> None:
     assert cells[3].config.relation == with_variant(RelationConfig(), "strong@8")
 
 
+def test_partial_takes_them_at_every_share_and_its_other_cells_keep_their_keys() -> None:
+    def cells_of(*words: str) -> dict[tuple[str, str], Cell]:
+        request = parse_tables(["partial", "--shares", "100,10", "--relation.decay", "0.9", *words])
+        return {(cell.columns["labels"], cell.columns["loss"]): cell for cell in request.table.cells(request.options)}
+
+    usual, more = cells_of(), cells_of("--relations", "strong")
+    assert [*more] == [(f"{share} % of the labels", loss) for share in (100, 10) for loss in ("ce", "obrl", "strong")]
+    assert all(more[place].config == cell.config for place, cell in usual.items())
+    strong = more["10 % of the labels", "strong"].config
+    assert (strong.loss, strong.read.label_share) == ("obrl", 0.1)
+    assert strong.relation == with_variant(RelationConfig(decay=0.9), "strong")
+
+
 def test_the_table_compares_relations_and_says_what_a_global_one_costs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -105,9 +120,11 @@ def test_the_table_compares_relations_and_says_what_a_global_one_costs(
     assert not online["mining, s"]
     assert 0 < float(measured["mining, s"]) < float(measured["epoch, s"])
     assert float(measured["share in gradient"]) > float(online["share in gradient"])
-    assert not entropy["in words"]
-    assert measured["in words"] in ("no difference", "higher", "lower")
+    assert not entropy["accuracy in words"] and not entropy["mAP in words"]
+    assert measured["accuracy in words"] in ("no difference", "higher with this seed", "lower with this seed")
+    assert measured["mAP in words"] == "one seed" and not measured["mAP from"]
     text = (tmp_path / "out" / "relations.md").read_text()
     assert "`global+strong@8`: measured once on all training labels, never moved; thresholds .7 and .3" in text
     assert "Nets on celeba: net_0, tuned, from: random." in text
     assert "| online |" in capsys.readouterr().out
+    check_made_again("relations", tmp_path / "out")

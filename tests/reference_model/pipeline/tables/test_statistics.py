@@ -7,8 +7,14 @@ import math
 import numpy as np
 import numpy.typing as npt
 import pytest
+from scipy.stats import ttest_rel
 
-from reference_model.pipeline.tables.statistics import Interval, mean_and_spread, paired_difference
+from reference_model.pipeline.tables.statistics import (
+    Interval,
+    mean_and_spread,
+    paired_difference,
+    student_interval,
+)
 from reference_model.reports.right import Right, judge, pack_right, unpack_right
 
 NAMES = ("Bald", "Young", "Male")
@@ -108,6 +114,30 @@ def test_a_large_difference_is_told_from_none() -> None:
     )
     assert several.accuracy.verdict == "higher"
     assert "3 seeds, whose deviations are multiplied by 2.69" in several.method()
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 8])
+def test_the_interval_of_students_t_is_that_of_scipy(seeds: int) -> None:
+    first, second = np.random.default_rng(seeds).normal([[61.0], [60.0]], 1.0, (2, seeds))
+    interval = student_interval(list(first - second))
+    oracle = ttest_rel(first, second).confidence_interval(0.95)
+    assert (interval.low, interval.high) == pytest.approx((oracle.low, oracle.high))
+    assert (interval.mean, interval.seeds) == (pytest.approx((first - second).mean()), seeds)
+
+
+def test_the_interval_of_students_t_by_hand() -> None:
+    interval = student_interval([1.0, 2.0])  # deviation 1 / sqrt(2), t of one degree of freedom 12.706
+    assert (interval.low, interval.high) == pytest.approx((1.5 - 12.706 / 2, 1.5 + 12.706 / 2), abs=1e-3)
+    assert interval.verdict == "no difference"
+    assert student_interval([1.0, 1.1, 1.2]).verdict == "higher"
+    assert student_interval([-1.0, -1.1, -1.2]).verdict == "lower"
+
+
+def test_one_seed_has_no_interval_and_a_missing_figure_no_difference() -> None:
+    interval = student_interval([3.0])
+    assert (interval.mean, interval.verdict) == (3.0, "one seed") and math.isnan(interval.low + interval.high)
+    assert student_interval([3.0, math.nan]).verdict == "not measured"
+    assert student_interval([math.nan]).verdict == "not measured"
 
 
 def test_an_attribute_without_labels_is_not_measured() -> None:
