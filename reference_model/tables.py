@@ -1,5 +1,7 @@
 """``python -m reference_model.tables NAME``: the paper's tables and figures, and others, from runs.
 
+``python -m reference_model.tables again RECORD`` makes one again from its finished cells, which needs no torch.
+
 The command line is parsed and checked here, before torch and Lightning are imported: help and mistakes show at once.
 """
 
@@ -12,6 +14,7 @@ import reference_model.openmp  # noqa: F401 - before torch
 import sys
 from collections.abc import Sequence
 
+from reference_model.pipeline.tables.again import AGAIN, make_again, parse_again
 from reference_model.pipeline.tables.command import help_text, parse_tables
 from reference_model.pipeline.tables.direct import make_direct_table
 from reference_model.runs import CTRL_C_EXIT, RunError, refuse
@@ -32,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(help_text())
         return 0
     try:
+        if words and words[0] == AGAIN:
+            return make_again(parse_again(words[1:]))
         request = parse_tables(words)
         if not request.table.data:
             return make_direct_table(request)

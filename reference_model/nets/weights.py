@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from reference_model.attributes import normalise_name
 from reference_model.config import NetConfig, RunConfig
 from reference_model.nets.tensor_files import write_tensors
+from reference_model.settings.nets import SHAPE_SETTINGS
 
 SCALING = "(x - 127.5) / 128"
 """How pixels in [0, 255] become the net's inputs; `reference_model.nets.model.scale_pixels`."""
@@ -22,9 +23,6 @@ PASSED_ON = ("features.", "hidden.")
 """The tensors that a stage may start from: convolutions and fully-connected layers, never the layer of the classes."""
 
 SHOWN = 4
-
-# The settings that decide which tensors there are and what they mean.
-SHAPE_SETTINGS = ("width", "depth", "norm")
 
 
 class WeightError(ValueError):

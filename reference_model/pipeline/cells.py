@@ -188,6 +188,14 @@ def read_cell(folder: Path, key: str) -> dict[str, Any] | None:
     return content
 
 
+def without_folders(report: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a report that names the file of a relation without its folder, which says nothing on other machines."""
+    relation = report.get("relation")
+    if not isinstance(relation, Mapping) or "file" not in relation:
+        return report
+    return {**report, "relation": {**relation, "file": Path(relation["file"]).name}}
+
+
 def describe_origins(config: RunConfig, sources: Mapping[str, Cell]) -> dict[str, str]:
     """Return where each net of a run comes from, in words.
 

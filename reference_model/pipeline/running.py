@@ -31,6 +31,7 @@ from reference_model.pipeline.cells import (
     settings_of_key,
     with_setting,
     with_sources,
+    without_folders,
     without_sources,
 )
 from reference_model.pipeline.lock import alone_in
@@ -259,7 +260,7 @@ class Grid:
             **speed,
             "environment": read_json(run.environment),
             "valid": last_validation(run.metrics),
-            "report": report,
+            "report": without_folders(report),
             **({"right": read_json(right)} if right.is_file() else {}),
         }
 

@@ -10,6 +10,9 @@ from typing import Literal
 from reference_model.settings.checks import require
 from reference_model.settings.names import FACE_NETS, Norm
 
+SHAPE_SETTINGS = ("width", "depth", "norm")
+"""The settings of a net that decide which tensors its file of weights has and what they mean."""
+
 
 @dataclass(frozen=True)
 class NetConfig:

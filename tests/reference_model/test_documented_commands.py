@@ -103,6 +103,8 @@ def with_tiny_settings(program: str, arguments: list[str]) -> list[str]:
     """Return the arguments with settings that need seconds; what a command itself says stays as it is."""
     if program == "data" and arguments[0] == "synthesize":
         return [*arguments, *(word for option in OF_A_POOL.items() for word in option)]
+    if program == "tables" and arguments[0] == "again":
+        return arguments
     if program == "tables" and arguments[0] == "relation":
         return [*arguments, "--batches=16", "--batch-sizes=8", "--seeds=1"]
     if program == "tables":

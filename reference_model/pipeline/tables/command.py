@@ -47,6 +47,7 @@ class TableRequest:
         out: Its folder.
         cells: The folder of finished cells; None for the one in ``out``.
         dry_run: Whether cells are only listed.
+        words: The text of every option of the command line and of its files, by name.
     """
 
     table: Table
@@ -54,15 +55,19 @@ class TableRequest:
     out: Path
     cells: Path | None
     dry_run: bool
+    words: Mapping[str, str]
 
 
 def help_text() -> str:
     """Return what ``--help`` prints."""
     lines = [
         "usage: python -m reference_model.tables NAME [--data SET --root DIR] [options] [settings of a run]",
+        "       python -m reference_model.tables again RECORD --cells DIR --out DIR",
         "",
         "Make one of the paper's tables or figures, and others: every cell is an ordinary run, those that are finished",
         "are not trained again, and those that were stopped go on.",
+        "",
+        "again makes a finished table once more, from its NAME.record.json and the files of its cells alone.",
         "",
         "tables:",
         *(f"  {table.name:12} {table.title}" for table in TABLES.values()),
@@ -101,7 +106,7 @@ def parse_tables(arguments: Sequence[str]) -> TableRequest:
     if name not in TABLES:
         raise SettingsError(f"unknown table {name!r}; there are {', '.join(TABLES)}{did_you_mean(name, [*TABLES])}")
     table = TABLES[name]
-    words, dry_run = _take_apart(arguments[1:])
+    words, dry_run = take_apart(arguments[1:])
     for setting in table.flags_of_cells:
         if setting in words:
             raise SettingsError(f"--{setting} differs between the cells of {name}, which sets it itself; leave it out")
@@ -123,10 +128,10 @@ def parse_tables(arguments: Sequence[str]) -> TableRequest:
     out = Path(words.get("out", f"tables/{name}"))
     if out.exists() and not out.is_dir():
         raise RunError(f"--out {out} exists and is not a folder")
-    return TableRequest(table, options, out, Path(words["cells"]) if "cells" in words else None, dry_run)
+    return TableRequest(table, options, out, Path(words["cells"]) if "cells" in words else None, dry_run, words)
 
 
-def _take_apart(arguments: Sequence[str]) -> tuple[dict[str, str], bool]:
+def take_apart(arguments: Sequence[str]) -> tuple[dict[str, str], bool]:
     """Return the text of every option, and whether cells are only listed.
 
     Flags win over ``--config`` files, and later ones of a kind over earlier ones.

@@ -6,17 +6,17 @@ import reference_model.openmp  # noqa: F401 - before torch
 
 # isort: split
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
 from reference_model.engine.finite import NotFiniteError
 from reference_model.engine.processes import count_processes
 from reference_model.engine.stopping import run_to_end
-from reference_model.pipeline.cells import Cell, CellResult
 from reference_model.pipeline.running import Grid, Planned
 from reference_model.pipeline.tables.command import TableRequest
+from reference_model.pipeline.tables.finished import finished_content, name_of
 from reference_model.pipeline.tables.forecast import forecast
+from reference_model.pipeline.tables.record import record_of, write_record
 from reference_model.pipeline.tables.writing import finish_table
 from reference_model.runs import RunError, refuse
 
@@ -35,6 +35,7 @@ def make_table(request: TableRequest) -> int:
     try:
         if count_processes() > 1:
             raise RunError("tables train their cells in one process; start it without torchrun")
+        request = replace(request, options=table.with_pictures(request.options))
         cells = table.cells(request.options)
         if not cells:
             raise RunError(f"{table.name} has no cells with these options")
@@ -59,43 +60,19 @@ def _fill(request: TableRequest, grid: Grid, planned: Sequence[Planned]) -> None
     results, diverged = grid.run(planned)
     complete = not any(table.needs(cell) for cell, _ in diverged)
     if complete:
-        content = table.rows(request.options, results)
-        notes = (*content.notes, *_notes_on_devices(results), *_notes_on_diverged([cell for cell, _ in diverged]))
-        finish_table(request.out, table.name, replace(content, notes=notes))
+        content = finished_content(table, request.options, results, [cell for cell, _ in diverged])
+        record = record_of(request, [part.key for part in planned], {result.key for result in results})
+        finish_table(request.out, table.name, content, [write_record(request.out, record)])
     if diverged:
         total = len({part.key for part in planned})
         first = f"{len(diverged)} of {total} cells diverged, as they will again with the same settings:"
         last = "is written without them" if complete else "cannot be written without them, until their settings change"
-        lines = [f"  {_name(cell)}: {error}" for cell, error in diverged]
+        lines = [f"  {name_of(cell)}: {error}" for cell, error in diverged]
         raise NotFiniteError("\n".join([first, *lines, f"{table.name} {last}"]))
-
-
-def _notes_on_devices(results: Sequence[CellResult]) -> tuple[str, ...]:
-    """Return a sentence where cells were trained on different devices, nothing where not."""
-    devices = {result.key: str(result.content["environment"]["device"]) for result in results}
-    counts = Counter(devices.values())
-    if len(counts) < 2:
-        return ()
-    listed = ", ".join(f"{count} on {device}" for device, count in sorted(counts.items()))
-    return (
-        f"The cells were trained on different devices ({listed}), which draw different dropout masks: differences "
-        "between such cells are not those of their settings alone.",
-    )
-
-
-def _notes_on_diverged(cells: Sequence[Cell]) -> tuple[str, ...]:
-    if not cells:
-        return ()
-    listed = "; ".join(_name(cell) for cell in cells)
-    return (f"Training diverged in {listed}. Rows of which not every run is finished are left out.",)
-
-
-def _name(cell: Cell) -> str:
-    return ", ".join(cell.columns.values())
 
 
 def list_cells(planned: Sequence[Planned]) -> str:
     """Return a line for every cell: its key, whether it is done, and what it is."""
-    lines = [f"{part.key}  {'done' if part.content is not None else 'open'}  {_name(part.cell)}" for part in planned]
+    lines = [f"{part.key}  {'done' if part.content is not None else 'open'}  {name_of(part.cell)}" for part in planned]
     done = sum(part.content is not None for part in planned)
     return "\n".join([*lines, f"{len(planned)} cells, {done} of them done"])

@@ -47,16 +47,15 @@ WAYS: Mapping[str, Way] = {
 
 
 def pretraining_cells(options: TableOptions) -> list[Cell]:
-    """Return, for every seed, the cells of both pre-trainings, and one for each number of rows and way."""
-    base = replace(
-        options.base,
-        loss="ce",
-        net=replace(options.base.net, nets=(NET,), frozen=()),
-        weights=WeightsConfig(),
-    )
-    identity = identity_config(options)
-    total = training_pictures(base)
-    pretraining_steps = identity.train.epochs * steps_per_epoch(training_pictures(identity), identity)
+    """Return, for every seed, the cells of both pre-trainings, and one for each number of rows and way.
+
+    Args:
+        options: With the training pictures of both stages.
+    """
+    base, identity = _base(options), identity_config(options)
+    total = options.training_pictures["attributes"]
+    epoch = steps_per_epoch(options.training_pictures["identity"], identity)
+    pretraining_steps = identity.train.epochs * epoch
     counts = _parse_rows(options, total, base)
     steps = _parse_steps(options)
     cells: list[Cell] = []
@@ -81,6 +80,17 @@ def pretraining_cells(options: TableOptions) -> list[Cell]:
                 source = {} if way.people is None else {f"weights.{NET}": sources[way.people]}
                 cells.append(Cell(columns, config, source))
     return cells
+
+
+def _pictures(options: TableOptions) -> dict[str, int]:
+    return {config.stage: training_pictures(config) for config in (identity_config(options), _base(options))}
+
+
+def _base(options: TableOptions) -> RunConfig:
+    """Return the settings of the attributes' runs, but for what differs between the ways."""
+    base = options.base
+    net = replace(base.net, nets=(NET,), frozen=())
+    return replace(base, loss="ce", net=net, weights=WeightsConfig())
 
 
 def _identity_cell(identity: RunConfig, people: str, steps: int, seed: int) -> Cell:
@@ -145,4 +155,5 @@ TABLE = Table(
         *("weights.net_0", "weights.net_1", "weights.net_2", "weights.net_3", "weights.model"),
         *("read.train_rows", "identity.seed", "identity.read.shuffle_people"),
     ),
+    pictures=_pictures,
 )

@@ -11,6 +11,7 @@ from reference_model.config import RunConfig
 from reference_model.pipeline.tables.table import TableOptions
 from reference_model.pipeline.words import SHARED_GROUPS, SHARED_OF_GROUPS, section_of
 from reference_model.settings.files import GROUPS_OF_SETTINGS
+from reference_model.settings.nets import SHAPE_SETTINGS
 from reference_model.settings.plain import SettingsError, flatten, plain
 
 PEOPLE = {"celeba": "celeba_people"}
@@ -50,9 +51,6 @@ def identity_config(options: TableOptions) -> RunConfig:
 
 
 def _check_same_net(identity: RunConfig, base: RunConfig) -> None:
-    # Here, since the command line answers without torch.
-    from reference_model.nets.weights import SHAPE_SETTINGS
-
     for name in (*SHAPE_SETTINGS, "strides"):
         before, after = getattr(identity.net, name), getattr(base.net, name)
         if before != after:

@@ -43,6 +43,7 @@ class TableOptions:
         nets: Files of the nets, by name; the others start at random.
         nets_frozen: Whether nets are frozen.
         words: The text of the table's own options, by name.
+        training_pictures: The number of training pictures of each stage, for tables whose cells depend on it.
     """
 
     bases: Mapping[str, RunConfig]
@@ -51,6 +52,7 @@ class TableOptions:
     nets: Mapping[str, Path] = field(default_factory=dict)
     nets_frozen: bool = False
     words: Mapping[str, str] = field(default_factory=dict)
+    training_pictures: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def base(self) -> RunConfig:
@@ -199,6 +201,8 @@ class Table:
             their text is in `TableOptions.words`.
         sets: Settings that the table sets itself, beside those of `SET_BY_EVERY_TABLE`.
         needs: Whether ``rows`` cannot do without the result of a cell, should that diverge.
+        pictures: From the options to the number of training pictures of each stage, which it reads from the data; for
+            tables whose cells depend on it.
     """
 
     name: str
@@ -212,6 +216,15 @@ class Table:
     sections: tuple[str, ...] = ()
     sets: tuple[str, ...] = ()
     needs: Callable[[Cell], bool] = lambda _: True
+    pictures: Callable[[TableOptions], Mapping[str, int]] = lambda _: {}
+
+    def with_pictures(self, options: TableOptions) -> TableOptions:
+        """Return options that say what the cells depend on of the data.
+
+        Raises:
+            ValueError: If the data cannot be read.
+        """
+        return replace(options, training_pictures=self.pictures(options))
 
     @property
     def one_fusion(self) -> bool:

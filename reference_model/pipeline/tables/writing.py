@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 from reference_model.pipeline.tables.table import Column, FigureContent, Panel, Part, TableContent, Value
@@ -32,9 +33,9 @@ def write_table(folder: Path, name: str, content: TableContent) -> list[Path]:
     return files
 
 
-def finish_table(folder: Path, name: str, content: TableContent) -> None:
-    """Write a table, and print its first part and the names of its files."""
-    files = write_table(folder, name, content)
+def finish_table(folder: Path, name: str, content: TableContent, others: Sequence[Path] = ()) -> None:
+    """Write a table, and print its first part and the names of its files, with others that belong to it."""
+    files = [*write_table(folder, name, content), *others]
     for part in content.parts[:1]:
         print(f"\n{part.title}\n{format_part(part)}")
     print(f"\nWritten: {', '.join(str(path) for path in files)}")

@@ -31,3 +31,20 @@ def arguments(table: str, faces: Path, out: Path, *more: str | Path) -> list[str
 def tables(*words: str) -> int:
     """Run ``python -m reference_model.tables`` in this process."""
     return main(words)
+
+
+def check_made_again(name: str, out: Path, cells: Path | None = None) -> None:
+    """Check that a table's files are made again, byte for byte, from its record and its finished cells.
+
+    Args:
+        name: The table's name.
+        out: Its folder.
+        cells: The folder of finished cells; None for the one in the table's.
+    """
+    again = out.with_name(f"{out.name}-{name}-again")
+    record = out / f"{name}.record.json"
+    assert str(out.parent) not in record.read_text(), "a record names no place"
+    assert tables("again", str(record), f"--cells={cells or out / 'cells-done'}", f"--out={again}") == 0
+    before = {path.name: path.read_bytes() for path in out.glob(f"{name}*") if path != record}
+    assert len(before) >= 2
+    assert {path.name: path.read_bytes() for path in again.iterdir()} == before

@@ -20,7 +20,7 @@ from reference_model.pipeline.running import run_cells
 from reference_model.pipeline.tables.command import parse_tables
 from reference_model.pipeline.tables.table2 import table2_cells
 from tests.project.helpers import ROOT
-from tests.reference_model.pipeline.tables.commands import arguments, tables
+from tests.reference_model.pipeline.tables.commands import arguments, check_made_again, tables
 
 
 def keys_in(folder: Path) -> set[str]:
@@ -82,6 +82,8 @@ def test_alpha_zero_is_the_cross_entropy_of_table_2(
     assert len(trained) == 4
     text = (tmp_path / "table3.md").read_text()
     assert "| FaceSTN | published | 91.10 | 86.00 | - |" in text
+    for name in ("figure2", "table3"):
+        check_made_again(name, tmp_path, table2 / "cells-done")
     assert "trained on 48 pictures and tested on 16" in text
 
 
@@ -100,6 +102,7 @@ def test_groups(table_faces: Path, tmp_path: Path) -> None:
     drawn = next(part for part in branches if part is not None and len(part) == 9)
     assert sorted(map(len, drawn.values())) == [1, 2, 2, 2, 4, 5, 6, 8, 10]
     assert sorted(column for part in drawn.values() for column in part) == list(range(40))
+    check_made_again("groups", tmp_path)
 
 
 def test_a_dry_run_lists_cells_and_writes_nothing(

@@ -15,7 +15,7 @@ from reference_model.pipeline.running import run_cells
 from reference_model.pipeline.tables import figure2
 from reference_model.pipeline.tables.command import parse_tables
 from reference_model.pipeline.tables.table2 import table2_cells
-from tests.reference_model.pipeline.tables.commands import arguments, tables
+from tests.reference_model.pipeline.tables.commands import arguments, check_made_again, tables
 
 
 def test_figure_2_is_written_without_the_alphas_that_diverge(
@@ -37,6 +37,7 @@ def test_figure_2_is_written_without_the_alphas_that_diverge(
     assert "Training diverged in celeba, alpha 1e+300" in text and "| celeba | 1e+300 |" not in text
     assert len((tmp_path / "figure2-wide.csv").read_text().splitlines()) == 3  # alpha 0 and 1
     assert len((tmp_path / "figure2.csv").read_text().splitlines()) == 4
+    check_made_again("figure2", tmp_path)
 
 
 def test_a_table_that_needs_all_cells_says_so(
@@ -90,3 +91,4 @@ def test_a_table_says_that_its_cells_are_from_several_devices(table2: Path, tabl
             path.write_text(json.dumps(cell))
     assert tables(*words) == 0
     assert "different devices (1 on cpu, 1 on cuda)" in (tmp_path / "out" / "table2.md").read_text()
+    check_made_again("table2", tmp_path / "out", folder)

@@ -23,6 +23,7 @@ from reference_model.pipeline.tables.relation_variants import (
 from reference_model.pipeline.tables.relations import relations_cells
 from reference_model.settings.plain import SettingsError
 from reference_model.tables import main
+from tests.reference_model.pipeline.tables.commands import check_made_again
 
 
 @pytest.mark.parametrize("name", [*VARIANTS, *DEFAULT_VARIANTS])
@@ -126,3 +127,4 @@ def test_the_table_compares_relations_and_says_what_a_global_one_costs(
     assert "`global+strong@8`: measured once on all training labels, never moved; thresholds .7 and .3" in text
     assert "Nets on celeba: net_0, tuned, from: random." in text
     assert "| online |" in capsys.readouterr().out
+    check_made_again("relations", tmp_path / "out")

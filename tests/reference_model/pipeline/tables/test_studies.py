@@ -23,6 +23,7 @@ from reference_model.pipeline.tables.shift import WAYS as SHIFT_WAYS
 from reference_model.pipeline.tables.statistics import Interval
 from reference_model.settings.plain import SettingsError
 from reference_model.tables import main
+from tests.reference_model.pipeline.tables.commands import check_made_again
 
 TINY = {
     "preset": "demo",
@@ -86,6 +87,7 @@ def test_partial_has_both_losses_at_every_share(sets: Path, tmp_path: Path) -> N
     shares = [cell["settings"].get("read.label_share", 1.0) for cell in cells]
     assert sorted(shares) == [0.25] * 4 + [1.0] * 4
     assert len({cell["key"] for cell in cells}) == 8
+    check_made_again("partial", out)
 
 
 def test_the_shares_are_checked(sets: Path) -> None:
@@ -120,9 +122,11 @@ def test_shift_goes_on_from_the_net_and_the_relation_of_the_first_set(sets: Path
         assert account["file"] == str(start / "model.safetensors")
         assert cell["origins"] == {"net_1": "stage attributes on celeba"}
         if cell["columns"]["way"] == "frozen":
-            assert cell["report"]["relation"]["source"] == "file"
+            relation = cell["report"]["relation"]
+            assert (relation["source"], relation["file"]) == ("file", "relation.npz")
             with np.load(run / "relation.npz") as ours, np.load(start / "relation.npz") as theirs:
                 assert all(ours[name].tobytes() == theirs[name].tobytes() for name in theirs)
+    check_made_again("shift", out)
 
 
 def test_the_ways_of_shift_differ_in_the_loss_alone(sets: Path) -> None:
@@ -188,10 +192,12 @@ def test_pretraining_has_its_controls_and_a_verdict(sets: Path, tmp_path: Path) 
     shuffled = [cell for cell in cells_in(out) if cell["settings"].get("read.shuffle_people")]
     assert len(shuffled) == 1
     assert any("SHUFFLED" in note for note in shuffled[0]["report"]["notes"])
+    check_made_again("pretraining", out)
 
 
 def test_the_ways_of_pretraining_have_the_steps_that_they_say(sets: Path) -> None:
-    options = parse_tables(pretraining_words(sets, "--rows=16,all", "--steps=8")).options
+    request = parse_tables(pretraining_words(sets, "--rows=16,all", "--steps=8"))
+    options = request.table.with_pictures(request.options)
     cells = pretraining_cells(options)
     identity = next(cell for cell in cells if cell.config.stage == "identity")
     assert identity.config.data == "celeba_people"
