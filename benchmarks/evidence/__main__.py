@@ -16,7 +16,7 @@ MEASUREMENTS = {
     "condition": "what a relation adds to a trained net, beside a net that takes known labels",
     "loss": "whether the joint loss predicts better than cross-entropy on label tables",
     "recipes": "a weight prior for few rows, and smoothed targets for noisy labels",
-    "faces": "the tables and figures of the reference model on faces, made again from their finished cells",
+    "face_tables": "the tables and figures of the reference model on faces, made again from their finished cells",
 }
 
 

@@ -58,7 +58,7 @@ class Entry(NamedTuple):
 
 def main(arguments: list[str]) -> int:
     """Make every table of which no cell is missing, and say first which ones cannot be made."""
-    parser = argparse.ArgumentParser("python -m benchmarks.evidence faces", description=__doc__)
+    parser = argparse.ArgumentParser("python -m benchmarks.evidence face_tables", description=__doc__)
     parser.add_argument("--out", type=Path, default=FACES, help="where to (default: benchmarks/results/faces)")
     options = parser.parse_args(arguments)
     try:
@@ -123,7 +123,7 @@ def describe_cells(entries: Sequence[Entry], folder: Path) -> str:
         facts.append(f"| {name} | {_counted(_fact(content, place) for content in contents)} |")
     blocks = [
         "# The cells of the tables of faces",
-        "Made by `python -m benchmarks.evidence faces` from the files in `benchmarks/results/cells`.",
+        "Made by `python -m benchmarks.evidence face_tables` from the files in `benchmarks/results/cells`.",
         *(["\n".join(missing)] if missing else []),
         "\n".join(tables),
         "Below, a cell that several tables share counts once, and numbers in brackets are cells.",
