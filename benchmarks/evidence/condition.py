@@ -15,18 +15,23 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from benchmarks.evidence.condition_nets import train
 from benchmarks.evidence.condition_report import GOALS, MOST_SECONDS, markdown, misses
+from benchmarks.evidence.relation_uses import (
+    Flags,
+    FloatArray,
+    all_rows,
+    ask,
+    flip,
+    precision,
+    share_wrong,
+    suspicion_areas,
+)
 from benchmarks.report import busy_warning, commit, machine
 from obrl.conditional import condition
 from obrl.mining import RelationMiner, assess
-from obrl.mining.assess import ASKED, FLIPPED, KNOWN_SHARES, LABELS_ASKED, LEAST_RATE, ROWS_ASKED
-from obrl.mining.metrics import area_under_roc, mean_average_precision
-
-FloatArray = NDArray[np.float64]
-Flags = NDArray[np.bool_]
+from obrl.mining.assess import ASKED, KNOWN_SHARES, LABELS_ASKED, LEAST_RATE, ROWS_ASKED
 
 
 def read(folder: Path, name: str, *, least_rate: float = LEAST_RATE) -> tuple[FloatArray, FloatArray, Flags]:
@@ -75,40 +80,33 @@ def measure(features: FloatArray, targets: FloatArray, is_train: Flags, seed: in
 
 
 def _precision(scores: FloatArray, y: FloatArray, chosen: Flags) -> float:
-    return 100 * float(mean_average_precision(scores, y == 1, chosen, np.ones((1, len(y))))[0])
+    return float(precision(scores, y, chosen, all_rows(len(y)))[0])
 
 
 def _suspicion(miner: RelationMiner, p: FloatArray, y: FloatArray, rng: np.random.Generator) -> dict[str, float]:
-    flipped = rng.random(y.shape) < FLIPPED
-    judged = np.where(flipped, 1 - y, y)
-    alone = np.abs(judged - p)
-    areas = [
-        100 * float(area_under_roc(scores.ravel(), flipped.ravel(), np.ones((1, y.size)))[0])
-        for scores in (alone, miner.suspicion(p, judged))
-    ]
-    return {"without": areas[0], "with": areas[1]}
+    judged, flipped = flip(y, rng)
+    areas = suspicion_areas(miner, p, judged, flipped, np.ones(y.shape, bool), all_rows(len(y)))
+    return {name: float(area[0]) for name, area in areas.items()}
 
 
 def _questions(train_targets: FloatArray, p: FloatArray, y: FloatArray) -> dict[str, float]:
     """Wrong entries left once a fifth of the labels has been asked for, one at a time, in per cent of all entries."""
     miner = RelationMiner().fit(train_targets[:, :LABELS_ASKED].astype(np.int64))
     p, y = p[:ROWS_ASKED, :LABELS_ASKED], y[:ROWS_ASKED, :LABELS_ASKED]
-    questions = max(1, round(ASKED * p.shape[1]))
-    result = {"questions": float(questions), "no_question": 100 * float(((p >= 0.5) != (y == 1)).mean())}
-    for name in ("uncertainty", "query_scores"):
-        asked = np.zeros(p.shape, bool)
-        for _ in range(questions):
-            if name == "query_scores":
-                scores = miner.query_scores(p, y, observed=asked)
-            else:
-                scores = np.where(asked, -np.inf, p * (1 - p))
-            asked[np.arange(len(p)), scores.argmax(axis=1)] = True
-        left = (miner.condition(p, y, observed=asked) >= 0.5) != (y == 1)
-        result[name] = 100 * float(left.mean())
-        if name == "uncertainty":
-            alone = np.where(asked, y == 1, p >= 0.5) != (y == 1)
-            result["uncertainty_without_condition"] = 100 * float(alone.mean())
-    return result
+    questions, every = max(1, round(ASKED * p.shape[1])), np.ones(p.shape, bool)
+
+    def left(probabilities: FloatArray) -> float:
+        return float(share_wrong(probabilities, y, every, all_rows(len(y)))[0])
+
+    unsure = ask(lambda asked: p * (1 - p), every, questions)
+    by_scores = ask(lambda asked: miner.query_scores(p, y, observed=asked), every, questions)
+    return {
+        "questions": float(questions),
+        "no_question": left(p),
+        "uncertainty": left(miner.condition(p, y, observed=unsure)),
+        "uncertainty_without_condition": left(np.where(unsure, y, p)),
+        "query_scores": left(miner.condition(p, y, observed=by_scores)),
+    }
 
 
 def speed() -> float:

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.evidence.condition import FloatArray
 from benchmarks.evidence.loss_nets import cross_entropy
 from benchmarks.evidence.loss_tables import Part
+from benchmarks.evidence.relation_uses import FloatArray
 
 WEIGHT_DECAYS = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
 """Strongest first, so that each starts from the weights of the one before."""

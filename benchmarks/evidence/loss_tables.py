@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.evidence.condition import FloatArray, read
+from benchmarks.evidence.condition import read
+from benchmarks.evidence.relation_uses import FloatArray
 
 REAL = ("yeast", "emotions", "bibtex", "delicious")
 DRAWN = ("redundant", "unrelated")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from benchmarks.evidence.condition import FloatArray
 from benchmarks.evidence.loss_tables import Part
+from benchmarks.evidence.relation_uses import FloatArray
 from obrl.mining.metrics import mean_average_precision
 from reference_model.pipeline.tables.statistics import Interval, seed_factor
 
@@ -25,6 +26,18 @@ def row_weights(rows: int) -> FloatArray:
     """How often each test row counts: once in the first line, then in each bootstrap sample; (1 + draws, rows)."""
     rng = np.random.default_rng(0)
     return np.vstack([np.ones(rows), rng.multinomial(rows, np.full(rows, 1 / rows), size=ROW_DRAWS)])
+
+
+def unit_weights(units: NDArray[np.int64]) -> FloatArray:
+    """How often each row counts where rows of a unit, such as the pictures of a person, are drawn together.
+
+    Args:
+        units: (rows,), the number of each row's unit, from 0.
+
+    Returns:
+        (1 + draws, rows), as `row_weights`.
+    """
+    return row_weights(int(units.max()) + 1)[:, units]
 
 
 def scored(probabilities: FloatArray, test: Part) -> dict[str, FloatArray]:

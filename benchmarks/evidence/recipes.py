@@ -18,12 +18,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.evidence.condition import FloatArray
 from benchmarks.evidence.linear_head import best_head
 from benchmarks.evidence.loss_nets import NETS, chosen_rate, fit
 from benchmarks.evidence.loss_tables import DRAWN, REAL, Part, Table, load
 from benchmarks.evidence.paired import METRICS, paired_interval, scored
 from benchmarks.evidence.recipes_report import markdown
+from benchmarks.evidence.relation_uses import FloatArray
 from benchmarks.report import commit, machine
 from obrl import count_pairs
 from obrl.conditional import shrunk
