@@ -58,17 +58,17 @@ def texts(value: Any) -> Iterator[str]:
 def faults(content: dict[str, Any]) -> list[str]:
     """What a cell's file holds that it must not."""
     report, right = content["report"], content.get("right", {})
-    found = [f"unknown {name}" for name in content if name not in KEYS]
-    found += [f"unknown report.{name}" for name in report if name not in KEYS_OF_REPORTS]
-    found += [f"unknown right.{name}" for name in right if name not in KEYS_OF_RIGHT]
+    faulty = [f"unknown {name}" for name in content if name not in KEYS]
+    faulty += [f"unknown report.{name}" for name in report if name not in KEYS_OF_REPORTS]
+    faulty += [f"unknown right.{name}" for name in right if name not in KEYS_OF_RIGHT]
     attributes = {*report.get("attributes", ()), *right.get("names", ())}
-    found += [f"unknown attribute {name}" for name in sorted(attributes.difference(CELEBA_ATTRIBUTES))]
+    faulty += [f"unknown attribute {name}" for name in sorted(attributes.difference(CELEBA_ATTRIBUTES))]
     # What is packed is no text that anybody reads: base64 has slashes.
     packed = {name: "" for name in ("right", "known", "units") if name in right}
     for text in texts({**content, "right": {**right, **packed}}):
-        found += [f"a place: {text}"] if PLACE.search(text) else []
-        found += [f"a picture: {text}"] if PICTURE.search(text) else []
-    return found
+        faulty += [f"a place: {text}"] if PLACE.search(text) else []
+        faulty += [f"a picture: {text}"] if PICTURE.search(text) else []
+    return faulty
 
 
 def test_a_committed_cell_names_no_place_and_no_picture() -> None:
@@ -94,12 +94,12 @@ def test_the_committed_tables_are_made_of_the_committed_cells_without_torch(tmp_
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "adapters")])}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    made = files_in(tmp_path)
+    files = files_in(tmp_path)
     # Other measurements of faces may have files of their own beside the folders of tables.
     written = {name: path for name, path in files_in(FACES).items() if "/" in name or name == "cells.md"}
     committed = {name: path for name, path in written.items() if not name.startswith(f"{RECORDS.name}/")}
-    assert made.keys() == committed.keys()
-    for name, path in made.items():
+    assert files.keys() == committed.keys()
+    for name, path in files.items():
         compare(path, committed[name])
 
 
@@ -107,17 +107,17 @@ def files_in(folder: Path) -> dict[str, Path]:
     return {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-def compare(made: Path, committed: Path) -> None:
+def compare(path: Path, committed: Path) -> None:
     """Compare two files: numbers in CSV may differ in their last digits, and figures between versions of Matplotlib."""
     before = committed.read_text(encoding="utf-8")
-    if made.suffix == ".csv":
-        rows, expected = (list(csv.reader(text.splitlines())) for text in (made.read_text(encoding="utf-8"), before))
+    if path.suffix == ".csv":
+        rows, expected = (list(csv.reader(text.splitlines())) for text in (path.read_text(encoding="utf-8"), before))
         assert [len(row) for row in rows] == [len(row) for row in expected]
         for row, others in zip(rows, expected, strict=True):
             for value, other in zip(row, others, strict=True):
-                assert value == other or float(value) == pytest.approx(float(other), rel=1e-9, abs=1e-9), made.name
-    elif made.suffix != ".svg" or f"Matplotlib v{version('matplotlib')}," in before:
-        assert made.read_text(encoding="utf-8") == before, f"{committed} is not what the cells make"
+                assert value == other or float(value) == pytest.approx(float(other), rel=1e-9, abs=1e-9), path.name
+    elif path.suffix != ".svg" or f"Matplotlib v{version('matplotlib')}," in before:
+        assert path.read_text(encoding="utf-8") == before, f"{committed} is not what the cells make"
 
 
 def write_cells(records: Path, cells: Path) -> None:
@@ -170,7 +170,7 @@ def test_the_check_of_cells_can_fail() -> None:
         ({"report": {"faces": 1}}, "unknown report.faces"),
         ({"report": {"attributes": {"Ann": {}}}}, "unknown attribute Ann"),
         ({"right": {"rows": []}}, "unknown right.rows"),
-        ({"report": {"relation": {"file": "/home/x/relation.npz"}}}, "a place: /home/x/relation.npz"),
+        ({"report": {"relation": {"file": "/data/x/relation.npz"}}}, "a place: /data/x/relation.npz"),
         ({"origins": {"net_0": "a file (~/net.pt)"}}, "a place: a file (~/net.pt)"),
         ({"report": {"notes": ["000012.jpg is damaged"]}}, "a picture: 000012.jpg is damaged"),
         ({"columns": {"Some_Name_0001": "x"}}, "a picture: Some_Name_0001"),
