@@ -17,6 +17,7 @@ MEASUREMENTS = {
     "faces": "what a relation adds to nets trained on faces, several seeds of them",
     "loss": "whether the joint loss predicts better than cross-entropy on label tables",
     "recipes": "a weight prior for few rows, and smoothed targets for noisy labels",
+    "face_tables": "the tables and figures of the reference model on faces, made again from their finished cells",
 }
 
 

@@ -166,9 +166,10 @@ def _measure_all(runs: Sequence[Path], cells: Path | None, roots: Mapping[str, P
     if unknown := roots.keys() - groups.keys():
         raise RunError(f"--root {', '.join(sorted(unknown))}: the runs are on {', '.join(groups)}")
     for data, configs in groups.items():
-        document["data"][data] = describe(next(iter(configs.values()))) | summarise(
-            read_nets(configs, root=roots.get(data))
-        )
+        net = describe(next(iter(configs.values())))
+        if data in document["choice"]:  # which also says with which settings of the joint loss
+            net["loss"] = document["choice"][data][0]["loss"]
+        document["data"][data] = net | summarise(read_nets(configs, root=roots.get(data)))
         print(f"{data}: {len(configs)} runs, {time.perf_counter() - start:.0f} s", flush=True)
     document["seconds"] = time.perf_counter() - start
     return document

@@ -1,0 +1,189 @@
+"""The tables of the evidence on faces: what is committed follows from the cells, which name no place and no picture."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.evidence.face_tables import CELLS, FACES, RECORDS, make_faces, read_entries
+from reference_model.attributes import CELEBA_ATTRIBUTES
+from reference_model.pipeline.cells import FORMAT, settings_of_key
+from reference_model.pipeline.tables.record import Record, write_record
+from reference_model.reports.right import unpack_right
+from reference_model.runs import write_json
+from tests.project.helpers import ROOT
+from tests.reference_model.pipeline.tables.test_content import result
+
+KEYS = {
+    *("format", "key", "columns", "stage", "seed", "preset", "settings", "data", "files", "sources", "origins"),
+    *("seconds", "sittings", "parameters", "trained_parameters", "ms_per_step"),
+    *("environment", "valid", "report", "right"),
+}
+KEYS_OF_REPORTS = {
+    *("stage", "data", "split", "loss", "preset", "seed", "notes", "unusable_pictures", "main", "samples"),
+    *("format_version", "cross_entropy", "majority_of", "unusable_predictions", "groups", "attributes", "implausible"),
+    *(f"mean_{name}" for name in ("accuracy", "balanced_accuracy", "f1", "average_precision", "majority_accuracy")),
+    *("relation", "partition", "uniform_loss", "recognition", "verification", "center_loss"),
+}
+KEYS_OF_RIGHT = {"names", "pictures", "count", "right", "known", "unit", "units"}
+PLACE = re.compile(r"(?<![\w.])(/\w|~/|\\\\\w)|\b[A-Za-z]:\\")
+PICTURE = re.compile(r"\.(jpe?g|png|bmp|gif|webp|tiff?)\b|[a-z]_\d{4}\b|\b\d{6}\b", re.IGNORECASE)
+"""Names of pictures as data sets of faces have them: 000001.jpg, Some_Name_0001."""
+COMMITTED = sorted(CELLS.glob("*")) if CELLS.is_dir() else []
+
+
+def texts(value: Any) -> Iterator[str]:
+    """Every name and text in a JSON value."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield name
+            yield from texts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from texts(inner)
+    elif isinstance(value, str):
+        yield value
+
+
+def faults(content: dict[str, Any]) -> list[str]:
+    """What a cell's file holds that it must not."""
+    report, right = content["report"], content.get("right", {})
+    faulty = [f"unknown {name}" for name in content if name not in KEYS]
+    faulty += [f"unknown report.{name}" for name in report if name not in KEYS_OF_REPORTS]
+    faulty += [f"unknown right.{name}" for name in right if name not in KEYS_OF_RIGHT]
+    attributes = {*report.get("attributes", ()), *right.get("names", ())}
+    faulty += [f"unknown attribute {name}" for name in sorted(attributes.difference(CELEBA_ATTRIBUTES))]
+    # What is packed is no text that anybody reads: base64 has slashes.
+    packed = {name: "" for name in ("right", "known", "units") if name in right}
+    for text in texts({**content, "right": {**right, **packed}}):
+        faulty += [f"a place: {text}"] if PLACE.search(text) else []
+        faulty += [f"a picture: {text}"] if PICTURE.search(text) else []
+    return faulty
+
+
+def test_a_committed_cell_names_no_place_and_no_picture() -> None:
+    for path in COMMITTED:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        assert path.name == f"{content['key']}.json"
+        assert faults(content) == [], path.name
+        if "right" in content:
+            right = unpack_right(content["right"])
+            assert right.right.shape == (content["data"]["pictures"]["test"], len(right.names))
+
+
+def test_every_committed_cell_belongs_to_a_table_and_none_is_missing() -> None:
+    entries = read_entries(RECORDS, CELLS)
+    assert {entry.name: entry.missing for entry in entries if entry.missing} == {}
+    named = {f"{key}.json" for entry in entries for key in entry.record.finished()}
+    assert {path.name for path in COMMITTED} == named
+
+
+def test_the_committed_tables_are_made_of_the_committed_cells_without_torch(tmp_path: Path) -> None:
+    program = "import sys; sys.modules['torch'] = None; from benchmarks.evidence.__main__ import main; "
+    command = [sys.executable, "-c", f"{program}sys.exit(main(['face_tables', '--out', {str(tmp_path)!r}]))"]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "adapters")])}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    files = files_in(tmp_path)
+    # Other measurements of faces may have files of their own beside the folders of tables.
+    written = {name: path for name, path in files_in(FACES).items() if "/" in name or name == "cells.md"}
+    committed = {name: path for name, path in written.items() if not name.startswith(f"{RECORDS.name}/")}
+    assert files.keys() == committed.keys()
+    for name, path in files.items():
+        compare(path, committed[name])
+
+
+def files_in(folder: Path) -> dict[str, Path]:
+    return {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def compare(path: Path, committed: Path) -> None:
+    """Compare two files: numbers in CSV may differ in their last digits, and figures between versions of Matplotlib."""
+    before = committed.read_text(encoding="utf-8")
+    if path.suffix == ".csv":
+        rows, expected = (list(csv.reader(text.splitlines())) for text in (path.read_text(encoding="utf-8"), before))
+        assert [len(row) for row in rows] == [len(row) for row in expected]
+        for row, others in zip(rows, expected, strict=True):
+            for value, other in zip(row, others, strict=True):
+                assert value == other or float(value) == pytest.approx(float(other), rel=1e-9, abs=1e-9), path.name
+    elif path.suffix != ".svg" or f"Matplotlib v{version('matplotlib')}," in before:
+        assert path.read_text(encoding="utf-8") == before, f"{committed} is not what the cells make"
+
+
+def write_cells(records: Path, cells: Path) -> None:
+    """Write the records of two tables, and the cells of one of them, with figures that are drawn."""
+    for kind, seeds in (("groups", "2"), ("table2", "1")):
+        words = {"fusions": "net_0", "seeds": seeds, "preset": "small"}
+        table, options = Record(kind, ("celeba",), words, ()).request()
+        keys = []
+        for number, cell in enumerate(table.cells(options)):
+            keys.append(f"{seeds}{number:019x}")
+            content = dict(result(cell).content) | {"format": FORMAT, "key": keys[-1], "sources": {}}
+            content |= {"settings": settings_of_key(cell.config), "seed": cell.config.seed, "seconds": 1800}
+            versions = {"torch": "2.0", "obrl": "0.1"}
+            content["environment"] = {"processor": "A", "cores": 2, "device": "cpu", "versions": versions}
+            if kind == "groups" or number:
+                write_json(cells / f"{keys[-1]}.json", content)
+        record = Record(kind, ("celeba",), words, tuple(keys))
+        write_record(records, record).rename(records / f"{kind}_frozen.record.json")
+
+
+def test_a_table_of_which_cells_are_missing_is_named_and_not_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_cells(tmp_path / "records", tmp_path / "cells")
+    make_faces(tmp_path / "records", tmp_path / "cells", tmp_path / "out")
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0] == "table2_frozen is not made: 1 of 2 cells are missing."
+    assert printed[1] == "groups_frozen is made of 8 cells."
+    assert [*files_in(tmp_path / "out")] == ["cells.md", "groups_frozen/groups.csv", "groups_frozen/groups.md"]
+    text = (tmp_path / "out" / "cells.md").read_text()
+    assert "- `table2_frozen` is not made: 1 of 2 cells are missing." in text
+    assert "| groups_frozen | groups | 8 | 0 | 0 |" in text and "| table2_frozen | table2 | 2 | 1 | 0 |" in text
+    assert "| cells | 9 |" in text and "| hours of training | 4.5 |" in text
+    assert "| seed | 0 (5), 1 (4) |" in text and "| processor | A (9) |" in text and "| cores | 2 (9) |" in text
+    assert "| commit | not known (9) |" in text and "| threads | not known (9) |" in text
+    assert "| torch | 2.0 (9) |" in text
+
+
+def test_without_records_nothing_is_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_faces(tmp_path, tmp_path, tmp_path / "out")
+    assert "so nothing is made" in capsys.readouterr().out
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_check_of_cells_can_fail() -> None:
+    report = {"stage": "attributes", "attributes": {"Male": {}}}
+    assert faults({"report": report, "right": {"names": ["Bald"], "right": "/aa+/", "known": "all"}}) == []
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"people": [1]}, "unknown people"),
+        ({"report": {"faces": 1}}, "unknown report.faces"),
+        ({"report": {"attributes": {"Ann": {}}}}, "unknown attribute Ann"),
+        ({"right": {"rows": []}}, "unknown right.rows"),
+        ({"report": {"relation": {"file": "/data/x/relation.npz"}}}, "a place: /data/x/relation.npz"),
+        ({"origins": {"net_0": "a file (~/net.pt)"}}, "a place: a file (~/net.pt)"),
+        ({"report": {"notes": ["000012.jpg is damaged"]}}, "a picture: 000012.jpg is damaged"),
+        ({"columns": {"Some_Name_0001": "x"}}, "a picture: Some_Name_0001"),
+    ]
+    for changes, fault in wrong:
+        assert fault in faults({"report": report} | changes)
+
+
+def test_the_comparison_can_fail(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.csv", tmp_path / "b.csv"
+    first.write_text("name,value\nx,0.1\n")
+    second.write_text("name,value\nx,0.10000000000000001\n")
+    compare(first, second)
+    second.write_text("name,value\nx,0.1001\n")
+    with pytest.raises(AssertionError):
+        compare(first, second)
