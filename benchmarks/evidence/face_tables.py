@@ -1,7 +1,8 @@
 """Every table and figure of the evidence on faces, made again from the finished cells in the repository.
 
 Each ``NAME.record.json`` in ``benchmarks/results/faces/records`` says which cells a table has; its files are written to
-``benchmarks/results/faces/NAME``, and ``cells.md`` beside them says what the cells were computed with. It needs neither
+``benchmarks/results/faces/NAME``. Beside them ``cells.md`` says what the cells were computed with, and pages such as
+``fusion.md`` have the columns that the documentation shows. It needs neither
 pictures nor torch. A table of which cells are missing is not made, and named.
 """
 
@@ -13,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchmarks.evidence.face_pages import PAGES, Tables
 from reference_model.pipeline.cells import read_cell
 from reference_model.pipeline.tables.again import content_again, missing_cells
 from reference_model.pipeline.tables.record import ENDING, Record, read_record
@@ -91,6 +93,10 @@ def make_faces(records: Path, cells: Path, out: Path) -> None:
     for entry in complete:
         write_table(out / entry.name, entry.record.table, contents[entry.name])
         print(f"{entry.name} is made of {len(entry.record.finished())} cells.")
+    written = {entry.name for entry in complete}
+    for name, (needed, page) in PAGES.items():
+        if written.issuperset(needed):
+            write_atomically(out / f"{name}.md", page(Tables(out)))
     write_atomically(out / "cells.md", describe_cells(entries, cells))
     print(f"Written: {len(complete)} of {len(entries)} tables and cells.md, in {out}")
 

@@ -6,13 +6,24 @@ import csv
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from reference_model.pipeline.published import HELPED
+from reference_model.pipeline.published import GENERIC, HELPED
 
 Row = Mapping[str, str]
 SETS = {"celeba": "CelebA", "lfwa": "LFWA"}
 CE, JOINT = "cross-entropy", "joint loss"
 ACCURACY, PRECISION = "accuracy", "mAP"
-BOLD = "Differences are in points, with intervals of 95 %; those whose interval leaves out 0 are bold."
+PAPER = "paper's accuracy difference"
+PRETRAINING = {
+    "over scratch": ("pre-trained", "scratch"),
+    "over as many steps": ("pre-trained", "scratch with as many steps in all"),
+    "over shuffled people": ("pre-trained", "pre-trained on shuffled people"),
+    "frozen, over random frozen": ("pre-trained, frozen", "random, frozen"),
+}
+"""Which ways of the table on pre-training are compared, by the column's name."""
+DIFFERENCES = (
+    "Differences are in points, paired by seed, with intervals of 95 %: of the accuracy over test people and seeds, of "
+    "the mAP over seeds alone. Bold: the interval leaves out 0."
+)
 
 
 class Tables:
@@ -63,78 +74,63 @@ def number(text: str, *, sign: str = "") -> str:
     return f"{float(text):{sign}.2f}" if text else "-"
 
 
-def markdown(header: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1) -> str:
-    """Return a table; all columns but the first ``left`` are aligned to the right."""
-    marks = ["---" if place < left else "---:" for place in range(len(header))]
-    return "\n".join(f"| {' | '.join(line)} |" for line in (header, marks, *rows))
+def page(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table whose first column names the row, and what its differences are."""
+    marks = ["---", *["---:"] * (len(header) - 1)]
+    table = "\n".join(f"| {' | '.join(line)} |" for line in (header, marks, *rows))
+    return f"{table}\n\n{DIFFERENCES}\n"
 
 
 def fusion(tables: Tables) -> str:
-    """Each fusion beside net_0 with cross-entropy, on both sets, beside the paper's numbers."""
-    blocks = []
-    for data, title in SETS.items():
-        rows = []
-        for line in tables.rows("table2_frozen", "table2"):
-            if (line["data"], line["loss"]) != (data, CE):
-                continue
-            name = line["fusion"]
-            over = {"accuracy": "", "mAP": ""}
-            paper = ""
-            if name != "net_0":
-                change = tables.row(
-                    "table2_frozen", "table2-differences", data=data, of=f"{name}, {CE}", over=f"net_0, {CE}"
-                )
-                over = {figure: gain(change, figure) for figure in over}
-                paper = number(change["paper's accuracy difference"], sign="+")
-            figures = [number(line[column]) for column in ("accuracy", "average precision", "paper's accuracy")]
-            rows.append([name, *figures[:2], over["accuracy"], over["mAP"], figures[2], paper])
-        header = ("nets", "accuracy", "mAP", "accuracy over net_0", "mAP over net_0", "paper", "paper, over net_0")
-        blocks.append(f"{title}, cross-entropy, frozen nets:\n\n{markdown(header, rows)}")
-    return "\n\n".join([*blocks, BOLD])
+    """Each fusion beside net_0 with cross-entropy, beside the paper's numbers."""
+    rows = []
+    for line in tables.rows("table2_frozen", "table2"):
+        data, nets = line["data"], line["fusion"]
+        if line["loss"] != CE:
+            continue
+        figures = [number(line["accuracy"]), number(line["average precision"])]
+        over = ["", "", number(line["paper's accuracy"]), ""]
+        if nets != GENERIC:
+            places = {"data": data, "of": f"{nets}, {CE}", "over": f"{GENERIC}, {CE}"}
+            change = tables.row("table2_frozen", "table2-differences", **places)
+            over = [gain(change), gain(change, PRECISION), over[2], number(change[PAPER], sign="+")]
+        rows.append([f"{SETS[data]}, {nets}", *figures, *over])
+    header = ("faces, nets", "accuracy", "mAP", "accuracy over net_0", "mAP over net_0", "paper", "paper, over net_0")
+    return page(header, rows)
 
 
 def loss(tables: Tables) -> str:
-    """The joint loss over cross-entropy at equal nets, frozen and tuned, on both sets, beside the paper's gains."""
+    """The joint loss over cross-entropy at equal nets, beside the paper's gains."""
     rows = []
-    for table, treatment in (("table2_frozen", "frozen"), ("table2_tuned", "tuned")):
-        for change in tables.rows(table, "table2-differences"):
+    for treatment in ("frozen", "tuned", "global"):
+        for change in tables.rows(f"table2_{treatment}", "table2-differences"):
             nets, _, of = change["of"].partition(", ")
-            if of != JOINT or change["over"] != f"{nets}, {CE}":
+            title = f"{SETS[change['data']]}, {nets}, {treatment}"
+            if treatment == "global" and of == f"{JOINT}, global":
+                title = f"{SETS[change['data']]}, {nets}, frozen, relation of all labels"
+            elif treatment == "global" or of != JOINT:
                 continue
-            paper = number(change["paper's accuracy difference"], sign="+")
-            rows.append([SETS[change["data"]], f"{nets}, {treatment}", gain(change), gain(change, PRECISION), paper])
-    rows += [
-        [SETS[change["data"]], "all three, frozen; relation of all labels", gain(change), gain(change, PRECISION), ""]
-        for change in tables.rows("table2_global", "table2-differences")
-        if change["of"].endswith(", global")
-    ]
-    header = ("faces", "nets", "accuracy, joint loss over cross-entropy", "mAP", "paper")
-    return f"{markdown(header, rows, left=2)}\n\n{BOLD}"
+            if change["over"] == f"{nets}, {CE}":
+                paper = number(change[PAPER], sign="+") if of == JOINT else "-"
+                rows.append([title, gain(change), gain(change, PRECISION), paper])
+    return page(("faces, nets", "accuracy over cross-entropy", "mAP over cross-entropy", "paper"), rows)
 
 
 def alphas(tables: Tables) -> str:
     """Figure 2: what the joint loss changes at each weight, and its share in the gradient."""
     rows = []
-    for file in ("figure2", "figure2-wide"):
-        for line in tables.rows("figure2", file):
-            if file == "figure2-wide" and float(line["alpha"]) <= 1:
-                continue
-            share = line["share in gradient"] and f"{float(line['share in gradient']):.3g}"
-            rows.append([SETS[line["data"]], line["alpha"], share, number(line["accuracy"]), gain(line)])
-            rows[-1].append(gain(line, PRECISION))
-    rows.sort(key=lambda row: (row[0], float(row[1])))
-    header = ("faces", "alpha", "share in the gradient, %", "accuracy", "accuracy over alpha 0", "mAP over alpha 0")
-    return f"{markdown(header, rows)}\n\n{BOLD}"
+    lines = [*tables.rows("figure2", "figure2"), *tables.rows("figure2", "figure2-wide")]
+    places = {(line["data"], float(line["alpha"])): line for line in lines}
+    for (data, alpha), line in sorted(places.items()):
+        share = f"{float(line['share in gradient']):.3g}" if line["share in gradient"] else "-"
+        title = f"{SETS[data]}, {alpha:g}"
+        rows.append([title, share, number(line["accuracy"]), gain(line), gain(line, PRECISION)])
+    header = ("faces, alpha", "share in the gradient, %", "accuracy", "accuracy over alpha 0", "mAP over alpha 0")
+    return page(header, rows)
 
 
 def pretraining(tables: Tables) -> str:
     """Pre-training on identities over scratch and over its controls, by the number of rows."""
-    pairs = {
-        "over scratch": ("pre-trained", "scratch"),
-        "over as many steps": ("pre-trained", "scratch with as many steps in all"),
-        "over shuffled people": ("pre-trained", "pre-trained on shuffled people"),
-        "frozen, over random frozen": ("pre-trained, frozen", "random, frozen"),
-    }
     rows = []
     for count in dict.fromkeys(line["rows"] for line in tables.rows("pretraining", "pretraining")):
         accuracies = [
@@ -143,31 +139,32 @@ def pretraining(tables: Tables) -> str:
         ]
         changes = [
             tables.row("pretraining", "pretraining-differences", rows=count, of=of, over=over)
-            for of, over in pairs.values()
+            for of, over in PRETRAINING.values()
         ]
-        rows.append([count, *accuracies, *map(gain, changes), gain(changes[0], PRECISION)])
-    header = ("pictures", "scratch", "pre-trained", *pairs, "mAP over scratch")
-    return f"{markdown(header, rows)}\n\n{BOLD}"
+        least = number(changes[0]["least accuracy difference of a seed"], sign="+")
+        rows.append([count, *accuracies, gain(changes[0]), least, *map(gain, changes[1:])])
+        rows[-1].append(gain(changes[0], PRECISION))
+    first, *others = PRETRAINING
+    header = ("pictures", "scratch", "pre-trained", first, "least of a seed", *others, "mAP over scratch")
+    return page(header, rows)
 
 
 def partial(tables: Tables) -> str:
     """Each joint loss over cross-entropy where a part of the training labels is known."""
     rows = [
-        [f"{float(line['labels, %']):g} %", line["loss"], gain(line), gain(line, PRECISION)]
+        [f"{float(line['labels, %']):g} %, {line['loss']}", gain(line), gain(line, PRECISION)]
         for line in tables.rows("partial", "partial-differences")
     ]
-    header = ("labels known", "loss", "accuracy over cross-entropy", "mAP over cross-entropy")
-    return f"{markdown(header, rows, left=2)}\n\n{BOLD}"
+    return page(("labels known, loss", "accuracy over cross-entropy", "mAP over cross-entropy"), rows)
 
 
 def shift(tables: Tables) -> str:
     """The ways to tune on the second set, compared with one another."""
     rows = [
-        [line["setting"], line["of"], line["over"], gain(line), gain(line, PRECISION)]
+        [f"{line['setting']}: {line['of']}, over {line['over']}", gain(line), gain(line, PRECISION)]
         for line in tables.rows("shift", "shift-differences")
     ]
-    header = ("settings", "of", "over", "accuracy", "mAP")
-    return f"{markdown(header, rows, left=3)}\n\n{BOLD}"
+    return page(("settings: a way, over another", "accuracy", "mAP"), rows)
 
 
 def groups(tables: Tables) -> str:
@@ -177,7 +174,7 @@ def groups(tables: Tables) -> str:
         for line in tables.rows("groups", "groups")
     ]
     header = ("branches", "parameters", "accuracy", "accuracy over the paper's groups", "mAP over the paper's groups")
-    return f"{markdown(header, rows)}\n\n{BOLD}"
+    return page(header, rows)
 
 
 def attributes(tables: Tables) -> str:
@@ -189,10 +186,9 @@ def attributes(tables: Tables) -> str:
                 tables.row("table2_frozen", f"table2-attributes-{data}", net=net, loss=CE, attribute=attribute)
                 for data in SETS
             ]
-            rows.append([net, attribute, *map(gain, changes)])
-        rows.append([net, "*the others: higher, lower*", *(_others(tables, data, net) for data in SETS)])
-    header = ("net", "attribute", *(f"{title}, over net_0" for title in SETS.values()))
-    return f"{markdown(header, rows, left=2)}\n\n{BOLD}"
+            rows.append([f"{net}, {attribute}", *map(gain, changes)])
+        rows.append([f"{net}, the others that are higher, lower", *(_others(tables, data, net) for data in SETS)])
+    return page(("net, attribute", *(f"{title}, over {GENERIC}" for title in SETS.values())), rows)
 
 
 def _others(tables: Tables, data: str, net: str) -> str:
@@ -203,7 +199,7 @@ def _others(tables: Tables, data: str, net: str) -> str:
         if (line["net"], line["loss"], line["named"]) == (net, CE, "")
     ]
     higher, lower = (sum(line["in words"] == words for line in lines) for words in ("higher", "lower"))
-    return f"{higher} and {lower} of {len(lines)}"
+    return f"{higher}, {lower} of {len(lines)}"
 
 
 PAGES: Mapping[str, tuple[tuple[str, ...], Callable[[Tables], str]]] = {
