@@ -56,7 +56,7 @@ def exists(words):
 
 def measurements(text):
     """The measurements that a page names."""
-    return set(re.findall(r"python -m benchmarks\.evidence ([a-z]+)", text))
+    return set(re.findall(r"python -m benchmarks\.evidence ([a-z_]+)", text))
 
 
 def installed_from_an_index(text):
