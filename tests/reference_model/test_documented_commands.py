@@ -108,7 +108,10 @@ def with_tiny_settings(program: str, arguments: list[str]) -> list[str]:
     if program == "tables" and arguments[0] == "relation":
         return [*arguments, "--batches=16", "--batch-sizes=8", "--seeds=1"]
     if program == "tables":
-        arguments = [*arguments, "--seeds=1", *(["--wide-alphas=10"] if arguments[0] == "figure2" else [])]
+        less = {"figure2": "--wide-alphas=10", "table2": "--fusions=net_0,net_1+net_2+net_3"}
+        arguments = [*arguments, "--seeds=1"]
+        if arguments[0] in less and "--fusions" not in arguments:
+            arguments.append(less[arguments[0]])
     if program not in ("train", "tables") or "--resume" in arguments:
         return arguments
     settings = SHARED | OF_A_STAGE
