@@ -218,9 +218,31 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         unfinished.unlink(missing_ok=True)
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write ``content`` as JSON; NaN and infinities, which JSON does not have, become null; see `read_figures`."""
-    write_atomically(path, json.dumps(_without_nan(content), indent=2, allow_nan=False) + "\n")
+def write_json(path: Path, content: Mapping[str, Any], *, depth: int | None = None) -> None:
+    """Write ``content`` as JSON; NaN and infinities, which JSON does not have, become null; see `read_figures`.
+
+    Args:
+        path: The file.
+        content: What it holds.
+        depth: How many levels of objects and lists have a line for each entry, so that a deeper one is on one line;
+            None for all.
+    """
+    plain = _without_nan(content)
+    text = json.dumps(plain, indent=2, allow_nan=False) if depth is None else _in_lines(plain, depth, "")
+    write_atomically(path, text + "\n")
+
+
+def _in_lines(value: Any, depth: int, indent: str) -> str:
+    if depth == 0 or not value or not isinstance(value, dict | list):
+        return json.dumps(value, allow_nan=False)
+    inner = indent + "  "
+    entries: Iterable[tuple[str, Any]]
+    if isinstance(value, dict):
+        entries, (opening, closing) = ((f"{json.dumps(name)}: ", entry) for name, entry in value.items()), "{}"
+    else:
+        entries, (opening, closing) = (("", entry) for entry in value), "[]"
+    lines = ",\n".join(f"{inner}{name}{_in_lines(entry, depth - 1, inner)}" for name, entry in entries)
+    return f"{opening}\n{lines}\n{indent}{closing}"
 
 
 def read_json(path: Path) -> dict[str, Any]:

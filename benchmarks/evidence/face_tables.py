@@ -4,6 +4,9 @@ Each ``NAME.record.json`` in ``benchmarks/results/faces/records`` says which cel
 ``benchmarks/results/faces/NAME``. Beside them ``cells.md`` says what the cells were computed with, and pages such as
 ``fusion.md`` have the columns that the documentation shows. It needs neither
 pictures nor torch. A table of which cells are missing is not made, and named.
+
+``--add RECORD --cells DIR`` first copies the record of a finished table and its cells there, but not which test
+predictions were right: the record has the differences that are computed from that.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchmarks.evidence.face_cells import add_table
 from benchmarks.evidence.face_pages import PAGES, Tables
 from reference_model.pipeline.cells import read_cell
 from reference_model.pipeline.tables.again import content_again, missing_cells
@@ -59,11 +63,18 @@ class Entry(NamedTuple):
 
 
 def main(arguments: list[str]) -> int:
-    """Make every table of which no cell is missing, and say first which ones cannot be made."""
+    """Make every table of which no cell is missing, once another one is added if asked, and say which cannot be."""
     parser = argparse.ArgumentParser("python -m benchmarks.evidence face_tables", description=__doc__)
     parser.add_argument("--out", type=Path, default=FACES, help="where to (default: benchmarks/results/faces)")
+    parser.add_argument("--add", type=Path, metavar="RECORD", help="copy the record of a table and its cells first")
+    parser.add_argument("--cells", type=Path, metavar="DIR", help="where the finished cells of RECORD are")
+    parser.add_argument("--name", help="the name of the table of RECORD (default: that of its file)")
     options = parser.parse_args(arguments)
     try:
+        if options.add is not None and options.cells is not None:
+            add_table(options.add, options.cells, RECORDS, CELLS, options.name)
+        elif (options.add, options.cells, options.name) != (None, None, None):
+            raise RunError("--add RECORD and --cells DIR belong together, and --name NAME to them; write both")
         make_faces(RECORDS, CELLS, options.out)
     except RunError as error:
         return refuse(error)

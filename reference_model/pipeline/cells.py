@@ -12,6 +12,7 @@ from typing import Any
 
 from reference_model.config import FACE_NETS, SHUFFLED_PEOPLE, NetConfig, RunConfig
 from reference_model.pipeline.state import PLACES, weights_digest
+from reference_model.pipeline.tables.stored import DifferenceStore
 from reference_model.reports.right import Right, unpack_right
 from reference_model.runs import RunError, read_figures
 from reference_model.settings.files import FREE_ON_RESUME, PATHS
@@ -25,6 +26,10 @@ _LARGEST_HEADER = 100_000_000  # the format .safetensors allows no more
 OF_THE_MACHINE = ("train.threads", "train.device", "train.eval_batch_size", "features.folder", "features.disk_gb")
 FREE_IN_KEYS = frozenset({*FREE_ON_RESUME, *PLACES, *OF_THE_MACHINE, *PATHS})
 ATTRIBUTES_ONLY = ("relation.", "loss", "train.influence_every", "net.nets", "net.frozen", "net.group")
+
+
+class NoRightError(RunError):
+    """A finished cell does not say which predictions were right."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,11 +56,13 @@ class CellResult:
         cell: The cell.
         key: Its key.
         content: What its file holds: settings, data, origins, report, seconds ...; null has become NaN.
+        differences: Where the table of the cell looks up differences; None to compute each of them.
     """
 
     cell: Cell
     key: str
     content: Mapping[str, Any]
+    differences: DifferenceStore | None = None
 
     @property
     def report(self) -> Mapping[str, Any]:
@@ -85,11 +92,14 @@ class CellResult:
         """Return which attributes of which test pictures were predicted rightly.
 
         Raises:
-            RunError: If the cell's file does not hold it.
+            NoRightError: If the cell's file does not hold it.
         """
         stored = self.content.get("right")
         if not isinstance(stored, Mapping):
-            raise RunError(f"the finished cell {self.key} does not say which predictions were right; train it anew")
+            raise NoRightError(
+                f"the finished cell {self.key} does not say which predictions were right, as cells that are published "
+                "do not; take the file that its training wrote, or train it anew"
+            )
         return unpack_right(stored)
 
 

@@ -19,7 +19,6 @@ from benchmarks.evidence.face_tables import CELLS, FACES, RECORDS, make_faces, r
 from reference_model.attributes import CELEBA_ATTRIBUTES
 from reference_model.pipeline.cells import FORMAT, settings_of_key
 from reference_model.pipeline.tables.record import Record, write_record
-from reference_model.reports.right import unpack_right
 from reference_model.runs import write_json
 from tests.project.helpers import ROOT
 from tests.reference_model.pipeline.tables.test_content import result
@@ -27,7 +26,7 @@ from tests.reference_model.pipeline.tables.test_content import result
 KEYS = {
     *("format", "key", "columns", "stage", "seed", "preset", "settings", "data", "files", "sources", "origins"),
     *("seconds", "sittings", "parameters", "trained_parameters", "ms_per_step"),
-    *("environment", "valid", "report", "right"),
+    *("environment", "valid", "report"),
 }
 KEYS_OF_REPORTS = {
     *("stage", "data", "split", "loss", "preset", "seed", "notes", "unusable_pictures", "main", "samples"),
@@ -35,10 +34,16 @@ KEYS_OF_REPORTS = {
     *(f"mean_{name}" for name in ("accuracy", "balanced_accuracy", "f1", "average_precision", "majority_accuracy")),
     *("relation", "partition", "uniform_loss", "recognition", "verification", "center_loss"),
 }
-KEYS_OF_RIGHT = {"names", "pictures", "count", "right", "known", "unit", "units"}
 PLACE = re.compile(r"(?<![\w.])(/\w|~/|\\\\\w)|\b[A-Za-z]:\\")
 PICTURE = re.compile(r"\.(jpe?g|png|bmp|gif|webp|tiff?)\b|[a-z]_\d{4}\b|\b\d{6}\b", re.IGNORECASE)
 """Names of pictures as data sets of faces have them: 000001.jpg, Some_Name_0001."""
+PACKED = re.compile(r"[A-Za-z0-9+/=_-]{201,}")
+"""Text that is no sentence and long enough to hold something of each test picture."""
+
+LONGEST = 100
+"""Entries of a list that is not about single pictures: all data sets have more of them in their test part."""
+
+KEY = re.compile(r"[0-9a-f]{20}")
 COMMITTED = sorted(CELLS.glob("*")) if CELLS.is_dir() else []
 
 
@@ -57,18 +62,26 @@ def texts(value: Any) -> Iterator[str]:
 
 def faults(content: dict[str, Any]) -> list[str]:
     """What a cell's file holds that it must not."""
-    report, right = content["report"], content.get("right", {})
+    report = content["report"]
     faulty = [f"unknown {name}" for name in content if name not in KEYS]
     faulty += [f"unknown report.{name}" for name in report if name not in KEYS_OF_REPORTS]
-    faulty += [f"unknown right.{name}" for name in right if name not in KEYS_OF_RIGHT]
-    attributes = {*report.get("attributes", ()), *right.get("names", ())}
-    faulty += [f"unknown attribute {name}" for name in sorted(attributes.difference(CELEBA_ATTRIBUTES))]
-    # What is packed is no text that anybody reads: base64 has slashes.
-    packed = {name: "" for name in ("right", "known", "units") if name in right}
-    for text in texts({**content, "right": {**right, **packed}}):
+    faulty += [f"unknown attribute {name}" for name in report.get("attributes", ()) if name not in CELEBA_ATTRIBUTES]
+    for text in texts(content):
         faulty += [f"a place: {text}"] if PLACE.search(text) else []
         faulty += [f"a picture: {text}"] if PICTURE.search(text) else []
-    return faulty
+    return faulty + single_pictures(content)
+
+
+def single_pictures(value: Any) -> list[str]:
+    """What a JSON value holds that could tell of single test pictures, such as which predictions were right."""
+    if isinstance(value, dict):
+        return [f"{name} of single pictures" for name in value if name == "right"] + [
+            fault for part in (*value, *value.values()) for fault in single_pictures(part)
+        ]
+    if isinstance(value, list):
+        long = len(value) > LONGEST and not all(isinstance(one, dict) or KEY.fullmatch(str(one)) for one in value)
+        return [f"a list of {len(value)}"] * long + [fault for one in value for fault in single_pictures(one)]
+    return [f"packed: {value[:9]}"] if isinstance(value, str) and PACKED.search(value) else []
 
 
 def test_a_committed_cell_names_no_place_and_no_picture() -> None:
@@ -76,9 +89,11 @@ def test_a_committed_cell_names_no_place_and_no_picture() -> None:
         content = json.loads(path.read_text(encoding="utf-8"))
         assert path.name == f"{content['key']}.json"
         assert faults(content) == [], path.name
-        if "right" in content:
-            right = unpack_right(content["right"])
-            assert right.right.shape == (content["data"]["pictures"]["test"], len(right.names))
+
+
+def test_a_committed_record_tells_nothing_of_single_pictures() -> None:
+    for path in RECORDS.glob("*"):
+        assert single_pictures(json.loads(path.read_text(encoding="utf-8"))) == [], path.name
 
 
 def test_every_committed_cell_belongs_to_a_table_and_none_is_missing() -> None:
@@ -164,12 +179,16 @@ def test_without_records_nothing_is_made(tmp_path: Path, capsys: pytest.CaptureF
 
 def test_the_check_of_cells_can_fail() -> None:
     report = {"stage": "attributes", "attributes": {"Male": {}}}
-    assert faults({"report": report, "right": {"names": ["Bald"], "right": "/aa+/", "known": "all"}}) == []
+    assert faults({"report": report, "settings": {"cells": ["0" * 20] * 999}}) == []
     wrong: list[tuple[dict[str, Any], str]] = [
         ({"people": [1]}, "unknown people"),
         ({"report": {"faces": 1}}, "unknown report.faces"),
         ({"report": {"attributes": {"Ann": {}}}}, "unknown attribute Ann"),
-        ({"right": {"rows": []}}, "unknown right.rows"),
+        ({"right": {"rows": []}}, "unknown right"),
+        ({"valid": {"right": []}}, "right of single pictures"),
+        ({"valid": {"x": [[1] * 101]}}, "a list of 101"),
+        ({"valid": {"x": ["0" * 19] * 101}}, "a list of 101"),
+        ({"valid": {"x": "eNpd" * 60}}, "packed: eNpdeNpde"),
         ({"report": {"relation": {"file": "/data/x/relation.npz"}}}, "a place: /data/x/relation.npz"),
         ({"origins": {"net_0": "a file (~/net.pt)"}}, "a place: a file (~/net.pt)"),
         ({"report": {"notes": ["000012.jpg is damaged"]}}, "a picture: 000012.jpg is damaged"),

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reference_model.pipeline.cells import Cell, CellResult, read_cell, settings_of_key
+from reference_model.pipeline.cells import Cell, CellResult, NoRightError, read_cell, settings_of_key
 from reference_model.pipeline.tables.command import take_apart
 from reference_model.pipeline.tables.finished import finished_content, name_of
 from reference_model.pipeline.tables.record import Record, read_record
+from reference_model.pipeline.tables.stored import DifferenceStore
 from reference_model.pipeline.tables.table import TableContent
 from reference_model.pipeline.tables.writing import finish_table
 from reference_model.runs import RunError, with_nan
@@ -77,16 +78,18 @@ def missing_cells(record: Record, folder: Path) -> list[str]:
     return [key for key in record.finished() if not (folder / f"{key}.json").is_file()]
 
 
-def content_again(path: Path, record: Record, folder: Path) -> TableContent:
+def content_again(path: Path, record: Record, folder: Path, store: DifferenceStore | None = None) -> TableContent:
     """Return what a table says, from its record and its finished cells.
 
     Args:
         path: The record's file, for messages.
         record: What it holds.
         folder: The folder of finished cells, ``KEY.json``.
+        store: Where the rows look up differences; None for one that starts with those of the record.
 
     Raises:
-        RunError: If cells are missing, or the record fits neither this version nor the cells.
+        RunError: If cells are missing, the record fits neither this version nor the cells, or it lacks a difference
+            that cannot be computed from the cells.
     """
     missing = missing_cells(record, folder)
     if missing:
@@ -107,7 +110,11 @@ def content_again(path: Path, record: Record, folder: Path) -> TableContent:
     keys = {id(cell): key for cell, key in zip(cells, record.cells, strict=True)}
     results = [_result(path, cell, keys, folder) for cell in cells if keys[id(cell)] not in record.diverged]
     diverged = {keys[id(cell)]: cell for cell in cells if keys[id(cell)] in record.diverged}
-    return finished_content(table, options, results, [*diverged.values()])
+    store = store or DifferenceStore(record.differences)
+    try:
+        return finished_content(table, options, results, [*diverged.values()], store)
+    except NoRightError as error:
+        raise RunError(f"{path} lacks a difference of its table, and {error}") from None
 
 
 def _result(path: Path, cell: Cell, keys: Mapping[int, str], folder: Path) -> CellResult:

@@ -14,6 +14,7 @@ from reference_model.pipeline.tables.statistics import (
     paired_difference,
     student_interval,
 )
+from reference_model.pipeline.tables.stored import DifferenceStore
 from reference_model.pipeline.tables.table import Column, Line, Part, Value
 from reference_model.runs import RunError
 
@@ -159,15 +160,29 @@ def _method(precision: Interval) -> str:
     )
 
 
-def difference(first: Sequence[CellResult], second: Sequence[CellResult]) -> Difference:
+def difference(first: Sequence[CellResult], second: Sequence[CellResult], *, by_attribute: bool = False) -> Difference:
     """Return by how much the first way is better than the second in accuracy; see `paired_difference`.
+
+    It is looked up in the store of differences of the results, where they have one, and computed if it is not there.
+
+    Args:
+        first: The results of one way, in the order of the seeds.
+        second: Those of the other way.
+        by_attribute: Whether the result has the differences of the attributes too.
 
     Raises:
         RunError: If the seeds, test pictures or attributes are not the same.
+        NoRightError: If it must be computed, and a cell does not say which predictions were right.
     """
     seeds = [[seed_of(result) for result in results] for results in (first, second)]
     if seeds[0] != seeds[1]:
         raise RunError(f"a paired difference needs the same seeds twice; got {seeds[0]} and {seeds[1]}")
+    store = (first[0].differences if first else None) or DifferenceStore()
+    pair = tuple(result.key for result in first), tuple(result.key for result in second)
+    return store.look_up(pair, lambda: _computed(first, second), by_attribute=by_attribute)
+
+
+def _computed(first: Sequence[CellResult], second: Sequence[CellResult]) -> Difference:
     rights = [[result.right() for result in results] for results in (first, second)]
     try:
         return paired_difference(*rights)

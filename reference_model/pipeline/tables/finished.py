@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from reference_model.pipeline.cells import Cell, CellResult
+from reference_model.pipeline.tables.stored import DifferenceStore
 from reference_model.pipeline.tables.table import Table, TableContent, TableOptions
 
 
 def finished_content(
-    table: Table, options: TableOptions, results: Sequence[CellResult], diverged: Sequence[Cell]
+    table: Table, options: TableOptions, results: Sequence[CellResult], diverged: Sequence[Cell], store: DifferenceStore
 ) -> TableContent:
     """Return what a table says, with notes on what its cells do not have in common.
 
@@ -20,8 +21,9 @@ def finished_content(
         options: Its options.
         results: The results, in the order of the cells, without those that diverged.
         diverged: The cells that diverged.
+        store: Where the rows look up differences.
     """
-    content = table.rows(options, results)
+    content = table.rows(options, [replace(result, differences=store) for result in results])
     return replace(content, notes=(*content.notes, *_notes_on_devices(results), *_notes_on_diverged(diverged)))
 
 

@@ -17,6 +17,7 @@ from reference_model.pipeline.tables.command import TableRequest
 from reference_model.pipeline.tables.finished import finished_content, name_of
 from reference_model.pipeline.tables.forecast import forecast
 from reference_model.pipeline.tables.record import record_of, write_record
+from reference_model.pipeline.tables.stored import DifferenceStore
 from reference_model.pipeline.tables.writing import finish_table
 from reference_model.runs import RunError, refuse
 
@@ -60,8 +61,10 @@ def _fill(request: TableRequest, grid: Grid, planned: Sequence[Planned]) -> None
     results, diverged = grid.run(planned)
     complete = not any(table.needs(cell) for cell, _ in diverged)
     if complete:
-        content = finished_content(table, request.options, results, [cell for cell, _ in diverged])
+        store = DifferenceStore()
+        content = finished_content(table, request.options, results, [cell for cell, _ in diverged], store)
         record = record_of(request, [part.key for part in planned], {result.key for result in results})
+        record = replace(record, differences=store.used())
         finish_table(request.out, table.name, content, [write_record(request.out, record)])
     if diverged:
         total = len({part.key for part in planned})

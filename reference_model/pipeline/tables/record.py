@@ -1,4 +1,7 @@
-"""The record of a table: its options and the keys of its cells, enough to make it again from their files alone."""
+"""The record of a table: its options, the keys of its cells, and their differences.
+
+These and the files of the cells are enough to make the table again.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ from typing import Any
 
 from reference_model.pipeline.cells import KEY_DIGITS
 from reference_model.pipeline.tables.command import TableRequest, parse_tables
+from reference_model.pipeline.tables.statistics import Difference
+from reference_model.pipeline.tables.stored import Pair, differences_of, plain_differences
 from reference_model.pipeline.tables.table import Table, TableOptions
 from reference_model.runs import RunError, read_json, write_json
 from reference_model.settings.files import PATHS
@@ -31,6 +36,8 @@ class Record:
         options: The text of its options by name, without places of the machine; seeds, fusions, preset and whether
             nets are frozen are there also where the command line left them out.
         training_pictures: As of `TableOptions`.
+        differences: The paired differences that its rows have, so that nobody needs to know what they are computed
+            from, the single predictions; none in a record of an earlier version.
         cells: The keys of its cells, in order; one may be there several times.
         diverged: The keys among them of the cells that diverged, which have no file.
     """
@@ -41,6 +48,7 @@ class Record:
     cells: tuple[str, ...]
     diverged: tuple[str, ...] = ()
     training_pictures: Mapping[str, int] = field(default_factory=dict)
+    differences: Mapping[Pair, Difference] = field(default_factory=dict)
 
     def finished(self) -> tuple[str, ...]:
         """Return the keys of the cells that have a file, each once."""
@@ -89,10 +97,17 @@ def _is_place(name: str) -> bool:
     return name in _NOT_OPTIONS or name.startswith("roots.") or bool({name, name.partition(".")[2]} & PATHS)
 
 
-def write_record(folder: Path, record: Record) -> Path:
-    """Write the record of a table beside it, and return the file, ``NAME.record.json``."""
-    path = folder / f"{record.table}{ENDING}"
-    write_json(path, {"format": RECORD_FORMAT, **asdict(record)})
+def write_record(folder: Path, record: Record, name: str | None = None) -> Path:
+    """Write the record of a table beside it, and return the file, ``NAME.record.json``.
+
+    Args:
+        folder: Where to.
+        record: What it holds.
+        name: NAME; None for the table's.
+    """
+    path = folder / f"{name or record.table}{ENDING}"
+    fields = asdict(replace(record, differences={})) | {"differences": plain_differences(record.differences)}
+    write_json(path, {"format": RECORD_FORMAT, **fields}, depth=2)
     return path
 
 
@@ -104,15 +119,24 @@ def read_record(path: Path) -> Record:
     """
     content = read_json(path)
     fields: dict[str, Any] = {name: content.get(name) for name in Record.__dataclass_fields__}
+    differences = _differences(content.get("differences", []))
     lists = [fields[name] for name in ("data", "cells", "diverged")]
     usable = content.get("format") == RECORD_FORMAT and isinstance(fields["table"], str)
     usable = usable and all(isinstance(part, list) and all(isinstance(one, str) for one in part) for part in lists)
-    usable = usable and all(_KEY.fullmatch(key) for part in lists[1:] for key in part)
+    usable = usable and differences is not None and all(_KEY.fullmatch(key) for part in lists[1:] for key in part)
     usable = usable and all(
         isinstance(fields[name], dict) and all(isinstance(one, kind) for one in fields[name].values())
         for name, kind in (("options", str), ("training_pictures", int))
     )
     if not usable:
         raise RunError(f"{path} is no record of a table of this version; give the NAME{ENDING} beside a finished table")
-    fields |= {name: tuple(fields[name]) for name in ("data", "cells", "diverged")}
+    fields |= {name: tuple(fields[name]) for name in ("data", "cells", "diverged")} | {"differences": differences}
     return Record(**fields)
+
+
+def _differences(plain: Any) -> dict[Pair, Difference] | None:
+    """Return the differences of a record; None if they are not of the form that is written."""
+    try:
+        return differences_of(plain)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None

@@ -111,7 +111,7 @@ def _net_by_attribute(data: str, losses: Sequence[str], by_cell: Results) -> Par
             results = by_cell.get((data, net, loss))
             if results is None or generic is None:
                 continue
-            change = difference(results, generic)
+            change = difference(results, generic, by_attribute=True)
             method = change.method()
             for attribute, interval in change.attributes.items():
                 mark = MARK if attribute in named else ""

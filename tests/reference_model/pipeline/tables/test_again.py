@@ -21,7 +21,7 @@ from reference_model.pipeline.tables.command import help_text, parse_tables
 from reference_model.pipeline.tables.record import Record, read_record, record_of, write_record
 from reference_model.runs import RunError, write_json
 from tests.project.helpers import ROOT
-from tests.reference_model.pipeline.tables.commands import check_made_again, tables
+from tests.reference_model.pipeline.tables.commands import check_made_again, tables, without_right
 from tests.reference_model.pipeline.tables.test_cells import weights
 
 NAME = "table2.record.json"
@@ -40,6 +40,24 @@ def again(record: Path, cells: Path, out: Path) -> int:
 
 def test_a_table_is_made_again(table2: Path) -> None:
     check_made_again("table2", table2)
+
+
+def test_a_record_that_lacks_a_difference_needs_cells_as_they_were_trained(
+    table2: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = edited(table2, tmp_path, differences=[])
+    bare = without_right(table2 / "cells-done", tmp_path / "bare")
+    assert again(record, bare, tmp_path / "out") == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {record} lacks a difference of its table, and the finished cell ")
+    assert "does not say which predictions were right" in error and error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+    stored = json.loads((table2 / NAME).read_text())
+    del stored["differences"]  # as earlier versions wrote it
+    record.write_text(json.dumps(stored))
+    assert again(record, table2 / "cells-done", tmp_path / "out") == 0
+    for path in (tmp_path / "out").iterdir():
+        assert path.read_bytes() == (table2 / path.name).read_bytes()
 
 
 def test_it_needs_neither_data_nor_torch(table2: Path, tmp_path: Path) -> None:
@@ -88,6 +106,9 @@ def test_a_record_that_does_not_fit_is_refused(
         ({"format": 2}, "is no record of a table of this version; give the NAME.record.json"),
         ({"cells": ["../x"] * 4}, "is no record of a table of this version"),
         ({"options": {"seeds": 1}}, "is no record of a table of this version"),
+        ({"differences": 1}, "is no record of a table of this version"),
+        ({"differences": [{"first": [first]}]}, "is no record of a table of this version"),
+        ({"differences": [stored["differences"][0] | {"accuracy": [1]}]}, "is no record of a table of this version"),
     ]
     for changes, message in wrong:
         assert again(edited(table2, tmp_path, **changes), table2 / "cells-done", tmp_path / "out") == 2
