@@ -23,7 +23,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_cells(tmp_path / "trained", tmp_path / "trained" / "cells")
     for path in (tmp_path / "trained" / "cells").iterdir():
         content = json.loads(path.read_text())
-        content["report"]["relation"]["file"] = "/home/somebody/relation.npz"
+        content["report"]["relation"]["file"] = "/somewhere/relation.npz"
         content["report"] |= {"groups": {"hair": {}}, "attributes": {"Male": {"accuracy": 0.5}}}
         content["report"]["implausible"]["pairs"] = [{"attributes": ["Male", "No_Beard"]}]
         write_json(path, content)
