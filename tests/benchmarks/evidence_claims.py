@@ -134,14 +134,6 @@ def smoothed_targets_on_public_tables() -> str:
     return f"on the public tables {' and '.join(parts)}"
 
 
-def faces() -> str:
-    one, three = (
-        cell("faces_table2", f"joint loss over cross-entropy, {nets}", "points")
-        for nets in ("net_0", "net_1+net_2+net_3")
-    )
-    return f"changes the accuracy on CelebA's faces by {one} points with one net and by {three} with three"
-
-
 def condition() -> str:
     yeast, delicious, emotions, bibtex = (
         gain(f"{name}, 25% known") for name in ("yeast", "delicious", "emotions", "bibtex")
@@ -226,7 +218,6 @@ CLAIMS = (
     redundant_labels,
     unrelated_labels,
     public_tables,
-    faces,
     condition,
     masked_net,
     suspicion,

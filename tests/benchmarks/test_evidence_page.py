@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import evidence_claims
-from tests.benchmarks.evidence_claims import CLAIMS, cell
+from tests.benchmarks import evidence_claims, face_claims
+from tests.benchmarks.evidence_claims import cell
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "evidence.md"
-SOURCE = re.compile(r"benchmarks/results/([\w-]+)\.md\b")
+SOURCE = re.compile(r"benchmarks/results/([\w/-]+)\.md\b")
+CLAIMS = (*evidence_claims.CLAIMS, *face_claims.CLAIMS)
 FIXED = (
     "the 95 % interval holds 0",
     "leave out 0 by chance",
