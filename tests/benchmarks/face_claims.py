@@ -162,8 +162,8 @@ def pretraining() -> str:
     holds = gain.mean >= RULE and least > 0 and min(controls) > 0
     return (
         f"By the rule that was set before the runs it is {'shown' if holds else 'not shown'}: with 500 pictures it "
-        f"gains {gain.text} points of accuracy over scratch, {least:+.2f} in the least of three seeds, and the rule asks for "
-        f"{RULE:g} in the mean, every seed above 0, and more than both controls"
+        f"gains {gain.text} points of accuracy over scratch, {least:+.2f} in the least of three seeds, and the rule "
+        f"asks for {RULE:g} in the mean, every seed above 0, and more than both controls"
     )
 
 
