@@ -14,7 +14,7 @@ MEASUREMENTS = {
     "compare": "pairs called changed between random parts of a table, and where labels were turned round",
     "decisions": "how many pairs each reading of the paper's correlation selects, and other figures of the definition",
     "condition": "what a relation adds to a trained net, beside a net that takes known labels",
-    "faces": "what a relation adds to nets trained on faces, several seeds of them",
+    "relation_on_faces": "what a relation adds to nets trained on faces, several seeds of them",
     "loss": "whether the joint loss predicts better than cross-entropy on label tables",
     "recipes": "a weight prior for few rows, and smoothed targets for noisy labels",
     "face_tables": "the tables and figures of the reference model on faces, made again from their finished cells",

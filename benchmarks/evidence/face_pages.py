@@ -27,7 +27,7 @@ DIFFERENCES = (
 
 
 class Tables:
-    """The CSV files of tables that `python -m benchmarks.evidence faces` has made.
+    """The CSV files of tables that `python -m benchmarks.evidence face_tables` has made.
 
     Args:
         folder: It has a folder for every table, such as ``table2_frozen/table2.csv``.

@@ -21,10 +21,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.evidence.faces_choice import candidates, folders_of
-from benchmarks.evidence.faces_nets import Net, Part, group_runs, read_nets
-from benchmarks.evidence.faces_report import FLIPS, QUERY, markdown
 from benchmarks.evidence.paired import paired_interval, unit_weights
+from benchmarks.evidence.relation_on_faces_choice import candidates, folders_of
+from benchmarks.evidence.relation_on_faces_nets import Net, Part, group_runs, read_nets
+from benchmarks.evidence.relation_on_faces_report import FLIPS, QUERY, markdown
 from benchmarks.evidence.relation_uses import FloatArray, ask, flip, precision, share_wrong, suspicion_areas
 from benchmarks.report import commit, machine
 from obrl.mining import RelationMiner, assess
@@ -186,7 +186,7 @@ def _roots(texts: Sequence[str]) -> dict[str, Path]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.evidence faces", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.evidence relation_on_faces", description=__doc__)
     parser.add_argument(
         "--runs",
         type=Path,

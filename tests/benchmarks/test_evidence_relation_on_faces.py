@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from benchmarks.evidence.__main__ import main
-from benchmarks.evidence.faces import measure, summarise
-from benchmarks.evidence.faces_choice import candidates
-from benchmarks.evidence.faces_nets import Net, Part
 from benchmarks.evidence.paired import unit_weights
+from benchmarks.evidence.relation_on_faces import measure, summarise
+from benchmarks.evidence.relation_on_faces_choice import candidates
+from benchmarks.evidence.relation_on_faces_nets import Net, Part
 from reference_model.data.synthetic import write_synthetic_faces
 from tests.reference_model.pipeline.tables.commands import arguments, tables
 
@@ -116,7 +116,7 @@ def test_the_net_is_chosen_on_the_validation_part(
 ) -> None:
     cells = with_validation(table, tmp_path / "cells", lambda loss: 0.9 if loss == best else 0.8)
     out = tmp_path / "deep" / "results"
-    assert main(["faces", "--choose", str(cells), "--runs", str(table), "--out", str(out)]) == 0
+    assert main(["relation_on_faces", "--choose", str(cells), "--runs", str(table), "--out", str(out)]) == 0
     document = json.loads(out.with_suffix(".json").read_text())
     results = document["data"]["celeba"]
     assert (results["fusion"], results["loss"], results["treatment"]) == ("net_0", best, "frozen")
@@ -134,7 +134,7 @@ def test_the_accuracy_of_the_net_is_that_of_its_report(table: Path, tmp_path: Pa
     cells = with_validation(table, tmp_path / "cells", lambda loss: 0.9 if loss == "ce" else 0.8)
     out = tmp_path / "results"
     folders = [str(table / "cells" / key) for key in keys_of(cells, "ce")]
-    assert main(["faces", "--runs", *folders, "--out", str(out)]) == 0
+    assert main(["relation_on_faces", "--runs", *folders, "--out", str(out)]) == 0
     document = json.loads(out.with_suffix(".json").read_text())
     reports = {json.loads((Path(folder) / "report.json").read_text())["mean_accuracy"] for folder in folders}
     wrong = document["data"]["celeba"]["figures"]["wrong entries left"]["none asked"]
@@ -146,7 +146,7 @@ def test_a_run_that_is_gone_is_named(table: Path, tmp_path: Path, capsys: pytest
     cells = with_validation(table, tmp_path / "cells", lambda loss: 0.9 if loss == "ce" else 0.8)
     gone, *_ = sorted(keys_of(cells, "ce"))
     shutil.copytree(table / "cells", tmp_path / "rest" / "cells", ignore=shutil.ignore_patterns(gone))
-    assert main(["faces", "--choose", str(cells), "--runs", str(tmp_path / "rest")]) == 2
+    assert main(["relation_on_faces", "--choose", str(cells), "--runs", str(tmp_path / "rest")]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: ") and gone in line and "net_0, ce, frozen" in line
     assert not any(key in line for key in keys_of(cells, "ce") - {gone})
@@ -188,7 +188,7 @@ def test_what_cannot_be_measured_is_refused(
     places["NO VALID"] = [str(with_validation(table, tmp_path / "cells", lambda loss: None))]
     places["STOPPED"] = [str(shutil.copytree(runs[0], tmp_path / "run", ignore=shutil.ignore_patterns("report.json")))]
     filled = [part for word in words for part in places.get(word, [word])]
-    assert main(["faces", *filled, "--out", str(tmp_path / "results")]) == 2
+    assert main(["relation_on_faces", *filled, "--out", str(tmp_path / "results")]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: ") and said in line
     assert not (tmp_path / "results.json").exists()
