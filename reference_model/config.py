@@ -10,9 +10,12 @@ from reference_model.settings.checks import did_you_mean, require
 from reference_model.settings.features import FeaturesConfig
 from reference_model.settings.names import FACE_NETS, STAGE_DATA, STAGES, DataKind, LossKind, Norm, StageName
 from reference_model.settings.nets import HeadConfig, NetConfig, WeightsConfig
-from reference_model.settings.pictures import ImagesConfig, PoolConfig, ReadConfig, SyntheticConfig
+from reference_model.settings.pictures import POOL_MARKER, ImagesConfig, PoolConfig, ReadConfig, SyntheticConfig
 from reference_model.settings.sizes import usable_feature_size
 from reference_model.settings.training import OptimConfig, RelationConfig, TrainConfig
+
+DRAWN_PICTURES = "drawn pictures"
+"""What stands for the name of a data set in words, where it is written from a pool of drawn pictures."""
 
 SHUFFLED_PEOPLE = " with shuffled people"
 """What follows the name of a data set in words, where people are exchanged at random."""
@@ -97,9 +100,14 @@ class RunConfig:
             except (TypeError, ValueError) as error:
                 raise ValueError(f"relation: {error}") from None
 
+    def data_source(self) -> str:
+        """Return the data set's name, or `DRAWN_PICTURES` where its folder is one of a pool that was drawn."""
+        drawn = self.root is not None and (self.root.resolve().parent / POOL_MARKER).is_file()
+        return DRAWN_PICTURES if drawn and self.data != "synthetic" else self.data
+
     def data_in_words(self) -> str:
-        """Return what the net learns from: the data set's name, and that its people are shuffled where they are."""
-        return f"{self.data}{SHUFFLED_PEOPLE}" if self.read.shuffle_people else self.data
+        """Return what the net learns from, `data_source`, and that its people are shuffled where they are."""
+        return f"{self.data_source()}{SHUFFLED_PEOPLE if self.read.shuffle_people else ''}"
 
     def _check_data(self) -> None:
         readable = ("synthetic", *STAGE_DATA.get(self.stage, (self.data,)))

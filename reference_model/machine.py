@@ -21,11 +21,15 @@ def commit_of(folder: Path) -> str | None:
     """Return the commit of the sources in a folder, with ``-dirty`` where they differ from it.
 
     Args:
-        folder: In a checkout; where git is not installed or knows no such folder, the answer is None.
+        folder: In a checkout; where git is not installed or tracks no file of the folder, the answer is None, as for
+            a package that is installed inside of another repository.
     """
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
-        process = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+        _git(folder, "ls-files", "--error-unmatch", ".")
+        return _git(folder, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*").strip()
     except (OSError, subprocess.SubprocessError):
         return None
-    return process.stdout.strip()
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True).stdout

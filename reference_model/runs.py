@@ -179,14 +179,13 @@ def describe_environment(*, seed: int, threads: int, device: str) -> dict[str, A
 
     The commit is that of a checkout; it is None for an installed package.
     """
-    sources = Path(__file__).parent
     return {
         "python": platform.python_version(),
         "system": platform.system(),
         "machine": platform.machine(),
         "processor": processor_name(),
         "cores": os.cpu_count(),
-        "commit": None if "site-packages" in sources.parts else commit_of(sources),
+        "commit": commit_of(Path(__file__).parent),
         "versions": {name: package_version(name) for name in PACKAGES},
         "seed": seed,
         "torch_threads": threads,

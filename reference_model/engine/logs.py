@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import math
-import sys
 from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,7 +30,13 @@ class MetricsFile(Logger):
         self.path = path
         self._rows: dict[int, dict[str, str]] = {}
         if resume_step is not None and path.exists():
-            self._rows = _read_rows(path, resume_step)
+            try:
+                rows = _read_rows(path)
+            except ValueError as error:
+                raise RunError(
+                    f"{path} is damaged ({error}); delete it, which loses the figures of the epochs so far"
+                ) from error
+            self._rows = {step: row for step, row in rows.items() if step <= resume_step}
 
     @property
     def name(self) -> str:
@@ -80,27 +84,32 @@ def last_validation(path: Path) -> dict[str, float]:
     Raises:
         RunError: If the file is damaged.
     """
-    rows = _read_rows(path, sys.maxsize)
-    last = rows[max(rows)] if rows else {}
-    return {name.removeprefix("valid/"): float(value) for name, value in last.items() if name.startswith("valid/")}
+    try:
+        rows = _read_rows(path)
+        last = rows[max(rows)] if rows else {}
+        return {name.removeprefix("valid/"): float(value) for name, value in last.items() if name.startswith("valid/")}
+    except ValueError as error:
+        raise RunError(f"{path} is damaged ({error}); delete {path.parent} to train the run anew") from error
 
 
-def _read_rows(path: Path, last_step: int) -> dict[int, dict[str, str]]:
+def _read_rows(path: Path) -> dict[int, dict[str, str]]:
+    """Return the rows of a file by their steps.
+
+    Raises:
+        ValueError: If the file is damaged.
+    """
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            rows = {
+            return {
                 int(row["step"]): {key: value for key, value in row.items() if value} for row in csv.DictReader(file)
             }
-    except (ValueError, KeyError, TypeError, csv.Error) as error:
-        raise RunError(
-            f"{path} is damaged ({error}); delete it, which loses the figures of the epochs so far"
-        ) from error
-    return {step: row for step, row in rows.items() if step <= last_step}
+    except (KeyError, TypeError, csv.Error) as error:
+        raise ValueError(str(error)) from error
 
 
 def epoch_line(
     parts: Mapping[str, float],
-    metrics: Mapping[str, tuple[float, float]],
+    metrics: Mapping[str, tuple[float, float | None]],
     extra: Mapping[str, float],
     *,
     epoch: int,
@@ -111,7 +120,7 @@ def epoch_line(
 
     Args:
         parts: The loss and its parts in training, the loss first.
-        metrics: Figures of training and validation, NaN without a validation; the first is shown.
+        metrics: Figures of training and validation, None without a validation; the first is shown.
         extra: The loss's own figures.
         epoch: The epoch, from 1 on.
         epochs: Epochs of the run.
@@ -121,7 +130,7 @@ def epoch_line(
     listed = ", ".join(f"{_words(name)} {value:.3f}" for name, value in others)
     line = [f"epoch {epoch}/{epochs}", f"loss {loss:.3f}" + (f" ({listed})" if listed else "")]
     for name, (trained, valid) in list(metrics.items())[:1]:
-        validated = "" if math.isnan(valid) else f", {_figure(name, valid)} valid"
+        validated = "" if valid is None else f", {_figure(name, valid)} valid"
         line.append(f"{_words(name)} {_figure(name, trained)} train{validated}")
     line += [f"{_words(name)} {value:.3g}" for name, value in extra.items()]
     return "  ".join([*line, course])

@@ -118,7 +118,7 @@ class StageModule(lightning.LightningModule):
         values = {f"train/{name}": value for name, value in {**parts, **metrics, **extra}.items()}
         values["train/lr"] = float(self.trainer.optimizers[0].param_groups[0]["lr"])
         self._write(values)
-        both = {name: (value, self._valid_metrics.get(name, float("nan"))) for name, value in metrics.items()}
+        both = {name: (value, self._valid_metrics.get(name)) for name, value in metrics.items()}
         epoch, epochs = self.current_epoch + 1, self.config.train.epochs
         self.print(epoch_line(parts, both, extra, epoch=epoch, epochs=epochs, course=self._course(epochs - epoch)))
         sys.stdout.flush()

@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from reference_model.attributes import normalise_name
-from reference_model.config import NetConfig, RunConfig
+from reference_model.config import DRAWN_PICTURES, NetConfig, RunConfig
 from reference_model.nets.tensor_files import write_tensors
 from reference_model.settings.nets import SHAPE_SETTINGS
 
@@ -54,16 +54,17 @@ class WeightAccount:
 def product_metadata(config: RunConfig) -> dict[str, str]:
     """Return what a file of weights says of itself: the net's settings (JSON), size, scaling, stage and data.
 
-    ``data`` is a data set's name; that of the pictures without faces is ``scenes_data``. ``shuffled`` is there where
-    people were exchanged at random.
+    ``data`` is a data set's name, or ``drawn pictures`` where it was written from a pool of them; the name of the
+    pictures without faces is ``scenes_data``. ``shuffled`` is there where people were exchanged at random.
     """
-    scenes = config.stage == "face" and config.data != "synthetic"
+    data = config.data_source()
+    scenes = config.stage == "face" and data not in ("synthetic", DRAWN_PICTURES)
     return {
         "net": json.dumps(asdict(config.net)),
         "size": str(config.images.size),
         "scaling": SCALING,
         "stage": config.stage,
-        "data": config.data,
+        "data": data,
         **({"scenes_data": config.read.scenes_data} if scenes else {}),
         **({"shuffled": "true"} if config.read.shuffle_people else {}),
     }

@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reference_model.config import SHUFFLED_PEOPLE, RunConfig
+from reference_model.config import DRAWN_PICTURES, SHUFFLED_PEOPLE, RunConfig
 from reference_model.data.registry import MODULES, load_data_set
 from reference_model.reports.card_errors import describe_errors
 from reference_model.reports.text import table
 from reference_model.settings.files import PATHS
+
+DRAWN = ("synthetic", DRAWN_PICTURES)
+"""What stands for the name of a data set that this program drew."""
 
 WELL_KNOWN_PEOPLE = ("celeba", "celeba_people", "lfwa", "casia", "msceleb", "msceleb_tsv", "imdb_wiki")
 """Data sets of people whose pictures were collected by their names, so that one person may be in several of them."""
@@ -105,7 +108,7 @@ def _data_in_words(origin: Mapping[str, Any]) -> str:
 
 
 def _title(data: str) -> str:
-    drawn = {"synthetic": "drawn pictures", "tiles": "shuffled tiles of the faces"}
+    drawn = {"synthetic": DRAWN_PICTURES, "tiles": "shuffled tiles of the faces"}
     return drawn.get(data) or (load_data_set(data).title if data in MODULES else data)
 
 
@@ -129,12 +132,12 @@ def _data(facts: CardFacts) -> str:
         if name in MODULES:
             data_set = load_data_set(name)
             lines.append(f"- {data_set.title} (`{name}`): {data_set.terms}")
-        elif name == "synthetic":
-            lines.append("- Drawn pictures (`synthetic`): this program draws them; they show nobody.")
+        elif name in DRAWN:
+            lines.append(f"- Drawn pictures (`{name}`): this program draws them; they show nobody.")
         elif name != "tiles":
             lines.append(f"- `{name}`: the run does not know its terms.")
     stated = [origin for _, origin in _chain(_origins(facts.accounts)) if origin.get("stage") == "face"]
-    if any(not origin.get("scenes_data") and _data_of(origin) not in ("", "synthetic") for origin in stated):
+    if any(not origin.get("scenes_data") and _data_of(origin) not in ("", *DRAWN) for origin in stated):
         lines.append("- Pictures without faces: a file of the stage face does not say which they were.")
     if _unknown_origin(facts):
         lines.append("- Some weights come from files that do not say what they were trained on; see below.")
@@ -240,7 +243,7 @@ def _limits(facts: CardFacts) -> str:
             f"- Race labels are those of {source}: a word that others gave to a picture, not what a person says of "
             "themselves. Nothing that matters to people should be decided by them."
         )
-    if "synthetic" in names:
+    if set(DRAWN) & set(names):
         lines.append("- Part of what it learnt are drawings. Nothing here says how it does on photographs.")
     lines.append(
         f"- The errors below are those on {_title(facts.config.data)}; on other pictures nothing was measured."

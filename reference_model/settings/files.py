@@ -15,7 +15,8 @@ from reference_model.config import RunConfig
 from reference_model.settings.plain import SettingsError, build, flatten, path_settings, path_text, plain, read_yaml
 from reference_model.settings.words import settings_error
 
-# The settings that may differ on resuming: where things are, what the console shows, what is kept in memory.
+# The settings that may differ on resuming, for they change no result: where things are, what the console shows, what
+# stays in memory, and how often checkpoints are written and the validation part is measured.
 FREE_ON_RESUME = (
     "root",
     "out",

@@ -8,6 +8,9 @@ from typing import Literal
 
 from reference_model.settings.checks import require
 
+POOL_MARKER = "pool.json"
+"""In the folder of a pool of drawn pictures: its parameters, written first. The data sets of the pool lie beside it."""
+
 
 @dataclass(frozen=True)
 class ImagesConfig:

@@ -136,6 +136,14 @@ def test_scenes_and_shuffled_people_are_among_the_data_sets() -> None:
     assert "does not know its terms" not in text
 
 
+def test_drawn_pictures_are_no_data_set_of_others() -> None:
+    drawn = {"stage": "face", "data": "drawn pictures", "starts_from": {}}
+    text = card(RunConfig(data="lfwa", root=Path("x")), {"net_1": account(drawn)})
+    assert "Drawn pictures (`drawn pictures`): this program draws them" in text
+    assert "Part of what it learnt are drawings" in text
+    assert "does not say which they were" not in text and "does not know its terms" not in text
+
+
 def test_files_of_earlier_versions_say_their_data_in_words() -> None:
     identity = {"stage": "identity", "data": "celeba_people with shuffled people", "starts_from": {"": FACE}}
     accounts = {"net_1": account(identity)}

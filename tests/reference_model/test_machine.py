@@ -19,6 +19,11 @@ def test_the_commit_says_whether_the_sources_differ_from_it(tmp_path: Path) -> N
     commit = commit_of(tmp_path)
     assert commit is not None and len(commit) == 40
 
+    installed = tmp_path / "dist-packages"
+    installed.mkdir()
+    (installed / "package.py").write_text("b = 1\n")
+    assert commit_of(installed) is None, "the commit is that of the repository around it"
+
     source.write_text("a = 2\n")
     assert commit_of(tmp_path) == f"{commit}-dirty"
 

@@ -15,7 +15,7 @@ import pytest
 
 import reference_model
 from reference_model.engine import logs
-from reference_model.engine.logs import MetricsFile
+from reference_model.engine.logs import MetricsFile, epoch_line, last_validation
 from reference_model.reports.attributes import format_report, groups_below_majority
 from reference_model.reports.comparison import compare_reports, format_comparison
 from reference_model.runs import RunError, create_run_folder, default_run_path, read_figures, read_json, write_json
@@ -67,6 +67,26 @@ def test_metrics_go_on_from_the_checkpoint(tmp_path: Path) -> None:
     assert MetricsFile(path)._rows == {}, "a new run starts empty"
     with pytest.raises(ValueError, match="step"):
         resumed.log_metrics({"a": 1.0})
+
+
+@pytest.mark.parametrize("row", ["half", "3,much"])
+def test_a_finished_run_with_damaged_metrics_is_trained_anew(row: str, tmp_path: Path) -> None:
+    path = tmp_path / "run" / "metrics.csv"
+    path.parent.mkdir()
+    path.write_text("step,valid/loss\n3,0.5\n")
+    assert last_validation(path) == {"loss": 0.5}
+    path.write_text(f"step,valid/loss\n{row}\n")
+    with pytest.raises(RunError, match=r"metrics\.csv is damaged") as raised:
+        last_validation(path)
+    assert str(raised.value).endswith(f"; delete {path.parent} to train the run anew")
+
+
+def test_a_figure_that_is_not_a_number_is_shown_and_a_missing_validation_is_not() -> None:
+    def line(valid: float | None) -> str:
+        return epoch_line({"loss": 1.0}, {"accuracy": (0.5, valid)}, {}, epoch=1, epochs=2, course="1 s")
+
+    assert line(math.nan) == "epoch 1/2  loss 1.000  accuracy 50.00% train, nan% valid  1 s"
+    assert line(None) == "epoch 1/2  loss 1.000  accuracy 50.00% train  1 s"
 
 
 def test_only_the_first_process_writes_the_metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from reference_model.engine.origins import origin_of
 from reference_model.nets.face_net import FaceNet
 from reference_model.nets.heads import ClassHead, EmbeddingHead
 from reference_model.nets.weights import WeightError, load_weights, product_metadata, read_weights, save_weights
+from reference_model.settings.pictures import POOL_MARKER
 
 CONFIG = RunConfig(net=NetConfig(width=0.05, depth=1, norm="bn"))
 
@@ -54,14 +55,18 @@ def test_a_product_names_every_data_set(tmp_path: Path) -> None:
     face = RunConfig(stage="face", data="casia", root=tmp_path, read=ReadConfig(scenes=tmp_path))
     people = RunConfig(stage="identity", data="celeba_people", root=tmp_path, read=ReadConfig(shuffle_people=True))
     drawn = RunConfig(stage="face")
+    pool = tmp_path / "pool" / "casia"
+    pool.mkdir(parents=True)
+    (tmp_path / "pool" / POOL_MARKER).write_text("{}")
     stated = []
-    for config in (face, people, drawn):
+    for config in (face, people, drawn, replace(face, root=pool)):
         save_weights(path, class_net(), product_metadata(config))
         stated.append(origin_of(path))
     assert stated == [
         {"stage": "face", "data": "casia", "scenes_data": "sun397", "starts_from": {}},
         {"stage": "identity", "data": "celeba_people", "shuffled": "true", "starts_from": {}},
         {"stage": "face", "data": "synthetic", "starts_from": {}},
+        {"stage": "face", "data": "drawn pictures", "starts_from": {}},
     ]
 
 

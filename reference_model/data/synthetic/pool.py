@@ -31,10 +31,7 @@ from reference_model.data.synthetic.pool_plan import (
     plan_scenes,
 )
 from reference_model.data.synthetic.scene import RACE_NAMES
-from reference_model.settings.pictures import PoolConfig, SyntheticConfig
-
-MARKER = "pool.json"
-"""Holds the parameters; written first, since the files that are there say how far a drawing is."""
+from reference_model.settings.pictures import POOL_MARKER, PoolConfig, SyntheticConfig
 
 POOL_FOLDERS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
@@ -129,13 +126,13 @@ def pool_cache(config: SyntheticConfig, sizes: PoolConfig) -> Path:
 
 def _claim(root: Path, parameters: PoolParameters, *, overwrite: bool) -> None:
     """Make the folder that of a pool; raise if it is something else."""
-    marker, requested = root / MARKER, parameters.as_marker()
+    marker, requested = root / POOL_MARKER, parameters.as_marker()
     stored = _read_marker(marker)
     if stored == requested:
         return
-    if stored is None and root.exists() and any(MARKER not in entry.name for entry in root.iterdir()):
+    if stored is None and root.exists() and any(POOL_MARKER not in entry.name for entry in root.iterdir()):
         raise DataError(
-            f"{root} exists and is not a pool of synthetic pictures (it has no readable {MARKER}): "
+            f"{root} exists and is not a pool of synthetic pictures (it has no readable {POOL_MARKER}): "
             "name another folder, or delete this one"
         )
     if stored is not None and not overwrite:
@@ -147,7 +144,7 @@ def _claim(root: Path, parameters: PoolParameters, *, overwrite: bool) -> None:
     if stored is not None:
         shutil.rmtree(root)
     root.mkdir(parents=True, exist_ok=True)
-    partial = marker.with_name(f".{MARKER}.{secrets.token_hex(4)}")
+    partial = marker.with_name(f".{POOL_MARKER}.{secrets.token_hex(4)}")
     partial.write_text(json.dumps(requested, indent=2) + "\n", encoding="utf-8")
     partial.replace(marker)
 

@@ -19,6 +19,7 @@ from reference_model.pipeline.tables.figures_of_runs import (
     figure_values,
     group_results,
     nets_in_words,
+    notes_on,
     share_in_gradient,
     treatment,
 )
@@ -121,18 +122,19 @@ def _present(data: str, alphas: Sequence[float], by_alpha: Results) -> list[floa
 
 def _part(name: str, title: str, alphas: Sequence[float], by_alpha: Results, options: TableOptions) -> Part:
     rows: list[list[Value]] = []
-    method: tuple[str, ...] = ()
+    compared = []
     for data in options.bases:
         for alpha in _present(data, alphas, by_alpha):
             results = by_alpha[data, alpha]
-            values, method = compare(results, by_alpha[data, 0.0])
+            if alpha:
+                compared.append(compare(results, by_alpha[data, 0.0]))
             pairs = [float(len(result.report["relation"].get("active_pairs", ()))) for result in results]
             rows.append(
                 [data, f"{alpha:g}", *figure_values(results), 100 * share_in_gradient(results), fmean(pairs)]
-                + (values if alpha else [*NO_COMPARISON])
+                + (compared[-1].values() if alpha else [*NO_COMPARISON])
             )
     columns = (Column("data"), Column("alpha"), *FIGURE_COLUMNS, Column(SHARE_COLUMN, 3), Column("active pairs", 1))
-    note = " ".join(("Differences are to alpha 0.", *method))
+    note = " ".join(("Differences are to alpha 0.", *notes_on(compared)))
     return Part(name, title, (*columns, *COMPARISON_COLUMNS), rows, (note,))
 
 

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from statistics import fmean
 from typing import NamedTuple, TypeVar
 
 from reference_model.pipeline.cells import CellResult, treatment_of
 from reference_model.pipeline.tables.statistics import (
     Difference,
     Interval,
+    describe_method,
     mean_and_spread,
     paired_difference,
     student_interval,
 )
-from reference_model.pipeline.tables.stored import DifferenceStore
+from reference_model.pipeline.tables.stored import DifferenceStore, Pair
 from reference_model.pipeline.tables.table import Column, Line, Part, Value
 from reference_model.runs import RunError
 
 Group = TypeVar("Group", bound=Hashable)
+
+TOLERANCE = 1e-6
+"""By how many points a stored difference may be off that of the reports, the same mean in another order of sums."""
 
 FIGURES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("accuracy", ("mean_accuracy",)),
@@ -85,11 +90,11 @@ def differences_part(
         after: The columns behind it.
     """
     rows: list[list[Value]] = []
-    notes: tuple[str, ...] = ()
+    compared = []
     for comparison in comparisons:
-        values, notes = compare(comparison.first, comparison.second)
-        rows.append([*comparison.before, *values, *comparison.after])
-    return Part(name, title, (*before, *COMPARISON_COLUMNS, *after), rows, notes)
+        compared.append(compare(comparison.first, comparison.second))
+        rows.append([*comparison.before, *compared[-1].values(), *comparison.after])
+    return Part(name, title, (*before, *COMPARISON_COLUMNS, *after), rows, notes_on(compared))
 
 
 def accuracy_line(label: str, places: Sequence[float], groups: Iterable[Sequence[CellResult]]) -> Line:
@@ -123,18 +128,38 @@ def seed_of(result: CellResult) -> int:
     return result.cell.config.seed
 
 
-def compare(first: Sequence[CellResult], second: Sequence[CellResult]) -> tuple[list[Value], tuple[str, ...]]:
-    """Return by how much the first way is better than the second, and how the intervals come about.
+class Compared(NamedTuple):
+    """By how much one way to train is better than another.
 
-    Returns:
-        The values for ``COMPARISON_COLUMNS``, and two notes: on accuracy, and on mean average precision.
+    Attributes:
+        data: The data set.
+        change: In accuracy.
+        precision: In mean average precision.
+    """
+
+    data: str
+    change: Difference
+    precision: Interval
+
+    def values(self) -> list[Value]:
+        """Return the values for ``COMPARISON_COLUMNS``."""
+        return [*difference_values(self.change.accuracy), *difference_values(self.precision)]
+
+
+def compare(first: Sequence[CellResult], second: Sequence[CellResult]) -> Compared:
+    """Return by how much the first way is better than the second, on the same data set.
 
     Raises:
         RunError: As `difference`.
     """
-    change = difference(first, second)
-    precision = precision_difference(first, second)
-    return [*difference_values(change.accuracy), *difference_values(precision)], (change.method(), _method(precision))
+    return Compared(first[0].cell.config.data, difference(first, second), precision_difference(first, second))
+
+
+def notes_on(compared: Sequence[Compared]) -> tuple[str, ...]:
+    """Return how the intervals of differences come about: a note on accuracy and one on mAP; none without any."""
+    if not compared:
+        return ()
+    return describe_method([(one.data, one.change) for one in compared]), _method(compared[-1].precision)
 
 
 def precision_difference(first: Sequence[CellResult], second: Sequence[CellResult]) -> Interval:
@@ -164,6 +189,7 @@ def difference(first: Sequence[CellResult], second: Sequence[CellResult], *, by_
     """Return by how much the first way is better than the second in accuracy; see `paired_difference`.
 
     It is looked up in the store of differences of the results, where they have one, and computed if it is not there.
+    One that a record holds must agree with the reports of its cells.
 
     Args:
         first: The results of one way, in the order of the seeds.
@@ -171,7 +197,8 @@ def difference(first: Sequence[CellResult], second: Sequence[CellResult], *, by_
         by_attribute: Whether the result has the differences of the attributes too.
 
     Raises:
-        RunError: If the seeds, test pictures or attributes are not the same.
+        RunError: If the seeds, test pictures or attributes are not the same, or a record holds another difference than
+            that of the reports.
         NoRightError: If it must be computed, and a cell does not say which predictions were right.
     """
     seeds = [[seed_of(result) for result in results] for results in (first, second)]
@@ -179,7 +206,22 @@ def difference(first: Sequence[CellResult], second: Sequence[CellResult], *, by_
         raise RunError(f"a paired difference needs the same seeds twice; got {seeds[0]} and {seeds[1]}")
     store = (first[0].differences if first else None) or DifferenceStore()
     pair = tuple(result.key for result in first), tuple(result.key for result in second)
-    return store.look_up(pair, lambda: _computed(first, second), by_attribute=by_attribute)
+    change = store.look_up(pair, lambda: _computed(first, second), by_attribute=by_attribute)
+    if store.is_stored(pair):
+        _check_against_reports(pair, change, fmean(gains(first, second)))
+    return change
+
+
+def _check_against_reports(pair: Pair, change: Difference, reported: float) -> None:
+    stored = change.accuracy.mean
+    if abs(stored - reported) <= TOLERANCE or (math.isnan(stored) and math.isnan(reported)):
+        return
+    first, second = (", ".join(keys) for keys in pair)
+    raise RunError(
+        f"the record says that the mean accuracy of the cells {first} is {stored:+.6f} points from that of {second}, "
+        f"and the reports of these cells say {reported:+.6f}: the record and the cells are not of the same trainings; "
+        "take both from the same table"
+    )
 
 
 def _computed(first: Sequence[CellResult], second: Sequence[CellResult]) -> Difference:

@@ -17,6 +17,7 @@ from reference_model.pipeline.tables.figures_of_runs import (
     figure_values,
     group_results,
     nets_in_words,
+    notes_on,
     treatment,
 )
 from reference_model.pipeline.tables.table import ALL_NETS, Column, Part, Table, TableContent, TableOptions, Value
@@ -46,7 +47,7 @@ def groups_rows(options: TableOptions, results: Sequence[CellResult]) -> TableCo
     """Return parameters, milliseconds a step and accuracy of each arrangement, and its difference to the paper's."""
     by_groups = group_results(results, lambda result: (result.cell.columns["data"], result.cell.columns["groups"]))
     rows: list[list[Value]] = []
-    method: tuple[str, ...] = ()
+    compared = []
     for (data, arrangement), cells in by_groups.items():
         row: list[Value] = [data, next(text for name, text in ARRANGEMENTS.items() if name == arrangement)]
         row += [int(cells[0].content["parameters"]), fmean(float(cell.content["ms_per_step"]) for cell in cells)]
@@ -54,8 +55,8 @@ def groups_rows(options: TableOptions, results: Sequence[CellResult]) -> TableCo
         if arrangement == "paper":
             rows.append([*row, *NO_COMPARISON])
             continue
-        values, method = compare(cells, by_groups[data, "paper"])
-        rows.append([*row, *values])
+        compared.append(compare(cells, by_groups[data, "paper"]))
+        rows.append([*row, *compared[-1].values()])
     columns = (Column("data"), Column("branches"), Column("parameters"), Column("ms a step", 1))
     first = results[0]
     notes = (
@@ -64,7 +65,7 @@ def groups_rows(options: TableOptions, results: Sequence[CellResult]) -> TableCo
         "units, so more branches mean more parameters. Random groups are drawn anew for every seed.",
         "Milliseconds are measured in the runs: the median over the batches on a CPU, so they depend on the machine "
         "and on what else it does.",
-        " ".join(("Differences are to the data's groups.", *method)),
+        " ".join(("Differences are to the data's groups.", *notes_on(compared))),
     )
     part = Part("", "Branches of the attribute net", (*columns, *FIGURE_COLUMNS, *COMPARISON_COLUMNS), rows, notes)
     return TableContent("Groups of attributes", [part], (), (FIGURE_NOTE,))

@@ -63,8 +63,8 @@ def _fill(request: TableRequest, grid: Grid, planned: Sequence[Planned]) -> None
     if complete:
         store = DifferenceStore()
         content = finished_content(table, request.options, results, [cell for cell, _ in diverged], store)
-        record = record_of(request, [part.key for part in planned], {result.key for result in results})
-        record = replace(record, differences=store.used())
+        finished = {result.key for result in results}
+        record = record_of(request, [part.key for part in planned], finished, store.used())
         finish_table(request.out, table.name, content, [write_record(request.out, record)])
     if diverged:
         total = len({part.key for part in planned})

@@ -5,8 +5,9 @@ These and the files of the cells are enough to make the table again.
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ RECORD_FORMAT = 1
 ENDING = ".record.json"
 _NOT_OPTIONS = ("data", "cells", "nets")
 _NO_DATA = "."  # options name a folder for each data set, and nothing is read there
+_SHOWN = 60
 _KEY = re.compile(rf"[0-9a-f]{{{KEY_DIGITS}}}")
 
 
@@ -37,7 +39,7 @@ class Record:
             nets are frozen are there also where the command line left them out.
         training_pictures: As of `TableOptions`.
         differences: The paired differences that its rows have, so that nobody needs to know what they are computed
-            from, the single predictions; none in a record of an earlier version.
+            from, the single predictions.
         cells: The keys of its cells, in order; one may be there several times.
         diverged: The keys among them of the cells that diverged, which have no file.
     """
@@ -66,13 +68,16 @@ class Record:
         return request.table, replace(request.options, training_pictures=dict(self.training_pictures))
 
 
-def record_of(request: TableRequest, keys: Sequence[str], finished: Collection[str]) -> Record:
+def record_of(
+    request: TableRequest, keys: Sequence[str], finished: Collection[str], differences: Mapping[Pair, Difference]
+) -> Record:
     """Return the record of a table.
 
     Args:
         request: What the command line asked for, with the training pictures in the options.
         keys: The keys of the cells, in order.
         finished: The keys of those that did not diverge.
+        differences: The paired differences that its rows have.
     """
     table, options = request.table, request.options
     words = {name: text for name, text in request.words.items() if not _is_place(name)}
@@ -89,7 +94,15 @@ def record_of(request: TableRequest, keys: Sequence[str], finished: Collection[s
         resolved["preset"] = presets.pop()
     words |= {name: text for name, text in resolved.items() if name not in table.flags_of_cells}
     diverged = tuple(key for key in dict.fromkeys(keys) if key not in finished)
-    return Record(table.name, tuple(options.bases), words, tuple(keys), diverged, options.training_pictures)
+    return Record(
+        table=table.name,
+        data=tuple(options.bases),
+        options=words,
+        cells=tuple(keys),
+        diverged=diverged,
+        training_pictures=options.training_pictures,
+        differences=differences,
+    )
 
 
 def _is_place(name: str) -> bool:
@@ -115,28 +128,54 @@ def read_record(path: Path) -> Record:
     """Read the record of a table.
 
     Raises:
-        RunError: If the file is missing, damaged, or of another version.
+        RunError: If the file is missing or damaged, is of another version, or lacks an entry.
     """
     content = read_json(path)
-    fields: dict[str, Any] = {name: content.get(name) for name in Record.__dataclass_fields__}
-    differences = _differences(content.get("differences", []))
-    lists = [fields[name] for name in ("data", "cells", "diverged")]
-    usable = content.get("format") == RECORD_FORMAT and isinstance(fields["table"], str)
-    usable = usable and all(isinstance(part, list) and all(isinstance(one, str) for one in part) for part in lists)
-    usable = usable and differences is not None and all(_KEY.fullmatch(key) for part in lists[1:] for key in part)
-    usable = usable and all(
-        isinstance(fields[name], dict) and all(isinstance(one, kind) for one in fields[name].values())
-        for name, kind in (("options", str), ("training_pictures", int))
-    )
-    if not usable:
-        raise RunError(f"{path} is no record of a table of this version; give the NAME{ENDING} beside a finished table")
-    fields |= {name: tuple(fields[name]) for name in ("data", "cells", "diverged")} | {"differences": differences}
-    return Record(**fields)
-
-
-def _differences(plain: Any) -> dict[Pair, Difference] | None:
-    """Return the differences of a record; None if they are not of the form that is written."""
+    if content.get("format") != RECORD_FORMAT:
+        stated = f"format {json.dumps(content['format'])}" if "format" in content else "no format"
+        raise RunError(
+            f"{path} is no record of a table that this version reads: it reads format {RECORD_FORMAT}, and the file "
+            f"has {stated}; give the NAME{ENDING} beside a finished table of this version"
+        )
+    for name, (expected, fits) in _ENTRIES.items():
+        if name not in content:
+            raise RunError(f"{path} is a damaged record of a table: it has no {name!r}, which must be {expected}")
+        if not fits(content[name]):
+            raise RunError(
+                f"{path} is a damaged record of a table: {name!r} must be {expected}; got {_shortened(content[name])}"
+            )
+    entries: dict[str, Any] = {name: content[name] for name in _ENTRIES}
+    entries |= {name: tuple(entries[name]) for name in ("data", "cells", "diverged")}
     try:
-        return differences_of(plain)
-    except (AttributeError, KeyError, TypeError, ValueError):
-        return None
+        entries["differences"] = differences_of(content["differences"])
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{path} is a damaged record of a table: a difference cannot be read ({error!r})") from None
+    return Record(**entries)
+
+
+def _shortened(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]} ..."
+
+
+def _list_of(fits: Callable[[str], object]) -> Callable[[Any], bool]:
+    """Return what says whether a value is a list of texts that fit."""
+    return lambda value: isinstance(value, list) and all(isinstance(one, str) and fits(one) for one in value)
+
+
+def _object_of(kind: type) -> Callable[[Any], bool]:
+    """Return what says whether a value is an object with values of a kind."""
+    return lambda value: isinstance(value, dict) and all(isinstance(one, kind) for one in value.values())
+
+
+_KEYS = f"a list of keys of cells, each of {KEY_DIGITS} hexadecimal digits"
+_ENTRIES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
+    "table": ("the name of a table", lambda value: isinstance(value, str)),
+    "data": ("a list of names of data sets", _list_of(bool)),
+    "options": ("an object of texts", _object_of(str)),
+    "cells": (_KEYS, _list_of(_KEY.fullmatch)),
+    "diverged": (_KEYS, _list_of(_KEY.fullmatch)),
+    "training_pictures": ("an object of whole numbers", _object_of(int)),
+    "differences": ("a list of differences", lambda value: isinstance(value, list)),
+}
+"""What each entry of a record must be, in words and as a function that says whether it is."""

@@ -16,6 +16,7 @@ from reference_model.pipeline.tables.figures_of_runs import (
     figure_values,
     group_results,
     nets_in_words,
+    notes_on,
     share_in_gradient,
     treatment,
 )
@@ -78,21 +79,29 @@ def relations_rows(options: TableOptions, results: Sequence[CellResult]) -> Tabl
     """Return each relation's figures, its part in the gradient, its cost, and its difference to cross-entropy."""
     by_cell = group_results(results, lambda result: (result.cell.columns["data"], result.cell.columns["relation"]))
     rows: list[list[Value]] = []
-    method: tuple[str, ...] = ()
+    compared = []
     for (data, name), cells in by_cell.items():
         settings = cells[0].cell.config.relation
         if name == BASELINE:
             rows.append([data, name, "", "", *figure_values(cells), *_UNUSED, *NO_COMPARISON])
             continue
-        values, method = compare(cells, by_cell[data, BASELINE])
+        compared.append(compare(cells, by_cell[data, BASELINE]))
         thresholds = f"{settings.positive_threshold:g} / {settings.negative_threshold:g}"
         row: list[Value] = [data, name, thresholds, f"{settings.alpha:g}", *figure_values(cells)]
         pairs = fmean(len(cell.report["relation"].get("active_pairs", ())) for cell in cells)
         seconds = [_mean(cells, "mining_seconds"), _mean(cells, "epoch_seconds")]
-        rows.append([*row, 100 * share_in_gradient(cells), pairs, *seconds, *values])
+        rows.append([*row, 100 * share_in_gradient(cells), pairs, *seconds, *compared[-1].values()])
     return TableContent(
         "The relation's settings",
-        [Part("", "Accuracy", COLUMNS, rows, (" ".join(("Differences are to cross-entropy.", *method)), _cost_note()))],
+        [
+            Part(
+                "",
+                "Accuracy",
+                COLUMNS,
+                rows,
+                (" ".join(("Differences are to cross-entropy.", *notes_on(compared))), _cost_note()),
+            )
+        ],
         (),
         (FIGURE_NOTE, describe_variants(chosen_variants(options)), *_nets(options, results)),
     )

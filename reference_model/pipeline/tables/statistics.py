@@ -71,16 +71,37 @@ class Difference:
 
     def method(self) -> str:
         """Return how the interval was made, as a sentence."""
-        start = (
-            "Differences in accuracy are in percentage points, paired by seed and test picture; intervals of 95 % are "
-            f"from {SAMPLES} bootstrap samples of the {self.units} test {self.unit}"
-        )
-        if self.seeds == 1:
-            return f"{start}. With one seed they say nothing about other seeds."
-        return (
-            f"{start} and {self.seeds} seeds, whose deviations are multiplied by {seed_factor(self.seeds):.2f}, "
-            "for few seeds show too little of their spread (Student's t)."
-        )
+        return describe_method([("", self)])
+
+
+def describe_method(differences: Sequence[tuple[str, Difference]]) -> str:
+    """Return how the intervals of differences were made, as a sentence.
+
+    Args:
+        differences: At least one, of the same seeds, each after the name of its data set.
+    """
+    last = differences[-1][1]
+    start = (
+        "Differences in accuracy are in percentage points, paired by seed and test picture; intervals of 95 % are "
+        f"from {SAMPLES} bootstrap samples of the {_tested(differences)}"
+    )
+    if last.seeds == 1:
+        return f"{start}. With one seed they say nothing about other seeds."
+    return (
+        f"{start} and {last.seeds} seeds, whose deviations are multiplied by {seed_factor(last.seeds):.2f}, "
+        "for few seeds show too little of their spread (Student's t)."
+    )
+
+
+def _tested(differences: Sequence[tuple[str, Difference]]) -> str:
+    """Return what was resampled beside the seeds, with the data set of each number where there are several."""
+    tested = list(dict.fromkeys((data, change.unit, change.units) for data, change in differences))
+    if len(tested) == 1:
+        ((_, unit, count),) = tested
+        return f"{count} test {unit}"
+    kinds = list(dict.fromkeys(unit for _, unit, _ in tested))
+    counts = (f"{count:,}{f' {unit}' if len(kinds) > 1 else ''} of {data}" for data, unit, count in tested)
+    return f"test {' or '.join(kinds)} ({', '.join(counts)})"
 
 
 def mean_and_spread(values: Sequence[float]) -> tuple[float, float]:

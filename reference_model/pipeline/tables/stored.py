@@ -22,6 +22,7 @@ class DifferenceStore:
 
     def __init__(self, stored: Mapping[Pair, Difference] | None = None) -> None:
         self._known = dict(stored or {})
+        self._stored = frozenset(self._known)
         self._by_attribute: dict[Pair, bool] = {}
 
     def look_up(self, pair: Pair, compute: Callable[[], Difference], *, by_attribute: bool) -> Difference:
@@ -37,6 +38,10 @@ class DifferenceStore:
             known = self._known[pair] = compute()
         self._by_attribute[pair] = by_attribute or self._by_attribute.get(pair, False)
         return known if by_attribute else replace(known, attributes={})
+
+    def is_stored(self, pair: Pair) -> bool:
+        """Say whether the difference of a pair was known from the start."""
+        return pair in self._stored
 
     def used(self) -> dict[Pair, Difference]:
         """Return the differences that were looked up, in that order, each with as much as was read of it."""

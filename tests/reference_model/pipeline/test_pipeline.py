@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from reference_model.pipeline.cells import describe_file
 from reference_model.runs import RunFolder
 from reference_model.train import main
 
@@ -77,6 +78,9 @@ def test_a_pipeline_trains_every_stage_from_the_one_before(complete: Path) -> No
     account = json.loads((complete / "3-identity" / "weights.json").read_text())
     net_0 = load_file(complete / "net_0.safetensors")
     assert set(account[""]["loaded"]) >= {name for name in net_0 if name.startswith("features.")}
+    assert describe_file(complete / "net_1.safetensors") == (
+        "stage identity on drawn pictures, after face on drawn pictures, after pretrain on drawn pictures"
+    )
     fused = json.loads((complete / "6-attributes-lfwa" / "weights.json").read_text())
     assert {part: Path(entry["file"]).name for part, entry in fused.items()} == {
         f"net_{number}": f"net_{number}.safetensors" for number in (1, 2, 3)

@@ -52,9 +52,6 @@ def test_a_record_that_lacks_a_difference_needs_cells_as_they_were_trained(
     assert error.startswith(f"error: {record} lacks a difference of its table, and the finished cell ")
     assert "does not say which predictions were right" in error and error.count("\n") == 1
     assert not (tmp_path / "out").exists()
-    stored = json.loads((table2 / NAME).read_text())
-    del stored["differences"]  # as earlier versions wrote it
-    record.write_text(json.dumps(stored))
     assert again(record, table2 / "cells-done", tmp_path / "out") == 0
     for path in (tmp_path / "out").iterdir():
         assert path.read_bytes() == (table2 / path.name).read_bytes()
@@ -97,22 +94,58 @@ def test_a_record_that_does_not_fit_is_refused(
 ) -> None:
     stored = json.loads((table2 / NAME).read_text())
     first, second, *others = stored["cells"]
+    change = stored["differences"][0]
     wrong: list[tuple[dict[str, Any], str]] = [
         ({"cells": [first, second]}, "it names 2 cells, and table2 with its options has 4"),
         ({"cells": [second, first, *others]}, f"{second}.json is not celeba, net_0, ce, seed 0, which differs in loss"),
         ({"options": stored["options"] | {"first-seed": "1"}}, "net_0, ce, seed 1, which differs in seed"),
         ({"options": stored["options"] | {"no.such": "1"}}, "does not fit this version: unknown setting --no.such"),
         ({"table": "table4"}, "does not fit this version: unknown table 'table4'"),
-        ({"format": 2}, "is no record of a table of this version; give the NAME.record.json"),
-        ({"cells": ["../x"] * 4}, "is no record of a table of this version"),
-        ({"options": {"seeds": 1}}, "is no record of a table of this version"),
-        ({"differences": 1}, "is no record of a table of this version"),
-        ({"differences": [{"first": [first]}]}, "is no record of a table of this version"),
-        ({"differences": [stored["differences"][0] | {"accuracy": [1]}]}, "is no record of a table of this version"),
+        ({"format": 2}, "it reads format 1, and the file has format 2; give the NAME.record.json beside"),
+        ({"format": "1"}, 'the file has format "1"'),
+        ({"table": 2}, "'table' must be the name of a table; got 2"),
+        ({"data": "celeba"}, "'data' must be a list of names of data sets; got \"celeba\""),
+        (
+            {"cells": ["../x"] * 4},
+            "'cells' must be a list of keys of cells, each of 20 hexadecimal digits; got [\"../x",
+        ),
+        ({"cells": [first] * 4 + ["x"]}, f'got ["{first}", "{first}", "{first[:10]} ...'),
+        ({"diverged": None}, "'diverged' must be a list of keys of cells"),
+        ({"options": {"seeds": 1}}, "'options' must be an object of texts; got {\"seeds\": 1}"),
+        ({"training_pictures": {"face": "1"}}, "'training_pictures' must be an object of whole numbers; got"),
+        ({"differences": 1}, "'differences' must be a list of differences; got 1"),
+        ({"differences": [{"first": [first]}]}, "a difference cannot be read (KeyError('second'))"),
+        ({"differences": [change | {"accuracy": [1]}]}, "a difference cannot be read (ValueError("),
     ]
     for changes, message in wrong:
         assert again(edited(table2, tmp_path, **changes), table2 / "cells-done", tmp_path / "out") == 2
-        assert message in capsys.readouterr().err
+        error = capsys.readouterr().err
+        assert message in error and error.startswith("error: ") and error.count("\n") == 1
+    for name in set(stored) - {"format"}:
+        lacking = {other: value for other, value in stored.items() if other != name}
+        (tmp_path / NAME).write_text(json.dumps(lacking))
+        with pytest.raises(RunError, match=f"a damaged record of a table: it has no '{name}', which must be"):
+            read_record(tmp_path / NAME)
+    (tmp_path / NAME).write_text("{}")
+    with pytest.raises(RunError, match="it reads format 1, and the file has no format;"):
+        read_record(tmp_path / NAME)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_stored_difference_that_is_not_that_of_the_reports_is_refused(
+    table2: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stored = json.loads((table2 / NAME).read_text())["differences"]
+    mean, low, high = stored[0]["accuracy"]
+    close = [stored[0] | {"accuracy": [mean + 1e-7, low, high]}, *stored[1:]]
+    assert again(edited(table2, tmp_path, differences=close), table2 / "cells-done", tmp_path / "close") == 0
+    other = [stored[0] | {"accuracy": [mean + 1e-5, low, high]}, *stored[1:]]
+    capsys.readouterr()
+    assert again(edited(table2, tmp_path, differences=other), table2 / "cells-done", tmp_path / "out") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    (first,), (second,) = stored[0]["first"], stored[0]["second"]
+    assert line.startswith("error: the record says that the mean accuracy of the cells ")
+    assert f"{first} is {mean + 1e-5:+.6f} points from that of {second}, and the reports" in line
     assert not (tmp_path / "out").exists()
 
 
@@ -144,7 +177,7 @@ def test_a_record_holds_options_and_no_places(tmp_path: Path) -> None:
     words += [f"--nets={tmp_path}", f"--weights.net_2={tmp_path / 'net_2.safetensors'}", "--fusions=net_0,net_2+net_1"]
     words += [f"--config={tmp_path / 'settings.yaml'}", f"--features.folder={tmp_path}", f"--out={tmp_path / 'out'}"]
     request = parse_tables([*words, f"--cells={tmp_path}"])
-    record = record_of(request, ["0" * 20, "1" * 20, "0" * 20], {"1" * 20})
+    record = record_of(request, ["0" * 20, "1" * 20, "0" * 20], {"1" * 20}, {})
     assert record.data == ("celeba", "lfwa")
     assert record.options == {
         "preset": "small",

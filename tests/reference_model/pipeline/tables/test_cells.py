@@ -25,6 +25,7 @@ from reference_model.pipeline.cells import (
 from reference_model.pipeline.tables.figure2 import alpha_of_half
 from reference_model.pipeline.tables.relation_variants import VARIANTS
 from reference_model.pipeline.tables.table import TableOptions
+from reference_model.settings.pictures import POOL_MARKER
 
 CELEBA = RunConfig(data="celeba", root=Path("somewhere"))
 
@@ -112,6 +113,17 @@ def test_origins_in_words(tmp_path: Path) -> None:
         "net_2": "stage age on table",
         "net_3": "random",
     }
+
+
+def test_origins_name_drawn_pictures_in_the_place_of_the_data_set_that_they_were_written_as(tmp_path: Path) -> None:
+    pool = tmp_path / "pool" / "celeba"
+    pool.mkdir(parents=True)
+    (tmp_path / "pool" / POOL_MARKER).write_text("{}")
+    drawn = RunConfig(stage="identity", data="celeba_people", root=pool)
+    config = replace(CELEBA, net=NetConfig(nets=("net_1",)))
+    source = {"weights.net_1": Cell({}, drawn)}
+    assert describe_origins(config, source) == {"net_1": "stage identity on drawn pictures"}
+    assert settings_of_key(drawn)["data"] == "celeba_people"
 
 
 def test_words_for_nets() -> None:

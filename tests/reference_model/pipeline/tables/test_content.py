@@ -12,8 +12,9 @@ from scipy.stats import ttest_1samp
 from reference_model.attributes import CELEBA_ATTRIBUTES
 from reference_model.config import RunConfig
 from reference_model.pipeline.cells import Cell, CellResult
-from reference_model.pipeline.tables import figure2, groups, partial, table2, table3
+from reference_model.pipeline.tables import figure2, groups, partial, relations, table2, table3
 from reference_model.pipeline.tables.figures_of_runs import difference
+from reference_model.pipeline.tables.statistics import Difference, Interval, describe_method
 from reference_model.pipeline.tables.table import ALL_NETS, Part, Table, TableContent, TableOptions
 from reference_model.reports.right import judge, pack_right
 from reference_model.runs import RunError
@@ -23,7 +24,7 @@ GAIN = {"ce": 0.0, "obrl": 0.1}
 HELPED = CELEBA_ATTRIBUTES.index("Male")
 
 
-def result(cell: Cell) -> CellResult:
+def result(cell: Cell, *, people: int = 20) -> CellResult:
     """Return a finished cell: the joint loss is right more often and ranks better, and net_1 is right about Male."""
     config = cell.config
     rng = np.random.default_rng([config.seed, config.data == "lfwa"])
@@ -32,9 +33,9 @@ def result(cell: Cell) -> CellResult:
         wrong[:, HELPED] = False
     elif config.net.nets == ("net_0",):
         wrong[:, HELPED] |= rng.random(60) < 0.8
-    people = np.arange(60) // 3
+    persons = np.arange(60) * people // 60
     pictures = [f"{config.data} {number}" for number in range(60)]
-    right = judge(np.where(wrong, -1, 1), np.ones((60, 40)), names=CELEBA_ATTRIBUTES, pictures=pictures, people=people)
+    right = judge(np.where(wrong, -1, 1), np.ones((60, 40)), names=CELEBA_ATTRIBUTES, pictures=pictures, people=persons)
     share = config.relation.alpha / (1000 + config.relation.alpha)
     relation: dict[str, Any] = {"used": False}
     if config.loss == "obrl":
@@ -121,6 +122,22 @@ def test_figure_2_leaves_out_alphas_of_which_a_run_diverged() -> None:
     assert [row["data"] for row in wide if row["alpha"] == "100000"] == ["lfwa"]
     assert [len(panel.lines[0].x) for panel in content.figures[1].panels] == [6, 7]
     assert content.figures[1].caption.count(" at 100000") == 1
+
+
+@pytest.mark.parametrize("table", [table2.TABLE, figure2.TABLE, groups.TABLE, partial.TABLE, relations.TABLE])
+def test_notes_name_the_test_people_of_every_data_set(table: Table) -> None:
+    options = TableOptions(BASES, seeds=(0, 1), fusions=table.fusions[:2])
+    results = [result(cell, people=15 if cell.config.data == "celeba" else 20) for cell in table.cells(options)]
+    notes = " ".join(note for part in table.rows(options, results).parts for note in part.notes)
+    assert "2000 bootstrap samples of the test people (15 of celeba, 20 of lfwa) and 2 seeds, whose" in notes
+
+
+def test_a_note_tells_people_from_pictures() -> None:
+    interval = Interval(0.0, -1.0, 1.0)
+    people, pictures = Difference(interval, {}, "people", 1430, 1), Difference(interval, {}, "pictures", 60, 1)
+    both = describe_method([("lfwa", people), ("table", pictures), ("lfwa", people)])
+    assert "samples of the test people or pictures (1,430 people of lfwa, 60 pictures of table). With one seed" in both
+    assert "samples of the 1430 test people. With" in describe_method([("lfwa", people)] * 2)
 
 
 def test_results_that_cannot_be_compared_are_named() -> None:

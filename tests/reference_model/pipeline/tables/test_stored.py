@@ -5,17 +5,22 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 
+import numpy as np
 import pytest
+import torch
 
-from reference_model.pipeline.cells import CellResult
-from reference_model.pipeline.tables import figures_of_runs, table2
-from reference_model.pipeline.tables.figures_of_runs import difference
+from reference_model.metrics import LabelCounts, nanmean
+from reference_model.pipeline.cells import Cell, CellResult
+from reference_model.pipeline.tables import figure2, figures_of_runs, table2
+from reference_model.pipeline.tables.figures_of_runs import difference, gains
 from reference_model.pipeline.tables.finished import finished_content
 from reference_model.pipeline.tables.record import Record, read_record, write_record
-from reference_model.pipeline.tables.statistics import Difference, Interval
+from reference_model.pipeline.tables.statistics import Difference, Interval, paired_difference
 from reference_model.pipeline.tables.stored import DifferenceStore, Pair
 from reference_model.pipeline.tables.table import TableOptions
+from reference_model.reports.right import Right, judge
 from tests.reference_model.pipeline.tables.test_content import BASES, result
 
 OPTIONS = TableOptions({"celeba": BASES["celeba"]}, seeds=(0, 1), fusions=(("net_0",), ("net_1",)))
@@ -55,7 +60,7 @@ def test_a_stored_difference_equals_the_computed_one(by_attribute: bool, tmp_pat
     store = DifferenceStore()
     assert difference(*ways(store), by_attribute=by_attribute) == computed
     stored = written(store.used(), tmp_path)
-    bare = [[replace(one, content={}) for one in way] for way in ways(stored)]
+    bare = [[replace(one, content={"report": one.report}) for one in way] for way in ways(stored)]
     assert difference(*bare, by_attribute=by_attribute) == computed
     with pytest.raises(ValueError, match="does not say which predictions were right"):
         difference(*reversed(bare))  # another pair: what is stored is by how much the first way is better
@@ -70,6 +75,38 @@ def test_intervals_of_one_attribute_and_none_are_written(tmp_path: Path) -> None
     assert (read.unit, read.units, read.seeds) == ("pictures", 9, 1)
     text = (tmp_path / "table2.record.json").read_text()
     assert sum("Male" in line for line in text.splitlines()) == 1
+
+
+def test_figure_2_stores_no_difference_of_alpha_0_to_itself() -> None:
+    options = replace(OPTIONS, fusions=figure2.TABLE.fusions)
+    cells = [replace(result(cell), key=f"{place:020x}") for place, cell in enumerate(figure2.TABLE.cells(options))]
+    store = DifferenceStore()
+    figure2.TABLE.rows(options, [replace(one, differences=store) for one in cells])
+    assert len(store.used()) == len(figure2.PAPER_ALPHAS) - 1 + len(figure2.WIDE_ALPHAS)
+    assert not [pair for pair in store.used() if pair[0] == pair[1]]
+
+
+def test_the_difference_of_predictions_is_that_of_reports_where_labels_are_missing() -> None:
+    rng = np.random.default_rng(0)
+    targets = (rng.random((50, 4)) < 0.4).astype(float)
+    targets[rng.random((50, 4)) < 0.3] = np.nan
+    targets[:, 3] = np.nan  # an attribute without a test label
+    ways: list[list[CellResult]] = []
+    rights: list[list[Right]] = []
+    names = ("a", "b", "c", "d")
+    for _ in range(2):
+        ways.append([])
+        rights.append([])
+        for _ in range(3):
+            logits = rng.normal(size=(50, 4))
+            right = judge(logits, targets, names=names, pictures=[str(place) for place in range(50)], people=None)
+            counts = LabelCounts(4)
+            counts.update(torch.from_numpy(logits), torch.from_numpy(targets))
+            report = {"mean_accuracy": nanmean(counts.accuracy())}
+            ways[-1].append(CellResult(Cell({}, BASES["celeba"]), "", {"report": report}))
+            rights[-1].append(right)
+    stored = paired_difference(*rights).accuracy.mean
+    assert abs(stored - fmean(gains(*ways))) < figures_of_runs.TOLERANCE
 
 
 def test_a_table_computes_each_difference_once(monkeypatch: pytest.MonkeyPatch) -> None:
