@@ -144,14 +144,15 @@ def third_net() -> str:
 
 def named_attributes() -> str:
     columns = [f"{name}, over net_0" for name in SETS]
-    named = [row for row in rows("attributes") if ", the others" not in row]
+    named = [row for row in rows("attributes") if ", others" not in row]
     changes = [change("attributes", row, column) for row in named for column in columns]
     higher = sum(each.verdict == "higher" for each in changes)
-    others = [row for row in rows("attributes") if ", the others" in row]
-    counts = [re.findall(r"\d+", results.cell("faces/attributes", row, column)) for row in others for column in columns]
+    others = [row for row in rows("attributes") if row.endswith(", others: higher")]
+    counts = [results.cell("faces/attributes", row, column).split(" of ") for row in others for column in columns]
+    more, total = (sum(int(count[place]) for count in counts) for place in (0, 1))
     return (
         f"accuracy is higher in {higher} of {len(changes)} comparisons of the attributes that it names, and in "
-        f"{sum(int(count[0]) for count in counts)} of {sum(int(count[2]) for count in counts)} of the others"
+        f"{more} of {total} of the others"
     )
 
 
