@@ -21,6 +21,30 @@ from reference_model.runs import RunError, read_json, write_json
 OF_A_TRAINING = ("columns", "seconds", "sittings", "ms_per_step", "environment")
 """What may differ between two files of the same cell: the table that trained it, time and machine."""
 
+TIMES = ("mining_seconds", "epoch_seconds")
+"""What a report says of a relation and may differ too."""
+
+PUBLISHED = frozenset(
+    {
+        *("format", "key", "columns", "stage", "seed", "preset", "settings", "data", "files", "sources", "origins"),
+        *("seconds", "sittings", "parameters", "trained_parameters", "ms_per_step", "environment", "valid", "report"),
+    }
+)
+"""What is published of a cell's file."""
+LEFT_OUT = frozenset({"right"})
+"""What tells of single pictures."""
+
+PUBLISHED_OF_REPORTS = frozenset(
+    {
+        *("stage", "data", "split", "loss", "preset", "seed", "notes", "unusable_pictures", "main", "samples"),
+        *("format_version", "cross_entropy", "majority_of", "unusable_predictions", "attributes", "implausible"),
+        *("mean_accuracy", "mean_balanced_accuracy", "mean_f1", "mean_average_precision", "mean_majority_accuracy"),
+        *("relation", "partition", "uniform_loss", "recognition", "verification", "center_loss"),
+    }
+)
+LEFT_OUT_OF_REPORTS = frozenset({"groups"})
+"""What no table reads and what is large."""
+
 SHOWN = 3
 _DEPTH = 3  # a line for each attribute of a report
 
@@ -36,13 +60,16 @@ def add_table(path: Path, folder: Path, records: Path, cells: Path, name: str | 
         name: The table's name among the published ones; None for that of the record's file.
 
     Raises:
-        RunError: If the table cannot be made of these cells, or a cell is published with other figures; nothing is
-            written then.
+        RunError: If the table cannot be made of these cells, a cell is published with other figures or holds what is
+            not known, or the name is that of a table of other cells; nothing is written then.
     """
     name = path.name.removesuffix(ENDING) if name is None else name
     if not re.fullmatch(r"[\w-]+", name):
         raise RunError(f"{name!r} is no name of a table; give one of letters, digits, - and _ with --name")
     record = read_record(path)
+    there = records / f"{name}{ENDING}"
+    if there.exists() and read_record(there).cells != record.cells:
+        raise RunError(f"{there} names other cells than {path}; choose another --name, or delete {there} first")
     store = DifferenceStore(record.differences)
     content_again(path, record, folder, store)
     added: dict[Path, dict[str, Any]] = {}
@@ -70,13 +97,34 @@ def published(content: Mapping[str, Any]) -> dict[str, Any]:
 
     Beside what tells of single pictures, it leaves out what no table reads and what is large: the means over groups of
     attributes, and the list of implausible pairs, which is the same for all cells of a data set.
+
+    Raises:
+        RunError: If the file holds what is not known, which could tell of single pictures.
     """
-    report = {name: value for name, value in without_folders(content["report"]).items() if name != "groups"}
+    unknown = [name for name in content if name not in PUBLISHED | LEFT_OUT]
+    known = PUBLISHED_OF_REPORTS | LEFT_OUT_OF_REPORTS
+    unknown += [f"report.{name}" for name in content["report"] if name not in known]
+    if unknown:
+        raise RunError(
+            f"the cell {content['key']} also holds {', '.join(unknown)}; say in benchmarks/evidence/face_cells.py "
+            "whether that is published: nothing of single pictures may be"
+        )
+    report = {name: value for name, value in without_folders(content["report"]).items() if name in PUBLISHED_OF_REPORTS}
     if isinstance(report.get("implausible"), Mapping):
         report["implausible"] = {name: value for name, value in report["implausible"].items() if name != "pairs"}
-    return {name: value for name, value in content.items() if name != "right"} | {"report": report}
+    return {name: value for name, value in content.items() if name in PUBLISHED} | {"report": report}
 
 
 def _changed(content: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    names = sorted({*content, *other}.difference(OF_A_TRAINING))
-    return [name for name in names if content.get(name) != other.get(name)]
+    content, other = _without_times(content), _without_times(other)
+    return [name for name in sorted({*content, *other}) if content.get(name) != other.get(name)]
+
+
+def _without_times(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a cell's file without what another training of it says differently."""
+    result = {name: value for name, value in content.items() if name not in OF_A_TRAINING}
+    report = result["report"]
+    if isinstance(report.get("relation"), Mapping):
+        relation = {name: value for name, value in report["relation"].items() if name not in TIMES}
+        result["report"] = report | {"relation": relation}
+    return result

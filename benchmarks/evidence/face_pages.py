@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from benchmarks.evidence.digits import interval_in_words, two_digits
 from reference_model.pipeline.published import GENERIC, HELPED
+from reference_model.runs import RunError
 
 Row = Mapping[str, str]
 SETS = {"celeba": "CelebA", "lfwa": "LFWA"}
@@ -21,9 +24,26 @@ PRETRAINING = {
 }
 """Which ways of the table on pre-training are compared, by the column's name."""
 DIFFERENCES = (
-    "Differences are in points, paired by seed, with intervals of 95 %: of the accuracy over test people and seeds, of "
-    "the mAP over seeds alone. Bold: the interval leaves out 0."
+    "Differences are in points, paired by seed, with intervals of 95 %, of the accuracy over test people and seeds. "
+    "Bold: the interval of the accuracy leaves out 0. Intervals of mAP are over seeds alone and say nothing of other "
+    "people, so they are not marked."
 )
+OF_ATTRIBUTES = (
+    "Differences of each attribute's accuracy are in points, paired by seed, with intervals of 95 % over test people "
+    "and seeds. Bold: the interval leaves out 0. *Others* are the attributes that the paper does not name for a net: "
+    "how many of them have an interval above 0, or below it. About one interval in 20 leaves out 0 by chance."
+)
+
+
+class Line(dict[str, str]):
+    """A line of a table by the names of its columns; a column that is not there is an error that names the file."""
+
+    def __init__(self, place: str, values: Mapping[str, str]) -> None:
+        super().__init__(values)
+        self.place = place
+
+    def __missing__(self, name: str) -> str:
+        raise RunError(f"{self.place} has no column {name!r}, which a page of the documentation shows")
 
 
 class Tables:
@@ -36,49 +56,64 @@ class Tables:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def rows(self, table: str, file: str) -> list[dict[str, str]]:
+    def rows(self, table: str, file: str) -> list[Line]:
         """Return the lines of a file, by the names of its columns.
 
         Args:
             table: The table's folder.
             file: The file's name without ``.csv``.
-        """
-        with (self.folder / table / f"{file}.csv").open(encoding="utf-8", newline="") as stream:
-            return list(csv.DictReader(stream))
 
-    def row(self, table: str, file: str, **places: str) -> dict[str, str]:
+        Raises:
+            RunError: If the table has no such file.
+        """
+        place = f"{table}/{file}.csv"
+        if not (self.folder / place).is_file():
+            raise RunError(f"the table {table} has no {file}.csv, of which a page of the documentation is made")
+        with (self.folder / place).open(encoding="utf-8", newline="") as stream:
+            return [Line(place, row) for row in csv.DictReader(stream)]
+
+    def row(self, table: str, file: str, **places: str) -> Line:
         """Return the one line whose columns have these values; ``_`` in a column's name stands for a space.
 
         Raises:
-            KeyError: If there is none, or more than one.
+            RunError: If there is none, or more than one.
         """
         wanted = {name.replace("_", " "): value for name, value in places.items()}
-        lines = [row for row in self.rows(table, file) if wanted.items() <= row.items()]
+        lines = [row for row in self.rows(table, file) if all(row[name] == text for name, text in wanted.items())]
         if len(lines) != 1:
-            raise KeyError(f"{table}/{file}.csv has {len(lines)} lines with {wanted}")
+            raise RunError(f"{table}/{file}.csv has {len(lines)} lines with {wanted}")
         return lines[0]
 
 
 def gain(row: Row, figure: str = ACCURACY) -> str:
-    """Return a difference with its interval, bold where the interval leaves out 0; a dash where it was not measured."""
-    prefix = f"{figure} " if f"{figure} difference" in row else ""
+    """Return a difference with its interval; a dash where there is none.
+
+    A difference of the accuracy is bold where the interval leaves out 0. One of the mAP never is: its interval is over
+    seeds alone.
+    """
+    prefix = "" if "difference" in row else f"{figure} "
     if not row[f"{prefix}difference"]:
         return "-"
-    mean, low, high = (float(row[f"{prefix}{name}"]) for name in ("difference", "from", "to"))
-    text = f"{mean:+.2f} ({low:.2f} to {high:.2f})"
-    return text if low <= 0 <= high else f"**{text}**"
+    mean, low, high = (float(row[f"{prefix}{name}"] or math.nan) for name in ("difference", "from", "to"))
+    text = f"{two_digits(mean, '+')} {interval_in_words(low, high)}"
+    return f"**{text}**" if figure == ACCURACY and (low > 0 or high < 0) else text
 
 
 def number(text: str, *, sign: str = "") -> str:
     """Return a number with two digits, a dash where there is none."""
-    return f"{float(text):{sign}.2f}" if text else "-"
+    return two_digits(float(text or math.nan), sign)
 
 
-def page(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table whose first column names the row, and what its differences are."""
+def set_name(data: str) -> str:
+    """Return how a data set is written; one that the paper does not have keeps its name."""
+    return SETS.get(data, data)
+
+
+def page(header: Sequence[str], rows: Iterable[Sequence[str]], sentence: str = DIFFERENCES) -> str:
+    """Return a table whose first column names the row, and a sentence that says what its differences are."""
     marks = ["---", *["---:"] * (len(header) - 1)]
     table = "\n".join(f"| {' | '.join(line)} |" for line in (header, marks, *rows))
-    return f"{table}\n\n{DIFFERENCES}\n"
+    return f"{table}\n\n{sentence}\n"
 
 
 def fusion(tables: Tables) -> str:
@@ -94,7 +129,7 @@ def fusion(tables: Tables) -> str:
             places = {"data": data, "of": f"{nets}, {CE}", "over": f"{GENERIC}, {CE}"}
             change = tables.row("table2_frozen", "table2-differences", **places)
             over = [gain(change), gain(change, PRECISION), over[2], number(change[PAPER], sign="+")]
-        rows.append([f"{SETS[data]}, {nets}", *figures, *over])
+        rows.append([f"{set_name(data)}, {nets}", *figures, *over])
     header = ("faces, nets", "accuracy", "mAP", "accuracy over net_0", "mAP over net_0", "paper", "paper, over net_0")
     return page(header, rows)
 
@@ -105,9 +140,9 @@ def loss(tables: Tables) -> str:
     for treatment in ("frozen", "tuned", "global"):
         for change in tables.rows(f"table2_{treatment}", "table2-differences"):
             nets, _, of = change["of"].partition(", ")
-            title = f"{SETS[change['data']]}, {nets}, {treatment}"
+            title = f"{set_name(change['data'])}, {nets}, {treatment}"
             if treatment == "global" and of == f"{JOINT}, global":
-                title = f"{SETS[change['data']]}, {nets}, frozen, relation of all labels"
+                title = f"{set_name(change['data'])}, {nets}, frozen, relation of all labels"
             elif treatment == "global" or of != JOINT:
                 continue
             if change["over"] == f"{nets}, {CE}":
@@ -123,7 +158,7 @@ def alphas(tables: Tables) -> str:
     places = {(line["data"], float(line["alpha"])): line for line in lines}
     for (data, alpha), line in sorted(places.items()):
         share = f"{float(line['share in gradient']):.3g}" if line["share in gradient"] else "-"
-        title = f"{SETS[data]}, {alpha:g}"
+        title = f"{set_name(data)}, {alpha:g}"
         rows.append([title, share, number(line["accuracy"]), gain(line), gain(line, PRECISION)])
     header = ("faces, alpha", "share in the gradient, %", "accuracy", "accuracy over alpha 0", "mAP over alpha 0")
     return page(header, rows)
@@ -152,7 +187,7 @@ def pretraining(tables: Tables) -> str:
 def partial(tables: Tables) -> str:
     """Each joint loss over cross-entropy where a part of the training labels is known."""
     rows = [
-        [f"{float(line['labels, %']):g} %, {line['loss']}", gain(line), gain(line, PRECISION)]
+        [f"{float(line['labels, %']):g} %, {line.get('loss', JOINT)}", gain(line), gain(line, PRECISION)]
         for line in tables.rows("partial", "partial-differences")
     ]
     return page(("labels known, loss", "accuracy over cross-entropy", "mAP over cross-entropy"), rows)
@@ -180,26 +215,29 @@ def groups(tables: Tables) -> str:
 def attributes(tables: Tables) -> str:
     """The attributes that the paper says a net helps, and how many of the others changed."""
     rows = []
+    sets = dict.fromkeys(line["data"] for line in tables.rows("table2_frozen", "table2"))
     for net, named in HELPED.items():
         for attribute in named:
             changes = [
                 tables.row("table2_frozen", f"table2-attributes-{data}", net=net, loss=CE, attribute=attribute)
-                for data in SETS
+                for data in sets
             ]
             rows.append([f"{net}, {attribute}", *map(gain, changes)])
-        rows.append([f"{net}, the others that are higher, lower", *(_others(tables, data, net) for data in SETS)])
-    return page(("net, attribute", *(f"{title}, over {GENERIC}" for title in SETS.values())), rows)
+        rows += [
+            [f"{net}, others: {words}", *(_others(tables, data, net, words) for data in sets)]
+            for words in ("higher", "lower")
+        ]
+    return page(("net, attribute", *(f"{set_name(data)}, over {GENERIC}" for data in sets)), rows, OF_ATTRIBUTES)
 
 
-def _others(tables: Tables, data: str, net: str) -> str:
-    """Return of how many attributes that the paper does not name the interval is above 0, and below it."""
+def _others(tables: Tables, data: str, net: str, words: str) -> str:
+    """Return of how many attributes that the paper does not name the interval says higher, or lower."""
     lines = [
         line
         for line in tables.rows("table2_frozen", f"table2-attributes-{data}")
         if (line["net"], line["loss"], line["named"]) == (net, CE, "")
     ]
-    higher, lower = (sum(line["in words"] == words for line in lines) for words in ("higher", "lower"))
-    return f"{higher}, {lower} of {len(lines)}"
+    return f"{sum(line['in words'] == words for line in lines)} of {len(lines)}"
 
 
 PAGES: Mapping[str, tuple[tuple[str, ...], Callable[[Tables], str]]] = {

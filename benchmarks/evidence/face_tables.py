@@ -2,8 +2,8 @@
 
 Each ``NAME.record.json`` in ``benchmarks/results/faces/records`` says which cells a table has; its files are written to
 ``benchmarks/results/faces/NAME``. Beside them ``cells.md`` says what the cells were computed with, and pages such as
-``fusion.md`` have the columns that the documentation shows. It needs neither
-pictures nor torch. A table of which cells are missing is not made, and named.
+``fusion.md`` have the columns that the documentation shows. It needs neither pictures nor torch. A table of which cells
+are missing is not made, and named.
 
 ``--add RECORD --cells DIR`` first copies the record of a finished table and its cells there, but not which test
 predictions were right: the record has the differences that are computed from that.
@@ -12,9 +12,11 @@ predictions were right: the record has the differences that are computed from th
 from __future__ import annotations
 
 import argparse
+import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from benchmarks.evidence.face_cells import add_table
@@ -90,7 +92,7 @@ def make_faces(records: Path, cells: Path, out: Path) -> None:
         out: Where the tables are written, each to a folder ``NAME``, and ``cells.md``.
 
     Raises:
-        RunError: If a record or a cell cannot be used.
+        RunError: If a record or a cell cannot be used, or a table lacks what a page shows; nothing is written then.
     """
     entries = read_entries(records, cells)
     if not entries:
@@ -101,14 +103,17 @@ def make_faces(records: Path, cells: Path, out: Path) -> None:
             print(f"{entry.name} is not made: {entry.state()}.")
     complete = [entry for entry in entries if not entry.missing]
     contents = {entry.name: content_again(entry.path, entry.record, cells) for entry in complete}
+    with TemporaryDirectory() as folder:  # whatever fails, OUT stays as it is
+        place = Path(folder)
+        for entry in complete:
+            write_table(place / entry.name, entry.record.table, contents[entry.name])
+        for name, (needed, page) in PAGES.items():
+            if contents.keys() >= set(needed):
+                write_atomically(place / f"{name}.md", page(Tables(place)))
+        write_atomically(place / "cells.md", describe_cells(entries, cells))
+        shutil.copytree(place, out, dirs_exist_ok=True)
     for entry in complete:
-        write_table(out / entry.name, entry.record.table, contents[entry.name])
         print(f"{entry.name} is made of {len(entry.record.finished())} cells.")
-    written = {entry.name for entry in complete}
-    for name, (needed, page) in PAGES.items():
-        if written.issuperset(needed):
-            write_atomically(out / f"{name}.md", page(Tables(out)))
-    write_atomically(out / "cells.md", describe_cells(entries, cells))
     print(f"Written: {len(complete)} of {len(entries)} tables and cells.md, in {out}")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.evidence.digits import interval_in_words, two_digits
 from benchmarks.evidence.loss_tables import Part
 from benchmarks.evidence.relation_uses import FloatArray
 from obrl.mining.metrics import mean_average_precision
@@ -87,6 +88,5 @@ def in_words(interval: dict[str, Any], *, bounds: bool = True) -> str:
         >>> in_words({"mean": -0.5, "low": -1.0, "high": -0.25}, bounds=False)
         '**-0.50**'
     """
-    low, high = (f"{round(interval[end], 2) + 0.0:.2f}" for end in ("low", "high"))
-    start = f"**{interval['mean']:+.2f}**" if differs(interval) else "no difference"
-    return f"{start} ({low} to {high})" if bounds else start
+    start = f"**{two_digits(interval['mean'], '+')}**" if differs(interval) else "no difference"
+    return f"{start} {interval_in_words(interval['low'], interval['high'])}" if bounds else start

@@ -137,7 +137,9 @@ def main(arguments: list[str]) -> int:
     """Print the tables; 2 for runs or data that cannot be used."""
     options = _parser().parse_args(arguments)
     try:
-        document = _measure_all(options.runs, options.choose, _roots(options.root))
+        if (options.choose is None) != (options.cells is None):
+            raise RunError("--choose RECORD and --cells DIR belong together; write both")
+        document = _measure_all(options, _roots(options.root))
         if options.out is not None:
             write_json(options.out.with_suffix(".json"), document)
             write_atomically(options.out.with_suffix(".md"), markdown(document))
@@ -147,7 +149,8 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _measure_all(runs: Sequence[Path], cells: Path | None, roots: Mapping[str, Path]) -> dict[str, Any]:
+def _measure_all(options: argparse.Namespace, roots: Mapping[str, Path]) -> dict[str, Any]:
+    runs: Sequence[Path] = options.runs
     start = time.perf_counter()
     document: dict[str, Any] = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -158,10 +161,10 @@ def _measure_all(runs: Sequence[Path], cells: Path | None, roots: Mapping[str, P
         "choice": {},
         "data": {},
     }
-    if cells is not None:
-        chosen = candidates(cells)
+    if options.choose is not None:
+        chosen = candidates(options.choose, options.cells)
         document["choice"] = {data: [net.as_plain() for net in nets] for data, nets in chosen.items()}
-        runs = [folder for nets in chosen.values() for folder in folders_of(nets[0], runs)]
+        runs = [folder for nets in chosen.values() for folder in folders_of(nets[0], runs, options.cells)]
     groups = group_runs(runs)
     if unknown := roots.keys() - groups.keys():
         raise RunError(f"--root {', '.join(sorted(unknown))}: the runs are on {', '.join(groups)}")
@@ -199,10 +202,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--choose",
         type=Path,
-        metavar="CELLS",
-        help="folder of the finished cells of table2 (KEY.json): measure the net with the best mean accuracy on the "
-        "validation part of each data set",
+        nargs="+",
+        metavar="RECORD",
+        help="records of tables of the kind table2 (table2.record.json): measure, of each data set, the net with the "
+        "best mean accuracy on the validation part",
     )
+    parser.add_argument("--cells", type=Path, metavar="DIR", help="where the finished cells of RECORD are (KEY.json)")
     parser.add_argument(
         "--root",
         action="append",

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from benchmarks.evidence.relation_uses import Flags, FloatArray
 from reference_model.config import RunConfig
 from reference_model.evaluating import Answers, answers_of
-from reference_model.pipeline.cells import settings_of_key
+from reference_model.pipeline.cells import input_files, settings_of_key
+from reference_model.pipeline.state import weights_digest
 from reference_model.reports.right import Unit, judge
 from reference_model.runs import RunError, find_run
 from reference_model.settings.files import load_config
@@ -83,7 +84,7 @@ def group_runs(folders: Sequence[Path]) -> dict[str, dict[Path, RunConfig]]:
 
 
 def _check_same(data: str, configs: Sequence[RunConfig]) -> None:
-    first, *others = [settings_of_key(config) for config in configs]
+    first, *others = [settings_of_key(config) | _starts(config) for config in configs]
     for other in others:
         different = {name for name in first.keys() | other.keys() if first.get(name) != other.get(name)} - {"seed"}
         if different:
@@ -94,6 +95,11 @@ def _check_same(data: str, configs: Sequence[RunConfig]) -> None:
     seeds = [config.seed for config in configs]
     if len(set(seeds)) < len(seeds):
         raise RunError(f"expected runs on {data} of different seeds, got the seeds {', '.join(map(str, seeds))}")
+
+
+def _starts(config: RunConfig) -> dict[str, str]:
+    """The digest of each file that a run started from, by setting; the path of one that is gone."""
+    return {name: weights_digest(path) if path.is_file() else str(path) for name, path in input_files(config).items()}
 
 
 def read_net(folder: Path, *, root: Path | None) -> Net:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.evidence.condition_report import table_lines
+from benchmarks.evidence.digits import two_digits
 from benchmarks.evidence.paired import ROW_DRAWS, SEED_DRAWS
 
 Rows = list[tuple[str, ...]]
@@ -69,7 +70,7 @@ def _before_and_after(data: dict[str, Any], chosen: Callable[[str], bool]) -> li
 
 def difference_cells(part: dict[str, Any]) -> tuple[str, ...]:
     """A difference as cells: its mean, the ends of its interval, and what it says in words."""
-    return (*(f"{round(part[name], 2) + 0.0:+.2f}" for name in ("mean", "low", "high")), part["verdict"])
+    return (*(two_digits(part[name], "+") for name in ("mean", "low", "high")), part["verdict"])
 
 
 def _size(results: dict[str, Any]) -> str:
@@ -85,17 +86,17 @@ def _choice(choice: dict[str, Any]) -> list[str]:
     rows: Rows = [
         (
             f"{data}: {net['fusion']}, {net['treatment']}, {net['loss']}",
-            str(len(net["seeds"])),
+            ", ".join(map(str, net["seeds"])),
             f"{net['valid_accuracy']:.2f}",
             f"{net['spread']:.2f}" if len(net["seeds"]) > 1 else "",
-            "yes" if place == 0 else "",
+            "not eligible" if not net["eligible"] else "yes" if place == 0 else "",
         )
         for data, nets in choice.items()
         for place, net in enumerate(nets)
     ]
     sentence = (
         "The nets were chosen among the cells of table2 by their accuracy (%) on the validation part, the mean over "
-        "the seeds; nets with fewer seeds than others were not eligible. ± is the standard deviation."
+        "the seeds; nets without all of the seeds of their data set were not eligible. ± is the standard deviation."
     )
     return [sentence, "", *table_lines(("net", "seeds", "validation accuracy", "±", "chosen"), rows)]
 
@@ -131,7 +132,7 @@ def _foretold(data: dict[str, Any]) -> list[str]:
         "`condition`, on the first 400 pictures. Labels in fewer than 3 % of a part's pictures are left out."
     )
     rows: Rows = [
-        (f"{name}, {use}", *(f"{np.mean(gains[part]):+.2f}" for part in ("valid", "test")))
+        (f"{name}, {use}", *(two_digits(float(np.mean(gains[part])), "+") for part in ("valid", "test")))
         for name, results in data.items()
         for use, gains in results["foretold"].items()
     ]

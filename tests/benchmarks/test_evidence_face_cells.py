@@ -102,6 +102,39 @@ def test_a_cell_that_differs_in_its_training_alone_stays(place: Path, capsys: py
     assert (place / "cells" / first.name).read_bytes() == copy
 
 
+def test_seconds_of_a_relation_are_not_compared_and_origins_are(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert add(place) == 0
+    first = max((place / "trained" / "cells").iterdir())
+    report = read_json(first)["report"]
+    change(first, report=report | {"relation": report["relation"] | {"mining_seconds": 1.5, "epoch_seconds": 9}})
+    assert add(place) == 0
+    change(first, origins={"net_0": "another"})
+    assert add(place) == 2
+    assert f"{first.name} (origins)" in capsys.readouterr().err
+
+
+def test_what_is_not_known_is_refused(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = max((place / "trained" / "cells").iterdir())
+    change(first, wrong={"rows": []}, report=read_json(first)["report"] | {"each": [1]})
+    assert add(place) == 2
+    assert f"the cell {first.stem} also holds wrong, report.each; " in capsys.readouterr().err
+    assert not (place / "records").exists() and not (place / "cells").exists()
+
+
+def test_the_name_of_a_table_of_other_cells_is_refused(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert add(place) == 0
+    path = place / "records" / f"{ADDED}.record.json"
+    record = read_json(path)
+    change(path, cells=record["cells"][1:])
+    before = path.read_bytes()
+    assert add(place) == 2
+    error = capsys.readouterr().err
+    assert f"{path} names other cells than " in error and f"choose another --name, or delete {path} first" in error
+    assert path.read_bytes() == before
+
+
 def test_cells_that_are_missing_or_without_differences_are_named(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

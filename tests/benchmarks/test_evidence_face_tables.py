@@ -8,35 +8,30 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from benchmarks.evidence import face_tables
+from benchmarks.evidence.face_cells import PUBLISHED, PUBLISHED_OF_REPORTS
+from benchmarks.evidence.face_pages import PAGES, Line, Tables, attributes, gain, partial
 from benchmarks.evidence.face_tables import CELLS, FACES, RECORDS, make_faces, read_entries
 from reference_model.attributes import CELEBA_ATTRIBUTES
 from reference_model.pipeline.cells import FORMAT, settings_of_key
+from reference_model.pipeline.published import HELPED
 from reference_model.pipeline.tables.record import Record, write_record
-from reference_model.runs import write_json
+from reference_model.runs import RunError, write_json
 from tests.project.helpers import ROOT
 from tests.reference_model.pipeline.tables.test_content import result
 
-KEYS = {
-    *("format", "key", "columns", "stage", "seed", "preset", "settings", "data", "files", "sources", "origins"),
-    *("seconds", "sittings", "parameters", "trained_parameters", "ms_per_step"),
-    *("environment", "valid", "report"),
-}
-KEYS_OF_REPORTS = {
-    *("stage", "data", "split", "loss", "preset", "seed", "notes", "unusable_pictures", "main", "samples"),
-    *("format_version", "cross_entropy", "majority_of", "unusable_predictions", "groups", "attributes", "implausible"),
-    *(f"mean_{name}" for name in ("accuracy", "balanced_accuracy", "f1", "average_precision", "majority_accuracy")),
-    *("relation", "partition", "uniform_loss", "recognition", "verification", "center_loss"),
-}
 PLACE = re.compile(r"(?<![\w.])(/\w|~/|\\\\\w)|\b[A-Za-z]:\\")
 PICTURE = re.compile(r"\.(jpe?g|png|bmp|gif|webp|tiff?)\b|[a-z]_\d{4}\b|\b\d{6}\b", re.IGNORECASE)
 """Names of pictures as data sets of faces have them: 000001.jpg, Some_Name_0001."""
+COUNTS = re.compile(r"^\d+ of \d+ training labels are used\b")
+"""A note on numbers that may have six digits too."""
 PACKED = re.compile(r"[A-Za-z0-9+/=_-]{201,}")
 """Text that is no sentence and long enough to hold something of each test picture."""
 
@@ -63,13 +58,26 @@ def texts(value: Any) -> Iterator[str]:
 def faults(content: dict[str, Any]) -> list[str]:
     """What a cell's file holds that it must not."""
     report = content["report"]
-    faulty = [f"unknown {name}" for name in content if name not in KEYS]
-    faulty += [f"unknown report.{name}" for name in report if name not in KEYS_OF_REPORTS]
+    faulty = [f"unknown {name}" for name in content if name not in PUBLISHED]
+    faulty += [f"unknown report.{name}" for name in report if name not in PUBLISHED_OF_REPORTS]
     faulty += [f"unknown attribute {name}" for name in report.get("attributes", ()) if name not in CELEBA_ATTRIBUTES]
-    for text in texts(content):
+    return faulty + names_of_places(texts(content)) + single_pictures(content)
+
+
+def names_of_places(parts: Iterable[str]) -> list[str]:
+    """The texts among these that name a place of the machine or a picture."""
+    faulty = []
+    for text in parts:
         faulty += [f"a place: {text}"] if PLACE.search(text) else []
-        faulty += [f"a picture: {text}"] if PICTURE.search(text) else []
-    return faulty + single_pictures(content)
+        faulty += [f"a picture: {text}"] if PICTURE.search(COUNTS.sub("", text)) else []
+    return faulty
+
+
+def entries_of(text: str, mark: str) -> Iterator[str]:
+    """The entries of a table as text that are no numbers, as one of six digits would pass for a picture."""
+    for entry in re.split(rf"[{mark}\n]", text):
+        if not re.fullmatch(r"[-+\d.e, ]*", entry):
+            yield entry
 
 
 def single_pictures(value: Any) -> list[str]:
@@ -93,7 +101,28 @@ def test_a_committed_cell_names_no_place_and_no_picture() -> None:
 
 def test_a_committed_record_tells_nothing_of_single_pictures() -> None:
     for path in RECORDS.glob("*"):
-        assert single_pictures(json.loads(path.read_text(encoding="utf-8"))) == [], path.name
+        content = json.loads(path.read_text(encoding="utf-8"))
+        assert single_pictures(content) + names_of_places(texts(content)) == [], path.name
+
+
+def test_a_committed_table_names_no_place_and_no_picture() -> None:
+    files = [path for path in FACES.rglob("*") if path.suffix in (".md", ".csv")]
+    assert files
+    for path in files:
+        parts = entries_of(path.read_text(encoding="utf-8"), "," if path.suffix == ".csv" else "|")
+        assert names_of_places(parts) == [], path.name
+    assert names_of_places(entries_of("net_0,123456,/home/x\n1.5,000012.jpg", ",")) == [
+        "a place: /home/x",
+        "a picture: 000012.jpg",
+    ]
+
+
+def test_cells_and_records_are_committed_with_every_page_of_theirs() -> None:
+    names = {entry.name for entry in read_entries(RECORDS, CELLS)}
+    assert COMMITTED
+    assert names and names <= {name for needed, _ in PAGES.values() for name in needed}
+    for page, (needed, _) in PAGES.items():
+        assert (FACES / f"{page}.md").is_file() == names.issuperset(needed), page
 
 
 def test_every_committed_cell_belongs_to_a_table_and_none_is_missing() -> None:
@@ -204,3 +233,56 @@ def test_the_comparison_can_fail(tmp_path: Path) -> None:
     second.write_text("name,value\nx,0.1001\n")
     with pytest.raises(AssertionError):
         compare(first, second)
+
+
+MEASURED = {"accuracy difference": "0.5", "accuracy from": "0.1", "accuracy to": "0.9"}
+MEASURED |= {"mAP difference": "-0.001", "mAP from": "-0.8", "mAP to": "-0.0001"}
+
+
+def test_a_difference_of_the_accuracy_is_bold_and_one_of_map_never() -> None:
+    assert gain(MEASURED) == "**+0.50 (0.10 to 0.90)**"
+    assert gain(MEASURED, "mAP") == "+0.00 (-0.80 to 0.00)"
+    assert gain(MEASURED | {"mAP from": "", "mAP to": ""}, "mAP") == "+0.00 (-)"
+    assert gain(MEASURED | {"mAP difference": ""}, "mAP") == "-"
+
+
+def write_csv(path: Path, **columns: str) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"{','.join(columns)}\n{','.join(columns.values())}\n")
+
+
+def test_partial_labels_with_one_joint_loss_and_without_a_column(tmp_path: Path) -> None:
+    path = tmp_path / "partial" / "partial-differences.csv"
+    write_csv(path, data="celeba", **MEASURED)
+    with pytest.raises(RunError, match=r"partial/partial-differences\.csv has no column 'labels, %'"):
+        partial(Tables(tmp_path))
+    path.write_text(path.read_text().replace("data", '"labels, %"').replace("celeba", "10"))
+    assert "| 10 %, joint loss | **+0.50 (0.10 to 0.90)** | +0.00 (-0.80 to 0.00) |" in partial(Tables(tmp_path))
+    path.unlink()
+    with pytest.raises(RunError, match=r"the table partial has no partial-differences\.csv"):
+        partial(Tables(tmp_path))
+
+
+def test_nothing_is_written_where_a_page_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_cells(tmp_path / "records", tmp_path / "cells")
+    fails = {"groups": (("groups_frozen",), lambda tables: Line("groups_frozen/groups.csv", {})["gone"])}
+    monkeypatch.setattr(face_tables, "PAGES", fails)
+    with pytest.raises(RunError, match=r"groups_frozen/groups\.csv has no column 'gone'"):
+        make_faces(tmp_path / "records", tmp_path / "cells", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_others_among_the_attributes_are_counted_by_set_and_verdict(tmp_path: Path) -> None:
+    nets = [(net, name) for net, named in HELPED.items() for name in (*named, "Bangs", "Smiling", "Bald")]
+    lines = "".join(
+        f"{net},cross-entropy,{name},{'yes' if name in HELPED[net] else ''},1,0.5,2,"
+        f"{'lower' if name == 'Bald' else 'higher'}\n"
+        for net, name in nets
+    )
+    write_csv(tmp_path / "table2_frozen" / "table2.csv", data="another")
+    path = tmp_path / "table2_frozen" / "table2-attributes-another.csv"
+    path.write_text(f"net,loss,attribute,named,difference,from,to,in words\n{lines}")
+    text = attributes(Tables(tmp_path))
+    assert "| net, attribute | another, over net_0 |" in text and "| net_1, Male | **+1.00 (0.50 to 2.00)** |" in text
+    assert "| net_1, others: higher | 2 of 3 |\n| net_1, others: lower | 1 of 3 |" in text
+    assert "mAP" not in text and "by chance" in text

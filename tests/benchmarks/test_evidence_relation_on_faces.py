@@ -16,8 +16,12 @@ from benchmarks.evidence.__main__ import main
 from benchmarks.evidence.paired import unit_weights
 from benchmarks.evidence.relation_on_faces import measure, summarise
 from benchmarks.evidence.relation_on_faces_choice import candidates
-from benchmarks.evidence.relation_on_faces_nets import Net, Part
+from benchmarks.evidence.relation_on_faces_nets import Net, Part, _check_same
+from benchmarks.evidence.relation_on_faces_report import _choice
+from reference_model.config import RunConfig
 from reference_model.data.synthetic import write_synthetic_faces
+from reference_model.runs import RunError
+from reference_model.settings.files import load_config
 from tests.reference_model.pipeline.tables.commands import arguments, tables
 
 
@@ -106,6 +110,10 @@ def with_validation(table: Path, folder: Path, accuracy: Callable[[str], float |
     return folder
 
 
+def record(table: Path) -> str:
+    return str(table / "table2.record.json")
+
+
 def keys_of(cells: Path, loss: str) -> set[str]:
     return {path.stem for path in cells.iterdir() if json.loads(path.read_text())["columns"]["loss"] == loss}
 
@@ -116,7 +124,22 @@ def test_the_net_is_chosen_on_the_validation_part(
 ) -> None:
     cells = with_validation(table, tmp_path / "cells", lambda loss: 0.9 if loss == best else 0.8)
     out = tmp_path / "deep" / "results"
-    assert main(["relation_on_faces", "--choose", str(cells), "--runs", str(table), "--out", str(out)]) == 0
+    assert (
+        main(
+            [
+                "relation_on_faces",
+                "--choose",
+                record(table),
+                "--cells",
+                str(cells),
+                "--runs",
+                str(table),
+                "--out",
+                str(out),
+            ]
+        )
+        == 0
+    )
     document = json.loads(out.with_suffix(".json").read_text())
     results = document["data"]["celeba"]
     assert (results["fusion"], results["loss"], results["treatment"]) == ("net_0", best, "frozen")
@@ -126,7 +149,7 @@ def test_the_net_is_chosen_on_the_validation_part(
     assert second["valid_accuracy"] == 80
     text = out.with_suffix(".md").read_text()
     assert text.strip() in capsys.readouterr().out
-    assert f"| celeba: net_0, frozen, {best} | 2 | 90.00 | 0.00 | yes |" in text
+    assert f"| celeba: net_0, frozen, {best} | 0, 1 | 90.00 | 0.00 | yes |" in text
     assert str(table) not in out.with_suffix(".json").read_text() + text
 
 
@@ -146,32 +169,65 @@ def test_a_run_that_is_gone_is_named(table: Path, tmp_path: Path, capsys: pytest
     cells = with_validation(table, tmp_path / "cells", lambda loss: 0.9 if loss == "ce" else 0.8)
     gone, *_ = sorted(keys_of(cells, "ce"))
     shutil.copytree(table / "cells", tmp_path / "rest" / "cells", ignore=shutil.ignore_patterns(gone))
-    assert main(["relation_on_faces", "--choose", str(cells), "--runs", str(tmp_path / "rest")]) == 2
+    assert (
+        main(["relation_on_faces", "--choose", record(table), "--cells", str(cells), "--runs", str(tmp_path / "rest")])
+        == 2
+    )
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: ") and gone in line and "net_0, ce, frozen" in line
+    assert f"delete {cells / gone}.json and train the cell anew" in line
     assert not any(key in line for key in keys_of(cells, "ce") - {gone})
 
 
-def test_a_net_with_fewer_seeds_is_not_chosen(table: Path, tmp_path: Path) -> None:
+def test_a_net_with_fewer_seeds_is_not_chosen_and_named(table: Path, tmp_path: Path) -> None:
     cells = with_validation(table, tmp_path / "cells", lambda loss: 0.9 if loss == "ce" else 0.8)
-    (cells / f"{sorted(keys_of(cells, 'ce'))[0]}.json").unlink()
-    assert [net.loss for net in candidates(cells)["celeba"]] == ["obrl", "ce"]
+    content = json.loads(Path(record(table)).read_text())
+    content["diverged"] = sorted(keys_of(cells, "ce"))[:1]
+    (tmp_path / "diverged.record.json").write_text(json.dumps(content))
+    nets = candidates([tmp_path / "diverged.record.json"], cells)["celeba"]
+    assert [(net.loss, net.eligible) for net in nets] == [("obrl", True), ("ce", False)]
+    lines = _choice({"celeba": [net.as_plain() for net in nets]})
+    assert any(line.startswith("| celeba: net_0, frozen, ce | ") and "not eligible" in line for line in lines)
+    assert [net.loss for net in candidates([Path(record(table))], cells)["celeba"]] == ["ce", "obrl"]
 
 
-def test_a_cell_that_another_table_trained_counts_by_its_settings(table: Path, tmp_path: Path) -> None:
+def test_cells_that_another_table_trained_count_as_the_record_says(table: Path, tmp_path: Path) -> None:
     cells = with_validation(table, tmp_path / "cells", lambda loss: 0.9 if loss == "ce" else 0.8)
-    path = cells / f"{sorted(keys_of(cells, 'ce'))[0]}.json"
-    content = json.loads(path.read_text())
-    content["columns"] = {"data": "celeba", "alpha": "alpha 0", "nets": "net_0", "seed": "seed 0"}
-    path.write_text(json.dumps(content))
-    assert [(net.loss, len(net.keys)) for net in candidates(cells)["celeba"]] == [("ce", 2), ("obrl", 2)]
+    for path in cells.iterdir():
+        content = json.loads(path.read_text())
+        content["columns"] = {"data": "celeba", "alpha": "alpha 0", "nets": "net_0", "seed": "seed 0"}
+        path.write_text(json.dumps(content))
+    nets = candidates([Path(record(table))], cells)["celeba"]
+    assert [(net.fusion, net.loss, net.treatment, sorted(net.keys)) for net in nets] == [
+        ("net_0", loss, "frozen", [0, 1]) for loss in ("ce", "obrl")
+    ]
+
+
+def test_runs_that_start_from_other_nets_are_no_seeds_of_one(table: Path, tmp_path: Path) -> None:
+    config = load_config(next((table / "cells").iterdir()) / "config.yaml")
+    first, second = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+    first.write_bytes(b"a" * 20)
+    second.write_bytes(b"a" * 20)
+
+    def runs() -> list[RunConfig]:
+        weights = (replace(config.weights, net_0=path) for path in (first, second))
+        return [replace(config, seed=seed, weights=start) for seed, start in enumerate(weights)]
+
+    _check_same("celeba", runs())
+    second.write_bytes(b"b" * 20)
+    with pytest.raises(RunError, match=r"these also differ in weights\.net_0"):
+        _check_same("celeba", runs())
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--choose", "EMPTY", "--runs", "TABLE"], "no finished cell of table2"),
-        (["--choose", "NO VALID", "--runs", "TABLE"], "does not say its accuracy on the validation part"),
+        (["--choose", "RECORD", "--cells", "EMPTY", "--runs", "TABLE"], "4 of 4 cells of"),
+        (["--choose", "RECORD", "--runs", "TABLE"], "--choose RECORD and --cells DIR belong together"),
+        (
+            ["--choose", "RECORD", "--cells", "NO VALID", "--runs", "TABLE"],
+            "json does not say its accuracy on the validation part; delete that file and train the cell anew",
+        ),
         (["--runs", "TABLE"], "is no run"),
         (["--runs", "ALL"], "may differ in the seed only, these also differ in loss"),
         (["--runs", "ONE", "--root", "lfwa=x"], "--root lfwa: the runs are on celeba"),
@@ -185,6 +241,7 @@ def test_what_cannot_be_measured_is_refused(
     runs = sorted(map(str, (table / "cells").iterdir()))
     (tmp_path / "empty").mkdir()
     places = {"TABLE": [str(table)], "ALL": runs, "ONE": runs[:1], "EMPTY": [str(tmp_path / "empty")]}
+    places["RECORD"] = [record(table)]
     places["NO VALID"] = [str(with_validation(table, tmp_path / "cells", lambda loss: None))]
     places["STOPPED"] = [str(shutil.copytree(runs[0], tmp_path / "run", ignore=shutil.ignore_patterns("report.json")))]
     filled = [part for word in words for part in places.get(word, [word])]
