@@ -42,7 +42,8 @@ def gain(row: str, column: str = "gain") -> float:
 
 def shown(interval: dict[str, float]) -> str:
     """A difference with its interval, as the text shows it."""
-    return f"{interval['mean']:+.2f} ({interval['low']:.2f} to {interval['high']:.2f})"
+    mean, low, high = (round(interval[name], 2) + 0.0 for name in ("mean", "low", "high"))  # + 0.0: no -0.00
+    return f"{mean:+.2f} ({low:.2f} to {high:.2f})"
 
 
 def compared(loss: str, metric: str, *, tables: tuple[str, ...], situations: str) -> list[dict[str, float]]:

@@ -205,7 +205,7 @@ def used(data: str, figure: str, of: str = "with") -> str:
 def conditioned() -> str:
     parts = []
     for data, name in (("celeba", "CelebA"), ("lfwa", "LFWA")):
-        values = [used(data, f"{share} % known, mAP") for share in (10, 25, 50)]
+        values = [used(data, f"{share}% known, mAP") for share in (10, 25, 50)]
         parts.append(f"{values[0]}, {values[1]} and {values[2]} points of mAP on {name}")
     return f"with 10, 25 and 50 % of a picture's labels known, `condition` changes the others by {'; '.join(parts)}"
 
