@@ -15,7 +15,7 @@ import pytest
 from benchmarks.evidence.__main__ import main
 from benchmarks.evidence.paired import unit_weights
 from benchmarks.evidence.relation_on_faces import measure, summarise
-from benchmarks.evidence.relation_on_faces_choice import candidates
+from benchmarks.evidence.relation_on_faces_choice import Candidate, _in_order, candidates
 from benchmarks.evidence.relation_on_faces_nets import Net, Part, _check_same
 from benchmarks.evidence.relation_on_faces_report import _choice
 from reference_model.config import RunConfig
@@ -179,16 +179,18 @@ def test_a_run_that_is_gone_is_named(table: Path, tmp_path: Path, capsys: pytest
     assert not any(key in line for key in keys_of(cells, "ce") - {gone})
 
 
-def test_a_net_with_fewer_seeds_is_not_chosen_and_named(table: Path, tmp_path: Path) -> None:
-    cells = with_validation(table, tmp_path / "cells", lambda loss: 0.9 if loss == "ce" else 0.8)
-    content = json.loads(Path(record(table)).read_text())
-    content["diverged"] = sorted(keys_of(cells, "ce"))[:1]
-    (tmp_path / "diverged.record.json").write_text(json.dumps(content))
-    nets = candidates([tmp_path / "diverged.record.json"], cells)["celeba"]
-    assert [(net.loss, net.eligible) for net in nets] == [("obrl", True), ("ce", False)]
-    lines = _choice({"celeba": [net.as_plain() for net in nets]})
-    assert any(line.startswith("| celeba: net_0, frozen, ce | ") and "not eligible" in line for line in lines)
-    assert [net.loss for net in candidates([Path(record(table))], cells)["celeba"]] == ["ce", "obrl"]
+def test_a_net_with_fewer_seeds_is_not_chosen_and_named() -> None:
+    def net(loss: str, *accuracies: float) -> Candidate:
+        seeds = range(len(accuracies))
+        return Candidate("net_0", loss, "frozen", dict.fromkeys(seeds, ""), dict(enumerate(accuracies)))
+
+    nets = _in_order("celeba", [net("few", 99), net("worse", 80, 80), net("better", 80, 90)])
+    assert [(each.loss, each.eligible) for each in nets] == [("better", True), ("worse", True), ("few", False)]
+    lines = _choice({"celeba": [each.as_plain() for each in nets]})
+    assert "| celeba: net_0, frozen, few | 0 | 99.00 |  | not eligible |" in lines
+    none = [net("few", 99), replace(net("other", 99), keys={1: ""})]
+    with pytest.raises(RunError, match="no net on celeba has all of the seeds 0, 1; give --choose records"):
+        _in_order("celeba", none)
 
 
 def test_cells_that_another_table_trained_count_as_the_record_says(table: Path, tmp_path: Path) -> None:
