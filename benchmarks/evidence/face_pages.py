@@ -117,19 +117,21 @@ def page(header: Sequence[str], rows: Iterable[Sequence[str]], sentence: str = D
 
 
 def fusion(tables: Tables) -> str:
-    """Each fusion beside net_0 with cross-entropy, beside the paper's numbers."""
+    """Each fusion beside net_0 with cross-entropy, of frozen and of tuned nets, beside the paper's numbers."""
     rows = []
-    for line in tables.rows("table2_frozen", "table2"):
-        data, nets = line["data"], line["fusion"]
-        if line["loss"] != CE:
-            continue
-        figures = [number(line["accuracy"]), number(line["average precision"])]
-        over = ["", "", number(line["paper's accuracy"]), ""]
-        if nets != GENERIC:
-            places = {"data": data, "of": f"{nets}, {CE}", "over": f"{GENERIC}, {CE}"}
-            change = tables.row("table2_frozen", "table2-differences", **places)
-            over = [gain(change), gain(change, PRECISION), over[2], number(change[PAPER], sign="+")]
-        rows.append([f"{set_name(data)}, {nets}", *figures, *over])
+    for treatment in ("frozen", "tuned"):
+        table = f"table2_{treatment}"
+        for line in tables.rows(table, "table2"):
+            data, nets = line["data"], line["fusion"]
+            if line["loss"] != CE:
+                continue
+            figures = [number(line["accuracy"]), number(line["average precision"])]
+            over = ["", "", number(line["paper's accuracy"]), ""]
+            if nets != GENERIC:
+                places = {"data": data, "of": f"{nets}, {CE}", "over": f"{GENERIC}, {CE}"}
+                change = tables.row(table, "table2-differences", **places)
+                over = [gain(change), gain(change, PRECISION), over[2], number(change[PAPER], sign="+")]
+            rows.append([f"{set_name(data)}, {nets}, {treatment}", *figures, *over])
     header = ("faces, nets", "accuracy", "mAP", "accuracy over net_0", "mAP over net_0", "paper", "paper, over net_0")
     return page(header, rows)
 
@@ -241,7 +243,7 @@ def _others(tables: Tables, data: str, net: str, words: str) -> str:
 
 
 PAGES: Mapping[str, tuple[tuple[str, ...], Callable[[Tables], str]]] = {
-    "fusion": (("table2_frozen",), fusion),
+    "fusion": (("table2_frozen", "table2_tuned"), fusion),
     "loss": (("table2_frozen", "table2_tuned", "table2_global"), loss),
     "alphas": (("figure2",), alphas),
     "pretraining": (("pretraining",), pretraining),
