@@ -206,8 +206,8 @@ def groups() -> str:
     assert {change.verdict for change in accuracy} == {"no difference"}
     precision = change("groups", one, "mAP over the paper's groups").text
     return (
-        f"over them accuracy changes by {accuracy[0].text} with random groups of the same sizes, {accuracy[1].text} with "
-        f"a branch for every attribute, and {accuracy[2].text} with one branch, whose mAP is {precision}"
+        f"over them accuracy changes by {accuracy[0].text} with random groups of the same sizes, {accuracy[1].text} "
+        f"with a branch for every attribute, and {accuracy[2].text} with one branch, whose mAP is {precision}"
     )
 
 
