@@ -28,8 +28,8 @@ from tests.project.helpers import ROOT
 from tests.reference_model.pipeline.tables.test_content import result
 
 PLACE = re.compile(r"(?<![\w.])(/\w|~/|\\\\\w)|\b[A-Za-z]:\\")
-PICTURE = re.compile(r"\.(jpe?g|png|bmp|gif|webp|tiff?)\b|[a-z]_\d{4}\b|\b\d{6}\b", re.IGNORECASE)
-"""Names of pictures as data sets of faces have them: 000001.jpg, Some_Name_0001."""
+PICTURE = re.compile(r"\.(jpe?g|png|bmp|gif|webp|tiff?)\b|[a-z]_\d{4}\b|\b(?!100000\b)\d{6}\b", re.IGNORECASE)
+"""Names of pictures as data sets of faces have them: 000001.jpg, Some_Name_0001. Figure 2 has a weight of 100000."""
 COUNTS = re.compile(r"^\d+ of \d+ training labels are used\b")
 """A note on numbers that may have six digits too."""
 PACKED = re.compile(r"[A-Za-z0-9+/=_-]{201,}")
