@@ -91,7 +91,7 @@ def overweight() -> str:
         changes = [change("alphas", f"{name}, {alpha:g}", "accuracy over alpha 0") for alpha in alphas if alpha > 1]
         share = results.cell("faces/alphas", f"{name}, {max(alphas):g}", "share in the gradient, %")
         parts.append(f"by {reach(changes)} on {name} ({counted(changes)}), where it comes to {share} % of the gradient")
-    return f"with weights of 10 to 100,000 accuracy changes {' and '.join(parts)}"
+    return f"with weights of 10 to 100,000 accuracy changes {', and '.join(parts)}"
 
 
 def missing_labels() -> str:
