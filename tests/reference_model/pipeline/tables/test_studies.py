@@ -120,7 +120,7 @@ def test_shift_goes_on_from_the_net_and_the_relation_of_the_first_set(sets: Path
         account = json.loads((run / "weights.json").read_text())["model"]
         assert account["fresh"] == account["unused"] == []
         assert account["file"] == str(start / "model.safetensors")
-        assert cell["origins"] == {"net_1": "stage attributes on celeba"}
+        assert cell["origins"] == {"net_1": "stage attributes on drawn pictures"}
         if cell["columns"]["way"] == "frozen":
             relation = cell["report"]["relation"]
             assert (relation["source"], relation["file"]) == ("file", "relation.npz")
@@ -177,8 +177,8 @@ def test_pretraining_has_its_controls_and_a_verdict(sets: Path, tmp_path: Path) 
     figures = rows_of(out / "pretraining.csv")
     assert [(row["rows"], row["way"]) for row in figures] == [(rows, way) for rows in ("16", "all") for way in WAYS]
     origins = {row["way"]: row["net from"] for row in figures}
-    assert origins[PRETRAINED] == "stage identity on celeba_people"
-    assert origins["pre-trained on shuffled people"] == "stage identity on celeba_people with shuffled people"
+    assert origins[PRETRAINED] == "stage identity on drawn pictures"
+    assert origins["pre-trained on shuffled people"] == "stage identity on drawn pictures with shuffled people"
     assert origins[SCRATCH] == origins["random, frozen"] == "random"
     text = (out / "pretraining.md").read_text()
     assert text.count("- With 16 rows ") == text.count("- With all rows ") == 1
