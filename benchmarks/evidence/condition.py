@@ -19,10 +19,7 @@ import torch
 from benchmarks.evidence.condition_nets import train
 from benchmarks.evidence.condition_report import GOALS, MOST_SECONDS, markdown, misses
 from benchmarks.evidence.relation_uses import (
-    Flags,
-    FloatArray,
     all_rows,
-    ask,
     flip,
     precision,
     share_wrong,
@@ -31,7 +28,8 @@ from benchmarks.evidence.relation_uses import (
 from benchmarks.report import busy_warning, commit, machine
 from obrl.conditional import condition
 from obrl.mining import RelationMiner, assess
-from obrl.mining.assess import ASKED, KNOWN_SHARES, LABELS_ASKED, LEAST_RATE, ROWS_ASKED
+from obrl.mining.assess import ASKED, KNOWN_SHARES, LABELS_ASKED, LEAST_RATE, ROWS_ASKED, ask_one_at_a_time
+from obrl.mining.metrics import Flags, FloatArray
 
 
 def read(folder: Path, name: str, *, least_rate: float = LEAST_RATE) -> tuple[FloatArray, FloatArray, Flags]:
@@ -98,8 +96,8 @@ def _questions(train_targets: FloatArray, p: FloatArray, y: FloatArray) -> dict[
     def left(probabilities: FloatArray) -> float:
         return float(share_wrong(probabilities, y, every, all_rows(len(y)))[0])
 
-    unsure = ask(lambda asked: p * (1 - p), every, questions)
-    by_scores = ask(lambda asked: miner.query_scores(p, y, observed=asked), every, questions)
+    unsure = ask_one_at_a_time(lambda asked: p * (1 - p), every, questions)
+    by_scores = ask_one_at_a_time(lambda asked: miner.query_scores(p, y, observed=asked), every, questions)
     return {
         "questions": float(questions),
         "no_question": left(p),

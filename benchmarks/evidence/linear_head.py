@@ -10,7 +10,7 @@ from torch import Tensor
 
 from benchmarks.evidence.loss_nets import cross_entropy
 from benchmarks.evidence.loss_tables import Part
-from benchmarks.evidence.relation_uses import FloatArray
+from obrl.mining.metrics import FloatArray
 
 WEIGHT_DECAYS = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
 """Strongest first, so that each starts from the weights of the one before."""

@@ -23,8 +23,8 @@ from benchmarks.evidence.loss_nets import LOSSES, NETS, chosen_rate, fit
 from benchmarks.evidence.loss_report import details, markdown
 from benchmarks.evidence.loss_tables import DRAWN, REAL, SITUATIONS, Part, Table, degraded, load
 from benchmarks.evidence.paired import METRICS, paired_interval, scored
-from benchmarks.evidence.relation_uses import FloatArray
 from benchmarks.report import commit, machine
+from obrl.mining.metrics import FloatArray
 
 
 def losses_of(situation: str) -> tuple[str, ...]:

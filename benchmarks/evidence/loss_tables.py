@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.evidence.condition import read
-from benchmarks.evidence.relation_uses import FloatArray
+from obrl.mining.metrics import FloatArray
 
 REAL = ("yeast", "emotions", "bibtex", "delicious")
 DRAWN = ("redundant", "unrelated")

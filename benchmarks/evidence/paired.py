@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from benchmarks.evidence.digits import interval_in_words, two_digits
 from benchmarks.evidence.loss_tables import Part
-from benchmarks.evidence.relation_uses import FloatArray
-from obrl.mining.metrics import mean_average_precision
+from obrl.mining.metrics import FloatArray, mean_average_precision
 from reference_model.pipeline.tables.statistics import Interval, seed_factor
 
 METRICS = ("mAP", "accuracy")

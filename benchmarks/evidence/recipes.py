@@ -23,11 +23,11 @@ from benchmarks.evidence.loss_nets import NETS, chosen_rate, fit
 from benchmarks.evidence.loss_tables import DRAWN, REAL, Part, Table, load
 from benchmarks.evidence.paired import METRICS, paired_interval, scored
 from benchmarks.evidence.recipes_report import markdown
-from benchmarks.evidence.relation_uses import FloatArray
 from benchmarks.report import commit, machine
 from obrl import count_pairs
 from obrl.conditional import shrunk
 from obrl.evidence import phi_coefficients
+from obrl.mining.metrics import FloatArray
 from obrl.mining.residual import Residual
 
 ROWS = (200, 800)

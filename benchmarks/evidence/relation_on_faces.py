@@ -25,10 +25,11 @@ from benchmarks.evidence.paired import paired_interval, unit_weights
 from benchmarks.evidence.relation_on_faces_choice import candidates, folders_of
 from benchmarks.evidence.relation_on_faces_nets import Net, Part, group_runs, read_nets
 from benchmarks.evidence.relation_on_faces_report import FLIPS, QUERY, markdown
-from benchmarks.evidence.relation_uses import FloatArray, ask, flip, precision, share_wrong, suspicion_areas
+from benchmarks.evidence.relation_uses import flip, precision, share_wrong, suspicion_areas
 from benchmarks.report import commit, machine
 from obrl.mining import RelationMiner, assess
-from obrl.mining.assess import ASKED, KNOWN_SHARES
+from obrl.mining.assess import ASKED, KNOWN_SHARES, ask_one_at_a_time
+from obrl.mining.metrics import FloatArray
 from reference_model.config import RunConfig
 from reference_model.pipeline.cells import net_names, treatment_of
 from reference_model.runs import RunError, package_version, refuse, write_atomically, write_json
@@ -78,7 +79,7 @@ def _questions(
     }
     left = {"none asked": share_wrong(p, y, known, weights)}
     for name, rank in scores.items():
-        asked = ask(rank, known, max(1, round(ASKED * p.shape[1])))
+        asked = ask_one_at_a_time(rank, known, max(1, round(ASKED * p.shape[1])))
         left[name] = share_wrong(np.where(asked, y, p), y, known, weights)
         left[f"{name}, condition"] = share_wrong(miner.condition(p, y, observed=asked), y, known, weights)
     return left

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.evidence.relation_uses import Flags, FloatArray
+from obrl.mining.metrics import Flags, FloatArray
 from reference_model.config import RunConfig
 from reference_model.evaluating import Answers, answers_of
 from reference_model.pipeline.cells import input_files, settings_of_key

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
-from numpy.typing import NDArray
 
 from obrl.mining import RelationMiner
 from obrl.mining.assess import FLIPPED
-from obrl.mining.metrics import area_under_roc, mean_average_precision
-
-FloatArray = NDArray[np.float64]
-Flags = NDArray[np.bool_]
+from obrl.mining.metrics import Flags, FloatArray, area_under_roc, mean_average_precision
 
 
 def all_rows(rows: int) -> FloatArray:
@@ -72,27 +66,3 @@ def suspicion_areas(
         name: 100 * area_under_roc(each[rows, labels], flipped[rows, labels], weights[:, rows])
         for name, each in scores.items()
     }
-
-
-def ask(scores: Callable[[Flags], FloatArray], answers: Flags, questions: int) -> Flags:
-    """Which labels were asked for, one of every row at a time.
-
-    Args:
-        scores: from the labels asked for so far to (rows, num_labels) scores; each row's highest is asked for next.
-        answers: (rows, num_labels), which labels can be asked for.
-        questions: how many of each row.
-
-    Returns:
-        (rows, num_labels).
-
-    Example:
-        >>> ask(lambda asked: np.array([[0.1, 0.3, 0.2]]), np.array([[True, False, True]]), 1)
-        array([[False, False,  True]])
-    """
-    asked = np.zeros(answers.shape, bool)
-    for _ in range(questions):
-        open_ones = answers & ~asked
-        best = np.where(open_ones, scores(asked), -np.inf).argmax(axis=1)
-        everyone = np.arange(len(best))
-        asked[everyone, best] |= open_ones[everyone, best]
-    return asked

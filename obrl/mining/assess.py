@@ -212,6 +212,30 @@ def _query_gain(case: _Case, weights: FloatArray) -> Comparison:
     return _compared("asking what query_scores says leaves more entries right", *figures)
 
 
+def ask_one_at_a_time(scores: Callable[[Flags], FloatArray], answers: Flags, questions: int) -> Flags:
+    """Which labels were asked for, one of every row at a time.
+
+    Args:
+        scores: from the labels asked for so far to (rows, num_labels) scores; each row's highest is asked for next.
+        answers: (rows, num_labels), which labels can be asked for.
+        questions: how many of each row.
+
+    Returns:
+        (rows, num_labels).
+
+    Example:
+        >>> ask_one_at_a_time(lambda asked: np.array([[0.1, 0.3, 0.2]]), np.array([[True, False, True]]), 1)
+        array([[False, False,  True]])
+    """
+    asked = np.zeros(answers.shape, bool)
+    for _ in range(questions):
+        open_ones = answers & ~asked
+        best = np.where(open_ones, scores(asked), -np.inf).argmax(axis=1)
+        everyone = np.arange(len(best))
+        asked[everyone, best] |= open_ones[everyone, best]
+    return asked
+
+
 def right_after_asking(phi: FloatArray, p: FloatArray, y: FloatArray, known: Flags, *, by_relation: bool) -> Flags:
     """Which known entries are predicted right once a fifth of the labels has been asked for.
 
@@ -222,14 +246,11 @@ def right_after_asking(phi: FloatArray, p: FloatArray, y: FloatArray, known: Fla
         known: (rows, num_labels), which answers there are.
         by_relation: ask for what `query_scores` says, not for what the model is least sure of.
     """
-    asked = np.zeros(p.shape, bool)
-    everyone = np.arange(len(p))
-    for _ in range(max(1, round(ASKED * p.shape[1]))):
-        scores = query_scores(phi, p, y, observed=asked) if by_relation else p * (1 - p)
-        scores = np.where(known & ~asked, scores, -np.inf)
-        best = scores.argmax(axis=1)
-        answers = np.isfinite(scores[everyone, best])
-        asked[everyone[answers], best[answers]] = True
+
+    def scores(asked: Flags) -> FloatArray:
+        return query_scores(phi, p, y, observed=asked) if by_relation else p * (1 - p)
+
+    asked = ask_one_at_a_time(scores, known, max(1, round(ASKED * p.shape[1])))
     predicted = condition(phi, p, y, observed=asked) >= 0.5
     return np.asarray((predicted == (y == 1)) & known)
 
