@@ -76,7 +76,7 @@ def checked_batch(
         num_labels=num_labels,
         ignore_index=ignore_index,
     )
-    warn_of_probabilities(x, np.asarray)
+    warn_of_probabilities(x)
     labels = read_labels(y, mask, ignore_index)
     return Batch(
         logits=x.astype(np.float64),

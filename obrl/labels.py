@@ -127,12 +127,22 @@ def known_targets(
     return without_ignored(targets, observed, ignore_index)
 
 
-def check_values(targets: npt.NDArray[Any], observed: npt.NDArray[np.bool_] | None) -> bool:
+def _extremes(values: npt.NDArray[Any]) -> tuple[float, float]:
+    """The smallest and the largest of at least one number; NaN where one of them is NaN."""
+    return float(values.min()), float(values.max())
+
+
+def check_values(
+    targets: npt.NDArray[Any],
+    observed: npt.NDArray[np.bool_] | None,
+    extremes: Callable[[npt.NDArray[Any]], tuple[float, float]] = _extremes,
+) -> bool:
     """Read the targets of a batch on the host.
 
     Args:
         targets: (batch, num_labels), bool, integer or floating point; NaN is missing.
         observed: the same shape, bool, or None.
+        extremes: as NumPy's; a framework hands in its own where that is faster.
 
     Returns:
         Whether no target is missing.
@@ -145,20 +155,14 @@ def check_values(targets: npt.NDArray[Any], observed: npt.NDArray[np.bool_] | No
     known = targets if observed is None else targets[observed]
     if not known.size:
         return observed is None or bool(observed.all())
-    if known.min() != known.min():  # the minimum of numbers with a NaN among them is NaN
-        _check_range(known[~np.isnan(known)])
+    low, high = extremes(known)
+    if low != low:  # a NaN
+        check_values(known[~np.isnan(known)], None, extremes)
         return False
-    _check_range(known)
-    return known.size == targets.size
-
-
-def _check_range(known: npt.NDArray[Any]) -> None:
-    if not known.size:
-        return
-    low, high = float(known.min()), float(known.max())
     if low < 0 or high > 1:
         outside = known[(known < 0) | (known > 1)]
         check_target_range(low, high, one_number=bool(outside.min() == outside.max()))
+    return known.size == targets.size
 
 
 def read_labels(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import numpy.typing as npt
@@ -19,17 +18,16 @@ REMEDY = "pass the values before the sigmoid, since the loss applies it"
 _FRAMEWORKS = ("torch", "keras", "tensorflow", "jax")
 
 
-def warn_of_probabilities(logits: Any, to_host: Callable[[Any], npt.NDArray[Any]]) -> None:
+def warn_of_probabilities(logits: npt.NDArray[Any]) -> None:
     """Warn where every logit of a batch lies in [0, 1], as probabilities do and logits hardly ever.
 
     It is a warning, because such logits are possible. To be sure enough, it needs at least 64 of them that are not all
     equal: those of an untrained model may all be zero. A model that ends in a ReLU is warned of, too, if none of its
-    logits is above 1: it can say no label absent. The first 64 decide nearly always, so the cost does not grow with the
-    batch.
+    logits is above 1: it can say no label absent. The first row decides nearly always, so the cost does not grow with
+    the batch.
 
     Args:
-        logits: (batch, num_labels), of any framework, whose values may be read on the host.
-        to_host: gives rows of them as a NumPy array.
+        logits: (batch, num_labels), on the host.
 
     Warns:
         UserWarning: they look like probabilities, or, where all are 0 or 1, like targets. Its text is the same for
@@ -41,20 +39,17 @@ def warn_of_probabilities(logits: Any, to_host: Callable[[Any], npt.NDArray[Any]
         >>> from obrl.logits import warn_of_probabilities
         >>> with warnings.catch_warnings(record=True) as caught:
         ...     warnings.simplefilter("always")
-        ...     warn_of_probabilities(np.linspace(-2, 2, 64).reshape(16, 4), np.asarray)
-        ...     warn_of_probabilities(np.linspace(0.1, 0.9, 64).reshape(16, 4), np.asarray)
+        ...     warn_of_probabilities(np.linspace(-2, 2, 64).reshape(16, 4))
+        ...     warn_of_probabilities(np.linspace(0.1, 0.9, 64).reshape(16, 4))
         >>> len(caught)
         1
     """
-    rows, num_labels = logits.shape
-    if rows * num_labels < LEAST_ENTRIES:
+    if logits.size < LEAST_ENTRIES or not all(0 <= value <= 1 for value in logits[0].tolist()):
         return
-    for part in (logits[: -(-LEAST_ENTRIES // num_labels)], logits):
-        values = to_host(part)
-        low, high = values.min(), values.max()
-        if not (low >= 0 and high <= 1 and low < high):  # also where one is NaN
-            return
-    if ((values == 0) | (values == 1)).all():
+    low, high = logits.min(), logits.max()
+    if not (low >= 0 and high <= 1 and low < high):  # also where one is NaN
+        return
+    if ((logits == 0) | (logits == 1)).all():
         warn_caller(f"all logits of a batch are 0 or 1, as targets are: {ORDER}")
         return
     warn_caller(f"all logits of a batch lie in [0, 1], as probabilities do: {REMEDY}")

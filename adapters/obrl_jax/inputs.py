@@ -127,7 +127,7 @@ def warn_of_logits(logits: Any, validate: bool | None) -> None:
     if operation in ("logistic", "softmax"):
         warn_of_sigmoid("a softmax" if operation == "softmax" else "a sigmoid")
     elif _may_read_values(validate, logits):
-        warn_of_probabilities(on_host(logits), on_host)  # within jax.jit a slice of an array would be traced
+        warn_of_probabilities(on_host(logits))
 
 
 def _may_read_values(validate: bool | None, *arrays: Any) -> bool:

@@ -166,7 +166,7 @@ def warn_of_logits(logits: Any, validate: bool | None) -> None:
         if (activation := activation_of(logits)) in ("sigmoid", "softmax"):
             warn_of_sigmoid(activation)
     elif may_read_values(validate, logits):
-        warn_of_probabilities(logits, on_host)
+        warn_of_probabilities(on_host(logits))
 
 
 def _is_traced(tensor: Tensor) -> bool:

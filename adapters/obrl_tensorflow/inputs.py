@@ -165,7 +165,7 @@ def warn_of_logits(logits: Tensor, validate: bool | None) -> None:
         if operation.type in ("Sigmoid", "Softmax"):
             warn_of_sigmoid(operation.type.lower())
     elif may_read_values(validate, logits):
-        warn_of_probabilities(logits, on_host)
+        warn_of_probabilities(on_host(logits))
 
 
 def computation_dtype(logits: Tensor) -> tf.DType:

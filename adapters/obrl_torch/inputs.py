@@ -69,7 +69,13 @@ def on_host(tensor: Tensor) -> Any:
 
 def check_target_values(targets: Tensor, observed: Tensor | None) -> bool:
     """Raise ValueError where an observed target is outside [0, 1]; say whether no target is missing."""
-    return check_values(on_host(targets), None if observed is None else on_host(observed))
+    return check_values(on_host(targets), None if observed is None else on_host(observed), _extremes)
+
+
+def _extremes(values: Any) -> tuple[float, float]:
+    """The smallest and the largest number of a NumPy array, in one pass; NaN where one of them is NaN."""
+    low, high = torch.aminmax(torch.from_numpy(values))
+    return float(low), float(high)
 
 
 def split_targets(targets: Tensor, observed: Tensor | None, *, read_values: bool) -> Labels:
@@ -111,7 +117,7 @@ def warn_of_logits(logits: Tensor, validate: bool | None) -> None:
     if operation in ("sigmoid", "softmax"):
         warn_of_sigmoid(operation)
     elif may_read_values(validate, logits):
-        warn_of_probabilities(logits, on_host)
+        warn_of_probabilities(on_host(logits))
 
 
 _PASSING = {
