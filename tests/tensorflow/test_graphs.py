@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import keras
@@ -87,6 +88,30 @@ def test_a_batch_that_does_not_fit_fails_and_moves_nothing(impl: str) -> None:
             step(y, x, tf.zeros(weight))
         assert not criterion.relation_weight.numpy().any()
     step(targets, logits, tf.zeros(4))
+    assert criterion.relation_weight.numpy().any()
+
+
+@pytest.mark.parametrize("impl", ["auto", "fused"])
+def test_the_relation_waits_for_checks_that_take_long(impl: str) -> None:
+    """A weight that arrives late does not fit; by then the targets alone could have moved the relation.
+
+    With `validate=False`, as the check of the targets' values would wait for that of the weight.
+    """
+    criterion = OBRLoss(LABELS, impl=impl, validate=False)
+
+    def late(weight: Any) -> Any:
+        time.sleep(0.3)
+        return weight
+
+    @tf.function
+    def step(y: Any, x: Any, weight: Any) -> Any:
+        return criterion(y, x, tf.ensure_shape(tf.py_function(late, [weight], tf.float32), (None,)))
+
+    targets, logits = batch(4)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="must have as many rows"):
+        step(targets, logits, tf.ones(5))
+    assert not criterion.relation_weight.numpy().any()
+    step(targets, logits, tf.ones(4))
     assert criterion.relation_weight.numpy().any()
 
 
