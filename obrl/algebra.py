@@ -1,8 +1,8 @@
 """Eq. 2 and Eq. 4 with their gradients, in matrix products.
 
 Only differences of probabilities occur in Eq. 2, so they are centred: q = p - 1/2. Write A and B for the symmetric
-weights of the positive and the negative pairs, L_A = diag(A 1) - A and L_B for their graph Laplacians, and powers and
-products of vectors elementwise. For one sample
+weights of the positive and the negative pairs, L_A = diag(A 1) - A and L_B for their graph Laplacians (L_B is not the
+relation loss here), and powers and products of vectors elementwise. For one sample
 
     sum_ij A_ij (q_i - q_j)^2           =  2 q . L_A q
     sum_ij B_ij (1 - (q_i - q_j)^2)^2   =  1 . B 1 - 4 q . L_B q + 2 q . h

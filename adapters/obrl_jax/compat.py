@@ -36,8 +36,8 @@ def traced_operation(array: Any) -> str | None:
 
     Casts, slices and changes of shape are passed over, and a softmax, which is several primitives, is "softmax".
 
-    JAX documents `jaxpr.eqns` for whole programs alone, which this waits for in one that is being traced. Before JAX
-    0.7 tracers did not know their equation.
+    JAX documents `jaxpr.eqns` of finished programs only. A documented way to ask a tracer for its equation would
+    replace this. Before JAX 0.7 a tracer does not know its equation, and the result is None.
     """
     name, inputs = _equation(array)
     if name == "div" and [_equation(part)[0] for part in inputs] == ["exp", "reduce_sum"]:

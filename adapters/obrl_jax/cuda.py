@@ -18,7 +18,7 @@ from jaxlib.version import __version__ as jaxlib_version
 
 from obrl.online import RelationState
 from obrl.settings import Settings
-from obrl_jax.native import CALLS, custom_call, reading, spread
+from obrl_jax.native import CALLS, custom_call, pair_attributes, spread
 from obrl_native import cpu, cuda
 from obrl_native.build import Recipe, Unit, build
 
@@ -96,14 +96,14 @@ def _move(name: str, batch: Array, state: RelationState, settings: Settings) -> 
     _check_state(state)
     results = [*((part.shape, part.dtype) for part in state), _pairs_of(state)]
     decay = np.float64(settings.decay)
-    *moved, pairs = _call(name, results, (batch, *state), {1: 0, 2: 1}, decay=decay, **reading(settings))
+    *moved, pairs = _call(name, results, (batch, *state), {1: 0, 2: 1}, decay=decay, **pair_attributes(settings))
     return RelationState(*moved), pairs
 
 
 def code_pairs(state: RelationState, settings: Settings) -> Array:
     """The coded pairs of a relation that stays as it is."""
     _check_state(state)
-    (pairs,) = _call("code", [_pairs_of(state)], state, **reading(settings))
+    (pairs,) = _call("code", [_pairs_of(state)], state, **pair_attributes(settings))
     return pairs
 
 

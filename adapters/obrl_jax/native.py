@@ -105,14 +105,14 @@ def _move(name: str, batch: tuple[Array, ...], state: RelationState, settings: S
         (*batch, *state),
         {first: 0, first + 1: 1},
         decay=np.float64(settings.decay),
-        **reading(settings),
+        **pair_attributes(settings),
     )
     return RelationState(*moved), code
 
 
 def code_pairs(state: RelationState, settings: Settings) -> Array:
     """The codes that `move_relation` gives, of a relation that stays as it is."""
-    (code,) = _call("code", [_code_of(state)], state, **reading(settings))
+    (code,) = _call("code", [_code_of(state)], state, **pair_attributes(settings))
     return code
 
 
@@ -120,8 +120,8 @@ def _code_of(state: RelationState) -> tuple[tuple[int, ...], Any]:
     return state.relation_weight.shape, np.uint8
 
 
-def reading(settings: Settings) -> dict[str, Any]:
-    """The attributes that say how a relation is read, on every platform."""
+def pair_attributes(settings: Settings) -> dict[str, Any]:
+    """The attributes of Eq. 3 on every platform: thresholds, measure, and whether the state holds counts."""
     return {
         "positive_threshold": np.float64(settings.positive_threshold),
         "negative_threshold": np.float64(settings.negative_threshold),

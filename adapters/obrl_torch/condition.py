@@ -149,7 +149,8 @@ class Condition(WideModule):
         module = copy.deepcopy(self).float()
         device = module.correlations.device
         shape = (2, self.num_labels)
-        numbers = [torch.full(shape, 0.5, device=device) for _ in range(2)]  # of one tensor the graph made one input
+        # Two tensors, since one that is passed twice becomes one input.
+        numbers = [torch.full(shape, 0.5, device=device) for _ in range(2)]
         batch = {0: torch.export.Dim("batch")}
         with _quiet():
             program: Any = torch.onnx.export(
@@ -173,7 +174,7 @@ class Condition(WideModule):
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep back what torch's exporter says of a mode that makes no difference here, and of its own parts."""
+    """Silence the exporter's warnings of training mode, which changes nothing here, and of its own internals."""
     logger = logging.getLogger("torch.onnx._internal.exporter._registration")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -30,13 +30,14 @@ def update_and_code(
     sync: bool,
     process_group: dist.ProcessGroup | None,
 ) -> Tensors:
-    """Eq. 1 for a batch over all processes of the group, in place; and the active pairs of the relation after it.
+    """Eq. 1 in place, for the batch of all processes of the group; returns the codes of the pairs after it.
 
     The caller turns autograd off, as for `code_state`.
 
     Args:
         state: the accumulators.
-        arrivals: what `new_arrivals` made, kept with the state: two launches at a time may not share it.
+        arrivals: counters from `fused.new_arrivals`, stored with the state: launches that run at once must not share
+            them.
         targets: (batch, num_labels), checked.
         observed: (batch, num_labels) bool, or None.
         settings: of the relation.
@@ -62,13 +63,13 @@ def update_and_code(
 
 
 def code_state(state: RelationState, settings: Settings) -> Tensors:
-    """The active pairs of a relation that stays as it is."""
+    """The codes of the pairs of a relation that does not move."""
     return _code(state, *_coding_options(settings))
 
 
 @torch.no_grad()
 def code_relation(relation: Tensor, positive_threshold: float, negative_threshold: float) -> Tensors:
-    """The active pairs of a given matrix, NaN where there is no evidence; each direction counts half."""
+    """The codes of the pairs of a relation matrix, NaN where there is no evidence; each direction counts half."""
     values = relation.to(torch.promote_types(relation.dtype, torch.float32))
     known = ~torch.isnan(values)
     state = RelationState(torch.where(known, values, 0.0).contiguous(), known.to(values.dtype).contiguous())

@@ -98,10 +98,11 @@ def may_read_values(validate: bool | None, tensor: Tensor) -> bool:
     """Whether the values of a tensor may be read on the host.
 
     On the CPU yes, unless `validate=False`; elsewhere only with `validate=True`, since it makes the host wait. Never
-    where a tensor may hold no values: on the meta device, under a transform of `torch.func`, while something records
-    the operations.
+    where a tensor may hold no values: on the meta device, in a subclass that dispatches operations itself, under a
+    transform of `torch.func`, while something records the operations.
     """
-    if is_recorded() or in_transform() or tensor.is_meta:
+    dispatches = type(tensor).__torch_dispatch__ is not Tensor.__torch_dispatch__
+    if is_recorded() or in_transform() or tensor.is_meta or dispatches:
         return False
     return tensor.device.type == "cpu" if validate is None else validate
 

@@ -21,9 +21,9 @@ class OBRLoss(Criterion):
     gradient accumulation each micro-batch updates it. Missing targets do not enter L_E or the relation; L_B acts on
     every prediction.
 
-    The state is that of `OnlineBatchRelation`. Value and gradient are computed in one pass, in O(batch M + M^2)
-    memory, without waiting for a device; second derivatives work in eager mode. Built on the meta device,
-    `reset_parameters()` sets every buffer after `to_empty`.
+    The state is that of `OnlineBatchRelation`. Value and gradient are computed in one pass (with `impl="plain"` the
+    gradient is autograd's), in O(batch M + M^2) memory, without waiting for a device; second derivatives work in eager
+    mode. Built on the meta device, `reset_parameters()` sets every buffer after `to_empty`.
 
     Args:
         num_labels: M.

@@ -2,7 +2,7 @@
 
 An operator is called directly in eager mode; under `torch.compile`, tracing, dispatch modes and for subclasses of
 Tensor it is called as a registered operator, `torch.ops.obrl.native_...`. It checks nothing and differentiates nothing:
-`obrl_torch.criterion` does both.
+`criterion` and `fused` check, and `one_pass.OnePass` differentiates.
 """
 
 from __future__ import annotations

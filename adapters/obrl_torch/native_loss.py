@@ -38,7 +38,7 @@ class NativeLoss(NamedTuple):
     reduction: str
 
     def evaluate(self, logits: Tensor, dtype: torch.dtype, gradients_of: str) -> tuple[Tensors, Tensors]:
-        """As `PlainLoss.evaluate`, but `"total"` gives L alone, which `OnePass` allows for."""
+        """As `PlainLoss.evaluate`, but with `"total"` L is the only term."""
         results = loss_terms(logits, *self, gradients_of, dtype)
         count = 1 if self.targets is None or gradients_of == "total" else 3
         return tuple(results[:count]), tuple(results[count:])
@@ -84,7 +84,7 @@ def _loss_terms(
         With targets: L and its gradient with `"total"`; L, L_E and L_B with `"none"`; these and the gradients of L_E
         and of L_B with `"parts"`. Without: L_B, and its gradient unless `gradients_of` is `"none"`.
     """
-    results = _new_terms(logits, targets, reduction, gradients_of, dtype)
+    results = _new_results(logits, targets, reduction, gradients_of, dtype)
     # Addresses of L, L_E, L_B and two gradients; None is not written.
     addresses: list[int | None] = [result.data_ptr() for result in results]
     if targets is None:
@@ -118,7 +118,7 @@ def _loss_terms(
     return results
 
 
-def _new_terms(
+def _new_results(
     logits: Tensor, targets: Tensor | None, reduction: str, gradients_of: str, dtype: torch.dtype
 ) -> list[Tensor]:
     """Empty tensors for the results of `_loss_terms`."""
@@ -133,7 +133,7 @@ def _new_terms(
 
 
 def _fake_terms(logits: Tensor, targets: Tensor | None, *others: Any) -> list[Tensor]:
-    return _new_terms(logits, targets, *others[-3:])
+    return _new_results(logits, targets, *others[-3:])
 
 
 loss_terms = operator(_loss_terms, _fake_terms)

@@ -24,7 +24,10 @@ class OnePass(torch.autograd.Function):
     def forward(
         ctx: Any, logits: Tensor, loss: PlainLoss | fused.FusedLoss, dtype: torch.dtype, gradients_of: str
     ) -> Tensors:
-        """The terms, with their gradients saved for backward; `gradients_of` is "total" or "parts"."""
+        """The terms, with their gradients saved for backward; `gradients_of` is "total" or "parts".
+
+        With "total" the first term and the first gradient are used, whatever else `evaluate` gives.
+        """
         terms, gradients = loss.evaluate(logits, dtype, gradients_of)
         # Autograd then raises if the batch is written into before backward, as it does for any other loss, even though
         # only a gradient with a graph reads it again.
@@ -63,8 +66,8 @@ def differentiable_terms(
         parts: whether L_E and L_B are needed too, ready to be differentiated on their own.
 
     Returns:
-        L, and with `parts` L_E and L_B; or L_B alone where the loss has no targets. Where no gradient is computed, all
-        three terms whatever `parts` is.
+        L, and with `parts` L_E and L_B; or L_B alone where the loss has no targets. Where no gradient is needed, or
+        autograd computes it, all three terms whatever `parts` is.
     """
     others = (loss.targets, loss.sample_weight, loss.pos_weight)
     if (

@@ -20,7 +20,10 @@ Tensors = tuple[Tensor, ...]
 
 
 class PlainLoss(Problem):
-    """A loss to evaluate at some logits; every tensor is in the dtype to compute in."""
+    """A loss in torch's operations, of `"plain"` and `"auto"`; every tensor is in the dtype to compute in.
+
+    `one_pass.differentiable_terms` decides whether the gradient is autograd's or computed beside the value.
+    """
 
     __slots__ = ()
 

@@ -53,7 +53,7 @@ class Loss {
     entropy_gradient_ = joint_ ? gradient : nullptr;
     relation_gradient_ = parts ? static_cast<T*>(arguments.relation_gradient) : gradient;
     relation_factor_ = joint_ && !parts ? T(arguments.alpha) : T(1);
-    adds_ = joint_ && !parts;
+    adds_ = joint_ && !parts;  // both point to the gradient of L: Eq. 4's part is written first, that of L_B is added
   }
 
   void run(int32_t threads) {
@@ -78,7 +78,7 @@ class Loss {
  private:
   template <class Y>
   void run_block(int64_t first, int64_t rows, const Scratch<T>& scratch) {
-    evaluate_entropy<Y>(first * num_labels_, rows * num_labels_, scratch);
+    evaluate_probabilities<Y>(first * num_labels_, rows * num_labels_, scratch);
     for (int64_t row = 0; joint_ && row < rows; ++row) finish_entropy(first, row, scratch);
     active_labels_.gather(rows, scratch);
     double values[kBlock<T>] = {};
@@ -90,7 +90,7 @@ class Loss {
   // p - 1/2 for `count` logits from `first` on; with targets also Eq. 4 and its slope, which is written to the gradient
   // of L_E.
   template <class Y>
-  void evaluate_entropy(int64_t first, int64_t count, const Scratch<T>& scratch) const {
+  void evaluate_probabilities(int64_t first, int64_t count, const Scratch<T>& scratch) const {
     const T* logits = logits_ + first;
     const auto* targets = static_cast<const Y*>(arguments_.targets) + (joint_ ? first : 0);
     const uint8_t* observed = arguments_.observed ? arguments_.observed + first : nullptr;

@@ -44,8 +44,8 @@ class Buffer {
   std::unique_ptr<T, Free> memory_;
 };
 
-// What a thread computes of a block. Row by row: Eq. 4, and p - 1/2. Label by label: q, and the gradient of L_B with
-// respect to q.
+// What a thread computes of a block. Row by row: Eq. 4, and p - 1/2. Label by label: q, and in `slope` the sum of f,
+// then the gradient of L_B with respect to the logits.
 template <class T>
 struct Scratch {
   explicit Scratch(int64_t num_labels)

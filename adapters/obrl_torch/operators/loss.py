@@ -56,7 +56,7 @@ class KernelLoss(NamedTuple):
 _Terms = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 
 
-def _new_terms(logits: Tensor, *, joint: bool, dtype: torch.dtype, reduction: str, gradients_of: str) -> _Terms:
+def _new_results(logits: Tensor, *, joint: bool, dtype: torch.dtype, reduction: str, gradients_of: str) -> _Terms:
     """New tensors for L, L_E, L_B and two gradients; those that `loss_kernel` does not write have no elements."""
     value: tuple[int, ...] = (logits.shape[0],) if reduction == "none" else ()
     num_gradients = {"none": 0, "total": 1, "parts": 2 if joint else 1}[gradients_of]
@@ -83,7 +83,7 @@ def loss_terms(
     dtype: torch.dtype,
 ) -> _Terms:
     """L, L_E, L_B and two gradients, without elements where there is none; `loss_kernel` describes the arguments."""
-    terms = _new_terms(logits, joint=targets is not None, dtype=dtype, reduction=reduction, gradients_of=gradients_of)
+    terms = _new_results(logits, joint=targets is not None, dtype=dtype, reduction=reduction, gradients_of=gradients_of)
     total, cross_entropy, relation_loss, first, second = terms
     batch, num_labels = logits.shape
     if batch == 0:
@@ -94,12 +94,13 @@ def loss_terms(
     target_bytes, mask = as_bytes(targets), as_bytes(observed)
     row, column = logits.stride()
     others = (("target_", target_bytes), ("observed_", mask))
+    unused = logits  # a launch needs some tensor; the kernel does not read one whose flag below is False
     arguments: dict[str, Any] = {
         "logits": logits,
-        "targets": logits if target_bytes is None else target_bytes,
-        "observed": logits if mask is None else mask,
-        "sample_weight": logits if sample_weight is None else sample_weight,
-        "pos_weight": logits if pos_weight is None else pos_weight.to(dtype).contiguous(),
+        "targets": unused if target_bytes is None else target_bytes,
+        "observed": unused if mask is None else mask,
+        "sample_weight": unused if sample_weight is None else sample_weight,
+        "pos_weight": unused if pos_weight is None else pos_weight.to(dtype).contiguous(),
         "active": active,
         "alpha": alpha,
         "total": total,
@@ -124,7 +125,7 @@ def loss_terms(
         "GRADIENT": gradients_of,
     }
     if launch.is_wide(num_labels, double=double):
-        run, products = _products(logits, code)
+        run, products = _launch_products(logits, code)
         arguments |= products
     else:
         run = launch.loss(batch, num_labels, double=double)
@@ -133,7 +134,7 @@ def loss_terms(
     return terms
 
 
-def _products(logits: Tensor, code: Tensor) -> tuple[launch.Launch, dict[str, Any]]:
+def _launch_products(logits: Tensor, code: Tensor) -> tuple[launch.Launch, dict[str, Any]]:
     """Launch the products of a loss on many labels; returns its last launch, and what that reads of them."""
     batch, num_labels = logits.shape
     plan = launch.wide_loss(batch, num_labels, capability=capability(code))
@@ -153,7 +154,7 @@ def _products(logits: Tensor, code: Tensor) -> tuple[launch.Launch, dict[str, An
 @loss_terms.register_fake
 def _(logits: Tensor, targets: Tensor | None, *others: Any) -> _Terms:
     reduction, gradients_of, dtype = others[-3:]
-    return _new_terms(logits, joint=targets is not None, dtype=dtype, reduction=reduction, gradients_of=gradients_of)
+    return _new_results(logits, joint=targets is not None, dtype=dtype, reduction=reduction, gradients_of=gradients_of)
 
 
 @torch.library.custom_op("obrl::scale_gradients", mutates_args=())
@@ -175,13 +176,14 @@ def scale_gradients(
     def stride(upstream: Tensor | None) -> int:
         return 0 if upstream is None or upstream.ndim == 0 else upstream.stride(0)
 
+    unused = gradient  # as in `loss_terms`
     launch.scale(batch, num_labels).on(
         gradient,
         gradient=gradient,
-        second_gradient=gradient if second_gradient is None else second_gradient,
-        of_total=gradient if of_total is None else of_total,
-        of_entropy=gradient if of_entropy is None else of_entropy,
-        of_relation=gradient if of_relation is None else of_relation,
+        second_gradient=unused if second_gradient is None else second_gradient,
+        of_total=unused if of_total is None else of_total,
+        of_entropy=unused if of_entropy is None else of_entropy,
+        of_relation=unused if of_relation is None else of_relation,
         alpha=alpha,
         result=result,
         batch=batch,
