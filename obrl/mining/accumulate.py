@@ -14,9 +14,10 @@ from obrl.counts import PairCounts
 from obrl.mining.blocks import DenseLabels, SparseLabels
 from obrl.mining.counting import count_labels, some_rows
 
-GROUPS = 32
-MOST_LABELS_WITH_GROUPS = 2_000
-"""With more labels no counts of groups are stored: 32 matrices would take gigabytes."""
+PARTS = 32
+"""The most parts of the rows for the jackknife; with groups, a group's name is hashed to one of them."""
+MOST_LABELS_WITH_PARTS = 2_000
+"""With more labels the counts of parts are not stored: 32 matrices would take gigabytes."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -73,9 +74,9 @@ class TableCounter:
         self.num_labels = num_labels
         self.grouped = grouped
         self.rows = 0
-        self._with_parts = num_labels <= MOST_LABELS_WITH_GROUPS
-        self._parts: list[PairCounts | None] = [None] * GROUPS if grouped else []
-        self._most_parts = 2 * GROUPS
+        self._with_parts = num_labels <= MOST_LABELS_WITH_PARTS
+        self._parts: list[PairCounts | None] = [None] * PARTS if grouped else []
+        self._most_parts = 2 * PARTS
         self._part_rows = 0
         self._rows_in_last = 0
         self._total: PairCounts | None = None
@@ -133,7 +134,7 @@ class TableCounter:
 
     def _first_part_rows(self, rows: int) -> int:
         """How many rows a part has at first, from those of the first block."""
-        return -(-rows // GROUPS)
+        return -(-rows // PARTS)
 
     def _merge_neighbours(self, most: int) -> None:
         """Merge full parts in pairs where there are `most`."""
@@ -147,7 +148,7 @@ class TableCounter:
             return self._result
         parts = [part for part in self._parts if part is not None]
         counts = total_of([self._total] if self._total is not None else parts, self.num_labels)
-        if not self.grouped and len(parts) > GROUPS:
+        if not self.grouped and len(parts) > PARTS:
             pairs = [parts[i : i + 2] for i in range(0, len(parts), 2)]
             parts = [pair[0] if len(pair) == 1 else added(*pair) for pair in pairs]
         groups = len(self._part_of) if self.grouped and self._with_parts else None
@@ -157,7 +158,7 @@ class TableCounter:
 
 def part_of_group(name: Any) -> int:
     """The part that the rows of a group fall into, in [0, 32)."""
-    return zlib.crc32(str(name).encode()) % GROUPS
+    return zlib.crc32(str(name).encode()) % PARTS
 
 
 def rows_of_parts(rows: int, first_block_rows: int) -> int:
@@ -171,8 +172,8 @@ def rows_of_parts(rows: int, first_block_rows: int) -> int:
         >>> rows_of_parts(20_000_000, 65_536)
         1048576
     """
-    part_rows = -(-first_block_rows // GROUPS)
-    while -(-rows // part_rows) > GROUPS:
+    part_rows = -(-first_block_rows // PARTS)
+    while -(-rows // part_rows) > PARTS:
         part_rows *= 2
     return part_rows
 

@@ -26,8 +26,8 @@ from obrl.mining.residual import BoolArray, FloatArray, Residual, dense_rows, ro
 HELD_OUT = 5
 """One in so many rows, or groups of rows, is held out."""
 HIDDEN_SHARE = 0.05
-HIDING, HOLDING = 1, 2
-"""Join a seed, so that a caller who draws missing entries or parts with the same seed does not draw the same ones."""
+HIDDEN_STREAM, HELD_OUT_STREAM = 1, 2
+"""Appended to the seed, so that these draws differ from those of a caller who uses the same seed."""
 MOST_LOG_ODDS = 16.0
 METHODS = ("residual", "naive Bayes")
 
@@ -37,9 +37,10 @@ class Filler:
 
     Args:
         counts: of the table.
-        held_out: counts of the rows that are held out for the choice. They are taken out of `counts` unless these
-            cannot hold them, as a difference below 0 shows. Counts of many other rows lose them too; that blunts the
-            comparison by the share of rows that is taken out, and no more.
+        held_out: counts of the rows that are held out. To compare the methods they are subtracted from `counts`,
+            unless a cell would fall below 0, which shows that `counts` is of other rows. Counts of many other rows
+            show no such cell and lose them needlessly, which blunts the comparison a little. `probabilities` uses all
+            of `counts`.
         seed: of the entries that are hidden while the curves are learnt.
 
     Attributes:
@@ -51,7 +52,7 @@ class Filler:
         counts = full_counts(counts)
         self._final, self._trial = _Methods(counts), _Methods(_unless_others(counts, held_out))
         self._held_out = _curves(len(counts.s))
-        self._rng = np.random.default_rng([seed, HIDING])
+        self._rng = np.random.default_rng([seed, HIDDEN_STREAM])
         self.method = METHODS[0]
         self.log_losses = dict.fromkeys(METHODS, float("nan"))
 
@@ -222,7 +223,7 @@ def fitted(labels: DenseLabels | SparseLabels, held_out: BoolArray, counts: Pair
 
 def held_out_units(units: int, seed: int = 0) -> BoolArray:
     """Which of so many rows, or groups of rows, are held out: one in `HELD_OUT`, at random, (units,)."""
-    return np.random.default_rng([seed, HOLDING]).permutation(units) % HELD_OUT == 0
+    return np.random.default_rng([seed, HELD_OUT_STREAM]).permutation(units) % HELD_OUT == 0
 
 
 def _filled(filler: Filler, labels: DenseLabels | SparseLabels) -> FloatArray:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from obrl.counts import PairCounts
 from obrl.evidence import estimate_phi, phi_coefficients
-from obrl.mining.accumulate import MOST_LABELS_WITH_GROUPS, TableCounts, without
+from obrl.mining.accumulate import MOST_LABELS_WITH_PARTS, TableCounts, without
 from obrl.mining.student import t_quantile, t_test
 
 FloatArray = npt.NDArray[np.float64]
@@ -69,7 +69,7 @@ def jackknife(table: TableCounts, i: Indices, j: Indices) -> Jackknife | None:
 
     Source: Busing, Meijer and van der Leeden, Delete-m jackknife for unequal m, Statistics and Computing 1999.
     """
-    if table.groups is None or len(table.groups.s) < 2 or table.num_labels > MOST_LABELS_WITH_GROUPS:
+    if table.groups is None or len(table.groups.s) < 2 or table.num_labels > MOST_LABELS_WITH_PARTS:
         return None
     total = pairs_of(table.counts, i, j)
     phi = phi_coefficients(total)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from obrl.errors import check_choice
 from obrl.evidence import estimate_phi, phi_coefficients, phi_interval
-from obrl.mining.accumulate import MOST_LABELS_WITH_GROUPS, TableCounts
+from obrl.mining.accumulate import MOST_LABELS_WITH_PARTS, TableCounts
 from obrl.mining.errors import MiningWarning
 from obrl.mining.jackknife import FEWEST_GROUPS, Jackknife, jackknife, pairs_of
 from obrl.mining.result_tables import shown_pairs
@@ -187,6 +187,6 @@ def jackknife_of_groups(counts: TableCounts, i: npt.NDArray[np.intp], j: npt.NDA
 
 def unused_groups(counts: TableCounts) -> str:
     """Why the jackknife cannot use the groups."""
-    many = counts.num_labels > MOST_LABELS_WITH_GROUPS
-    reason = f"more than {MOST_LABELS_WITH_GROUPS} labels" if many else "all rows in a single group"
+    many = counts.num_labels > MOST_LABELS_WITH_PARTS
+    reason = f"more than {MOST_LABELS_WITH_PARTS} labels" if many else "all rows in a single group"
     return f"groups are not used, for there are {reason}: intervals and q-values are those for independent rows"

@@ -94,11 +94,14 @@ class RowOrder(NamedTuple):
 
 
 def row_order(table: TableCounts) -> RowOrder:
-    """How the rows are ordered, from the parts of consecutive rows; nothing is known where the parts are groups.
+    """What the parts of consecutive rows say of their order.
 
-    A label varies where the chi-square of its share over the parts, and a pair where the squared ratio of the
-    jackknife's standard error to that for independent rows, times the degrees of freedom, is larger than chance alone
-    would make that of one among all in a thousandth of the tables, and the root of the mean square above 1.5.
+    All is None with groups, with fewer than 16 parts, or with so many labels that the counts of parts are not stored.
+
+    The statistic of a label is the chi-square of its share over the parts. That of a pair is ratio^2 times the degrees
+    of freedom, with ratio the jackknife's standard error over that for independent rows. A label or pair varies if its
+    statistic exceeds 1.5^2 times its degrees of freedom, and its p times the number of labels or pairs tested is at
+    most 0.001.
     """
     if table.grouped or table.groups is None or len(table.groups.s) < FEWEST_PARTS:
         return RowOrder(None, None, None)

@@ -32,7 +32,7 @@ _REASONS = {
     "jaccard": "there is none while both labels are absent in all {rows}",
     "conditional": "there is none, given a label that is absent in all {rows}",
 }
-"""Why a measure is undefined; of those that are not named here for another reason than `_CONSTANT`."""
+"""Why a pair has no relation yet, by measure; `_CONSTANT` is the reason for every measure that is not listed."""
 
 
 def report_of_relation(

@@ -30,7 +30,8 @@ COMPUTED_BY_PAGE = frozenset(
 MOST_PAIRS_WITH_Q = 100_000
 """With more pairs, q and intervals that do not follow from counts are in the file for related pairs alone."""
 INTERVAL_STEPS = 10_000
-"""Steps of an interval's end in 1, for ends that do not follow from counts; they are rounded away from each other."""
+"""Ends of intervals that the page cannot compute are stored in units of 1/10,000: the lower one is rounded down, the
+upper one up."""
 NO_END = -32_768
 DIGITS = 100
 """q is a number of two digits and an exponent, in one integer: 100 times the exponent plus the digits."""

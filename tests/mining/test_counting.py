@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 
 from obrl import PairCounts, count_pairs
-from obrl.mining.accumulate import GROUPS, TableCounter
+from obrl.mining.accumulate import PARTS, TableCounter
 from obrl.mining.blocks import DenseLabels, SparseLabels
 from obrl.mining.counting import as_dense, as_sparse, count_labels, some_rows
 
@@ -79,7 +79,7 @@ def test_any_blocks_add_up_to_the_table(size: int) -> None:
     counts = counter.result(("a", "b", "c", "d", "e"))
     assert_same(counts.counts, count_pairs(targets))
     assert counts.groups is not None
-    assert len(counts.groups.s) <= GROUPS
+    assert len(counts.groups.s) <= PARTS
     np.testing.assert_array_equal(counts.groups.s.sum(axis=0), counts.counts.s)
     assert counts.groups.n[:, 0, 0].sum() == counts.rows == 1003
     np.testing.assert_array_equal(counts.rates, targets.mean(axis=0))

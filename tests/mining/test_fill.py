@@ -11,7 +11,16 @@ from sklearn.naive_bayes import BernoulliNB
 from obrl import count_pairs
 from obrl.mining import MiningError
 from obrl.mining.curves import Curves
-from obrl.mining.fill import HIDDEN_SHARE, HIDING, METHODS, NaiveBayes, fill_matrix, fitted, held_out_units, out_of_fold
+from obrl.mining.fill import (
+    HIDDEN_SHARE,
+    HIDDEN_STREAM,
+    METHODS,
+    NaiveBayes,
+    fill_matrix,
+    fitted,
+    held_out_units,
+    out_of_fold,
+)
 from obrl.mining.inputs import read_matrix
 from obrl.mining.miner import RelationMiner
 from obrl.mining.residual import Residual
@@ -77,7 +86,7 @@ def test_the_log_losses_are_those_of_rows_that_neither_counts_nor_curves_have_se
     filler = fitted(read_matrix(table, observed), held_out)
     assert filler.log_losses[filler.method] == min(filler.log_losses.values())
     rest = ~held_out
-    shown = observed & (np.random.default_rng([0, HIDING]).random(table.shape) >= HIDDEN_SHARE)
+    shown = observed & (np.random.default_rng([0, HIDDEN_STREAM]).random(table.shape) >= HIDDEN_SHARE)
     counts = count_pairs(table[rest], observed=observed[rest])
     ranges = ({}, {"low": -16, "high": 16, "prior": (0.0, 1.0)})
     inputs = (Residual.from_counts(counts).expected, NaiveBayes(counts).log_odds)

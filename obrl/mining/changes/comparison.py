@@ -153,8 +153,8 @@ def compare(
 
     Args:
         a: a miner, its `table_counts_`, or a relation without counts, as a loss has it.
-        b: the same. Labels are matched by name, in any order; where a side has no names by position, with a
-            warning if only one has none.
+        b: the same. Labels are matched by name, in any order. If a side has no names, they are matched by position;
+            compare warns if the other side has names.
         labels: compare these alone, in this order.
         correction: for the number of pairs: `"bh"`, Benjamini-Hochberg, or `"by"`, Benjamini-Yekutieli.
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from obrl.counts import PairCounts
 from obrl.history import History
-from obrl.mining.accumulate import MOST_LABELS_WITH_GROUPS, TableCounter, TableCounts, added
+from obrl.mining.accumulate import MOST_LABELS_WITH_PARTS, TableCounter, TableCounts, added
 from obrl.mining.changes.differences import rate_variance
 from obrl.mining.errors import MiningError
 from obrl.mining.jackknife import jackknife
@@ -24,9 +24,9 @@ def check_history(parts: int | None, num_labels: int) -> None:
         return
     if isinstance(parts, bool) or not isinstance(parts, int) or parts < FEWEST_PARTS:
         raise ValueError(f"history must be a whole number of at least {FEWEST_PARTS}, or None, got {parts!r}")
-    if num_labels > MOST_LABELS_WITH_GROUPS:
+    if num_labels > MOST_LABELS_WITH_PARTS:
         raise MiningError(
-            f"history: expected at most {MOST_LABELS_WITH_GROUPS:,} labels, as every part takes a matrix of counts, "
+            f"history: expected at most {MOST_LABELS_WITH_PARTS:,} labels, as every part takes a matrix of counts, "
             f"got {num_labels:,}; name fewer with --labels, or leave the history out"
         )
 

@@ -10,7 +10,9 @@ import numpy.typing as npt
 FloatArray = npt.NDArray[np.float64]
 
 FEWEST_PAIRS = 2
-MOST = 0.8
+LEAST_TURNED_SHARE = 0.8
+"""A label counts as turned round only if at least this share of its clear pairs with labels that were not turned round
+changed sign."""
 
 
 class Inversion(NamedTuple):
@@ -60,6 +62,6 @@ def inversions(agreement: FloatArray) -> tuple[Inversion, ...]:
     for label in np.flatnonzero(~upright).tolist():
         row = weights[label, upright]
         pairs, turned = int((row != 0).sum()), int((row < 0).sum())
-        if pairs >= FEWEST_PAIRS and turned >= MOST * pairs:
+        if pairs >= FEWEST_PAIRS and turned >= LEAST_TURNED_SHARE * pairs:
             named.append(Inversion(label, pairs, turned))
     return tuple(named)

@@ -30,7 +30,8 @@ from obrl.mining.tables.options import LabelTable
 
 ENDINGS = (".csv", ".npz")
 Predict = Callable[[Block, slice, int, FloatArray, BoolArray], FloatArray]
-"""Probabilities of some rows of a block, of which the table has so many before."""
+"""Takes a block, a slice of its rows, how many rows of the table come before them, their values, and which entries are
+known; returns the probabilities, (rows, num_labels)."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -36,8 +36,8 @@ Arrays = dict[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class PieceResult:
-    """What mining a task leaves.
+class TaskResult:
+    """The result of mining one task.
 
     Attributes:
         segment: of its rows.
@@ -50,7 +50,7 @@ class PieceResult:
     seconds_counting: float
 
 
-def to_bytes(result: PieceResult, key: str) -> bytes:
+def to_bytes(result: TaskResult, key: str) -> bytes:
     """A result as the content of a file.
 
     Args:
@@ -80,7 +80,7 @@ def to_bytes(result: PieceResult, key: str) -> bytes:
     return content + hashlib.sha256(content).digest()
 
 
-def from_file(path: Path, key: str) -> PieceResult | None:
+def from_file(path: Path, key: str) -> TaskResult | None:
     """The result of a task from a file; None where there is none, or it is damaged or of something else."""
     try:
         data = path.read_bytes()
@@ -102,7 +102,7 @@ def from_file(path: Path, key: str) -> PieceResult | None:
     head, tail = (_counts_from(arrays, name) if f"{name}_n" in arrays else None for name in ("head", "tail"))
     segment = Segment(first_row, rows, parts, head, whole, tail, arrays.get("groups"))
     occurred = tuple(tuple(flags) for flags in arrays["occurred"].tolist())
-    return PieceResult(segment, occurred, float(arrays["seconds_counting"]))
+    return TaskResult(segment, occurred, float(arrays["seconds_counting"]))
 
 
 class Checkpoint:
@@ -124,7 +124,7 @@ class Checkpoint:
         """Where the result of a task lies."""
         return self.folder / f"_{hashlib.sha256(key.encode()).hexdigest()}.npz"
 
-    def read(self, key: str) -> PieceResult | None:
+    def read(self, key: str) -> TaskResult | None:
         """The result of a task; None where it has to be computed."""
         return from_file(self.path(key), key)
 

@@ -18,9 +18,9 @@ from obrl.mining.cluster.worker import ignore_interrupts, mine_task
 from obrl.mining.errors import MiningError
 
 RETRIES = 2
-"""Of a task that fails, as where a store does not answer for a moment."""
+"""How often Dask repeats a task that fails, for example because a store did not answer for a moment."""
 SECONDS_WITHOUT_WORKERS = 60.0
-"""So long may a cluster be without workers, which it may be starting."""
+"""How long a cluster may have no workers before the run stops; it may still be starting them."""
 SECONDS_BETWEEN_LOOKS = 0.02
 SECONDS_BETWEEN_COUNTS = 2.0
 SECONDS_TO_SEND = 30.0

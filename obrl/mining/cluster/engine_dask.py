@@ -44,8 +44,8 @@ class Work:
     """What was done.
 
     Attributes:
-        tasks: how many pieces the table was mined in.
-        from_checkpoint: how many of them an earlier run had left.
+        tasks: number of tasks that the table was divided into.
+        from_checkpoint: how many of them had a result in the checkpoint of an earlier run.
         seconds_counting: the time that counting took, over all workers and runs.
     """
 

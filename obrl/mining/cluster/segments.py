@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from obrl.counts import PairCounts
 from obrl.mining.accumulate import (
-    MOST_LABELS_WITH_GROUPS,
+    MOST_LABELS_WITH_PARTS,
     TableCounts,
     added,
     narrowed,
@@ -89,7 +89,7 @@ def cuts_of_table(
     """
     plain = settings.decay == 1 and settings.estimator == "counts"
     part_rows: int | None = rows_of_parts(rows, first_block_rows)
-    if num_labels > MOST_LABELS_WITH_GROUPS:
+    if num_labels > MOST_LABELS_WITH_PARTS:
         part_rows = rows
     elif grouped:
         part_rows = None

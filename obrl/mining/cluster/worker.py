@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 
 from obrl._version import __version__
-from obrl.mining.cluster.checkpoint import PieceResult, to_bytes
+from obrl.mining.cluster.checkpoint import TaskResult, to_bytes
 from obrl.mining.cluster.pieces import PieceTable, Task
 from obrl.mining.cluster.segments import Cuts, SegmentCounter
 from obrl.mining.errors import MiningError, TableError
@@ -50,7 +50,7 @@ def mine_task(tables: Sequence[PieceTable], task: Task, cuts: Cuts, version: str
         return str(_located(error, f"{error.file}, {piece.words}"))
     except (MiningError, MemoryError) as error:
         return str(error) or "a worker has not enough memory; name fewer labels with --labels"
-    return to_bytes(PieceResult(counter.result(), tuple(occurred), seconds), task.key)
+    return to_bytes(TaskResult(counter.result(), tuple(occurred), seconds), task.key)
 
 
 def _located(error: TableError, file: str) -> TableError:

@@ -23,8 +23,8 @@ from obrl.mining.tables.values import WHAT_IS_ALLOWED, ValueCoding, remedy_for_c
 EMPTY_WORDS = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
 TRUE = ("true", "True", "TRUE")
 FALSE = ("false", "False", "FALSE")
-BYTES_PER_CHARACTER = 2
-"""A label and its delimiter: how many bytes hold a block is reckoned from it."""
+BYTES_PER_CELL = 2
+"""Bytes of a one-character label and its delimiter; the size of a block in bytes is estimated from it."""
 
 
 def is_label(text: str) -> bool:
@@ -113,7 +113,7 @@ class DelimitedTable:
             file,
             read_options=arrow_csv.ReadOptions(
                 use_threads=True,
-                block_size=max(2**16, min(2**26, rows * len(self._names) * BYTES_PER_CHARACTER)),
+                block_size=max(2**16, min(2**26, rows * len(self._names) * BYTES_PER_CELL)),
                 column_names=list(self._names),
             ),
             parse_options=arrow_csv.ParseOptions(delimiter=self._delimiter, newlines_in_values=self._format == "csv"),

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from obrl.mining.accumulate import MOST_LABELS_WITH_GROUPS
+from obrl.mining.accumulate import MOST_LABELS_WITH_PARTS
 from obrl.mining.errors import TableError
 from obrl.mining.tables.options import LabelTable
 
 BYTES_PER_PAIR = 280
-"""Of the num_labels^2 pairs, at the peak of `obrl mine`: measured with 2,001 and 4,000 labels."""
-BYTES_PER_PAIR_WITH_GROUPS = 1_500
-"""The same where the counts of up to 64 parts of the rows are held too: 1,600 at the least, with 1,000 labels."""
+"""Bytes for each of the num_labels^2 pairs at the peak of `obrl mine`; measured with 2,001 and 4,000 labels."""
+BYTES_PER_PAIR_WITH_PARTS = 1_500
+"""Likewise with the counts of up to 64 parts of the rows; the least that was measured is 1,600, with 1,000 labels."""
 
 
 def forecast_bytes(num_labels: int) -> int:
@@ -22,8 +22,8 @@ def forecast_bytes(num_labels: int) -> int:
         >>> round(forecast_bytes(20_000) / 1e9)
         112
     """
-    groups = num_labels <= MOST_LABELS_WITH_GROUPS
-    return num_labels**2 * (BYTES_PER_PAIR_WITH_GROUPS if groups else BYTES_PER_PAIR)
+    parts = num_labels <= MOST_LABELS_WITH_PARTS
+    return num_labels**2 * (BYTES_PER_PAIR_WITH_PARTS if parts else BYTES_PER_PAIR)
 
 
 def free_bytes() -> int | None:
