@@ -102,6 +102,7 @@ def test_a_subclass_sees_the_operators() -> None:
     logits, targets, observed = batch()
     expected = OBRLoss(LABELS, impl="fused")(logits, targets, observed=observed)
     assert torch.equal(OBRLoss(LABELS, impl="fused")(Wrapped(logits), targets, observed=observed), expected)
+    assert torch.equal(OBRLoss(LABELS, impl="fused")(Wrapped(logits), Wrapped(targets), observed=observed), expected)
 
 
 def transformed(name: str, function: Any, logits: Tensor) -> Any:
