@@ -142,7 +142,7 @@ def check_values(
     Args:
         targets: (batch, num_labels), bool, integer or floating point; NaN is missing.
         observed: the same shape, bool, or None.
-        extremes: as NumPy's; a framework hands in its own where that is faster.
+        extremes: gives the smallest and the largest of an array; a framework passes its own where that is faster.
 
     Returns:
         Whether no target is missing.

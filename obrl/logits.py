@@ -23,8 +23,8 @@ def warn_of_probabilities(logits: npt.NDArray[Any]) -> None:
 
     It is a warning, because such logits are possible. To be sure enough, it needs at least 64 of them that are not all
     equal: those of an untrained model may all be zero. A model that ends in a ReLU is warned of, too, if none of its
-    logits is above 1: it can say no label absent. The first row decides nearly always, so the cost does not grow with
-    the batch.
+    logits is above 1: it can say no label absent. The first row decides nearly always, and then no other value is
+    looked at.
 
     Args:
         logits: (batch, num_labels), on the host.

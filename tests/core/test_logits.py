@@ -60,7 +60,7 @@ def test_others_are_not(logits):
 
 
 class FirstRow(np.ndarray):
-    """An array of whose values no more than the first row may be read."""
+    """An array that fails where more than its first row is read."""
 
     def min(self, *arguments, **options):
         raise AssertionError("values after the first row were read")

@@ -53,7 +53,7 @@ class Loss {
     entropy_gradient_ = joint_ ? gradient : nullptr;
     relation_gradient_ = parts ? static_cast<T*>(arguments.relation_gradient) : gradient;
     relation_factor_ = joint_ && !parts ? T(arguments.alpha) : T(1);
-    adds_ = joint_ && !parts;  // both point to the gradient of L: Eq. 4's part is written first, that of L_B is added
+    adds_ = joint_ && !parts;  // then both are the gradient of L: Eq. 4 writes it, and L_B adds its part
   }
 
   void run(int32_t threads) {
