@@ -58,13 +58,13 @@ def function(library: ctypes.CDLL, name: str, *types: Any) -> Callable[..., None
         ValueError: at a call: a dtype, measure, reduction or choice of gradients that the native code does not know.
     """
     call = library[name]
-    call.argtypes, call.restype = types, ctypes.c_int32
+    call.argtypes, call.restype, call.errcheck = types, ctypes.c_int32, _check_status
+    return call
 
-    def checked(*arguments: Any) -> None:
-        status = call(*arguments)
-        if status == _UNKNOWN_NUMBER:
-            raise ValueError("obrl's native code does not know this dtype, measure, reduction or choice of gradients")
-        if status:
-            raise MemoryError("obrl's native code ran out of memory")
 
-    return checked
+def _check_status(status: Any, function: Any, arguments: Any) -> Any:
+    """Raise unless a call has returned `OBRL_OK`; ctypes hands in the function and its arguments, too."""
+    if status == _UNKNOWN_NUMBER:
+        raise ValueError("obrl's native code does not know this dtype, measure, reduction or choice of gradients")
+    if status:
+        raise MemoryError("obrl's native code ran out of memory")

@@ -15,7 +15,7 @@ from obrl.counts import MAX_EXACT_COUNT
 from obrl_native import cpu
 from obrl_native.cpu import MAX_LABELS
 from obrl_torch.compat import in_transform
-from obrl_torch.native_loss import NativeLoss
+from obrl_torch.native import NativeLoss
 
 if TYPE_CHECKING:
     from obrl_torch.operators.loss import KernelLoss

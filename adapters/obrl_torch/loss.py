@@ -1,11 +1,209 @@
-"""The joint loss as a module."""
+"""The joint loss as a module, and the step of every loss: check a batch, update the relation, compute the terms."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+import torch
 from torch import Tensor
 
 from obrl.algebra import LossTerms
-from obrl_torch.criterion import Batch, Criterion
+from obrl.cross_entropy import check_losses, function_arguments, returned_metadata
+from obrl.errors import check_batch, resolve_update
+from obrl.labels import known_targets
+from obrl.online import RelationState, state_laplacians
+from obrl.problem import Reduction, joint_terms
+from obrl_torch import fused
+from obrl_torch.compat import in_transform
+from obrl_torch.distributed import is_shared
+from obrl_torch.fused_relation import code_state, update_and_code
+from obrl_torch.inputs import (
+    check_target_values,
+    computation_dtype,
+    may_read_values,
+    metadata,
+    on_host,
+    optional_metadata,
+    split_targets,
+    warn_of_logits,
+    without_autocast,
+)
+from obrl_torch.module import check_same_device, check_wide
+from obrl_torch.namespace import TORCH
+from obrl_torch.one_pass import differentiable_terms
+from obrl_torch.plain import PlainLoss, Tensors, plain_loss
+from obrl_torch.stateful import Batch, StatefulLoss
+
+
+class Criterion(StatefulLoss):
+    """A loss with a relation; the arguments are those of `OBRLoss`."""
+
+    def forward(
+        self,
+        logits: Tensor,
+        targets: Tensor,
+        *,
+        observed: Tensor | None = None,
+        sample_weight: Tensor | None = None,
+        update: bool | None = None,
+    ) -> Tensor:
+        """Update the relation if this call should, then compute the loss: L of `OBRLoss`, L_B of `RelationLoss`.
+
+        Args:
+            logits: x, (batch, num_labels), float16, bfloat16, float32 or float64.
+            targets: y, (batch, num_labels), bool, integer or floating point in [0, 1]; NaN is missing; the relation
+                counts at least 0.5 as 1.
+            observed: (batch, num_labels), bool; False marks a missing target, whatever its value.
+            sample_weight: w, (batch,); multiplies each sample's loss and does not affect the relation.
+            update: whether to update the relation; None: in training mode with gradients enabled, unless frozen.
+
+        Returns:
+            A scalar, or (batch,) with `reduction="none"`; float64 for float64 logits, else float32. The gradient
+            comes in the dtype of the logits.
+
+        Raises:
+            TypeError, ValueError: what was expected and what came; the relation has then not changed. (Another error,
+                such as a lack of memory, can come after Eq. 1 has moved it.)
+        """
+        return self._terms(Batch(logits, targets, observed, sample_weight), update, parts=False)[0]
+
+    def _terms(self, batch: Batch, update: bool | None, *, parts: bool) -> Tensors:
+        """Update the relation if this call should, then compute the terms; see `differentiable_terms`.
+
+        Args:
+            batch: not checked yet.
+            update: as in `OBRLoss.forward`.
+            parts: whether L_E and L_B are needed too.
+        """
+        logits, targets, observed, sample_weight = batch
+        check_batch(
+            metadata("logits", logits),
+            metadata("targets", targets),
+            optional_metadata("observed", observed),
+            optional_metadata("sample_weight", sample_weight),
+            num_labels=self.num_labels,
+            ignore_index=self.ignore_index,
+        )
+        state = self._state()
+        check_same_device("logits", logits, state)
+        warn_of_logits(logits, self.validate)
+        batch = self._without_ignored(batch)
+        if self.pos_weight is not None:
+            check_wide("pos_weight", self.pos_weight)
+        moves = resolve_update(update, default=self.training and torch.is_grad_enabled(), freeze=self.freeze)
+        if self._joint and callable(self.cross_entropy):
+            terms = self._function_terms(self.cross_entropy, batch, state, moves=moves)
+        else:
+            terms = self._evaluate(batch, state, moves=moves, joint=self._joint, parts=parts)
+        # A monitor sees no batch that an error has stopped, as the relation does not. While a graph is compiled `_see`
+        # is not even looked at, so that setting it compiles nothing again.
+        if not torch.compiler.is_compiling() and self._see is not None and not in_transform():
+            self._see(batch)
+        return terms
+
+    def _without_ignored(self, batch: Batch) -> Batch:
+        """A checked batch, with targets that equal `ignore_index` not observed."""
+        if self.ignore_index is None:
+            return batch
+        read_values = may_read_values(self.validate, batch.targets)
+        known = known_targets(
+            batch.targets, batch.observed, self.ignore_index, on_host=on_host if read_values else None
+        )
+        return batch._replace(observed=known)
+
+    def _evaluate(self, batch: Batch, state: RelationState, *, moves: bool, joint: bool, parts: bool) -> Tensors:
+        """Update the relation if `moves`, then compute the terms of a checked batch."""
+        logits, dtype = batch.logits, computation_dtype(batch.logits)
+        if self._is_fused(batch, state, joint=joint):  # autocast does not reach into native code or kernels
+            fused_loss = self._update_for_fused_loss(batch, state, moves=moves, joint=joint)
+            return differentiable_terms(logits, fused_loss, dtype=dtype, impl=self.impl, parts=parts)
+        with without_autocast(logits.device.type):
+            loss = self._update_for_plain_loss(batch, state, dtype, moves=moves, joint=joint)
+            return differentiable_terms(logits, loss, dtype=dtype, impl=self.impl, parts=parts)
+
+    def _function_terms(
+        self, function: Callable[..., Any], batch: Batch, state: RelationState, *, moves: bool
+    ) -> Tensors:
+        """L, L_E and L_B where a function computes L_E, before the relation moves; autograd differentiates it."""
+        dtype = computation_dtype(batch.logits)
+        x = batch.logits.to(dtype)  # once for both losses, whose gradients then add up in this dtype
+        with without_autocast(x.device.type):
+            read_values = may_read_values(self.validate, batch.targets)
+            labels = split_targets(batch.targets, batch.observed, read_values=read_values)
+            arguments = function_arguments(TORCH, x, labels, like=x)
+            losses = function(*arguments)
+            check_losses(returned_metadata(metadata, losses), metadata("logits", x))
+            batch = batch._replace(logits=x)
+            (relation_loss,) = self._evaluate(batch, state, moves=moves, joint=False, parts=False)
+            weight = None if batch.sample_weight is None else batch.sample_weight.to(dtype)[:, None]
+            reduction = Reduction(self.reduction, weight, x.shape[0])
+            alpha = self.settings.alpha
+            return joint_terms(TORCH, losses, labels.observed, relation_loss, reduction, alpha=alpha)
+
+    def _is_fused(self, batch: Batch, state: RelationState, *, joint: bool) -> bool:
+        """Whether native code or kernels compute this loss; raises where `impl="fused"` cannot."""
+        if self.impl == "plain" or (self.impl == "auto" and not fused.may_be_chosen(batch.logits.device)):
+            return False
+        others = {
+            "targets": batch.targets if joint else None,
+            "sample_weight": batch.sample_weight,
+            "pos_weight": self.pos_weight,
+        }
+        if self.impl == "fused":
+            fused.check_fused(batch.logits, *state, **others)
+            return True
+        if is_shared(sync=self.sync, process_group=self.process_group):
+            return False  # not measured over several processes
+        return fused.is_chosen(batch.logits, *state, **others)
+
+    def _update_for_plain_loss(
+        self, batch: Batch, state: RelationState, dtype: torch.dtype, *, moves: bool, joint: bool
+    ) -> PlainLoss:
+        """Update the relation if `moves`, and give the loss in torch's operations."""
+        read_values = may_read_values(self.validate, batch.targets)
+        labels = split_targets(batch.targets, batch.observed, read_values=read_values)
+        with torch.no_grad():
+            if moves:
+                self._update(labels, state)
+            like = state.relation_weight.new_empty((), dtype=dtype)
+            pairs = state_laplacians(TORCH, state, self.settings, num_labels=self.num_labels, like=like)
+        return plain_loss(
+            labels.targets if joint else None,
+            labels.observed if joint else None,
+            batch.sample_weight,
+            self.pos_weight,
+            pairs,
+            alpha=self.settings.alpha,
+            reduction=self.reduction,
+            rows=batch.logits.shape[0],
+            dtype=dtype,
+        )
+
+    def _update_for_fused_loss(
+        self, batch: Batch, state: RelationState, *, moves: bool, joint: bool
+    ) -> fused.FusedLoss:
+        """Update the relation if `moves`, and give the loss in native code or kernels."""
+        _, targets, observed, sample_weight = batch
+        if may_read_values(self.validate, targets):
+            check_target_values(targets, observed)
+        settings = self.settings
+        with torch.no_grad():
+            if moves:
+                group: dict[str, Any] = {"sync": self.sync, "process_group": self.process_group}
+                codes = update_and_code(state, self._arrivals, targets, observed, settings, **group)
+            else:
+                codes = code_state(state, settings)
+        return fused.loss_class(targets.device)(
+            targets if joint else None,
+            observed if joint else None,
+            sample_weight,
+            self.pos_weight,
+            *codes,
+            settings.alpha,
+            settings.normalization,
+            self.reduction,
+        )
 
 
 class OBRLoss(Criterion):
@@ -79,35 +277,6 @@ class OBRLoss(Criterion):
 
     __module__ = "obrl.torch"
 
-    def forward(
-        self,
-        logits: Tensor,
-        targets: Tensor,
-        *,
-        observed: Tensor | None = None,
-        sample_weight: Tensor | None = None,
-        update: bool | None = None,
-    ) -> Tensor:
-        """Update the relation if this call should, then compute L.
-
-        Args:
-            logits: x, (batch, num_labels), float16, bfloat16, float32 or float64.
-            targets: y, (batch, num_labels), bool, integer or floating point in [0, 1]; NaN is missing; the relation
-                counts at least 0.5 as 1.
-            observed: (batch, num_labels), bool; False marks a missing target, whatever its value.
-            sample_weight: w, (batch,); multiplies each sample's loss and does not affect the relation.
-            update: whether to update the relation; None: in training mode with gradients enabled, unless frozen.
-
-        Returns:
-            A scalar, or (batch,) with `reduction="none"`; float64 for float64 logits, else float32. The gradient
-            comes in the dtype of the logits.
-
-        Raises:
-            TypeError, ValueError: what was expected and what came; the relation has then not changed. (Another error,
-                such as a lack of memory, can come after Eq. 1 has moved it.)
-        """
-        return self._terms(Batch(logits, targets, observed, sample_weight), update, joint=True, parts=False)[0]
-
     def terms(
         self,
         logits: Tensor,
@@ -118,4 +287,4 @@ class OBRLoss(Criterion):
         update: bool | None = None,
     ) -> LossTerms:
         """The same as a call, but gives L, L_E and L_B (before alpha); each can be differentiated."""
-        return LossTerms(*self._terms(Batch(logits, targets, observed, sample_weight), update, joint=True, parts=True))
+        return LossTerms(*self._terms(Batch(logits, targets, observed, sample_weight), update, parts=True))

@@ -6,27 +6,34 @@ with respect to targets or weights, are autograd's, of the plain loss.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from obrl_torch import fused
 from obrl_torch.compat import in_transform
 from obrl_torch.inputs import without_autocast
 from obrl_torch.plain import PlainLoss, Tensors
 
+if TYPE_CHECKING:
+    from obrl_torch.fused import FusedLoss
+
 
 class OnePass(torch.autograd.Function):
-    """Terms whose gradients are computed with them."""
+    """Terms whose gradients are computed with them: L_E and L_B, or the one that a loss is called for."""
 
     @staticmethod
     def forward(
-        ctx: Any, logits: Tensor, loss: PlainLoss | fused.FusedLoss, dtype: torch.dtype, gradients_of: str
+        ctx: Any, logits: Tensor, loss: PlainLoss | FusedLoss, dtype: torch.dtype, gradients_of: str
     ) -> Tensors:
-        """The terms, with their gradients saved for backward; `gradients_of` is "total" or "parts".
+        """The terms, with the gradient of each saved for backward.
 
-        With "total" the first term and the first gradient are used, whatever else `evaluate` gives.
+        Args:
+            ctx: what backward reads.
+            logits: x, (batch, num_labels).
+            loss: to evaluate.
+            dtype: to compute in.
+            gradients_of: `"parts"` for L_E and L_B; `"total"` for L alone, or for L_B where the loss has no targets.
         """
         terms, gradients = loss.evaluate(logits, dtype, gradients_of)
         # Autograd then raises if the batch is written into before backward, as it does for any other loss, even though
@@ -34,26 +41,30 @@ class OnePass(torch.autograd.Function):
         ctx.save_for_backward(logits, loss.targets, loss.observed, loss.sample_weight, *gradients)
         ctx.loss, ctx.dtype, ctx.gradients_of = loss, dtype, gradients_of
         ctx.set_materialize_grads(False)
-        return terms if gradients_of == "parts" else terms[:1]
+        return terms[1:] if gradients_of == "parts" else terms[:1]
 
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor | None) -> tuple[Tensor | None, None, None, None]:
-        """The gradient with respect to the logits, in their dtype."""
+        """The gradient with respect to the logits, in their dtype; `upstream` holds what arrives for each term."""
         logits, _, _, _, *gradients = ctx.saved_tensors
-        loss = ctx.loss
-        if all(gradient is None for gradient in upstream):
+        if all(factor is None for factor in upstream):
             return None, None, None, None
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             # create_graph=True: compute the gradient again, in operations that can be differentiated. A compiled
             # backward never builds a graph.
             with without_autocast(logits.device.type):
-                loss = loss.for_autograd(logits.shape[0], ctx.dtype)
+                loss = ctx.loss.for_autograd(logits.shape[0], ctx.dtype)
                 gradients = loss.evaluate(logits, ctx.dtype, ctx.gradients_of)[1]
-        return loss.chain(gradients, upstream, logits.dtype), None, None, None
+        products = [
+            gradient * (factor[:, None] if factor.ndim else factor)  # one number a sample, or one for all
+            for gradient, factor in zip(gradients, upstream, strict=True)
+            if factor is not None
+        ]
+        return sum(products[1:], start=products[0]).to(logits.dtype), None, None, None
 
 
 def differentiable_terms(
-    logits: Tensor, loss: PlainLoss | fused.FusedLoss, *, dtype: torch.dtype, impl: str, parts: bool
+    logits: Tensor, loss: PlainLoss | FusedLoss, *, dtype: torch.dtype, impl: str, parts: bool
 ) -> Tensors:
     """The terms of a loss, ready for backward.
 
@@ -78,6 +89,8 @@ def differentiable_terms(
         or in_transform()  # OnePass has no rule for torch.func and for forward mode; autograd has
     ):
         return loss.evaluate(logits, dtype, "none")[0]
-    gradients_of = "parts" if parts and loss.targets is not None else "total"
-    terms: Tensors = OnePass.apply(logits, loss, dtype, gradients_of)
+    if parts and loss.targets is not None:
+        cross_entropy, relation_loss = OnePass.apply(logits, loss, dtype, "parts")
+        return cross_entropy + loss.alpha * relation_loss, cross_entropy, relation_loss
+    terms: Tensors = OnePass.apply(logits, loss, dtype, "total")
     return terms

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from obrl.algebra import PairLaplacians, coded_laplacians
-from obrl.problem import Problem, chain_rule, evaluate
+from obrl.problem import Problem, evaluate
 from obrl_torch.inputs import split_targets
 from obrl_torch.namespace import TORCH
 
@@ -36,10 +35,6 @@ class PlainLoss(Problem):
             gradients_of: `"none"`, `"total"` (of the first term), or `"parts"` (of L_E and L_B).
         """
         return evaluate(TORCH, logits.to(dtype), self, gradients_of=gradients_of)
-
-    def chain(self, gradients: Sequence[Tensor], upstream: Sequence[Tensor | None], dtype: torch.dtype) -> Tensor:
-        """The gradient with respect to the logits in `dtype`, from what arrives for each term."""
-        return chain(gradients, upstream, alpha=self.alpha, reduction=self.reduction, dtype=dtype)
 
     def for_autograd(self, rows: int, dtype: torch.dtype) -> PlainLoss:
         """The same loss in operations that autograd differentiates: this one."""
@@ -99,18 +94,3 @@ def decoded_loss(loss: FusedLoss, rows: int, dtype: torch.dtype) -> PlainLoss:
         rows=rows,
         dtype=dtype,
     )
-
-
-def chain(
-    gradients: Sequence[Tensor],
-    upstream: Sequence[Tensor | None],
-    *,
-    alpha: float,
-    reduction: str,
-    dtype: torch.dtype,
-) -> Tensor:
-    """The gradient with respect to the logits in `dtype`, from what arrives for each term; see `chain_rule`."""
-    if reduction == "none":
-        upstream = [None if factor is None else factor[:, None] for factor in upstream]
-    gradient: Tensor = chain_rule(gradients, upstream, alpha=alpha)
-    return gradient if gradient.dtype == dtype else gradient.to(dtype)

@@ -14,9 +14,9 @@ from obrl.errors import check_impl
 from obrl.online import relation_laplacians
 from obrl.settings import check_relation_loss
 from obrl_torch import fused
-from obrl_torch.criterion import Batch, Criterion
 from obrl_torch.fused_relation import code_relation
 from obrl_torch.inputs import computation_dtype, metadata, without_autocast
+from obrl_torch.loss import Criterion
 from obrl_torch.namespace import TORCH
 from obrl_torch.one_pass import differentiable_terms
 from obrl_torch.plain import PlainLoss
@@ -77,18 +77,6 @@ class RelationLoss(Criterion):
             process_group=process_group,
             validate=validate,
         )
-
-    def forward(
-        self,
-        logits: Tensor,
-        targets: Tensor,
-        *,
-        observed: Tensor | None = None,
-        sample_weight: Tensor | None = None,
-        update: bool | None = None,
-    ) -> Tensor:
-        """Update the relation if this call should, then compute L_B; the arguments are those of `OBRLoss.forward`."""
-        return self._terms(Batch(logits, targets, observed, sample_weight), update, joint=False, parts=False)[0]
 
 
 def relation_loss(

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from obrl_torch.criterion import Criterion
+from obrl_torch.loss import Criterion
 
 NOT_COUNTED = -100
 """The label that Trainer leaves out of `num_items_in_batch`."""

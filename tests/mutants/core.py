@@ -94,7 +94,7 @@ CORE_MUTANTS = (
         "obrl:chain_rule",
         "alpha * total",
         "total",
-        "tests/torch/test_autograd.py",
+        "tests/tensorflow/test_graphs.py",
     ),
     Mutant("mean: over one row more", "obrl:_share", "max($rows, 1)", "($rows + 1)", PARITY),
     Mutant(

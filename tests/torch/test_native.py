@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from obrl.torch import OBRLoss, relation_loss
-from obrl_torch import fused, native_loss, native_relation
+from obrl_torch import fused, native, native_relation
 from tests.native.calls import structure
 from tests.project.helpers import run_python
 from tests.torch.test_fused import LABELS, ROWS, batch, call, generator
@@ -31,7 +31,7 @@ def test_it_is_what_runs_here() -> None:
     [
         ("obrl_labels", native_relation.Labels),
         ("obrl_relation", native_relation.Relation),
-        ("obrl_loss_arguments", native_loss.LossArguments),
+        ("obrl_loss_arguments", native.LossArguments),
     ],
 )
 def test_structures_are_those_of_the_header(name: str, ours: type[ctypes.Structure]) -> None:

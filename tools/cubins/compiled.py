@@ -26,7 +26,6 @@ MAX_SHARED = {80: 99 * 1024, 90: 227 * 1024, 100: 227 * 1024}
 """Bytes of shared memory that a program may use on every GPU that runs a target's cubins."""
 
 _BY_TILES = "t (t + 1) / 2 with t = cdiv(num_labels, TILE)"
-_BY_BLOCKS = "cdiv(batch, ROWS), cdiv(num_labels, LABELS)"
 _BY_PADDED_BLOCKS = "cdiv(padded_batch, ROWS), cdiv(padded_labels, LABELS)"
 GRID_RULES = {
     "relation_kernel": f"{_BY_TILES}, PARTS",
@@ -39,7 +38,6 @@ GRID_RULES = {
     "degrees_kernel": "cdiv(num_labels, LABELS)",
     "products_kernel": "padded_batch / ROWS, cdiv(num_labels, TILE), parts",
     "wide_loss_kernel": "cdiv(batch, ROWS), cdiv(num_labels, TILE)",
-    "scale_kernel": _BY_BLOCKS,
 }
 
 _MULTIPLES = ("code_row", "padded_batch", "padded_labels", "length")

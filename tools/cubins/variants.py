@@ -43,7 +43,6 @@ _WHOLE_LOSS = {
     "GRADIENT": "parts",
     "DTYPE": tl.float32,
 }
-_GRADIENTS = ("gradient", "second_gradient", "of_total", "of_entropy", "of_relation")
 
 
 def _double(types: Mapping[str, str]) -> dict[str, str]:
@@ -112,7 +111,7 @@ def _wide() -> list[Variant]:
 def variants() -> tuple[Variant, ...]:
     """Each kernel at every block size, with the constants that need the most registers and memory."""
     few, many = 40, 1000
-    scale, count, code = launch.scale(_BATCH, few), launch.count(many), launch.code(many, double=False)
+    count, code = launch.count(many), launch.code(many, double=False)
     relations = [
         _relation(f"relation, {measure}, {estimator}", few, {**constants, "ESTIMATOR": estimator})
         for measure, constants in (
@@ -150,12 +149,6 @@ def variants() -> tuple[Variant, ...]:
         *_wide(),
         _loss("loss, L_B alone", few, {"JOINT": False, "MASKED": False, "POS_WEIGHTED": False}),
         _loss("loss, float64", few, {"DTYPE": tl.float64}, **_double(_LOSS)),
-        Variant(
-            "scale",
-            scale,
-            argument_types(scale, **dict.fromkeys(_GRADIENTS, "*fp32"), result="*bf16"),
-            {"PARTS": True, "HAS_TOTAL": True, "HAS_ENTROPY": True, "HAS_RELATION": True},
-        ),
     )
 
 

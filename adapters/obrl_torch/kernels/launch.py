@@ -19,7 +19,6 @@ from obrl.measures import MEASURES
 from obrl_torch.kernels.counting import count_kernel
 from obrl_torch.kernels.loss import loss_kernel
 from obrl_torch.kernels.relation import code_kernel, relation_kernel
-from obrl_torch.kernels.scale import scale_kernel
 from obrl_torch.kernels.wide_loss import degrees_kernel, halves_kernel, products_kernel, wide_loss_kernel
 from obrl_torch.kernels.wide_relation import pack_kernel, wide_relation_kernel
 
@@ -263,14 +262,4 @@ def wide_loss(batch: int, num_labels: int, *, capability: int) -> Wide:
         padded_labels=padded_labels,
         parts=parts,
         length=length,
-    )
-
-
-def scale(batch: int, num_labels: int) -> Launch:
-    """The launch of `scale_kernel`."""
-    return _over(
-        scale_kernel,
-        batch,
-        num_labels,
-        {"ROWS": 16, "LABELS": min(128, max(16, triton.next_power_of_2(num_labels)))},
     )

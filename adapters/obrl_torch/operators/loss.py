@@ -1,8 +1,7 @@
-"""`impl="fused"` on a GPU: the loss with its gradient, and the chain rule, as launches of kernels."""
+"""`impl="fused"` on a GPU: the loss with its gradient, as launches of kernels."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -37,16 +36,10 @@ class KernelLoss(NamedTuple):
     reduction: str
 
     def evaluate(self, logits: Tensor, dtype: torch.dtype, gradients_of: str) -> tuple[Tensors, Tensors]:
-        """As `PlainLoss.evaluate`, but a gradient that was not asked for is an empty tensor."""
+        """As `PlainLoss.evaluate`."""
         *terms, first, second = loss_terms(logits, *self, gradients_of, dtype)
-        return tuple(terms if self.targets is not None else terms[2:]), (first, second)
-
-    def chain(self, gradients: Sequence[Tensor], upstream: Sequence[Tensor | None], dtype: torch.dtype) -> Tensor:
-        """The gradient with respect to the logits in `dtype`, from what arrives for each term."""
-        parts = len(upstream) == 3
-        of_terms = upstream if parts else (upstream[0], None, None)
-        result: Tensor = scale_gradients(gradients[0], gradients[1] if parts else None, *of_terms, self.alpha, dtype)
-        return result
+        joint = self.targets is not None
+        return tuple(terms if joint else terms[2:]), (first, second)[: _num_gradients(gradients_of, joint=joint)]
 
     def for_autograd(self, rows: int, dtype: torch.dtype) -> PlainLoss:
         """The same loss in operations that autograd differentiates."""
@@ -56,10 +49,15 @@ class KernelLoss(NamedTuple):
 _Terms = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 
 
+def _num_gradients(gradients_of: str, *, joint: bool) -> int:
+    """Number of gradients that `loss_kernel` writes: of L, of L_E and L_B, or of L_B alone."""
+    return {"none": 0, "total": 1, "parts": 2 if joint else 1}[gradients_of]
+
+
 def _new_results(logits: Tensor, *, joint: bool, dtype: torch.dtype, reduction: str, gradients_of: str) -> _Terms:
     """New tensors for L, L_E, L_B and two gradients; those that `loss_kernel` does not write have no elements."""
     value: tuple[int, ...] = (logits.shape[0],) if reduction == "none" else ()
-    num_gradients = {"none": 0, "total": 1, "parts": 2 if joint else 1}[gradients_of]
+    num_gradients = _num_gradients(gradients_of, joint=joint)
     shapes: list[tuple[int, ...]] = [value if joint else (0,)] * 2 + [value]
     shapes += [tuple(logits.shape) if number < num_gradients else (0,) for number in range(2)]
     total, cross_entropy, relation_loss, first, second = (logits.new_empty(shape, dtype=dtype) for shape in shapes)
@@ -155,50 +153,3 @@ def _launch_products(logits: Tensor, code: Tensor) -> tuple[launch.Launch, dict[
 def _(logits: Tensor, targets: Tensor | None, *others: Any) -> _Terms:
     reduction, gradients_of, dtype = others[-3:]
     return _new_results(logits, joint=targets is not None, dtype=dtype, reduction=reduction, gradients_of=gradients_of)
-
-
-@torch.library.custom_op("obrl::scale_gradients", mutates_args=())
-def scale_gradients(
-    gradient: Tensor,
-    second_gradient: Tensor | None,
-    of_total: Tensor | None,
-    of_entropy: Tensor | None,
-    of_relation: Tensor | None,
-    alpha: float,
-    dtype: torch.dtype,
-) -> Tensor:
-    """The chain rule, in `dtype`; `scale_kernel` describes the other arguments."""
-    result = torch.empty_like(gradient, dtype=dtype)
-    batch, num_labels = gradient.shape
-    if batch == 0:
-        return result
-
-    def stride(upstream: Tensor | None) -> int:
-        return 0 if upstream is None or upstream.ndim == 0 else upstream.stride(0)
-
-    unused = gradient  # as in `loss_terms`
-    launch.scale(batch, num_labels).on(
-        gradient,
-        gradient=gradient,
-        second_gradient=unused if second_gradient is None else second_gradient,
-        of_total=unused if of_total is None else of_total,
-        of_entropy=unused if of_entropy is None else of_entropy,
-        of_relation=unused if of_relation is None else of_relation,
-        alpha=alpha,
-        result=result,
-        batch=batch,
-        num_labels=num_labels,
-        total_stride=stride(of_total),
-        entropy_stride=stride(of_entropy),
-        relation_stride=stride(of_relation),
-        PARTS=second_gradient is not None,
-        HAS_TOTAL=of_total is not None,
-        HAS_ENTROPY=of_entropy is not None,
-        HAS_RELATION=of_relation is not None,
-    )
-    return result
-
-
-@scale_gradients.register_fake
-def _(gradient: Tensor, *others: Any) -> Tensor:
-    return torch.empty_like(gradient, dtype=others[-1])
