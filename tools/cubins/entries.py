@@ -29,7 +29,7 @@ _POINTERS = {
     **dict.fromkeys(("counts", "partials", "degrees", "products", "total", "cross_entropy", "relation_loss"), "*fp32"),
     **dict.fromkeys(("gradient", "second_gradient"), "*fp32"),
     **dict.fromkeys(("active", "counter", "arrivals"), "*i32"),
-    **dict.fromkeys(("code", "pairs", "packed"), "*i8"),
+    **dict.fromkeys(("code", "packed"), "*i8"),
     "observed": "*u8",
     "halves": "*fp16",
 }
@@ -116,7 +116,7 @@ def _losses(target: int, normalization: str, gradient: str) -> Iterator[Entry]:
         return launch.loss(batch, labels, double=False)
 
     yield from _ranged(f"loss/{of}", target, _FEW, few, constants | {"DTYPE": tl.float32})
-    yield from _ranged(f"wide_loss/{of}", target, _WIDE, lambda *size: _plan(*size, target).finish, constants)
+    yield from _ranged(f"wide_loss/{of}", target, _WIDE, lambda *size: _plan(*size, target).loss, constants)
 
 
 def _relation(batch: int, labels: int) -> Launch:

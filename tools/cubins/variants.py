@@ -28,7 +28,7 @@ _LOSS = {
     "logits": "*fp32",
     "sample_weight": "*fp32",
     "pos_weight": "*fp32",
-    "pairs": "*i8",
+    "code": "*i8",
     "active": "*i32",
     "counter": "*i32",
     **dict.fromkeys(("total", "cross_entropy", "relation_loss", "gradient", "second_gradient", "partials"), "*fp32"),
@@ -96,7 +96,7 @@ def _wide() -> list[Variant]:
         add("pack", launch.pack(batch, labels), labels, MASKED=True)
         add("halves", plan.halves, labels)
         add("degrees", plan.degrees, labels)
-        add("wide loss", plan.finish, labels, **loss)
+        add("wide loss", plan.loss, labels, **loss)
         for target in TARGETS:
             add(f"products for sm_{target}", plans[target].products, labels, targets=(target,))
             for measure, estimator in (("unit_pearson", "batch"), ("phi_ratio", "counts"), ("conditional", "batch")):

@@ -23,7 +23,7 @@ enum class Arg : int {
   each(targets) each(observed) each(counts) each(relation_sum) each(relation_weight) each(code) each(active)          \
   each(counter) each(arrivals) each(partials) each(decay_less_one) each(r_p) each(r_n) each(batch) each(num_labels)   \
   each(length) each(code_row) each(row) each(observed_row) each(packed) each(padded_batch) each(padded_labels)        \
-  each(logits) each(sample_weight) each(pos_weight) each(pairs) each(alpha) each(total)            \
+  each(logits) each(sample_weight) each(pos_weight) each(alpha) each(total)                                           \
   each(cross_entropy) each(relation_loss) each(gradient) each(second_gradient) each(tiles) each(target_row)           \
   each(halves) each(degrees) each(products) each(parts) each(global_scratch) each(profile_scratch)
 #define OBRL_NUMBER(name) name,

@@ -57,7 +57,7 @@ inline void loss(State& state, const obrl_cuda_loss_arguments& arguments, obrl_c
   values.set(Arg::logits, x).set(Arg::targets, joint ? checked(arguments.targets, "targets") : x).set(Arg::observed, x);
   values.set(Arg::sample_weight, checked(arguments.sample_weight, "sample_weight"));
   values.set(Arg::pos_weight, joint || arguments.pos_weight ? checked(arguments.pos_weight, "pos_weight") : x);
-  values.set(Arg::pairs, codes).set(Arg::code, codes).set(Arg::alpha, arguments.alpha);
+  values.set(Arg::code, codes).set(Arg::alpha, arguments.alpha);
   values.set(Arg::active, codes + num_labels * code_row(num_labels));
   values.set(Arg::tiles, active_numbers(state.table, num_labels));
   values.set(Arg::total, term(arguments.total, "total"));

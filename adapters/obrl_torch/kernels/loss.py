@@ -11,7 +11,6 @@ from obrl_torch.kernels.terms import (
     PARTIALS_AT_ONCE,
     Q2_SCALE,
     Q_SCALE,
-    finish,
     halves_of,
     in_units,
     load,
@@ -19,6 +18,7 @@ from obrl_torch.kernels.terms import (
     relation_terms,
     sigmoid,
     weights_of,
+    write_terms,
 )
 
 
@@ -37,7 +37,7 @@ def _add_product(total, x, weights, SCALE: tl.constexpr, DTYPE: tl.constexpr):
 @triton.jit
 def _add_products(
     q,
-    pairs,
+    code,
     j,
     i,
     num_labels,
@@ -52,7 +52,7 @@ def _add_products(
     """Add the share of labels j to A q + B u, B q, B q^2, a and b."""
     at = j[:, None] * code_row + i[None, :]
     inside = (j[:, None] < num_labels) & (i[None, :] < num_labels)
-    codes = tl.load(pairs + at, mask=inside, other=0)
+    codes = tl.load(code + at, mask=inside, other=0)
     # Each sum is at most twice the labels of a step, so both fit into one number.
     degrees = tl.sum((codes & 3).to(tl.int32) + (codes >> 2).to(tl.int32) * 65536, axis=0)
     a_degrees += (degrees & 65535).to(DTYPE) * 0.5
@@ -72,7 +72,7 @@ def _add_products(
 @triton.jit
 def _products(
     logits,
-    pairs,
+    code,
     k,
     i,
     q,
@@ -98,7 +98,7 @@ def _products(
     b_degrees = tl.zeros((TILE,), DTYPE)
     if WHOLE:
         mixed, bq, bq2, a_degrees, b_degrees = _add_products(
-            q, pairs, i, i, num_labels, code_row, mixed, bq, bq2, a_degrees, b_degrees, DTYPE
+            q, code, i, i, num_labels, code_row, mixed, bq, bq2, a_degrees, b_degrees, DTYPE
         )
     else:
         for start in range(0, num_labels, STEP):
@@ -107,7 +107,7 @@ def _products(
             _, q_j, _, _ = sigmoid(x, DTYPE)
             q_j = mask_outside(q_j, k, j, batch, num_labels)
             mixed, bq, bq2, a_degrees, b_degrees = _add_products(
-                q_j, pairs, j, i, num_labels, code_row, mixed, bq, bq2, a_degrees, b_degrees, DTYPE
+                q_j, code, j, i, num_labels, code_row, mixed, bq, bq2, a_degrees, b_degrees, DTYPE
             )
     if DTYPE == tl.float32:
         mixed, bq, bq2 = in_units(mixed, bq, bq2)
@@ -121,7 +121,7 @@ def loss_kernel(
     observed,
     sample_weight,
     pos_weight,
-    pairs,
+    code,
     active,
     alpha: tl.float64,
     total,
@@ -164,7 +164,7 @@ def loss_kernel(
         observed: the same shape as bytes, with its own strides; read with `MASKED`.
         sample_weight: w, (batch,), with its stride; read with `WEIGHTED`.
         pos_weight: (num_labels,), contiguous, in DTYPE; read with `POS_WEIGHTED`.
-        pairs: `code` of `relation.relation_kernel`.
+        code: of `relation.relation_kernel`.
         active: numbers whose sum is twice the number of active ordered pairs; read with `ACTIVE_PAIRS`.
         alpha: weight of L_B.
         total: L in DTYPE, a number, or (batch,) with `"none"`; written with `JOINT`.
@@ -177,7 +177,7 @@ def loss_kernel(
         counter: int32, 0 before; 0 after.
         batch: K, at least 1.
         num_labels: M.
-        code_row: bytes from row to row of `pairs`.
+        code_row: bytes from row to row of `code`.
         tiles: the size of `active`.
         row: stride of a sample in `logits`; `column` that of a label; the other strides likewise.
         JOINT: whether there is L_E.
@@ -204,7 +204,7 @@ def loss_kernel(
     q = mask_outside(q, k, i, batch, num_labels)
     mixed, bq, bq2, a_degrees, b_degrees = _products(
         logits,
-        pairs,
+        code,
         k,
         i,
         q,
@@ -220,7 +220,7 @@ def loss_kernel(
         STEP,
     )
     value, relation_slope = relation_terms(q, mixed, bq, bq2, a_degrees, b_degrees)
-    finish(
+    write_terms(
         observed,
         sample_weight,
         pos_weight,

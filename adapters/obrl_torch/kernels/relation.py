@@ -9,7 +9,7 @@ import triton
 import triton.language as tl
 
 from obrl_torch.kernels.counting import pair_counts, tile_pair
-from obrl_torch.kernels.tiles import finish, flat
+from obrl_torch.kernels.tiles import flat, move_and_code
 
 
 @triton.jit
@@ -112,7 +112,7 @@ def relation_kernel(
         tl.store(at + TILE * TILE, flat(s))
         tl.store(at + 2 * TILE * TILE, flat(r))
         tl.store(at + 3 * TILE * TILE, flat(c))
-        # The last program of a pair of tiles sees the counts of the others, as in `terms.finish`.
+        # The last program of a pair of tiles sees the counts of the others, as in `terms.write_terms`.
         tl.debug_barrier()
         is_last = tl.atomic_add(arrivals + pair, 1, sem="acq_rel") == PARTS - 1
     if is_last:
@@ -123,7 +123,7 @@ def relation_kernel(
             s = _over_parts(pair_partials + TILE * TILE, PARTS, TILE)
             r = _over_parts(pair_partials + 2 * TILE * TILE, PARTS, TILE)
             c = _over_parts(pair_partials + 3 * TILE * TILE, PARTS, TILE)
-        finish(
+        move_and_code(
             relation_sum,
             relation_weight,
             code,
@@ -189,7 +189,7 @@ def code_kernel(
         s = tl.load(at + size, mask=inside, other=0.0)
         r = tl.load(at + 2 * size, mask=inside, other=0.0)
         c = tl.load(counts + 2 * size + j[None, :] * num_labels + i[:, None], mask=inside, other=0.0)
-    finish(
+    move_and_code(
         relation_sum,
         relation_weight,
         code,

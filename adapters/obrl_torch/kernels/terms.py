@@ -12,10 +12,12 @@ sum_i q_i (L_B q^3)_i equals sum_i q_i^3 (L_B q)_i. So three products are enough
     l = b q - B q,    m = b q^2 - B q^2,    G = g + 2 h = (a q + b u) - (A q + B u) + 6 (q^2 l - q m)
     value = sum_i b_i + 2 q_i G_i - 8 q_i^3 l_i + 6 q_i^2 m_i
 
-In float32 every factor is split into two numbers in half precision, x = (high + low) / scale. The bits 0, 1 and 2 of a
-code, read as half precision, are subnormal numbers and exact. So two products on tensor cores, summed in float32, give
-one product with 22 bits. Each program writes its samples' sums over its tile of labels. The last program to end adds
-these up in a fixed order, so the result does not depend on the order in which the programs ran.
+In float32 every factor is split into two numbers in half precision, x = (high + low) / scale. A part of a code, 0, 1 or
+2, is not converted to half precision: its bits, read as a number in half precision, are so many times the least
+subnormal number, which is exact. So two products on tensor cores, summed in float32, give one product with 22 bits.
+
+Each program writes its samples' sums over its tile of labels. The last program to end adds these up in a fixed order,
+so the result does not depend on the order in which the programs ran.
 """
 
 import triton
@@ -26,7 +28,7 @@ Q_SCALE = tl.constexpr(2.0**16)
 Q2_SCALE = tl.constexpr(2.0**17)
 """Scale of the halves of q^2, which is at most 1/4."""
 CODE_UNIT = tl.constexpr(2.0**-24)
-"""The value of the bits 1 read as half precision: the least subnormal number."""
+"""What the bits of the integer 1 mean in half precision: the least subnormal number."""
 PARTIALS_AT_ONCE = tl.constexpr(2048)
 """Number of partial values that the last program loads at once."""
 
@@ -95,7 +97,7 @@ def halves_of(x, SCALE: tl.constexpr):
 
 @triton.jit
 def weights_of(codes):
-    """A and B of pairs from their codes, in half precision, in units of CODE_UNIT / 2: the bits of a and b."""
+    """A and B of pairs, each times 2 CODE_UNIT: the parts a and b of their codes, read as half precision."""
     codes = codes.to(tl.int16)
     return (codes & 3).to(tl.float16, bitcast=True), (codes >> 2).to(tl.float16, bitcast=True)
 
@@ -117,7 +119,7 @@ def _scale(active, tiles, num_labels, ACTIVE_PAIRS: tl.constexpr, DTYPE: tl.cons
 
 @triton.jit
 def in_units(mixed, bq, bq2):
-    """Products of halves and codes, converted to products of factors and weights; a power of two is exact."""
+    """Products of factors with weights, from those of halves with parts of codes: a power of two, so it is exact."""
     unit: tl.constexpr = 0.5 / (CODE_UNIT * Q_SCALE)
     unit2: tl.constexpr = 0.5 / (CODE_UNIT * Q2_SCALE)
     return mixed * unit, bq * unit, bq2 * unit2
@@ -130,9 +132,9 @@ def relation_terms(q, mixed, bq, bq2, a_degrees, b_degrees):
     degrees = b_degrees[None, :]
     l_b = degrees * q - bq
     m_b = q * (degrees * q2 - bq2)
-    half_slope = q * a_degrees[None, :] + degrees * (2.0 * q * (q2 - 1.0)) - mixed + 6.0 * (q2 * l_b - m_b)
-    value = degrees + q * (2.0 * half_slope - 8.0 * (q2 * l_b) + 6.0 * m_b)
-    return tl.sum(value, axis=1), 4.0 * half_slope
+    quarter_slope = q * a_degrees[None, :] + degrees * (2.0 * q * (q2 - 1.0)) - mixed + 6.0 * (q2 * l_b - m_b)
+    value = degrees + q * (2.0 * quarter_slope - 8.0 * (q2 * l_b) + 6.0 * m_b)
+    return tl.sum(value, axis=1), 4.0 * quarter_slope
 
 
 @triton.jit
@@ -187,7 +189,7 @@ def _sum_up(
 
 
 @triton.jit
-def finish(
+def write_terms(
     observed,
     sample_weight,
     pos_weight,
@@ -224,7 +226,7 @@ def finish(
     BLOCK: tl.constexpr,
     COLUMNS: tl.constexpr,
 ):
-    """Everything after the products: L, L_E, L_B and the gradients.
+    """Write L, L_E, L_B and the gradients: everything after the products.
 
     Args:
         observed: of `loss.loss_kernel`, as are all that are not named here.

@@ -91,7 +91,7 @@ def _mirror(values, TILE: tl.constexpr):
 
 
 @triton.jit
-def finish(
+def move_and_code(
     relation_sum,
     relation_weight,
     code,

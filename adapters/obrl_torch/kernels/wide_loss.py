@@ -13,13 +13,13 @@ from obrl_torch.kernels.terms import (
     PARTIALS_AT_ONCE,
     Q2_SCALE,
     Q_SCALE,
-    finish,
     halves_of,
     in_units,
     load,
     relation_terms,
     sigmoid,
     weights_of,
+    write_terms,
 )
 
 
@@ -231,7 +231,7 @@ def wide_loss_kernel(
         y = load(targets, k, i, batch, num_labels, target_row, target_column).to(tl.float32)
     _, q, _, _ = sigmoid(x, tl.float32)
     value, relation_slope = relation_terms(q, mixed, bq, bq2, a_degrees, b_degrees)
-    finish(
+    write_terms(
         observed,
         sample_weight,
         pos_weight,

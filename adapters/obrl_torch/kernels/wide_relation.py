@@ -9,7 +9,7 @@ import triton
 import triton.language as tl
 
 from obrl_torch.kernels.counting import labels, tile_pair
-from obrl_torch.kernels.tiles import finish
+from obrl_torch.kernels.tiles import move_and_code
 
 
 @triton.jit
@@ -102,7 +102,7 @@ def wide_relation_kernel(
         s = tl.dot(positive_i, positive_j, s, out_dtype=tl.int32)
         r = tl.dot(positive_i, known_j, r, out_dtype=tl.int32)
         c = tl.dot(known_i, positive_j, c, out_dtype=tl.int32)
-    finish(
+    move_and_code(
         relation_sum,
         relation_weight,
         code,

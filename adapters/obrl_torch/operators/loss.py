@@ -127,7 +127,7 @@ def loss_terms(
         arguments |= products
     else:
         run = launch.loss(batch, num_labels, double=double)
-        arguments |= {"pairs": code, "code_row": code.stride(0), "DTYPE": _COMPUTE[dtype]}
+        arguments |= {"code": code, "code_row": code.stride(0), "DTYPE": _COMPUTE[dtype]}
     run.on(logits, partials=logits.new_empty((2, run.grid[1], batch), dtype=dtype), **arguments)
     return terms
 
@@ -146,7 +146,7 @@ def _launch_products(logits: Tensor, code: Tensor) -> tuple[launch.Launch, dict[
     plan.halves.on(logits, halves=halves, column=column, **of_logits, **sizes)
     plan.degrees.on(logits, degrees=degrees, **of_code)
     plan.products.on(logits, halves=halves, products=products, length=plan.length, **of_code, **sizes)
-    return plan.finish, {"products": products, "degrees": degrees, "parts": plan.parts, **sizes}
+    return plan.loss, {"products": products, "degrees": degrees, "parts": plan.parts, **sizes}
 
 
 @loss_terms.register_fake
