@@ -6,8 +6,9 @@ The module `tensorflow` is an argument: `import obrl.keras` must not import it w
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 from keras import backend, ops
@@ -51,8 +52,19 @@ def with_rows_of(tensorflow: Any, tensor: Tensor, other: Tensor) -> Tensor:
         return tensorflow.identity(tensor)
 
 
+RangeCheck = Callable[[Tensor, Tensor | None, Sequence[str]], Any]
+"""Gives the operation that stops a graph where a known target lies outside [0, 1], from targets, which are known, and
+the words of the error: before the smallest number, before the largest, and what follows."""
+
+
 def with_value_checks(
-    tensorflow: Any, targets: Tensor, observed: Tensor | None, ignore_index: int | None, validate: bool | None
+    tensorflow: Any,
+    targets: Tensor,
+    observed: Tensor | None,
+    ignore_index: int | None,
+    validate: bool | None,
+    *,
+    range_check: RangeCheck | None = None,
 ) -> Tensor:
     """The targets; a graph of TensorFlow stops at those that eager mode refuses, before anything moves.
 
@@ -64,6 +76,7 @@ def with_value_checks(
         observed: the same shape, bool, or None, as the caller of the loss gave it.
         ignore_index: the number that marks missing targets, or None.
         validate: as in the losses. None checks where no GPU is visible, since a GPU would wait for the host.
+        range_check: what checks the range; None takes TensorFlow's operations, each of which wakes its threads.
 
     Graphs that XLA compiles leave such checks out.
     """
@@ -71,24 +84,29 @@ def with_value_checks(
         return targets
     if validate is None and tensorflow.config.list_logical_devices("GPU"):
         return targets
-    checks = [_range_check(tensorflow, targets, without_ignored(targets, observed, ignore_index))]
+    words = [
+        "targets must lie in [0, 1] (0 or 1, or soft in between), got values from",
+        "to",
+        MISSING,
+        *([f"If they are logits: {ORDER}"] if targets.dtype.is_floating else []),
+    ]
+    range_check = range_check or partial(_range_check, tensorflow)
+    checks = [range_check(targets, without_ignored(targets, observed, ignore_index), words)]
     if ignore_index == -1:
         checks.append(_ignored_check(tensorflow, targets, observed))
     with tensorflow.control_dependencies(checks):
         return tensorflow.identity(targets)
 
 
-def _range_check(tensorflow: Any, targets: Tensor, known: Tensor | None) -> Any:
-    """The operation that stops a graph where a known target lies outside [0, 1]."""
+def _range_check(tensorflow: Any, targets: Tensor, known: Tensor | None, words: Sequence[str]) -> Any:
+    """A `RangeCheck` by TensorFlow's operations."""
     zeros = tensorflow.zeros_like(targets)
     values = targets if known is None else tensorflow.where(known, targets, zeros)
     if targets.dtype.is_floating:
         values = tensorflow.where(tensorflow.math.is_nan(values), zeros, values)
     low, high = tensorflow.reduce_min(values), tensorflow.reduce_max(values)
-    words = ["targets must lie in [0, 1] (0 or 1, or soft in between), got values from", low, "to", high, MISSING]
-    if targets.dtype.is_floating:
-        words.append(f"If they are logits: {ORDER}")
-    return tensorflow.debugging.Assert((low >= 0) & (high <= 1), words)
+    before, between, *behind = words
+    return tensorflow.debugging.Assert((low >= 0) & (high <= 1), [before, low, between, high, *behind])
 
 
 def _ignored_check(tensorflow: Any, targets: Tensor, observed: Tensor | None) -> Any:

@@ -113,7 +113,13 @@ class Criterion(StatefulLoss):
         moves = resolve_update(update, default=True, freeze=self.freeze)
         warn_of_logits(batch.logits, self.validate)
         read_values = may_read_values(self.validate, batch.targets, batch.observed)
-        targets = with_value_checks(tf, batch.targets, batch.observed, self.ignore_index, self.validate)
+        range_check = None
+        if self.impl == "fused":
+            fused.check(batch.logits, self.num_labels)
+            range_check = fused.range_check(batch)
+        targets = with_value_checks(
+            tf, batch.targets, batch.observed, self.ignore_index, self.validate, range_check=range_check
+        )
         known = known_targets(targets, batch.observed, self.ignore_index, on_host=on_host if read_values else None)
         batch = batch._replace(targets=targets, observed=known)
         hold = self._paused | self._validating if moves and update is None else None
@@ -164,8 +170,7 @@ class Criterion(StatefulLoss):
         return differentiable_terms(batch.logits, problem, dtype=dtype, impl=self.impl, parts=options.parts)
 
     def _native_terms(self, batch: Batch, options: _Options) -> Results:
-        """The terms in native code."""
-        fused.check(batch.logits, self.num_labels)
+        """The terms in native code, where `fused.check` allows it."""
         if options.read_values:
             check_values(batch.targets, batch.observed)
         variables, joint = self.online.accumulators, self._joint and options.losses is None

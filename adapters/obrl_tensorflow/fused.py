@@ -12,7 +12,7 @@ from obrl.counts import MAX_EXACT_COUNT
 from obrl.online import RelationState
 from obrl.problem import Problem
 from obrl.settings import Settings
-from obrl_keras.graphs import check_scope, replica_context
+from obrl_keras.graphs import RangeCheck, check_scope, replica_context
 from obrl_native.cpu import MAX_LABELS, REDUCTIONS
 from obrl_tensorflow import cuda, native
 from obrl_tensorflow.compat import in_xla
@@ -53,6 +53,11 @@ def check(logits: Tensor, num_labels: int) -> None:
     if is_on_gpu(logits) and logits.dtype == tf.float64:
         raise ValueError('impl="fused" computes in float32 on a GPU, got float64 logits; impl="plain" takes them')
     _operations_for(logits).operations()
+
+
+def range_check(batch: Batch) -> RangeCheck | None:
+    """What checks the values of targets in a graph: native code on a CPU; None, TensorFlow's operations, on a GPU."""
+    return None if is_on_gpu(batch.logits) or is_on_gpu(batch.targets) else native.check_targets
 
 
 def advance(batch: Batch, variables: RelationState, settings: Settings, *, hold: Tensor | bool) -> Tensor:

@@ -1,7 +1,7 @@
 """The operations of `obrl_native/src/tensorflow_ops.cc`: how they are built and loaded, and those of the relation.
 
-They run on a CPU, in eager mode and in graphs that XLA does not compile. They check shapes; callers have checked values
-and dtypes.
+They run on a CPU, in eager mode and in graphs that XLA does not compile. They check shapes, and `check_targets` values;
+callers have checked dtypes.
 """
 
 from __future__ import annotations
@@ -99,6 +99,18 @@ def _countable(targets: Tensor) -> Tensor:
     if targets.dtype in (tf.bool, tf.uint8, tf.float32, tf.float64):
         return targets
     return tf.cast(targets, tf.float32) if targets.dtype.is_floating else targets > 0
+
+
+def check_targets(targets: Tensor, known: Tensor | None, words: Sequence[str]) -> Any:
+    """The operation that stops a graph where a known target lies outside of [0, 1].
+
+    Args:
+        targets: integer or floating point, in any of these dtypes, since a cast could round a number into the range;
+            NaN is missing.
+        known: the same shape, bool, or None.
+        words: of the error: before the smallest number, before the largest, and what follows.
+    """
+    return operations().obrl_check_targets(targets=targets, observed=optional(known), words=list(words))
 
 
 def count_pairs(targets: Tensor, observed: Tensor | None) -> Tensor:

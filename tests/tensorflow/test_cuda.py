@@ -108,6 +108,23 @@ def test_every_dtype(logits: str, targets: str) -> None:
     assert_same(*(value_and_gradient(OBRLoss(LABELS, impl=impl), y, x) for impl in ("fused", "auto")))
 
 
+@pytest.mark.parametrize("elsewhere", ["targets", "logits", None])
+def test_tensorflow_checks_the_range(elsewhere: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the targets or the logits are on a GPU: the native check reads the memory of the host."""
+    y, x = batch(8)
+    criterion = OBRLoss(LABELS, impl="fused", validate=True)
+
+    def step(y: Any, x: Any) -> Any:
+        monkeypatch.setattr(fused, "is_on_gpu", lambda tensor: tensor is not {"targets": y, "logits": x}.get(elsewhere))
+        return criterion(y, x, update=False)
+
+    run = tf.function(step)
+    graph = run.get_concrete_function(tf.constant(y), tf.constant(x)).graph
+    assert not [operation for operation in graph.get_operations() if operation.type == "ObrlCheckTargets"]
+    with pytest.raises(tf.errors.InvalidArgumentError, match="targets must lie in"):
+        run(tf.constant(y - 2), tf.constant(x))
+
+
 def test_one_half_is_decided_in_the_dtype_of_the_targets() -> None:
     for value, counted in ((0.5, 1.0), (0.49999999999, 0.0)):
         counts = cuda.count_pairs(tf.constant([[value]], tf.float64), None)

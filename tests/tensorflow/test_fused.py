@@ -19,7 +19,9 @@ from obrl_tensorflow import fused, native
 from tests.support.tolerances import assert_close, band
 from tests.tensorflow.data import LABELS, batch
 
-NATIVE = {"ObrlCountPairs", "ObrlMoveRelation", "ObrlMoveVariables", "ObrlCodePairs", "ObrlLossTerms"}
+NATIVE = {
+    *("ObrlCheckTargets", "ObrlCountPairs", "ObrlMoveRelation", "ObrlMoveVariables", "ObrlCodePairs", "ObrlLossTerms")
+}
 
 
 def operations(graph: Any) -> set[str]:
@@ -57,11 +59,13 @@ def test_where_it_runs() -> None:
     """In graphs, as operations of its own, where it is asked for."""
     targets, logits = map(tf.constant, batch(6))
 
-    def traced(impl: str) -> set[str]:
-        step = tf.function(OBRLoss(LABELS, impl=impl).__call__)
-        return operations(step.get_concrete_function(targets, logits).graph) & NATIVE
+    def traced(impl: str, y: Any = targets, validate: bool | None = None) -> set[str]:
+        step = tf.function(OBRLoss(LABELS, impl=impl, validate=validate).__call__)
+        return operations(step.get_concrete_function(y, logits).graph) & NATIVE
 
-    assert traced("fused") == {"ObrlMoveVariables", "ObrlLossTerms"}
+    unchecked = {"ObrlMoveVariables", "ObrlLossTerms"}
+    assert traced("fused") == traced("fused", validate=True) == unchecked | {"ObrlCheckTargets"}
+    assert traced("fused", validate=False) == traced("fused", targets > 0) == unchecked
     assert traced("auto") == traced("plain") == set()
 
 
@@ -89,7 +93,7 @@ def test_a_graph_traced_elsewhere_is_refused_by_xla() -> None:
     inner = tf.function(criterion.__call__)
     inner(targets, logits)
     before = criterion.relation_weight.numpy()
-    with pytest.raises(tf.errors.InvalidArgumentError, match="ObrlMoveVariables"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="ObrlCheckTargets"):
         tf.function(lambda y, x: inner(y, x), jit_compile=True)(targets, logits)
     assert (criterion.relation_weight.numpy() == before).all()
 
@@ -205,6 +209,7 @@ def test_what_does_not_fit_is_refused_when_it_runs() -> None:
     twice = native.RelationState(*[tf.Variable(square)] * 2)
     mask, short = tf.ones((5, LABELS), tf.bool), tf.ones(5)
     for call, name in (
+        (lambda: native.check_targets(targets, mask, ["from", "to"]), "observed"),
         (lambda: native.count_pairs(targets, mask), "observed"),
         (lambda: native.count_pairs(targets[0], None), "targets"),
         (lambda: move(three, square), "relation_sum"),

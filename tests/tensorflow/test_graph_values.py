@@ -1,5 +1,6 @@
 """A graph on a CPU stops at targets outside [0, 1] before the relation moves, and notices a sigmoid."""
 
+import re
 import warnings
 
 import keras
@@ -7,7 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from obrl.tensorflow import OBRLoss, OnlineBatchRelation
+from obrl.tensorflow import OBRLoss, OnlineBatchRelation, RelationLoss
+from obrl_tensorflow import native
 
 LOGITS = tf.constant(np.linspace(-4, 4, 128, dtype=np.float32).reshape(32, 4))
 TARGETS = tf.cast(tf.reshape(tf.range(128), (32, 4)) % 3 == 0, tf.float32)
@@ -28,8 +30,111 @@ def test_a_graph_stops_before_anything_moves(impl):
     assert np.any(criterion.relation_weight)
 
 
-def test_missing_targets_are_not_looked_at():
-    criterion = OBRLoss(4, ignore_index=-1)
+OUTSIDE = [
+    *((kind, value) for kind in ("int8", "int16", "int32", "int64") for value in (-1, 2)),
+    *(("int8", value) for value in (-128, 127)),
+    *((kind, 256) for kind in ("int16", "uint16", "int32", "int64")),
+    *(("int64", value) for value in (2**32, -(2**32))),
+    ("uint8", 255),
+    ("uint32", 2**31),
+    ("uint64", 2**63),
+    ("bfloat16", 1.0078125),
+    *((kind, np.nextafter(np.dtype(kind).type(1), np.inf)) for kind in ("float16", "float32", "float64")),
+    *((kind, -1e-3) for kind in ("float16", "bfloat16", "float32")),
+    *(("float64", value) for value in (-1e-300, np.inf)),
+]
+"""Numbers of which many lie in [0, 1] after a cast to a narrower dtype."""
+
+
+def targets_with(value, dtype):
+    """Zeros and ones, and one other number at the end."""
+    targets = TARGETS.numpy().astype(tf.as_dtype(dtype).as_numpy_dtype)
+    targets[-1, -1] = value
+    return tf.constant(targets)
+
+
+def words_of_refusal(criterion, targets, **options):
+    """The words and numbers of a graph's error, without punctuation; the relation stays as it was."""
+    before = criterion.relation_weight.numpy()
+    with pytest.raises(tf.errors.InvalidArgumentError) as error:
+        tf.function(lambda y: criterion(y, LOGITS, **options))(targets)
+    assert (criterion.relation_weight.numpy() == before).all()
+    sentence = re.search(r"targets must lie in.*", error.value.message)
+    return re.findall(r"-?\w+", sentence.group())
+
+
+@pytest.mark.parametrize(("dtype", "value"), OUTSIDE)
+def test_native_code_checks_every_dtype(dtype, value):
+    """With the words and numbers of TensorFlow's operations; a mask hides the number."""
+    targets = targets_with(value, dtype)
+    words = words_of_refusal(OBRLoss(4, impl="fused"), targets)
+    assert words == words_of_refusal(OBRLoss(4, impl="plain"), targets)
+    assert ("logits" in words) == targets.dtype.is_floating
+    criterion = OBRLoss(4, impl="fused")
+    observed = tf.reshape(tf.range(128) != 127, (32, 4))
+    tf.function(lambda y: criterion(y, LOGITS, observed=observed))(targets)
+    assert np.any(criterion.relation_weight)
+
+
+@pytest.mark.parametrize("kind", [OBRLoss, RelationLoss])
+@pytest.mark.parametrize("impl", ["plain", "fused"])
+def test_a_graph_that_does_not_move_the_relation_checks_too(impl, kind):
+    criterion = kind(4, impl=impl)
+    criterion(TARGETS, LOGITS)
+    assert "logits" in words_of_refusal(criterion, TARGETS + 1, update=False)
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_native_code_looks_at_every_position(known):
+    """Also at those that fill no vector of the processor."""
+    for position in range(33):
+        targets = tf.one_hot(position, 33) * 2
+        with pytest.raises(tf.errors.InvalidArgumentError, match=r"from 0 to 2\."):
+            native.check_targets(targets, tf.ones(33, tf.bool) if known else None, ["from", "to"])
+        native.check_targets(targets, targets == 0, ["from", "to"])
+
+
+def test_native_code_names_the_extremes_of_known_targets():
+    targets = tf.constant([-3, 0.25, np.nan, 7.5, 0.5])
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"got 0\.25 to 7\.5\. One\. Two\."):
+        native.check_targets(targets, targets != -3, ["got", "to", "One.", "Two."])
+
+
+@pytest.mark.parametrize("dtype", ["int32", "float32"])
+def test_native_code_passes_batches_without_a_known_target(dtype):
+    criterion = OBRLoss(4, impl="fused")
+    targets = tf.cast(TARGETS, dtype)
+
+    @tf.function(input_signature=[tf.TensorSpec((None, 4), dtype), tf.TensorSpec((None, 4), tf.bool)])
+    def step(targets, observed):
+        return criterion(targets, LOGITS[: tf.shape(targets)[0]], observed=observed)
+
+    step(targets[:0], TARGETS[:0] == 1)
+    step(targets - 1, TARGETS > 1)
+    if targets.dtype.is_floating:
+        step(targets * float("nan"), TARGETS <= 1)
+    assert not np.any(criterion.relation_weight)
+    step(targets, TARGETS <= 1)
+    assert np.any(criterion.relation_weight)
+
+
+def test_a_vectorized_map_checks_too():
+    criterion = OBRLoss(4, impl="fused")
+    criterion(TARGETS, LOGITS)
+
+    @tf.function
+    def losses(targets):
+        return tf.vectorized_map(lambda y: criterion(y, LOGITS, update=False), targets)
+
+    expected = criterion(TARGETS, LOGITS, update=False)
+    np.testing.assert_allclose(losses(tf.stack([TARGETS, TARGETS])), [expected, expected], rtol=1e-6)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="targets must lie in"):
+        losses(tf.stack([TARGETS, TARGETS - 1]))
+
+
+@pytest.mark.parametrize("impl", ["auto", "fused"])
+def test_missing_targets_are_not_looked_at(impl):
+    criterion = OBRLoss(4, ignore_index=-1, impl=impl)
     graph_of(criterion)(tf.where(LOGITS > 3, -1, tf.cast(TARGETS, tf.int32)))
     assert np.any(criterion.relation_weight)
 
@@ -71,9 +176,10 @@ def test_fit_refuses_a_minus_one_that_means_absent():
     assert not np.any(model.loss.relation_weight)
 
 
-def test_validate_false_leaves_the_check_out():
-    graph_of(OBRLoss(4, validate=False))(TARGETS - 1)
-    graph_of(OBRLoss(4, validate=False, ignore_index=-1))(SIGNS)
+@pytest.mark.parametrize("impl", ["auto", "fused"])
+def test_validate_false_leaves_the_check_out(impl):
+    graph_of(OBRLoss(4, validate=False, impl=impl))(TARGETS - 1)
+    graph_of(OBRLoss(4, validate=False, ignore_index=-1, impl=impl))(SIGNS)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 // An optional tensor is a list of none or one. Settings are attributes. No attribute holds a double, so a double is
 // passed as its bits. Python (obrl_tensorflow/inputs.py and fused.py) has checked what is known when a graph is built;
 // the kernels check the rest when it runs, before they compute anything.
+#include "tensorflow_check.h"
 #include "tensorflow_loss.h"
 #include "tensorflow_relation.h"
 
@@ -28,6 +29,11 @@ absl::Status infer_code(InferenceContext* context) {
   return absl::OkStatus();
 }
 
+absl::Status infer_scalar(InferenceContext* context) {
+  context->set_output(0, context->Scalar());
+  return absl::OkStatus();
+}
+
 absl::Status infer_reduced_loss(InferenceContext* context) {
   int32_t reduction;
   TF_RETURN_IF_ERROR(context->GetAttr("reduction", &reduction));
@@ -35,6 +41,17 @@ absl::Status infer_reduced_loss(InferenceContext* context) {
 }
 
 }  // namespace
+
+// Stateful, so that nothing leaves it out, although nobody reads its output, which tf.vectorized_map needs.
+REGISTER_OP("ObrlCheckTargets")
+    .Input("targets: Targets")
+    .Input("observed: num_observed * bool")
+    .Output("in_range: bool")
+    .Attr("Targets: realnumbertype")
+    .Attr("num_observed: int >= 0")
+    .Attr("words: list(string) >= 2")
+    .SetIsStateful()
+    .SetShapeFn(infer_scalar);
 
 REGISTER_OP("ObrlCountPairs")
     .Input("targets: Targets")
@@ -117,6 +134,11 @@ REGISTER_OP("ObrlLossTerms")
     .Attr("active_pairs: bool")
     .SetShapeFn(infer_reduced_loss);
 
+#define OBRL_REGISTER_CHECK(Value)                                                                                  \
+  REGISTER_KERNEL_BUILDER(Name("ObrlCheckTargets").Device(tensorflow::DEVICE_CPU).TypeConstraint<Value>("Targets"), \
+                          CheckTargets<Value>);
+TF_CALL_REAL_NUMBER_TYPES(OBRL_REGISTER_CHECK)
+#undef OBRL_REGISTER_CHECK
 REGISTER_KERNEL_BUILDER(Name("ObrlCountPairs").Device(tensorflow::DEVICE_CPU), CountPairs);
 REGISTER_KERNEL_BUILDER(Name("ObrlMoveRelation").Device(tensorflow::DEVICE_CPU), MoveRelation);
 REGISTER_KERNEL_BUILDER(Name("ObrlMoveVariables").Device(tensorflow::DEVICE_CPU), MoveVariables);
