@@ -155,25 +155,3 @@ def _share(ns: Namespace, reduction: Reduction) -> Array | float:
         return 1.0
     rows = reduction.rows
     return 1.0 / max(rows, 1) if isinstance(rows, int) else 1.0 / ns.where(rows > 0, rows, 1.0)
-
-
-def chain_rule(gradients: Sequence[Array], upstream: Sequence[Array | None], *, alpha: float) -> Array:
-    """The gradient with respect to the logits, from the gradients that arrive for the terms.
-
-    Args:
-        gradients: of the first term with respect to the logits; or two, of L_E and of L_B.
-        upstream: the gradient that arrives for each term (for one; or for L, L_E and L_B), each a scalar or (batch, 1);
-            None where none arrives.
-        alpha: weight of L_B in L.
-    """
-    if len(gradients) == 2:
-        total, cross_entropy, relation_loss = upstream
-        to_relation = None if total is None else alpha * total  # L = L_E + alpha L_B hands its gradient on to both
-        upstream = (_add(total, cross_entropy), _add(to_relation, relation_loss))
-    products = [gradient * factor for gradient, factor in zip(gradients, upstream, strict=True) if factor is not None]
-    return sum(products[1:], start=products[0])
-
-
-def _add(a: Array | None, b: Array | None) -> Array | None:
-    """Add two gradients, where None is 0."""
-    return a if b is None else b if a is None else a + b

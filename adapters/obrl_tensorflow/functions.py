@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from obrl.problem import Problem, chain_rule, evaluate
+from obrl.problem import Problem, evaluate
 from obrl_tensorflow.namespace import TENSORFLOW, Tensor
 
 Results = tuple[Tensor, ...]
@@ -62,10 +62,20 @@ def logits_gradient(
 
 
 def chain(gradients: Results, upstream: Results, *, alpha: float, reduction: str) -> Tensor:
-    """The gradient with respect to the logits, from what arrives for each term; see `chain_rule`."""
+    """The gradient with respect to the logits.
+
+    Args:
+        gradients: of the first term with respect to the logits; or two, of L_E and of L_B.
+        upstream: what arrives for each term: for the first, or for L, L_E and L_B.
+        alpha: weight of L_B in L.
+        reduction: of the terms; with `"none"` a number arrives for each sample.
+    """
     if reduction == "none":
         upstream = tuple(factor[:, None] for factor in upstream)
-    return chain_rule(gradients, upstream, alpha=alpha)
+    if len(gradients) == 1:
+        return gradients[0] * upstream[0]
+    total, cross_entropy, relation_loss = upstream  # L = L_E + alpha L_B hands its gradient on to both
+    return gradients[0] * (total + cross_entropy) + gradients[1] * (alpha * total + relation_loss)
 
 
 def differentiable_terms(logits: Tensor, problem: Problem, *, dtype: tf.DType, impl: str, parts: bool) -> Results:

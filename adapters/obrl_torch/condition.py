@@ -25,7 +25,7 @@ from obrl.conditional import (
 from obrl.errors import check_device, check_label_names, check_labels
 from obrl.start import known_correlations
 from obrl_torch.inputs import may_read_values, metadata, optional_metadata, split_targets, to_host, without_autocast
-from obrl_torch.wide import WideModule
+from obrl_torch.precision import FullPrecisionModule
 
 MOST_LABELS = 64
 """Each label adds some eight operations to an exported graph, and each row needs num_labels^2 numbers."""
@@ -33,7 +33,7 @@ OPSET = 20
 NEEDED = ("onnx", "onnxscript")
 
 
-class Condition(WideModule):
+class Condition(FullPrecisionModule):
     r"""Probabilities of the unknown labels, after looking at the known ones of the same row: to compile and to export.
 
     What `condition` of a relation computes in NumPy, by solving a linear system for each set of known labels,

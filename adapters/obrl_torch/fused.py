@@ -1,4 +1,8 @@
-"""Where `impl="fused"` can run, and where `impl="auto"` picks it."""
+"""Where `impl="fused"` can run, and where `impl="auto"` picks it.
+
+On a CPU it is the native code of `obrl_native`. On a GPU Triton compiles the kernels of `obrl_torch.kernels` when they
+first run; the compiled kernels of `obrl_native` are for other frameworks.
+"""
 
 from __future__ import annotations
 
@@ -52,12 +56,12 @@ def measured_on(device: torch.device) -> bool:
     return (int(major), int(minor)) >= LEAST_TRITON
 
 
-def may_be_chosen(device: torch.device) -> bool:
+def device_suits(device: torch.device) -> bool:
     """Whether `impl="auto"` may pick the kernels: never in a compiled step, in which they were not measured."""
     return not torch.compiler.is_compiling() and measured_on(device)
 
 
-def is_chosen(logits: Tensor, *state: Tensor, **others: Tensor | None) -> bool:
+def batch_suits(logits: Tensor, *state: Tensor, **others: Tensor | None) -> bool:
     """Whether `impl="auto"` picks the kernels where it may; the arguments are those of `check_fused`.
 
     Not in float64, in which they were not measured, and not where `check_fused` would refuse.

@@ -29,7 +29,7 @@ from obrl_torch.inputs import (
     warn_of_logits,
     without_autocast,
 )
-from obrl_torch.module import check_same_device, check_wide
+from obrl_torch.module import check_full_precision, check_same_device
 from obrl_torch.namespace import TORCH
 from obrl_torch.one_pass import differentiable_terms
 from obrl_torch.plain import PlainLoss, Tensors, plain_loss
@@ -37,7 +37,7 @@ from obrl_torch.stateful import Batch, StatefulLoss
 
 
 class Criterion(StatefulLoss):
-    """A loss with a relation; the arguments are those of `OBRLoss`."""
+    """What a loss with a relation computes in a call; `StatefulLoss` has its settings and its buffers."""
 
     def forward(
         self,
@@ -73,7 +73,7 @@ class Criterion(StatefulLoss):
 
         Args:
             batch: not checked yet.
-            update: as in `OBRLoss.forward`.
+            update: as in `forward`.
             parts: whether L_E and L_B are needed too.
         """
         logits, targets, observed, sample_weight = batch
@@ -90,7 +90,7 @@ class Criterion(StatefulLoss):
         warn_of_logits(logits, self.validate)
         batch = self._without_ignored(batch)
         if self.pos_weight is not None:
-            check_wide("pos_weight", self.pos_weight)
+            check_full_precision("pos_weight", self.pos_weight)
         moves = resolve_update(update, default=self.training and torch.is_grad_enabled(), freeze=self.freeze)
         if self._joint and callable(self.cross_entropy):
             terms = self._function_terms(self.cross_entropy, batch, state, moves=moves)
@@ -116,10 +116,10 @@ class Criterion(StatefulLoss):
         """Update the relation if `moves`, then compute the terms of a checked batch."""
         logits, dtype = batch.logits, computation_dtype(batch.logits)
         if self._is_fused(batch, state, joint=joint):  # autocast does not reach into native code or kernels
-            fused_loss = self._update_for_fused_loss(batch, state, moves=moves, joint=joint)
+            fused_loss = self._fused_loss(batch, state, moves=moves, joint=joint)
             return differentiable_terms(logits, fused_loss, dtype=dtype, impl=self.impl, parts=parts)
         with without_autocast(logits.device.type):
-            loss = self._update_for_plain_loss(batch, state, dtype, moves=moves, joint=joint)
+            loss = self._plain_loss(batch, state, dtype, moves=moves, joint=joint)
             return differentiable_terms(logits, loss, dtype=dtype, impl=self.impl, parts=parts)
 
     def _function_terms(
@@ -143,7 +143,7 @@ class Criterion(StatefulLoss):
 
     def _is_fused(self, batch: Batch, state: RelationState, *, joint: bool) -> bool:
         """Whether native code or kernels compute this loss; raises where `impl="fused"` cannot."""
-        if self.impl == "plain" or (self.impl == "auto" and not fused.may_be_chosen(batch.logits.device)):
+        if self.impl == "plain" or (self.impl == "auto" and not fused.device_suits(batch.logits.device)):
             return False
         others = {
             "targets": batch.targets if joint else None,
@@ -155,9 +155,9 @@ class Criterion(StatefulLoss):
             return True
         if is_shared(sync=self.sync, process_group=self.process_group):
             return False  # not measured over several processes
-        return fused.is_chosen(batch.logits, *state, **others)
+        return fused.batch_suits(batch.logits, *state, **others)
 
-    def _update_for_plain_loss(
+    def _plain_loss(
         self, batch: Batch, state: RelationState, dtype: torch.dtype, *, moves: bool, joint: bool
     ) -> PlainLoss:
         """Update the relation if `moves`, and give the loss in torch's operations."""
@@ -180,9 +180,7 @@ class Criterion(StatefulLoss):
             dtype=dtype,
         )
 
-    def _update_for_fused_loss(
-        self, batch: Batch, state: RelationState, *, moves: bool, joint: bool
-    ) -> fused.FusedLoss:
+    def _fused_loss(self, batch: Batch, state: RelationState, *, moves: bool, joint: bool) -> fused.FusedLoss:
         """Update the relation if `moves`, and give the loss in native code or kernels."""
         _, targets, observed, sample_weight = batch
         if may_read_values(self.validate, targets):
@@ -248,7 +246,7 @@ class OBRLoss(Criterion):
         relation: where to start: an OnlineBatchRelation, its .npz, or a (num_labels, num_labels) matrix.
         freeze: never update the relation; requires `relation=`.
         impl: how to compute. `"plain"`: in torch's operations, with the gradient left to autograd. `"auto"`: the same
-            operations, with the gradient computed beside the value; or the kernels of `"fused"` where they were
+            operations, with the gradient computed with the value; or the kernels of `"fused"` where they were
             measured to be faster: on a Hopper GPU with Triton 3.6 or later, in single and half precision, in eager
             mode, and in one process (or with `sync=False`). `"fused"`: in Triton's kernels on a GPU; on a CPU in
             native code, which a C++ compiler builds at the first call.

@@ -20,10 +20,10 @@ from obrl_torch.compat import in_transform, is_wrapped, outside_transforms, with
 from obrl_torch.distributed import count_batch
 from obrl_torch.inputs import to_host
 from obrl_torch.namespace import TORCH
-from obrl_torch.wide import WIDE, WideModule
+from obrl_torch.precision import FULL_PRECISION, FullPrecisionModule
 
 
-class RelationModule(RelationHolder, WideModule):
+class RelationModule(RelationHolder, FullPrecisionModule):
     """A relation in two buffers, `relation_sum` and `relation_weight`.
 
     A subclass's constructor ends with `reset_parameters`, which fills the buffers; before that they hold no values.
@@ -96,8 +96,8 @@ class RelationModule(RelationHolder, WideModule):
             TypeError: another dtype, which only replacing a buffer brings about; the state would lose evidence in it.
         """
         state = RelationState(self.relation_sum, self.relation_weight)
-        check_wide("relation_sum", state.relation_sum)
-        check_wide("relation_weight", state.relation_weight)
+        check_full_precision("relation_sum", state.relation_sum)
+        check_full_precision("relation_weight", state.relation_weight)
         return state
 
     def _host_state(self) -> RelationState:
@@ -145,9 +145,9 @@ class RelationModule(RelationHolder, WideModule):
         return {**self.__dict__, "process_group": None}
 
 
-def check_wide(name: str, buffer: Tensor) -> None:
+def check_full_precision(name: str, buffer: Tensor) -> None:
     """Raise TypeError unless a buffer is in float32 or float64."""
-    if buffer.dtype not in WIDE:
+    if buffer.dtype not in FULL_PRECISION:
         raise TypeError(
             f"{name} must be float32 or float64, got {buffer.dtype}: widen the module with .float(), and keep "
             "load_state_dict(assign=True) and FSDP's MixedPrecision(buffer_dtype=...) from narrowing it"

@@ -23,19 +23,21 @@ from obrl_torch.plain import PlainLoss, Tensors, decoded_loss
 DTYPES = {torch.bool: cpu.UINT8, torch.uint8: cpu.UINT8, torch.float32: cpu.FLOAT32, torch.float64: cpu.FLOAT64}
 # Not `torch.library.custom_op`: it wraps each operator in two Python kernels for autograd, slower than the operator.
 _LIBRARY = torch.library.Library("obrl", "FRAGMENT")
-_PLAIN = {Tensor, Parameter, type(None), float, str, torch.dtype}
+_DIRECT_TYPES = {Tensor, Parameter, type(None), float, str, torch.dtype}
 """The types of the arguments of a direct call."""
 
 
-def operator(function: Callable[..., Any], fake: Callable[..., Any], mutated: Sequence[str] = ()) -> Callable[..., Any]:
-    """Register a function as the operator `obrl::native_NAME`, and call it directly where nothing needs to see it.
+def operator(
+    name: str, function: Callable[..., Any], fake: Callable[..., Any], mutated: Sequence[str] = ()
+) -> Callable[..., Any]:
+    """Register a function as the operator `obrl::NAME`, and call it directly where nothing needs to see it.
 
     Args:
-        function: `_NAME`; its annotations give the operator's schema.
+        name: of the operator.
+        function: its annotations give the operator's schema.
         fake: takes the same arguments and gives empty tensors of the shapes and dtypes of the result.
         mutated: the names of the arguments that it writes into.
     """
-    name = f"native{function.__name__}"
     schema = torch.library.infer_schema(function, mutates_args=mutated)
     _LIBRARY.define(name + schema, tags=(torch.Tag.pt2_compliant_tag,))
     _LIBRARY.impl(name, function, "CPU")
@@ -44,7 +46,7 @@ def operator(function: Callable[..., Any], fake: Callable[..., Any], mutated: Se
 
     @functools.wraps(function)
     def call(*arguments: Any) -> Any:
-        is_eager = not is_recorded() and _PLAIN.issuperset(map(type, arguments))
+        is_eager = not is_recorded() and _DIRECT_TYPES.issuperset(map(type, arguments))
         return (function if is_eager else registered)(*arguments)
 
     return call
@@ -87,7 +89,7 @@ class NativeLoss(NamedTuple):
 
     def evaluate(self, logits: Tensor, dtype: torch.dtype, gradients_of: str) -> tuple[Tensors, Tensors]:
         """As `PlainLoss.evaluate`, but with `"total"` L is the only term."""
-        results = loss_terms(logits, *self, gradients_of, dtype)
+        results = loss_terms(logits, *self, gradients_of, dtype)  # whose arguments are the fields, in their order
         count = 1 if self.targets is None or gradients_of == "total" else 3
         return tuple(results[:count]), tuple(results[count:])
 
@@ -129,34 +131,36 @@ def _loss_terms(
         and of L_B with `"parts"`. Without: L_B, and its gradient unless `gradients_of` is `"none"`.
     """
     results = _new_results(logits, targets, reduction, gradients_of, dtype)
-    # Addresses of L, L_E, L_B and two gradients; None is not written.
-    addresses: list[int | None] = [result.data_ptr() for result in results]
     if targets is None:
-        addresses = [None, None, *addresses]
+        names: tuple[str, ...] = ("relation_loss", "gradient")
     elif gradients_of == "total":
-        addresses = [addresses[0], None, None, addresses[1]]
-    addresses += [None] * (5 - len(addresses))
+        names = ("total", "gradient")
+    else:
+        names = ("total", "cross_entropy", "relation_loss", "gradient", "relation_gradient")
+    addresses = {name: result.data_ptr() for name, result in zip(names, results, strict=False)}
     is_bytes = targets is not None and targets.dtype in (torch.bool, torch.uint8)
     # These variables hold the memory until the call ends.
     x, targets = contiguous(logits, dtype), contiguous(targets, None if is_bytes else dtype)
     observed = contiguous(observed)
     sample_weight, pos_weight = contiguous(sample_weight, dtype), contiguous(pos_weight, dtype)
+    batch, num_labels = logits.shape
     arguments = LossArguments(
-        address(x),
-        address(targets),
-        address(observed),
-        address(sample_weight),
-        address(pos_weight),
-        code.data_ptr(),
-        *addresses,
-        alpha,
-        *logits.shape,
-        DTYPES[dtype],
-        cpu.UINT8 if is_bytes else DTYPES[dtype],
-        cpu.REDUCTIONS[reduction],
-        cpu.GRADIENTS[gradients_of],
-        targets is not None,
-        normalization == "active_pairs",
+        logits=address(x),
+        targets=address(targets),
+        observed=address(observed),
+        sample_weight=address(sample_weight),
+        pos_weight=address(pos_weight),
+        code=code.data_ptr(),
+        alpha=alpha,
+        batch=batch,
+        num_labels=num_labels,
+        dtype=DTYPES[dtype],
+        target_dtype=cpu.UINT8 if is_bytes else DTYPES[dtype],
+        reduction=cpu.REDUCTIONS[reduction],
+        gradients=cpu.GRADIENTS[gradients_of],
+        joint=targets is not None,
+        active_pairs=normalization == "active_pairs",
+        **addresses,  # a term or gradient that is not named here is not written
     )
     obrl_loss = cpu.function(cpu.library(), "obrl_loss", POINTER(LossArguments), c_int32)
     obrl_loss(arguments, torch.get_num_threads())
@@ -181,4 +185,4 @@ def _fake_terms(logits: Tensor, targets: Tensor | None, *others: Any) -> list[Te
     return _new_results(logits, targets, *others[-3:])
 
 
-loss_terms = operator(_loss_terms, _fake_terms)
+loss_terms = operator("native_loss_terms", _loss_terms, _fake_terms)

@@ -130,6 +130,6 @@ def _fake_code(*arguments: Any) -> Tensor:
     return _new_code(arguments[1])
 
 
-count_pairs = operator(_count_pairs, _new_counts)
-move_relation = operator(_move_relation, _fake_move, ("relation_sum", "relation_weight"))
-code_pairs = operator(_code_pairs, _fake_code)
+count_pairs = operator("native_count_pairs", _count_pairs, _new_counts)
+move_relation = operator("native_move_relation", _move_relation, _fake_move, ("relation_sum", "relation_weight"))
+code_pairs = operator("native_code_pairs", _code_pairs, _fake_code)

@@ -1,4 +1,4 @@
-"""The terms of a loss, ready for backward: value and gradient in one pass.
+"""The terms of a loss, ready for backward: the gradient is computed with the value, or left to autograd.
 
 `OnePass` saves the gradient that was computed with the value, and backward scales it. Second derivatives, and gradients
 with respect to targets or weights, are autograd's, of the plain loss.
@@ -36,8 +36,8 @@ class OnePass(torch.autograd.Function):
             gradients_of: `"parts"` for L_E and L_B; `"total"` for L alone, or for L_B where the loss has no targets.
         """
         terms, gradients = loss.evaluate(logits, dtype, gradients_of)
-        # Autograd then raises if the batch is written into before backward, as it does for any other loss, even though
-        # only a gradient with a graph reads it again.
+        # The batch is saved so that autograd raises if it is written into before backward, as for any other loss;
+        # only a gradient with a graph reads it again, from `ctx.loss`.
         ctx.save_for_backward(logits, loss.targets, loss.observed, loss.sample_weight, *gradients)
         ctx.loss, ctx.dtype, ctx.gradients_of = loss, dtype, gradients_of
         ctx.set_materialize_grads(False)
@@ -77,8 +77,7 @@ def differentiable_terms(
         parts: whether L_E and L_B are needed too, ready to be differentiated on their own.
 
     Returns:
-        L, and with `parts` L_E and L_B; or L_B alone where the loss has no targets. Where no gradient is needed, or
-        autograd computes it, all three terms whatever `parts` is.
+        L, and with `parts` L_E and L_B; or L_B alone where the loss has no targets.
     """
     others = (loss.targets, loss.sample_weight, loss.pos_weight)
     if (
@@ -88,7 +87,7 @@ def differentiable_terms(
         or any(other is not None and other.requires_grad for other in others)
         or in_transform()  # OnePass has no rule for torch.func and for forward mode; autograd has
     ):
-        return loss.evaluate(logits, dtype, "none")[0]
+        return loss.evaluate(logits, dtype, "none")[0][: 3 if parts else 1]
     if parts and loss.targets is not None:
         cross_entropy, relation_loss = OnePass.apply(logits, loss, dtype, "parts")
         return cross_entropy + loss.alpha * relation_loss, cross_entropy, relation_loss

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from obrl import problem
 from obrl.algebra import PairLaplacians, coded_laplacians
-from obrl.problem import Problem, evaluate
 from obrl_torch.inputs import split_targets
 from obrl_torch.namespace import TORCH
 
@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 Tensors = tuple[Tensor, ...]
 
 
-class PlainLoss(Problem):
+class PlainLoss(problem.Problem):
     """A loss in torch's operations, of `"plain"` and `"auto"`; every tensor is in the dtype to compute in.
 
-    `one_pass.differentiable_terms` decides whether the gradient is autograd's or computed beside the value.
+    `sample_weight` is (batch, 1) and `pos_weight` (1, num_labels) here. `one_pass.differentiable_terms` decides whether
+    the gradient is autograd's or computed with the value.
     """
 
     __slots__ = ()
@@ -34,7 +35,7 @@ class PlainLoss(Problem):
             dtype: to compute in.
             gradients_of: `"none"`, `"total"` (of the first term), or `"parts"` (of L_E and L_B).
         """
-        return evaluate(TORCH, logits.to(dtype), self, gradients_of=gradients_of)
+        return problem.evaluate(TORCH, logits.to(dtype), self, gradients_of=gradients_of)
 
     def for_autograd(self, rows: int, dtype: torch.dtype) -> PlainLoss:
         """The same loss in operations that autograd differentiates: this one."""

@@ -12,7 +12,7 @@ ADAPTER_MUTANTS = (
     ),
     Mutant(
         "torch: a bad batch moves the relation",
-        "obrl_torch:Criterion._update_for_plain_loss",
+        "obrl_torch:Criterion._plain_loss",
         "may_read_values(self.validate, batch.targets)",
         "False",
         "tests/torch/test_bad_inputs.py",
@@ -26,8 +26,8 @@ ADAPTER_MUTANTS = (
     ),
     Mutant(
         "torch: half() narrows the state",
-        "obrl_torch:WideModule._apply",
-        "new.dtype not in WIDE",
+        "obrl_torch:FullPrecisionModule._apply",
+        "new.dtype not in FULL_PRECISION",
         "new.dtype is None",
         "tests/torch/test_state.py",
     ),

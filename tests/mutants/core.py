@@ -91,7 +91,7 @@ CORE_MUTANTS = (
     ),
     Mutant(
         "total: alpha is missing in the chain rule",
-        "obrl:chain_rule",
+        "obrl_tensorflow:chain",
         "alpha * total",
         "total",
         "tests/tensorflow/test_graphs.py",

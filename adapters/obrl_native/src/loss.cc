@@ -36,10 +36,10 @@ class ActivePairs {
   ActivePairs(const uint8_t* code, int64_t num_labels) : code_(code), num_labels_(num_labels) {
     for (int64_t i = 0; i < num_labels; ++i) {
       const uint8_t* row = code + i * num_labels;
-      int32_t halves_of_label = 0;
-      for (int64_t j = 0; j < num_labels; ++j) halves_of_label += (row[j] & 3) + (row[j] >> 2);
-      halves_ += halves_of_label;
-      if (halves_of_label) labels_.push_back(i);
+      int32_t twice_of_label = 0;
+      for (int64_t j = 0; j < num_labels; ++j) twice_of_label += (row[j] & 3) + (row[j] >> 2);
+      twice_ordered_ += twice_of_label;
+      if (twice_of_label) labels_.push_back(i);
     }
   }
 
@@ -47,7 +47,7 @@ class ActivePairs {
   const std::vector<int64_t>& labels() const { return labels_; }
 
   // The number of ordered active pairs; a pair whose directions differ counts half.
-  double ordered() const { return 0.5 * double(halves_); }
+  double ordered() const { return 0.5 * double(twice_ordered_); }
 
   // Add Eq. 2, without its factor, to `values`, one for each sample, and f to `slope`. Those and q lie label by label.
   template <class T>
@@ -103,16 +103,16 @@ class ActivePairs {
   }
 
   const uint8_t* code_;
-  int64_t num_labels_, halves_ = 0;
+  int64_t num_labels_, twice_ordered_ = 0;
   std::vector<int64_t> labels_;
 };
 
-// What a thread computes of a block. Row by row: Eq. 4, and p - 1/2. Label by label: q, and in `slope` the sum of f,
-// then the gradient of L_B with respect to the logits.
+// What a thread computes of a block. Row by row: Eq. 4, and q. Label by label: q again, and in `slope` the sum of f, then
+// the gradient of L_B with respect to the logits.
 template <class T>
 struct Scratch {
-  explicit Scratch(int64_t size) : entropy(size), centred(size), q(size), slope(size) {}
-  Buffer<T> entropy, centred, q, slope;
+  explicit Scratch(int64_t size) : cross_entropy(size), q_by_row(size), q_by_label(size), slope(size) {}
+  Buffer<T> cross_entropy, q_by_row, q_by_label, slope;
 };
 
 template <class T>
@@ -167,17 +167,17 @@ class Loss {
   void run_block(int64_t first, int64_t rows, const Scratch<T>& scratch) {
     evaluate_probabilities<Y>(first * num_labels_, rows * num_labels_, scratch);
     for (int64_t row = 0; joint_ && row < rows; ++row) {
-      finish_entropy(first + row, scratch.entropy.get() + row * num_labels_);
+      finish_entropy(first + row, scratch.cross_entropy.get() + row * num_labels_);
     }
-    layouts_.gather(rows, scratch.centred.get(), scratch.q.vectors());
+    layouts_.gather(rows, scratch.q_by_row.get(), scratch.q_by_label.vectors());
     layouts_.clear(scratch.slope.vectors());
     Doubles<T> values[kVectors] = {};
-    pairs_.add_terms(scratch.q, scratch.slope, values);
+    pairs_.add_terms(scratch.q_by_label, scratch.slope, values);
     std::memcpy(&relations_[first], values, rows * sizeof(double));
     if (relation_gradient_) add_relation_gradient(first, rows, scratch);
   }
 
-  // p - 1/2 for `count` logits from `first` on; with targets also Eq. 4 and its slope, which is written to the gradient
+  // q = p - 1/2 for `count` logits from `first` on; with targets also Eq. 4 and its slope, which is written to the gradient
   // of L_E.
   template <class Y>
   void evaluate_probabilities(int64_t first, int64_t count, const Scratch<T>& scratch) const {
@@ -189,7 +189,7 @@ class Loss {
       const int64_t left = count - at;
       const V<T> x = load<T>(logits + at, left);
       const Logistic<T> of_x(x);
-      store<T>(scratch.centred.get() + at, of_x.p - T(0.5), left);
+      store<T>(scratch.q_by_row.get() + at, of_x.p - T(0.5), left);
       if (!joint_) continue;
       V<T> y = load<T>(targets + at, left);
       auto known = y == y;
@@ -200,7 +200,7 @@ class Loss {
       // -log p = max(-x, 0) + log(1 + e^-|x|) and -log(1 - p) = max(x, 0) + log(1 + e^-|x|): nothing cancels.
       const V<T> excess = x < 0 ? -positive * x : rest * x;
       const V<T> value = excess + (positive + rest) * of_x.logarithm();
-      store<T>(scratch.entropy.get() + at, known ? value : zero, left);
+      store<T>(scratch.cross_entropy.get() + at, known ? value : zero, left);
       if (entropy_gradient_) {
         const V<T> slope = rest * of_x.p - positive * of_x.not_p;
         store<T>(entropy_gradient_ + first + at, (known ? slope : zero) * T(share_), left);
@@ -230,7 +230,7 @@ class Loss {
     if (!adds_) std::memset(gradient, 0, rows * num_labels_ * sizeof(T));
     for (const int64_t i : pairs_.labels()) {
       for (int k = 0; k < kVectors; ++k) {
-        const V<T> q = scratch.q.vectors()[i * kVectors + k];
+        const V<T> q = scratch.q_by_label.vectors()[i * kVectors + k];
         scratch.slope.vectors()[i * kVectors + k] *= (T(0.25) - q * q) * factors[k];
       }
     }

@@ -28,7 +28,7 @@ SMALL_LABELS = 128
 MANY_ROWS = 4096
 """With at least so many samples, a program of `loss_kernel` takes more of them."""
 
-MANY_LABELS = 1024
+LARGE_TILE_LABELS = 1024
 """With more labels, `wide_relation_kernel` has enough large tiles for all multiprocessors."""
 
 HOPPER = 90
@@ -155,7 +155,7 @@ def code(num_labels: int, *, double: bool) -> Launch:
 def wide_relation(num_labels: int, *, capability: int, measure: str, estimator: str) -> Launch:
     """The launch of `wide_relation_kernel`: with large tiles where there are many and nothing spills."""
     shares_relation = MEASURES[measure].symmetric and estimator == "batch"  # a tile's relation serves its mirror image
-    if num_labels > MANY_LABELS and capability == HOPPER and shares_relation:
+    if num_labels > LARGE_TILE_LABELS and capability == HOPPER and shares_relation:
         blocks, num_warps, max_registers = {"ROWS": 128, "TILE": 64}, 8, 128
     else:
         blocks, num_warps, max_registers = {"ROWS": 64, "TILE": 32}, 4, 168

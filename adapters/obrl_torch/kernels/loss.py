@@ -15,7 +15,7 @@ from obrl_torch.kernels.terms import (
     in_units,
     load,
     mask_outside,
-    relation_terms,
+    relation_value_and_slope,
     sigmoid,
     weights_of,
     write_terms,
@@ -197,7 +197,7 @@ def loss_kernel(
     k = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     i = tl.program_id(1) * TILE + tl.arange(0, TILE)
     x = load(logits, k, i, batch, num_labels, row, column).to(DTYPE)
-    y = x
+    y = x  # in its place where there is no L_E; not read
     if JOINT:
         y = load(targets, k, i, batch, num_labels, target_row, target_column).to(DTYPE)
     _, q, _, _ = sigmoid(x, DTYPE)
@@ -219,7 +219,7 @@ def loss_kernel(
         TILE,
         STEP,
     )
-    value, relation_slope = relation_terms(q, mixed, bq, bq2, a_degrees, b_degrees)
+    value, dvalue_dp = relation_value_and_slope(q, mixed, bq, bq2, a_degrees, b_degrees)
     write_terms(
         observed,
         sample_weight,
@@ -244,7 +244,7 @@ def loss_kernel(
         x,
         y,
         value,
-        relation_slope,
+        dvalue_dp,
         JOINT,
         MASKED,
         WEIGHTED,

@@ -1,6 +1,7 @@
 """The terms of Eq. 2 and Eq. 4 and their gradients, from products of matrices.
 
-With q = p - 1/2, A and B the pair weights, a = A 1 and b = B 1, and powers elementwise, `obrl.algebra` derives
+With q = p - 1/2, A and B the pair weights, a = A 1 and b = B 1, and powers elementwise, `obrl.algebra` derives (L_A and
+L_B are the Laplacians of A and B here, not losses)
 
     L_A q = a q - A q,  and so for B
     g = L_A q - 2 L_B q,    h = L_B q^3 + 3 (q^2 L_B q - q L_B q^2)
@@ -9,8 +10,9 @@ With q = p - 1/2, A and B the pair weights, a = A 1 and b = B 1, and powers elem
 With u = 2 q^3 - 2 q, the products A q, B q and B q^3 enter the gradient as one product, A q + B u. L_B is symmetric, so
 sum_i q_i (L_B q^3)_i equals sum_i q_i^3 (L_B q)_i. So three products are enough for both value and gradient:
 
-    l = b q - B q,    m = b q^2 - B q^2,    G = g + 2 h = (a q + b u) - (A q + B u) + 6 (q^2 l - q m)
-    value = sum_i b_i + 2 q_i G_i - 8 q_i^3 l_i + 6 q_i^2 m_i
+    lq = L_B q = b q - B q,    lq2 = L_B q^2 = b q^2 - B q^2
+    s = g + 2 h = (a q + b u) - (A q + B u) + 6 (q^2 lq - q lq2),    d value / dp = 4 s
+    value = sum_i b_i + q_i (2 s_i - 8 q_i^2 lq_i + 6 q_i lq2_i)
 
 In float32 every factor is split into two numbers in half precision, x = (high + low) / scale. A part of a code, 0, 1 or
 2, is not converted to half precision: its bits, read as a number in half precision, are so many times the least
@@ -80,7 +82,7 @@ def load(matrix, k, label, batch, num_labels, row, column):
 
 @triton.jit
 def mask_outside(q, k, label, batch, num_labels):
-    """The same q, with 0 outside of the batch, where it is 0 already.
+    """The same q: it is 0 outside of the batch already.
 
     The mask stops Triton from recomputing q in every warp when q is an operand of `tl.dot`.
     """
@@ -106,11 +108,11 @@ def weights_of(codes):
 def _scale(active, tiles, num_labels, ACTIVE_PAIRS: tl.constexpr, DTYPE: tl.constexpr):
     """The factor of Eq. 2: 1 / (2 M^2), or 1 / (2 active pairs)."""
     if ACTIVE_PAIRS:
-        halves = tl.zeros((1024,), DTYPE)
+        twice = tl.zeros((1024,), DTYPE)
         for start in range(0, tiles, 1024):
             at = start + tl.arange(0, 1024)
-            halves += tl.load(active + at, mask=at < tiles, other=0).to(DTYPE)
-        pairs = tl.sum(halves, axis=0) * 0.5
+            twice += tl.load(active + at, mask=at < tiles, other=0).to(DTYPE)
+        pairs = tl.sum(twice, axis=0) * 0.5
         pairs = tl.where(pairs > 0, pairs, 1.0)
     else:
         pairs = tl.cast(num_labels, DTYPE) * tl.cast(num_labels, DTYPE)
@@ -119,22 +121,22 @@ def _scale(active, tiles, num_labels, ACTIVE_PAIRS: tl.constexpr, DTYPE: tl.cons
 
 @triton.jit
 def in_units(mixed, bq, bq2):
-    """Products of factors with weights, from those of halves with parts of codes: a power of two, so it is exact."""
+    """Undo the scales of `halves_of` and `weights_of`: they are powers of two, so this is exact."""
     unit: tl.constexpr = 0.5 / (CODE_UNIT * Q_SCALE)
     unit2: tl.constexpr = 0.5 / (CODE_UNIT * Q2_SCALE)
     return mixed * unit, bq * unit, bq2 * unit2
 
 
 @triton.jit
-def relation_terms(q, mixed, bq, bq2, a_degrees, b_degrees):
+def relation_value_and_slope(q, mixed, bq, bq2, a_degrees, b_degrees):
     """Eq. 2 without its factor: the value of each sample over these labels, and d value / dp."""
     q2 = q * q
     degrees = b_degrees[None, :]
-    l_b = degrees * q - bq
-    m_b = q * (degrees * q2 - bq2)
-    quarter_slope = q * a_degrees[None, :] + degrees * (2.0 * q * (q2 - 1.0)) - mixed + 6.0 * (q2 * l_b - m_b)
-    value = degrees + q * (2.0 * quarter_slope - 8.0 * (q2 * l_b) + 6.0 * m_b)
-    return tl.sum(value, axis=1), 4.0 * quarter_slope
+    lq = degrees * q - bq
+    q_lq2 = q * (degrees * q2 - bq2)
+    s = q * a_degrees[None, :] + degrees * (2.0 * q * (q2 - 1.0)) - mixed + 6.0 * (q2 * lq - q_lq2)
+    value = degrees + q * (2.0 * s - 8.0 * (q2 * lq) + 6.0 * q_lq2)
+    return tl.sum(value, axis=1), 4.0 * s
 
 
 @triton.jit
@@ -213,7 +215,7 @@ def write_terms(
     x,
     y,
     value,
-    relation_slope,
+    dvalue_dp,
     JOINT: tl.constexpr,
     MASKED: tl.constexpr,
     WEIGHTED: tl.constexpr,
@@ -226,7 +228,7 @@ def write_terms(
     BLOCK: tl.constexpr,
     COLUMNS: tl.constexpr,
 ):
-    """Write L, L_E, L_B and the gradients: everything after the products.
+    """Compute L_E, then write L, L_E, L_B and the gradients: everything after the products.
 
     Args:
         observed: of `loss.loss_kernel`, as are all that are not named here.
@@ -235,13 +237,13 @@ def write_terms(
         x: their logits, (samples, labels).
         y: their targets, likewise; read with `JOINT`.
         value: Eq. 2 of these samples over these labels, without its factor, (samples,).
-        relation_slope: its derivative with respect to p, (samples, labels).
+        dvalue_dp: its derivative with respect to p, (samples, labels).
         BLOCK: number of samples that the last program sums at once; COLUMNS: that of tiles of labels.
     """
     in_batch = k < batch
     inside = in_batch[:, None] & (i[None, :] < num_labels)
     alpha = tl.full((), alpha, DTYPE)
-    p, _, slope, e = sigmoid(x, DTYPE)
+    p, _, dp_dx, e = sigmoid(x, DTYPE)  # computed again: no register holds them during the products
     share = tl.full((), 1.0, DTYPE)
     if REDUCTION == "mean":
         share = divide(share, tl.cast(batch, DTYPE))
@@ -252,7 +254,7 @@ def write_terms(
     at = tl.program_id(1).to(tl.int64) * batch + k
     tl.store(partials + at, value * scale * factor, mask=in_batch)
     by_row = (factor * share)[:, None]
-    relation_gradient = (relation_slope * slope) * (scale * by_row)
+    relation_gradient = (dvalue_dp * dp_dx) * (scale * by_row)
 
     into = k[:, None].to(tl.int64) * num_labels + i[None, :]
     if JOINT:
@@ -267,9 +269,9 @@ def write_terms(
             positive = y * tl.load(pos_weight + i, mask=i < num_labels, other=0.0)[None, :]
         log_p = tl.minimum(x, 0.0) - _log1p(e, DTYPE)
         entropy = rest * x - (positive + rest) * log_p
-        entropy_slope = (positive + rest) * p - positive
+        dentropy_dx = (positive + rest) * p - positive
         entropy = tl.where(known, entropy, 0.0)
-        entropy_gradient = tl.where(known, entropy_slope, 0.0) * by_row
+        entropy_gradient = tl.where(known, dentropy_dx, 0.0) * by_row
         tl.store(
             partials + tl.num_programs(1).to(tl.int64) * batch + at, tl.sum(entropy, axis=1) * factor, mask=in_batch
         )

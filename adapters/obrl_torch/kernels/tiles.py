@@ -191,10 +191,10 @@ def move_and_code(
     # A thread stores four bytes. With sixteen it would also hold sixteen neighbours of each accumulator.
     at_code = code + tl.max_contiguous(i * code_row + j, 4)
     tl.store(at_code, codes, mask=(i < num_labels) & (j < code_row))
-    halves = tl.sum((codes & 3).to(tl.int32) + (codes >> 2).to(tl.int32), axis=0)
+    twice_active = tl.sum((codes & 3).to(tl.int32) + (codes >> 2).to(tl.int32), axis=0)
     if row_tile != column_tile:
         in_code = (j_mirror < num_labels) & (i_mirror < code_row)
         at_code = code + tl.max_contiguous(j_mirror * code_row + i_mirror, 4)
         tl.store(at_code, _mirror(codes, TILE), mask=in_code)
-        halves *= 2
-    tl.store(active + tl.program_id(0), halves)
+        twice_active *= 2
+    tl.store(active + tl.program_id(0), twice_active)

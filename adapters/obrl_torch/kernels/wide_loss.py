@@ -16,7 +16,7 @@ from obrl_torch.kernels.terms import (
     halves_of,
     in_units,
     load,
-    relation_terms,
+    relation_value_and_slope,
     sigmoid,
     weights_of,
     write_terms,
@@ -226,11 +226,11 @@ def wide_loss_kernel(
     a_degrees = tl.load(degrees + i, mask=i < num_labels, other=0.0)
     b_degrees = tl.load(degrees + num_labels + i, mask=i < num_labels, other=0.0)
     x = load(logits, k, i, batch, num_labels, row, column).to(tl.float32)
-    y = x
+    y = x  # in its place where there is no L_E; not read
     if JOINT:
         y = load(targets, k, i, batch, num_labels, target_row, target_column).to(tl.float32)
     _, q, _, _ = sigmoid(x, tl.float32)
-    value, relation_slope = relation_terms(q, mixed, bq, bq2, a_degrees, b_degrees)
+    value, dvalue_dp = relation_value_and_slope(q, mixed, bq, bq2, a_degrees, b_degrees)
     write_terms(
         observed,
         sample_weight,
@@ -255,7 +255,7 @@ def wide_loss_kernel(
         x,
         y,
         value,
-        relation_slope,
+        dvalue_dp,
         JOINT,
         MASKED,
         WEIGHTED,

@@ -37,6 +37,7 @@ class KernelLoss(NamedTuple):
 
     def evaluate(self, logits: Tensor, dtype: torch.dtype, gradients_of: str) -> tuple[Tensors, Tensors]:
         """As `PlainLoss.evaluate`."""
+        # The fields are arguments of `loss_terms`, in their order.
         *terms, first, second = loss_terms(logits, *self, gradients_of, dtype)
         joint = self.targets is not None
         return tuple(terms if joint else terms[2:]), (first, second)[: _num_gradients(gradients_of, joint=joint)]
@@ -122,7 +123,7 @@ def loss_terms(
         "REDUCTION": reduction,
         "GRADIENT": gradients_of,
     }
-    if launch.is_wide(num_labels, double=double):
+    if launch.is_wide(num_labels, double=double):  # float64 takes `loss_kernel` for any number of labels
         run, products = _launch_products(logits, code)
         arguments |= products
     else:
@@ -133,7 +134,7 @@ def loss_terms(
 
 
 def _launch_products(logits: Tensor, code: Tensor) -> tuple[launch.Launch, dict[str, Any]]:
-    """Launch the products of a loss on many labels; returns its last launch, and what that reads of them."""
+    """Launch all kernels of a loss on many labels but the last; returns that launch, and its arguments about these."""
     batch, num_labels = logits.shape
     plan = launch.wide_loss(batch, num_labels, capability=capability(code))
     sizes = {"padded_batch": plan.padded_batch, "padded_labels": plan.padded_labels}
@@ -142,8 +143,8 @@ def _launch_products(logits: Tensor, code: Tensor) -> tuple[launch.Launch, dict[
     degrees = logits.new_empty((2, num_labels), dtype=torch.float32)
     products = logits.new_empty((plan.parts, 3, plan.padded_batch, plan.padded_labels), dtype=torch.float32)
     row, column = logits.stride()
-    of_logits: dict[str, Any] = {"logits": logits, "batch": batch, "num_labels": num_labels, "row": row}
-    plan.halves.on(logits, halves=halves, column=column, **of_logits, **sizes)
+    of_logits = {"logits": logits, "batch": batch, "num_labels": num_labels, "row": row, "column": column}
+    plan.halves.on(logits, halves=halves, **of_logits, **sizes)
     plan.degrees.on(logits, degrees=degrees, **of_code)
     plan.products.on(logits, halves=halves, products=products, length=plan.length, **of_code, **sizes)
     return plan.loss, {"products": products, "degrees": degrees, "parts": plan.parts, **sizes}

@@ -8,11 +8,11 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-WIDE = (torch.float32, torch.float64)
+FULL_PRECISION = (torch.float32, torch.float64)
 """The dtypes that such a buffer may have."""
 
 
-class WideModule(nn.Module):
+class FullPrecisionModule(nn.Module):
     """A module whose buffers stay as they are under `.half()` and `.bfloat16()`, and are widened by `.double()`."""
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
@@ -21,7 +21,7 @@ class WideModule(nn.Module):
         super()._apply(fn, recurse)
         for name, old in before.items():
             new: Tensor = getattr(self, name)
-            if new.is_floating_point() and new.dtype not in WIDE:  # take the device, keep the values
+            if new.is_floating_point() and new.dtype not in FULL_PRECISION:  # take the device, keep the values
                 empty = old.is_meta or new.is_meta
                 setattr(self, name, torch.empty_like(new, dtype=old.dtype) if empty else old.to(new.device))
         return self
