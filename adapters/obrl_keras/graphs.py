@@ -6,10 +6,10 @@ The module `tensorflow` is an argument: `import obrl.keras` must not import it w
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from keras import backend, ops
 
@@ -52,9 +52,17 @@ def with_rows_of(tensorflow: Any, tensor: Tensor, other: Tensor) -> Tensor:
         return tensorflow.identity(tensor)
 
 
-RangeCheck = Callable[[Tensor, Tensor | None, Sequence[str]], Any]
-"""Gives the operation that stops a graph where a known target lies outside [0, 1], from targets, which are known, and
-the words of the error: before the smallest number, before the largest, and what follows."""
+class RefusalWords(NamedTuple):
+    """The words of an error about values: before the smallest, before the largest, and after both."""
+
+    before: str
+    between: str
+    remedy: str
+
+
+RangeCheck = Callable[[Tensor, Tensor | None, RefusalWords], Any]
+"""A function of targets, a mask of those that are known (or None) and the words of the error, which gives the operation
+that stops a graph where a known target lies outside [0, 1]."""
 
 
 def with_value_checks(
@@ -76,7 +84,7 @@ def with_value_checks(
         observed: the same shape, bool, or None, as the caller of the loss gave it.
         ignore_index: the number that marks missing targets, or None.
         validate: as in the losses. None checks where no GPU is visible, since a GPU would wait for the host.
-        range_check: what checks the range; None takes TensorFlow's operations, each of which wakes its threads.
+        range_check: what checks the range; None takes TensorFlow's operations.
 
     Graphs that XLA compiles leave such checks out.
     """
@@ -84,12 +92,11 @@ def with_value_checks(
         return targets
     if validate is None and tensorflow.config.list_logical_devices("GPU"):
         return targets
-    words = [
+    words = RefusalWords(
         "targets must lie in [0, 1] (0 or 1, or soft in between), got values from",
         "to",
-        MISSING,
-        *([f"If they are logits: {ORDER}"] if targets.dtype.is_floating else []),
-    ]
+        f"{MISSING} If they are logits: {ORDER}" if targets.dtype.is_floating else MISSING,
+    )
     range_check = range_check or partial(_range_check, tensorflow)
     checks = [range_check(targets, without_ignored(targets, observed, ignore_index), words)]
     if ignore_index == -1:
@@ -98,15 +105,15 @@ def with_value_checks(
         return tensorflow.identity(targets)
 
 
-def _range_check(tensorflow: Any, targets: Tensor, known: Tensor | None, words: Sequence[str]) -> Any:
+def _range_check(tensorflow: Any, targets: Tensor, known: Tensor | None, words: RefusalWords) -> Any:
     """A `RangeCheck` by TensorFlow's operations."""
     zeros = tensorflow.zeros_like(targets)
     values = targets if known is None else tensorflow.where(known, targets, zeros)
     if targets.dtype.is_floating:
         values = tensorflow.where(tensorflow.math.is_nan(values), zeros, values)
     low, high = tensorflow.reduce_min(values), tensorflow.reduce_max(values)
-    before, between, *behind = words
-    return tensorflow.debugging.Assert((low >= 0) & (high <= 1), [before, low, between, high, *behind])
+    shown = [words.before, low, words.between, high, words.remedy]
+    return tensorflow.debugging.Assert((low >= 0) & (high <= 1), shown)
 
 
 def _ignored_check(tensorflow: Any, targets: Tensor, observed: Tensor | None) -> Any:

@@ -170,7 +170,7 @@ class Criterion(StatefulLoss):
         return differentiable_terms(batch.logits, problem, dtype=dtype, impl=self.impl, parts=options.parts)
 
     def _native_terms(self, batch: Batch, options: _Options) -> Results:
-        """The terms in native code, where `fused.check` allows it."""
+        """The terms in native code, which `fused.check` has allowed."""
         if options.read_values:
             check_values(batch.targets, batch.observed)
         variables, joint = self.online.accumulators, self._joint and options.losses is None

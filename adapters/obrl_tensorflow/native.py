@@ -1,4 +1,4 @@
-"""The operations of `obrl_native/src/tensorflow_ops.cc`: how they are built and loaded, and those of the relation.
+"""The operations of `obrl_native/src/tensorflow_ops.cc`: how they are built and loaded, and all but that of the loss.
 
 They run on a CPU, in eager mode and in graphs that XLA does not compile. They check shapes, and `check_targets` values;
 callers have checked dtypes.
@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from obrl.online import RelationState
 from obrl.settings import Settings
+from obrl_keras.graphs import RefusalWords
 from obrl_native import cpu
 from obrl_native.build import BuildError, Recipe, Unit, build
 from obrl_tensorflow.namespace import Tensor
@@ -101,16 +102,16 @@ def _countable(targets: Tensor) -> Tensor:
     return tf.cast(targets, tf.float32) if targets.dtype.is_floating else targets > 0
 
 
-def check_targets(targets: Tensor, known: Tensor | None, words: Sequence[str]) -> Any:
+def check_targets(targets: Tensor, known: Tensor | None, words: RefusalWords) -> Any:
     """The operation that stops a graph where a known target lies outside of [0, 1].
 
     Args:
         targets: integer or floating point, in any of these dtypes, since a cast could round a number into the range;
             NaN is missing.
         known: the same shape, bool, or None.
-        words: of the error: before the smallest number, before the largest, and what follows.
+        words: of the error.
     """
-    return operations().obrl_check_targets(targets=targets, observed=optional(known), words=list(words))
+    return operations().obrl_check_targets(targets=targets, observed=optional(known), **words._asdict())
 
 
 def count_pairs(targets: Tensor, observed: Tensor | None) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,6 +17,15 @@ from obrl_torch.namespace import TORCH
 _INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _KINDS = {torch.bool: "bool", **dict.fromkeys(_INTEGERS, "int"), **dict.fromkeys(_FLOATS, "float")}
+
+
+class Batch(NamedTuple):
+    """The tensors of one call, as the user gave them; the fields are those of `OBRLoss.forward`."""
+
+    logits: Tensor
+    targets: Tensor
+    observed: Tensor | None
+    sample_weight: Tensor | None
 
 
 def metadata(name: str, value: Any) -> Metadata:

@@ -19,6 +19,7 @@ from obrl_torch.compat import in_transform
 from obrl_torch.distributed import is_shared
 from obrl_torch.fused_relation import code_state, update_and_code
 from obrl_torch.inputs import (
+    Batch,
     check_target_values,
     computation_dtype,
     may_read_values,
@@ -33,7 +34,7 @@ from obrl_torch.module import check_full_precision, check_same_device
 from obrl_torch.namespace import TORCH
 from obrl_torch.one_pass import differentiable_terms
 from obrl_torch.plain import PlainLoss, Tensors, plain_loss
-from obrl_torch.stateful import Batch, StatefulLoss
+from obrl_torch.stateful import StatefulLoss
 
 
 class Criterion(StatefulLoss):
@@ -284,5 +285,9 @@ class OBRLoss(Criterion):
         sample_weight: Tensor | None = None,
         update: bool | None = None,
     ) -> LossTerms:
-        """The same as a call, but gives L, L_E and L_B (before alpha); each can be differentiated."""
+        """The same as a call, but gives L, L_E and L_B (before alpha); each can be differentiated.
+
+        Where they need a gradient, L is the sum of the two others in their dtype; with `impl="fused"` it may differ
+        from that of a call in the last bit.
+        """
         return LossTerms(*self._terms(Batch(logits, targets, observed, sample_weight), update, parts=True))

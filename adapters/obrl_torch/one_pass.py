@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class OnePass(torch.autograd.Function):
-    """Terms whose gradients are computed with them: L_E and L_B, or the one that a loss is called for."""
+    """Terms whose gradients are computed with them: L_E and L_B, or the loss itself, L or L_B alone."""
 
     @staticmethod
     def forward(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import torch
 import torch.distributed as dist
@@ -15,17 +15,8 @@ from obrl.holders import LossWithRelation
 from obrl.pairs import describe
 from obrl.settings import Settings
 from obrl_torch import fused
-from obrl_torch.inputs import to_host
+from obrl_torch.inputs import Batch, to_host
 from obrl_torch.module import RelationModule
-
-
-class Batch(NamedTuple):
-    """The tensors of one call, as the user gave them; the fields are those of `OBRLoss.forward`."""
-
-    logits: Tensor
-    targets: Tensor
-    observed: Tensor | None
-    sample_weight: Tensor | None
 
 
 class StatefulLoss(LossWithRelation, RelationModule):

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from obrl.monitor import Arrays
 from obrl_torch.compat import compiled_module, watch_compiled_calls
+from obrl_torch.inputs import Batch
 from obrl_torch.loss import Criterion
-from obrl_torch.stateful import Batch
 
 
 class Watched(NamedTuple):

@@ -108,19 +108,25 @@ def test_every_dtype(logits: str, targets: str) -> None:
     assert_same(*(value_and_gradient(OBRLoss(LABELS, impl=impl), y, x) for impl in ("fused", "auto")))
 
 
-@pytest.mark.parametrize("elsewhere", ["targets", "logits", None])
-def test_tensorflow_checks_the_range(elsewhere: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the targets or the logits are on a GPU: the native check reads the memory of the host."""
+@pytest.mark.parametrize("on_cpu", ["targets", "logits", None])
+def test_tensorflow_checks_the_range(on_cpu: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless targets and logits are both on a CPU: the native check reads the memory of the host."""
     y, x = batch(8)
     criterion = OBRLoss(LABELS, impl="fused", validate=True)
+    answers: list[bool] = []
 
     def step(y: Any, x: Any) -> Any:
-        monkeypatch.setattr(fused, "is_on_gpu", lambda tensor: tensor is not {"targets": y, "logits": x}.get(elsewhere))
+        def is_on_gpu(tensor: Any) -> bool:
+            answers.append(tensor is not {"targets": y, "logits": x}.get(on_cpu))
+            return answers[-1]
+
+        monkeypatch.setattr(fused, "is_on_gpu", is_on_gpu)
         return criterion(y, x, update=False)
 
     run = tf.function(step)
     graph = run.get_concrete_function(tf.constant(y), tf.constant(x)).graph
     assert not [operation for operation in graph.get_operations() if operation.type == "ObrlCheckTargets"]
+    assert (False in answers) == (on_cpu == "logits")  # which are asked for first
     with pytest.raises(tf.errors.InvalidArgumentError, match="targets must lie in"):
         run(tf.constant(y - 2), tf.constant(x))
 

@@ -15,12 +15,18 @@ import pytest
 import tensorflow as tf
 
 from obrl.tensorflow import OBRLoss, RelationLoss, relation_loss
+from obrl_keras.graphs import RefusalWords
 from obrl_tensorflow import fused, native
 from tests.support.tolerances import assert_close, band
 from tests.tensorflow.data import LABELS, batch
 
 NATIVE = {
-    *("ObrlCheckTargets", "ObrlCountPairs", "ObrlMoveRelation", "ObrlMoveVariables", "ObrlCodePairs", "ObrlLossTerms")
+    "ObrlCheckTargets",
+    "ObrlCountPairs",
+    "ObrlMoveRelation",
+    "ObrlMoveVariables",
+    "ObrlCodePairs",
+    "ObrlLossTerms",
 }
 
 
@@ -209,7 +215,7 @@ def test_what_does_not_fit_is_refused_when_it_runs() -> None:
     twice = native.RelationState(*[tf.Variable(square)] * 2)
     mask, short = tf.ones((5, LABELS), tf.bool), tf.ones(5)
     for call, name in (
-        (lambda: native.check_targets(targets, mask, ["from", "to"]), "observed"),
+        (lambda: native.check_targets(targets, mask, RefusalWords("from", "to", "")), "observed"),
         (lambda: native.count_pairs(targets, mask), "observed"),
         (lambda: native.count_pairs(targets[0], None), "targets"),
         (lambda: move(three, square), "relation_sum"),

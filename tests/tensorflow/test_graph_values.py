@@ -9,10 +9,12 @@ import pytest
 import tensorflow as tf
 
 from obrl.tensorflow import OBRLoss, OnlineBatchRelation, RelationLoss
+from obrl_keras.graphs import RefusalWords
 from obrl_tensorflow import native
 
 LOGITS = tf.constant(np.linspace(-4, 4, 128, dtype=np.float32).reshape(32, 4))
 TARGETS = tf.cast(tf.reshape(tf.range(128), (32, 4)) % 3 == 0, tf.float32)
+WORDS = RefusalWords("from", "to", "")
 
 
 def graph_of(criterion):
@@ -90,14 +92,23 @@ def test_native_code_looks_at_every_position(known):
     for position in range(33):
         targets = tf.one_hot(position, 33) * 2
         with pytest.raises(tf.errors.InvalidArgumentError, match=r"from 0 to 2\."):
-            native.check_targets(targets, tf.ones(33, tf.bool) if known else None, ["from", "to"])
-        native.check_targets(targets, targets == 0, ["from", "to"])
+            native.check_targets(targets, tf.ones(33, tf.bool) if known else None, WORDS)
+        native.check_targets(targets, targets == 0, WORDS)
 
 
 def test_native_code_names_the_extremes_of_known_targets():
     targets = tf.constant([-3, 0.25, np.nan, 7.5, 0.5])
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"got 0\.25 to 7\.5\. One\. Two\."):
-        native.check_targets(targets, targets != -3, ["got", "to", "One.", "Two."])
+        native.check_targets(targets, targets != -3, RefusalWords("got", "to", "One. Two."))
+
+
+def test_native_code_knows_a_target_by_any_byte_but_0():
+    """A mask that was viewed as bool may hold other bytes than 0 and 1."""
+    observed = np.full((32, 4), 2, np.uint8).view(bool)
+    criterion = OBRLoss(4, impl="fused")
+    with pytest.raises(tf.errors.InvalidArgumentError, match="got values from -1 to 0"):
+        tf.function(lambda y, mask: criterion(y, LOGITS, observed=mask))(TARGETS - 1, observed)
+    assert not np.any(criterion.relation_weight)
 
 
 @pytest.mark.parametrize("dtype", ["int32", "float32"])

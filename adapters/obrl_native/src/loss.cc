@@ -49,7 +49,8 @@ class ActivePairs {
   // The number of ordered active pairs; a pair whose directions differ counts half.
   double ordered() const { return 0.5 * double(twice_ordered_); }
 
-  // Add Eq. 2, without its factor, to `values`, one for each sample, and f to `slope`. Those and q lie label by label.
+  // Add Eq. 2, without its factor, to `values`, one for each sample, and f to `slope`. Both q and `slope` lie label by
+  // label.
   template <class T>
   void add_terms(const Buffer<T>& q, const Buffer<T>& slope, Doubles<T>* values) const {
     for (int64_t first = 0; first < num_labels_; first += kLabelTile) {
@@ -107,8 +108,8 @@ class ActivePairs {
   std::vector<int64_t> labels_;
 };
 
-// What a thread computes of a block. Row by row: Eq. 4, and q. Label by label: q again, and in `slope` the sum of f, then
-// the gradient of L_B with respect to the logits.
+// What a thread computes of a block. Row by row: Eq. 4, and q. Label by label: q again, and in `slope` the sum of f,
+// then the gradient of L_B with respect to the logits.
 template <class T>
 struct Scratch {
   explicit Scratch(int64_t size) : cross_entropy(size), q_by_row(size), q_by_label(size), slope(size) {}
@@ -131,10 +132,10 @@ class Loss {
         relations_(arguments.batch) {
     const double all_pairs = double(num_labels_) * double(num_labels_);
     scale_ = 0.5 / (arguments.active_pairs ? (pairs_.ordered() > 0 ? pairs_.ordered() : 1.0) : all_pairs);
-    if (const auto* of_label = static_cast<const T*>(arguments.pos_weight)) {
+    if (const auto* pos_weight = static_cast<const T*>(arguments.pos_weight)) {
       // Repeated for each row of a block, so that vectors need not end with a row.
       T* to = pos_weights_.emplace(num_labels_ * kBlock<T>).get();
-      for (int64_t at = 0; at < num_labels_ * kBlock<T>; ++at) to[at] = of_label[at % num_labels_];
+      for (int64_t at = 0; at < num_labels_ * kBlock<T>; ++at) to[at] = pos_weight[at % num_labels_];
     }
     adds_ = joint_ && arguments.gradients != OBRL_PARTS;
     auto* gradient = static_cast<T*>(arguments.gradients == OBRL_NO_GRADIENT ? nullptr : arguments.gradient);
@@ -177,8 +178,8 @@ class Loss {
     if (relation_gradient_) add_relation_gradient(first, rows, scratch);
   }
 
-  // q = p - 1/2 for `count` logits from `first` on; with targets also Eq. 4 and its slope, which is written to the gradient
-  // of L_E.
+  // q = p - 1/2 for `count` logits from `first` on; with targets also Eq. 4 and its slope, which is written to the
+  // gradient of L_E.
   template <class Y>
   void evaluate_probabilities(int64_t first, int64_t count, const Scratch<T>& scratch) const {
     const T* logits = logits_ + first;
@@ -188,8 +189,8 @@ class Loss {
     for (int64_t at = 0; at < count; at += Vector<T>::kWidth) {
       const int64_t left = count - at;
       const V<T> x = load<T>(logits + at, left);
-      const Logistic<T> of_x(x);
-      store<T>(scratch.q_by_row.get() + at, of_x.p - T(0.5), left);
+      const Logistic<T> logistic(x);
+      store<T>(scratch.q_by_row.get() + at, logistic.p - T(0.5), left);
       if (!joint_) continue;
       V<T> y = load<T>(targets + at, left);
       auto known = y == y;
@@ -199,10 +200,10 @@ class Loss {
       const V<T> positive = pos_weights_ ? y * load<T>(pos_weights_->get() + at, left) : y;
       // -log p = max(-x, 0) + log(1 + e^-|x|) and -log(1 - p) = max(x, 0) + log(1 + e^-|x|): nothing cancels.
       const V<T> excess = x < 0 ? -positive * x : rest * x;
-      const V<T> value = excess + (positive + rest) * of_x.logarithm();
+      const V<T> value = excess + (positive + rest) * logistic.logarithm();
       store<T>(scratch.cross_entropy.get() + at, known ? value : zero, left);
       if (entropy_gradient_) {
-        const V<T> slope = rest * of_x.p - positive * of_x.not_p;
+        const V<T> slope = rest * logistic.p - positive * logistic.not_p;
         store<T>(entropy_gradient_ + first + at, (known ? slope : zero) * T(share_), left);
       }
     }

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <limits>
 #include <string>
-#include <vector>
 
 #include "tensorflow/core/framework/register_types.h"
 #include "tensorflow_ops.h"
@@ -12,13 +11,13 @@
 namespace obrl {
 
 // Whether a known value lies outside of [0, 1]. NaN does not: it compares as false. The compiler makes vectors of the
-// values because their order does not matter, there is no branch, and `known` gives bytes, not bool.
+// values because their order does not matter and there is no branch.
 template <class Value, class Known>
 bool any_outside(const Value* values, int64_t size, Known known) {
   const Value zero(0), one(1);
   int outside = 0;
   for (int64_t index = 0; index < size; ++index)
-    outside |= known(index) & ((values[index] < zero) | (values[index] > one));
+    outside |= (known(index) != 0) & ((values[index] < zero) | (values[index] > one));
   return outside != 0;
 }
 
@@ -28,7 +27,9 @@ template <class Value>
 class CheckTargets : public OpKernel {
  public:
   explicit CheckTargets(OpKernelConstruction* context) : OpKernel(context) {
-    OP_REQUIRES_OK(context, context->GetAttr("words", &words_));
+    OP_REQUIRES_OK(context, context->GetAttr("before", &before_));
+    OP_REQUIRES_OK(context, context->GetAttr("between", &between_));
+    OP_REQUIRES_OK(context, context->GetAttr("remedy", &remedy_));
   }
 
   void Compute(OpKernelContext* context) override {
@@ -57,16 +58,14 @@ class CheckTargets : public OpKernel {
         low = std::min(low, values[index]);
         high = std::max(high, values[index]);
       }
-    std::string remedy;
-    for (size_t index = 2; index < words_.size(); ++index) remedy += " " + words_[index];
-    context->SetStatus(tensorflow::errors::InvalidArgument(words_[0], " ", text(low), " ", words_[1], " ", text(high),
-                                                           ".", remedy));
+    context->SetStatus(tensorflow::errors::InvalidArgument(before_, " ", text(low), " ", between_, " ", text(high),
+                                                           ". ", remedy_));
   }
 
   // A number as TensorFlow's own assertions show it.
   static std::string text(Value value) { return Tensor(value).SummarizeValue(1); }
 
-  std::vector<std::string> words_;  // before the smallest number, before the largest, and behind both
+  std::string before_, between_, remedy_;  // before the smallest number, before the largest, and behind both
 };
 
 }  // namespace obrl

@@ -42,14 +42,16 @@ absl::Status infer_reduced_loss(InferenceContext* context) {
 
 }  // namespace
 
-// Stateful, so that nothing leaves it out, although nobody reads its output, which tf.vectorized_map needs.
+// Stateful, so that it runs although nothing reads its output. It has an output because tf.vectorized_map needs one.
 REGISTER_OP("ObrlCheckTargets")
     .Input("targets: Targets")
     .Input("observed: num_observed * bool")
     .Output("in_range: bool")
     .Attr("Targets: realnumbertype")
     .Attr("num_observed: int >= 0")
-    .Attr("words: list(string) >= 2")
+    .Attr("before: string")
+    .Attr("between: string")
+    .Attr("remedy: string")
     .SetIsStateful()
     .SetShapeFn(infer_scalar);
 

@@ -95,8 +95,8 @@ inline void store(T* to, const V<T>& v, int64_t count) {
   }
 }
 
-// The sum of `count` numbers at `from`; it may read a vector past them. At the end by halves: adding one lane after the
-// other would make each addition wait for the one before.
+// The sum of `count` numbers at `from`; it may read up to a vector past them. The lanes are added by halves at the end:
+// adding one after the other would make each addition wait for the one before.
 template <class T>
 inline T sum(const T* from, int64_t count) {
   constexpr int width = Vector<T>::kWidth;

@@ -250,14 +250,14 @@ def wide_loss(batch: int, num_labels: int, *, capability: int) -> Wide:
     padded_labels = padded(max(tiles * blocks["TILE"], parts * length), 128)
     tile = 512 if num_labels > 512 else 256
     columns = triton.cdiv(num_labels, tile)
-    of_loss = {"ROWS": 2, "TILE": tile, "COLUMNS": _columns(num_labels, tile)}
+    loss_blocks = {"ROWS": 2, "TILE": tile, "COLUMNS": _columns(num_labels, tile)}
     return Wide(
         halves=_over(halves_kernel, padded_batch, padded_labels, {"ROWS": 16, "LABELS": 128}),
         degrees=Launch(degrees_kernel, (triton.cdiv(num_labels, 4),), {"LABELS": 4, "STEP": 1024}, num_warps=4),
         products=Launch(
             products_kernel, (rows, tiles, parts), blocks, num_warps=8 if large else 4, num_stages=3 if large else 2
         ),
-        loss=Launch(wide_loss_kernel, (triton.cdiv(batch, of_loss["ROWS"]), columns), of_loss, num_warps=4),
+        loss=Launch(wide_loss_kernel, (triton.cdiv(batch, loss_blocks["ROWS"]), columns), loss_blocks, num_warps=4),
         padded_batch=padded_batch,
         padded_labels=padded_labels,
         parts=parts,
