@@ -2,7 +2,7 @@
 
 Eq. 1, the measures and the algebra take a `Namespace` as their first argument and use nothing else but the
 operators `+ - * / //`, unary `-`, comparisons and `& | ~`, with other arrays or Python numbers. Whatever offers these
-functions can run them, so no framework holds a second copy of a formula.
+functions can run them, so no framework's operations need a second copy of a formula. Native code and kernels have one.
 """
 
 from __future__ import annotations

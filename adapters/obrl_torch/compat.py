@@ -1,7 +1,7 @@
 """Everything here touches private parts of torch, because torch has no public call for it yet.
 
 One function each, with the reason and the public call it waits for. No other file of this package uses a name of torch
-that starts with an underscore, except `Module._apply`, which torch's own modules override in the same way.
+that starts with one underscore, except `Module._apply`, which torch's own modules override in the same way.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where `impl="fused"` can run, and where `impl="auto"` picks it.
+"""Where `impl="fused"` can run, where `impl="auto"` picks it, and which loss it builds there.
 
 On a CPU it is the native code of `obrl_native`. On a GPU Triton compiles the kernels of `obrl_torch.kernels` when they
 first run; the compiled kernels of `obrl_native` are for other frameworks.
@@ -76,7 +76,7 @@ def batch_suits(logits: Tensor, *state: Tensor, **others: Tensor | None) -> bool
 
 
 def check_fused(logits: Tensor, *state: Tensor, **others: Tensor | None) -> None:
-    """Raise unless the native code or the kernels can compute this loss.
+    """Raise unless the native code or the kernels can compute this loss; builds and loads the native code for it.
 
     Args:
         logits: (batch, num_labels).

@@ -99,7 +99,7 @@ class NativeLoss(NamedTuple):
 
 
 class LossArguments(Structure):
-    """`obrl_loss_arguments`."""
+    """`obrl_loss_arguments` of `obrl_native/src/obrl_cpu.h`."""
 
     _fields_ = (
         *((name, c_void_p) for name in ("logits", "targets", "observed", "sample_weight", "pos_weight", "code")),
@@ -162,6 +162,7 @@ def _loss_terms(
         active_pairs=normalization == "active_pairs",
         **addresses,  # a term or gradient that is not named here is not written
     )
+    # The function is in `obrl_native/src/loss.cc`.
     obrl_loss = cpu.function(cpu.library(), "obrl_loss", POINTER(LossArguments), c_int32)
     obrl_loss(arguments, torch.get_num_threads())
     return results

@@ -14,7 +14,7 @@ from obrl_torch.native import DTYPES, address, contiguous, operator
 
 
 class Labels(Structure):
-    """`obrl_labels`."""
+    """`obrl_labels` of `obrl_native/src/obrl_cpu.h`."""
 
     _fields_ = (
         *((name, c_void_p) for name in ("targets", "observed")),
@@ -24,7 +24,7 @@ class Labels(Structure):
 
 
 class Relation(Structure):
-    """`obrl_relation`."""
+    """`obrl_relation` of `obrl_native/src/obrl_cpu.h`."""
 
     _fields_ = (
         *((name, c_void_p) for name in ("sum", "weight")),

@@ -1,7 +1,7 @@
 """The terms of a loss, ready for backward: the gradient is computed with the value, or left to autograd.
 
 `OnePass` saves the gradient that was computed with the value, and backward scales it. Second derivatives, and gradients
-with respect to targets or weights, are autograd's, of the plain loss.
+with respect to targets or weights, are autograd's, of the plain loss; `impl="fused"` refuses the latter.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class OnePass(torch.autograd.Function):
             gradients_of: `"parts"` for L_E and L_B; `"total"` for L alone, or for L_B where the loss has no targets.
         """
         terms, gradients = loss.evaluate(logits, dtype, gradients_of)
-        # The batch is saved so that autograd raises if it is written into before backward, as for any other loss;
-        # only a gradient with a graph reads it again, from `ctx.loss`.
+        # The batch is saved so that autograd raises if it is written into before backward, as for any other loss; only
+        # a gradient with a graph reads it again.
         ctx.save_for_backward(logits, loss.targets, loss.observed, loss.sample_weight, *gradients)
         ctx.loss, ctx.dtype, ctx.gradients_of = loss, dtype, gradients_of
         ctx.set_materialize_grads(False)

@@ -1,4 +1,7 @@
-"""`impl="plain"` and `"auto"`: the loss in torch's own operations, by the algebra of `obrl.algebra`."""
+"""The loss in torch's own operations, by the algebra of `obrl.algebra`.
+
+It serves `impl="plain"`, `"auto"` where that picks no kernel, and second derivatives of `"fused"`.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ Tensors = tuple[Tensor, ...]
 
 
 class PlainLoss(problem.Problem):
-    """A loss in torch's operations, of `"plain"` and `"auto"`; every tensor is in the dtype to compute in.
+    """A loss in torch's operations; every floating point tensor is in the dtype to compute in.
 
     `sample_weight` is (batch, 1) and `pos_weight` (1, num_labels) here. `one_pass.differentiable_terms` decides whether
     the gradient is autograd's or computed with the value.

@@ -209,7 +209,7 @@ class Loss {
     }
   }
 
-  // The sum over the labels of one sample, and its weight.
+  // The sum over the labels of one sample; its weight is multiplied into the gradient here, into the value in `reduce`.
   void finish_entropy(int64_t sample, const T* terms) {
     entropies_[sample] = sum(terms, num_labels_);
     if (!weights_ || !entropy_gradient_) return;
@@ -268,7 +268,7 @@ class Loss {
   const ActivePairs pairs_;
   const Layouts<T> layouts_;
   T *entropy_gradient_, *relation_gradient_, relation_factor_;
-  bool adds_;  // both gradients are that of L: Eq. 4 writes it, and L_B adds its part
+  bool adds_;  // a gradient is that of L: Eq. 4 writes it, and L_B adds its part
   double scale_;
   std::optional<Buffer<T>> pos_weights_;
   std::vector<double> entropies_, relations_;  // of each sample; L_B without `scale_`

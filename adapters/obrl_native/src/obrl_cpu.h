@@ -60,7 +60,7 @@ struct obrl_loss_arguments {
   double alpha;
   int64_t batch;
   int64_t num_labels;
-  int32_t dtype;          // of everything above but targets and bytes: OBRL_FLOAT32 or OBRL_FLOAT64
+  int32_t dtype;          // of every array above but targets and bytes: OBRL_FLOAT32 or OBRL_FLOAT64
   int32_t target_dtype;   // `dtype` or OBRL_UINT8
   int32_t reduction;      // obrl_reduction
   int32_t gradients;      // obrl_gradient

@@ -23,7 +23,7 @@ from obrl_torch.kernels.wide_loss import degrees_kernel, halves_kernel, products
 from obrl_torch.kernels.wide_relation import pack_kernel, wide_relation_kernel
 
 SMALL_LABELS = 128
-"""Up to this many labels one launch of `relation_kernel` and one of `loss_kernel` do everything, in float32."""
+"""Up to this many labels, in float32, one launch of `relation_kernel` and one of `loss_kernel` do a training step."""
 
 MANY_ROWS = 4096
 """With at least so many samples, a program of `loss_kernel` takes more of them."""
@@ -176,7 +176,7 @@ def _over(kernel: Any, batch: int, num_labels: int, blocks: Mapping[str, int]) -
 
 
 def _columns(num_labels: int, tile: int) -> int:
-    """Number of tiles of labels that the last program of a loss sums at once. Each choice is one more kernel."""
+    """Number of tiles of labels that the last program of a loss sums at once. Each choice is a further variant."""
     columns = triton.cdiv(num_labels, tile)
     return 1 if columns <= 1 else 2 if columns == 2 else 8 if columns <= 8 else 32
 

@@ -51,12 +51,12 @@ _Terms = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 
 
 def _num_gradients(gradients_of: str, *, joint: bool) -> int:
-    """Number of gradients that `loss_kernel` writes: of L, of L_E and L_B, or of L_B alone."""
+    """Number of gradients that the kernels write: of L, of L_E and L_B, or of L_B alone."""
     return {"none": 0, "total": 1, "parts": 2 if joint else 1}[gradients_of]
 
 
 def _new_results(logits: Tensor, *, joint: bool, dtype: torch.dtype, reduction: str, gradients_of: str) -> _Terms:
-    """New tensors for L, L_E, L_B and two gradients; those that `loss_kernel` does not write have no elements."""
+    """New tensors for L, L_E, L_B and two gradients; those that the kernels do not write have no elements."""
     value: tuple[int, ...] = (logits.shape[0],) if reduction == "none" else ()
     num_gradients = _num_gradients(gradients_of, joint=joint)
     shapes: list[tuple[int, ...]] = [value if joint else (0,)] * 2 + [value]
