@@ -56,7 +56,7 @@ def check(logits: Tensor, num_labels: int) -> None:
 
 
 def range_check(batch: Batch) -> RangeCheck | None:
-    """What checks the values of targets in a graph: native code on a CPU; None, TensorFlow's operations, on a GPU."""
+    """The native check of targets in a graph; None on a GPU, whose memory native code cannot read."""
     return None if is_on_gpu(batch.logits) or is_on_gpu(batch.targets) else native.check_targets
 
 

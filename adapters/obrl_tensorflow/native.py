@@ -1,4 +1,6 @@
-"""The operations of `obrl_native/src/tensorflow_ops.cc`: how they are built and loaded, and all but that of the loss.
+"""The operations of `obrl_native/src/tensorflow_ops.cc`: how they are built, loaded and called.
+
+`fused` calls that of the loss, whose gradient it registers.
 
 They run on a CPU, in eager mode and in graphs that XLA does not compile. They check shapes, and `check_targets` values;
 callers have checked dtypes.

@@ -89,7 +89,8 @@ class NativeLoss(NamedTuple):
 
     def evaluate(self, logits: Tensor, dtype: torch.dtype, gradients_of: str) -> tuple[Tensors, Tensors]:
         """As `PlainLoss.evaluate`, but with `"total"` L is the only term."""
-        results = loss_terms(logits, *self, gradients_of, dtype)  # whose arguments are the fields, in their order
+        # The fields are arguments of `loss_terms`, in their order.
+        results = loss_terms(logits, *self, gradients_of, dtype)
         count = 1 if self.targets is None or gradients_of == "total" else 3
         return tuple(results[:count]), tuple(results[count:])
 
